@@ -1,0 +1,39 @@
+# Which files are compiled, and the few that have flags of their own. Files are found by folder, and a
+# build notices new ones by itself.
+set(cj_folders base tensor graph backend runtime nn data format train explain robust cluster text audio
+               serve dist emit)
+set(cj_patterns "")
+foreach(folder IN LISTS cj_folders)
+  list(APPEND cj_patterns ${CMAKE_CURRENT_SOURCE_DIR}/src/${folder}/*.c)
+endforeach()
+file(GLOB_RECURSE cj_sources CONFIGURE_DEPENDS ${cj_patterns})
+file(GLOB cj_command_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/cli/*.c)
+list(SORT cj_sources)
+
+# The CPU backend's inner kernels: the same source once for each instruction set, chosen at run time.
+# They may contract. A file for another processor is left out.
+set(cj_isa_avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma)
+set(cj_isa_avx2 -mavx2 -mfma)
+set(cj_isa_neon "")
+set(cj_isa_generic "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
+  set(cj_isas avx512 avx2 generic)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+  set(cj_isas neon generic)
+else()
+  set(cj_isas generic)
+endif()
+foreach(isa avx512 avx2 neon generic)
+  set(file ${CMAKE_CURRENT_SOURCE_DIR}/src/backend/cpu/isa_${isa}.c)
+  if(NOT isa IN_LIST cj_isas)
+    list(REMOVE_ITEM cj_sources ${file})
+  elseif(file IN_LIST cj_sources)
+    # Kernels stay fast in test builds, where they are most of the time; sanitizers see what is written.
+    set(optimize "")
+    if(NOT CJ_SANITIZE)
+      set(optimize -O3)
+    endif()
+    set_source_files_properties(${file} PROPERTIES
+      COMPILE_OPTIONS "${cj_isa_${isa}};-ffp-contract=fast;${optimize}")
+  endif()
+endforeach()
