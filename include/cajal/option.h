@@ -1,0 +1,73 @@
+/* option.h: named options, the one way in which operators, layers, losses, optimizers, metrics,
+ * schedules and commands take arguments.
+ *
+ * A table describes the fields of a structure. From it come parsing ("sgd(momentum=0.9)"), printing,
+ * range checks, help, documentation, and the attributes of saved models.
+ *
+ *     struct sgd { double momentum; bool nesterov; };
+ *     static const cj_option sgd_options[] = {
+ *         CJ_OPTION_FLOAT(struct sgd, momentum, 0, 0, 1, "share of the last step that is kept"),
+ *         CJ_OPTION_BOOL(struct sgd, nesterov, false, "look ahead (Nesterov 1983)"),
+ *         CJ_OPTION_END};
+ */
+#ifndef CAJAL_OPTION_H
+#define CAJAL_OPTION_H
+
+#include <cajal/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum cj_option_type {
+    CJ_OPTION_NONE,       /* ends a table */
+    CJ_OPTION_TYPE_BOOL,  /* bool */
+    CJ_OPTION_TYPE_INT,   /* int64_t */
+    CJ_OPTION_TYPE_FLOAT, /* double */
+    CJ_OPTION_TYPE_WORD,  /* int: index into words */
+    CJ_OPTION_TYPE_STRING, /* const char *, NULL is legal */
+    CJ_OPTION_TYPE_DTYPE, /* cj_dtype */
+    CJ_OPTION_TYPE_INTS,  /* cj_ints */
+    CJ_OPTION_TYPE_FLOATS, /* cj_floats */
+    CJ_OPTION_TYPE_DIMS,  /* cj_ints of cj_dim: sizes that may be symbols of a graph */
+    CJ_OPTION_TYPE_TENSOR, /* cj_tensor *; graphs only */
+    CJ_OPTION_TYPE_GRAPH  /* cj_graph *: a subgraph; graphs only */
+} cj_option_type;
+
+typedef struct cj_ints {
+    int n;
+    const int64_t *v;
+} cj_ints;
+
+typedef struct cj_floats {
+    int n;
+    const double *v;
+} cj_floats;
+
+typedef struct cj_option {
+    const char *name;
+    cj_option_type type;
+    size_t offset;
+    double initial, min, max;   /* numbers; min <= value <= max for each element */
+    const char *text;           /* initial value of a STRING */
+    const char *const *words;   /* of a WORD, NULL-terminated; `initial` is an index */
+    const char *help;
+} cj_option;
+
+#define CJ_OPTION_BOOL(s, f, initial, help) {#f, CJ_OPTION_TYPE_BOOL, offsetof(s, f), initial, 0, 1, NULL, NULL, help}
+#define CJ_OPTION_INT(s, f, initial, min, max, help) {#f, CJ_OPTION_TYPE_INT, offsetof(s, f), initial, min, max, NULL, NULL, help}
+#define CJ_OPTION_FLOAT(s, f, initial, min, max, help) {#f, CJ_OPTION_TYPE_FLOAT, offsetof(s, f), initial, min, max, NULL, NULL, help}
+#define CJ_OPTION_WORD(s, f, initial, words, help) {#f, CJ_OPTION_TYPE_WORD, offsetof(s, f), initial, 0, 0, NULL, words, help}
+#define CJ_OPTION_STRING(s, f, initial, help) {#f, CJ_OPTION_TYPE_STRING, offsetof(s, f), 0, 0, 0, initial, NULL, help}
+#define CJ_OPTION_DTYPE(s, f, initial, help) {#f, CJ_OPTION_TYPE_DTYPE, offsetof(s, f), initial, 0, 0, NULL, NULL, help}
+#define CJ_OPTION_INTS(s, f, min, max, help) {#f, CJ_OPTION_TYPE_INTS, offsetof(s, f), 0, min, max, NULL, NULL, help}
+#define CJ_OPTION_FLOATS(s, f, min, max, help) {#f, CJ_OPTION_TYPE_FLOATS, offsetof(s, f), 0, min, max, NULL, NULL, help}
+#define CJ_OPTION_DIMS(s, f, help) {#f, CJ_OPTION_TYPE_DIMS, offsetof(s, f), 0, 0, 0, NULL, NULL, help}
+#define CJ_OPTION_TENSOR(s, f, help) {#f, CJ_OPTION_TYPE_TENSOR, offsetof(s, f), 0, 0, 0, NULL, NULL, help}
+#define CJ_OPTION_GRAPH(s, f, help) {#f, CJ_OPTION_TYPE_GRAPH, offsetof(s, f), 0, 0, 0, NULL, NULL, help}
+#define CJ_OPTION_END {NULL, CJ_OPTION_NONE, 0, 0, 0, 0, NULL, NULL, NULL}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
