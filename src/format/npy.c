@@ -1,0 +1,268 @@
+/* npy.c: numpy's array format.
+ *
+ *     \x93NUMPY | major minor | header length | {'descr': '<f4', 'fortran_order': False, 'shape':
+ * (3, 4), } |  1 byte each| u16, from version 2 on u32, little endian      spaces, newline |
+ * elements
+ *
+ * The header is a Python literal. Ours is a parser of exactly that dictionary: the three keys, each
+ * once, in any order. The elements must fill the rest of the file to the byte, so a header that
+ * asks for more than there is costs nothing. */
+#include "format/npy.h"
+
+#include "base/file.h"
+#include "base/size.h"
+#include "base/text.h"
+
+enum { HEADER_LENGTH_MAX = 1 << 16, PREFIX = 8, ALIGNMENT = 64 };
+
+typedef struct npy {
+    cj_context *cj;
+    const char *begin, *at, *end; /* of the header's text */
+    cj_dtype dtype;
+    bool swap, fortran;
+    int rank;
+    int64_t shape[CJ_RANK_MAX];
+} npy;
+
+static bool machine_is_big_endian(void)
+{
+    uint16_t one = 1;
+    return *(unsigned char *)&one == 0;
+}
+
+/* ---- The dictionary -------------------------------------------------------------------------- */
+
+static cj_status unexpected(npy *p, const char *expected)
+{
+    int column = (int)(p->at - p->begin);
+    if (p->at == p->end)
+        return cj_fail(p->cj, CJ_ERR_FORMAT, "npy: the header ends at character %d, expected %s",
+                       column, expected);
+    unsigned char c = (unsigned char)*p->at;
+    return cj_fail(p->cj, CJ_ERR_FORMAT, "npy: header character %d is '%c' (%d), expected %s",
+                   column, c > 31 && c < 127 ? c : '?', c, expected);
+}
+
+/* Skips blanks, then takes `word` if it is what follows. */
+static bool accept(npy *p, const char *word)
+{
+    size_t length = strlen(word);
+    while (p->at < p->end && (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r'))
+        p->at++;
+    if ((size_t)(p->end - p->at) < length || memcmp(p->at, word, length) != 0) return false;
+    p->at += length;
+    return true;
+}
+
+/* A string in either quotes; no string in such a header needs an escape. */
+static cj_status read_string(npy *p, const char **text, size_t *length)
+{
+    char quote = accept(p, "'") ? '\'' : '"';
+    if (quote == '"' && !accept(p, "\"")) return unexpected(p, "a string");
+    *text = p->at;
+    while (p->at < p->end && *p->at != quote && *p->at != '\\' && *p->at != '\n') p->at++;
+    *length = (size_t)(p->at - *text);
+    return p->at < p->end && *p->at++ == quote ? CJ_OK : unexpected(p, "the end of a string");
+}
+
+/* '<f4': byte order, kind and size. */
+static cj_status read_descr(npy *p)
+{
+    const char *text;
+    size_t length;
+    if (accept(p, "["))
+        return cj_fail(p->cj, CJ_ERR_UNSUPPORTED,
+                       "npy: records of several fields are not supported");
+    CJ__TRY(read_string(p, &text, &length));
+    char order = length ? text[0] : '\0';
+    p->dtype = length > 1 ? cj__dtype_from_numpy(text + 1, length - 1) : CJ_DTYPE_NONE;
+    bool ordered = order == '<' || order == '>';
+    if (!p->dtype || (!ordered && (order != '|' || cj__dtype_bytes(p->dtype) > 1)))
+        return cj_fail(
+            p->cj, CJ_ERR_UNSUPPORTED,
+            "npy: element type '%.*s' is not supported, expected one such as '<f4', '>i8' or '|b1'",
+            length > 40 ? 40 : (int)length, text);
+    p->swap = ordered && (order == '>') != machine_is_big_endian();
+    return CJ_OK;
+}
+
+/* () or (3,) or (3, 4) or (3, 4, ); Python 2 wrote 3L. */
+static cj_status read_shape(npy *p)
+{
+    bool comma = true;
+    if (!accept(p, "(")) return unexpected(p, "'('");
+    while (!accept(p, ")")) {
+        if (!comma) return unexpected(p, "',' or ')'");
+        const char *first = p->at;
+        while (p->at < p->end && *p->at >= '0' && *p->at <= '9') p->at++;
+        if (p->at == first) return unexpected(p, "a dimension");
+        if (p->rank == CJ_RANK_MAX)
+            return cj_fail(p->cj, CJ_ERR_UNSUPPORTED,
+                           "npy: more than %d dimensions are not supported", CJ_RANK_MAX);
+        if (!cj__parse_int64(first, (size_t)(p->at - first), &p->shape[p->rank]))
+            return cj_fail(p->cj, CJ_ERR_FORMAT, "npy: dimension %d is larger than any array",
+                           p->rank);
+        p->rank++;
+        accept(p, "L");
+        comma = accept(p, ",");
+    }
+    return p->rank == 1 && !comma ? unexpected(p, "a ',' in a shape of one dimension") : CJ_OK;
+}
+
+static cj_status read_bool(npy *p, bool *value)
+{
+    *value = accept(p, "True");
+    return *value || accept(p, "False") ? CJ_OK : unexpected(p, "True or False");
+}
+
+static cj_status read_dictionary(npy *p)
+{
+    enum { DESCR = 1, ORDER = 2, SHAPE = 4 };
+    int seen = 0;
+    bool comma = true;
+    if (!accept(p, "{")) return unexpected(p, "'{'");
+    while (!accept(p, "}")) {
+        const char *key;
+        size_t length;
+        if (!comma) return unexpected(p, "',' or '}'");
+        CJ__TRY(read_string(p, &key, &length));
+        int which = length == 5 && memcmp(key, "descr", 5) == 0           ? DESCR
+                    : length == 13 && memcmp(key, "fortran_order", 13) == 0 ? ORDER
+                    : length == 5 && memcmp(key, "shape", 5) == 0           ? SHAPE
+                                                                            : 0;
+        if (!which || (seen & which))
+            return cj_fail(p->cj, CJ_ERR_FORMAT, "npy: header key '%.*s' is %s",
+                           length > 40 ? 40 : (int)length, key,
+                           which ? "there twice" : "none of descr, fortran_order, shape");
+        seen |= which;
+        if (!accept(p, ":")) return unexpected(p, "':'");
+        CJ__TRY(which == DESCR   ? read_descr(p)
+                : which == SHAPE ? read_shape(p)
+                                 : read_bool(p, &p->fortran));
+        comma = accept(p, ",");
+    }
+    if (seen != (DESCR | ORDER | SHAPE))
+        return cj_fail(p->cj, CJ_ERR_FORMAT, "npy: the header has no %s",
+                       !(seen & DESCR) ? "descr" : !(seen & ORDER) ? "fortran_order" : "shape");
+    accept(p, "");
+    return p->at == p->end ? CJ_OK : unexpected(p, "blanks up to its end");
+}
+
+/* ---- The elements ---------------------------------------------------------------------------- */
+
+static void reverse_bytes(unsigned char *elements, size_t count, size_t width)
+{
+    for (size_t i = 0; i < count; i++, elements += width)
+        for (size_t a = 0, b = width - 1; a < b; a++, b--) {
+            unsigned char byte = elements[a];
+            elements[a] = elements[b];
+            elements[b] = byte;
+        }
+}
+
+/* Writes row-major what is column-major: the last index runs fastest in `to`, the first in `from`.
+ */
+static void from_fortran(const npy *p, int64_t count, size_t width, unsigned char *to,
+                         const unsigned char *from)
+{
+    int64_t index[CJ_RANK_MAX] = {0}, stride[CJ_RANK_MAX], at = 0, step = 1;
+    for (int i = 0; i < p->rank; step *= p->shape[i++]) stride[i] = step;
+    for (int64_t n = 0; n < count; n++, to += width) {
+        memcpy(to, from + (size_t)at * width, width);
+        for (int axis = p->rank - 1; axis >= 0; axis--) {
+            at += stride[axis];
+            if (++index[axis] < p->shape[axis]) break;
+            at -= stride[axis] * p->shape[axis];
+            index[axis] = 0;
+        }
+    }
+}
+
+static cj_status read_elements(npy *p, const unsigned char *bytes, size_t size, cj_tensor **out)
+{
+    int64_t count;
+    size_t expected, width = cj__dtype_bytes(p->dtype);
+    cj__shape_text text;
+    if (!cj__count(p->rank, p->shape, &count) || !cj__bytes(count, (int)width * 8, &expected) ||
+        expected != size)
+        return cj_fail(p->cj, CJ_ERR_FORMAT,
+                       "npy: shape %s of %s does not fill the %zu bytes that follow the header",
+                       cj__shape_string(&text, p->rank, p->shape), cj_dtype_info(p->dtype)->name,
+                       size);
+    cj_tensor *t = cj__tensor_new_raw(p->cj, p->dtype, p->rank, p->shape);
+    if (!t) return p->cj->status;
+    unsigned char *to = cj__tensor_data(t);
+    if (p->fortran && count) from_fortran(p, count, width, to, bytes);
+    else if (size) memcpy(to, bytes, size);
+    if (p->swap) reverse_bytes(to, (size_t)count, width);
+    for (size_t i = 0; p->dtype == CJ_BOOL && i < size; i++) to[i] = to[i] != 0;
+    *out = t;
+    return CJ_OK;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+cj_status cj_npy_read(cj_context *cj, const void *bytes, size_t size, cj_tensor **out)
+{
+    const unsigned char *b = bytes;
+    *out = NULL;
+    if (size < PREFIX + 2 || memcmp(b, "\x93NUMPY", 6) != 0)
+        return cj_fail(cj, CJ_ERR_FORMAT, "npy: the file does not begin as a .npy file does");
+    int major = b[6];
+    if (major < 1 || major > 3 || b[7] != 0)
+        return cj_fail(cj, CJ_ERR_UNSUPPORTED,
+                       "npy: format version %d.%d is not supported, expected 1.0 to 3.0", major,
+                       b[7]);
+    size_t prefix = major == 1 ? PREFIX + 2 : PREFIX + 4, length = b[8] | (size_t)b[9] << 8;
+    if (size < prefix) return cj_fail(cj, CJ_ERR_FORMAT, "npy: the file ends inside its header");
+    if (major > 1) length |= (size_t)b[10] << 16 | (size_t)b[11] << 24;
+    if (length > HEADER_LENGTH_MAX || length > size - prefix)
+        return cj_fail(cj, CJ_ERR_FORMAT,
+                       "npy: the header claims %zu characters, expected at most %zu", length,
+                       size - prefix < HEADER_LENGTH_MAX ? size - prefix : HEADER_LENGTH_MAX);
+    npy p = {.cj = cj, .begin = (const char *)b + prefix};
+    p.at = p.begin;
+    p.end = p.begin + length;
+    CJ__TRY(read_dictionary(&p));
+    return read_elements(&p, b + prefix + length, size - prefix - length, out);
+}
+
+cj_status cj_npy_load(cj_context *cj, const char *path, cj_tensor **out)
+{
+    cj__file_bytes file;
+    *out = NULL;
+    CJ__TRY(cj__file_load(cj, path, 0, &file));
+    cj_status failed = cj_npy_read(cj, file.data, file.size, out);
+    cj__file_unload(&file);
+    return failed ? cj__prefix(cj, failed, "%s", path) : CJ_OK;
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+size_t cj__npy_header(const cj_tensor *t, char header[CJ__NPY_HEADER_MAX])
+{
+    cj__shape_text shape;
+    char order = cj__dtype_bytes(t->dtype) == 1 ? '|' : machine_is_big_endian() ? '>' : '<';
+    size_t prefix = PREFIX + 2;
+    size_t text = (size_t)cj__format(header + prefix, CJ__NPY_HEADER_MAX - prefix,
+                                     "{'descr': '%c%s', 'fortran_order': False, 'shape': %s, }",
+                                     order, cj_dtype_info(t->dtype)->numpy,
+                                     cj__shape_string(&shape, t->rank, t->shape));
+    size_t total = cj__round_up(prefix + text + 1, ALIGNMENT);
+    memset(header + prefix + text, ' ', total - prefix - text);
+    header[total - 1] = '\n';
+    memcpy(header, "\x93NUMPY\1\0", PREFIX);
+    header[8] = (char)((total - prefix) & 255);
+    header[9] = (char)((total - prefix) >> 8);
+    return total;
+}
+
+cj_status cj_npy_save(cj_context *cj, const char *path, const cj_tensor *tensor)
+{
+    char header[CJ__NPY_HEADER_MAX];
+    cj__writer writer;
+    CJ__TRY(cj__writer_begin(&writer, cj, path));
+    cj__writer_write(&writer, header, cj__npy_header(tensor, header));
+    cj__writer_write(&writer, cj__tensor_data(tensor), cj_tensor_size_bytes(tensor));
+    return cj__writer_commit(&writer);
+}
