@@ -1,0 +1,257 @@
+/* data.h: data sets, their splits and statistics, and the loader that cuts them into batches.
+ *
+ * A data set is a number of samples with named fields. A field has a dtype and a shape per sample:
+ * Fashion-MNIST has "image", u8 [28, 28, 1], and "label", i32 []. A split is a view: a list of
+ * sample numbers over the same memory.
+ *
+ *     cj_dataset *all = cj_dataset_open(cj, "fashion-mnist", .split = "train");
+ *     cj_dataset *train, *held_out;
+ *     cj_dataset_split(all, &train, &held_out, .fraction = 0.1, .seed = 7);
+ *     cj_loader *loader = cj_loader_new(train, .batch_size = 128, .shuffle = true);
+ *     cj_batch batch;
+ *     while (!cj_loader_next(loader, &batch) && batch.count > 0)
+ *         use(batch.tensors[0], batch.tensors[1]);
+ *
+ * Ownership: a data set and a loader belong to the context they were made in, which frees them,
+ * unless the caller does so before with cj_dataset_free and cj_loader_free. The order does not
+ * matter: views and loaders keep alive what they need.
+ *
+ * Failure: functions that return a pointer return NULL, the others a status; the sentence is in
+ * cj_message of the context.
+ *
+ * Threads: opening, splitting and freeing belong to the context's thread. Reading samples is free
+ * of shared state, which is how loaders read in the background while others train on the same data.
+ */
+#ifndef CAJAL_DATA_H
+#define CAJAL_DATA_H
+
+#include <cajal/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Fields ---------------------------------------------------------------------------------- */
+
+typedef enum cj_field_role { CJ_FIELD_INPUT, CJ_FIELD_TARGET, CJ_FIELD_WEIGHT } cj_field_role;
+typedef enum cj_column_kind { CJ_COLUMN_NUMERIC, CJ_COLUMN_CATEGORICAL } cj_column_kind;
+
+/* A column of a table. The value of a categorical column is the index of its text in
+ * category_names. */
+typedef struct cj_column {
+    const char *name;
+    cj_column_kind kind;
+    int categories;
+    const char *const *category_names;
+} cj_column;
+
+typedef struct cj_field {
+    const char *name;
+    cj_dtype dtype;
+    int rank;                      /* per sample; at most CJ_RANK_MAX - 1 */
+    int64_t shape[CJ_RANK_MAX];    /* per sample */
+    cj_field_role role;
+    int classes;                   /* of an integer target: values are 0 .. classes-1; else 0 */
+    const char *const *class_names; /* `classes` of them, or NULL */
+    int columns;                   /* of a table: shape is [columns]; else 0 */
+    const cj_column *column_info;
+} cj_field;
+
+/* How many numbers one statistic of the field has: the size of its last axis (columns of a table,
+ * colour channels of a picture), 1 for a scalar. */
+CJ_API int64_t cj_field_channels(const cj_field *field);
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+typedef struct cj_dataset cj_dataset;
+
+typedef enum cj_header { CJ_HEADER_AUTO, CJ_HEADER_YES, CJ_HEADER_NO } cj_header;
+typedef enum cj_missing { CJ_MISSING_ERROR, CJ_MISSING_DROP /* leave such rows out */ } cj_missing;
+
+/* Zero is the default of each. Those from `target` on are for tables. */
+typedef struct cj_dataset_opts {
+    size_t struct_size; /* set by the macro; 0 counts as sizeof(cj_dataset_opts) */
+    const char *source; /* a name or a path: see cj_dataset_open */
+    const char *split;  /* "train" (the default), "test" or "all" */
+    const char *folder; /* where a named data set is looked for, instead of the default places */
+    int64_t limit;      /* at most so many samples, the first ones */
+    int classes;        /* of the label; default: 10 for IDX files, what is found for tables */
+    const char *const *class_names; /* `classes` of them; a table's labels get these numbers */
+    const char *target; /* name or number (from 0; negative: from the end); default: last column */
+    bool no_target;     /* there is none: every column is an input */
+    cj_header header;   /* whether the first row has the names */
+    char delimiter;     /* default: tab for .tsv, else the commonest of , ; tab in the first row */
+    const char *types;  /* "name:categorical,other:numeric"; others are found from the cells */
+    const char *drop;   /* "name,other": columns left out */
+    cj_missing missing; /* what to do with empty cells, NA, N/A, NaN, null, ? */
+    int columns;        /* the input columns as a trained model has them: the file must have them */
+    const cj_column *column_info; /* by name or, without a header, in this order; with these maps */
+} cj_dataset_opts;
+
+/* cj_dataset_open(cj, "mnist"), cj_dataset_open(cj, "./iris.csv", .target = "species").
+ *
+ * A bare word is the name of a data set (`cajal list datasets`, cj_dataset_row_at). What has a
+ * slash or ends in .csv, .tsv, .txt, .gz or -ubyte is a path:
+ *   - a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte,
+ *     t10k-labels-idx1-ubyte, each plain or .gz: "image" u8 [height, width, 1], "label" i32 [];
+ *   - one IDX file of images; its labels are read when they lie beside it under the usual name;
+ *   - anything else is a table (RFC 4180; .gz as well).
+ *
+ * A named data set is looked for in NAME of $CAJAL_DATA, ~/.cache/cajal and /usr/share/datasets,
+ * and in $CAJAL_DATA itself. ($CAJAL_DATA and $HOME are the two variables the library reads, here
+ * only.)
+ *
+ * Tables. Cells may be quoted; blanks around unquoted cells do not count; blank lines are skipped.
+ * The first row is a header when none of its cells is a number and below it some column has numbers
+ * only (in a table of text only: when its cells are distinct and none recurs in its column). A
+ * first line "150,4,setosa,versicolor,virginica" (rows, features, class names) as in scikit-learn's
+ * files is understood. Without a header the columns are x0, x1 ... and the last is "target". A
+ * column is numeric when all its cells are numbers, else categorical, its categories sorted
+ * (numbers by value, texts by bytes). The inputs are one field "features" f32 [columns]. The target
+ * is "label" i32 [] with classes when it is categorical or has integers only, at most 20 different
+ * ones and each twice on average; else "target" f32 [1]. `types` overrules both. A table has one
+ * part: "test" is refused. A text column with more than 1000 different texts, or more than half as
+ * many as rows, is refused unless `types` calls it categorical (then up to 9999 are taken).
+ *
+ * Errors: CJ_ERR_NOT_FOUND with every place that was looked at and how to get the data;
+ * CJ_ERR_FORMAT for bytes that are not what they claim, CJ_ERR_DATA for impossible values, both
+ * with file and line. */
+CJ_API cj_dataset *cj_dataset_open(cj_context *cj, const cj_dataset_opts *opts);
+
+typedef struct cj_dataset_source {
+    const char *name;
+    int64_t count;
+    int field_count;
+    const cj_field *fields; /* copied, with all texts */
+    /* Writes field `field` of `n` samples to `out`, one after another. Called from any thread,
+     * several at once. On failure returns cj_fail(cj, ...), with the context it was given. */
+    cj_status (*read)(cj_context *cj, void *user, const int64_t *indices, int64_t n, int field,
+                      void *out);
+    void *user;
+    void (*free)(void *user); /* may be NULL; called once, when the last view is gone */
+} cj_dataset_source;
+
+/* Samples from a callback. When it fails, `free` has not been called. */
+CJ_API cj_dataset *cj_dataset_new(cj_context *cj, const cj_dataset_source *source);
+
+/* Samples from memory: row i of `inputs` and of `targets` (may be NULL) is sample i. The buffers
+ * are shared, so the caller may free the tensors, but must not write them. The input field is
+ * "image" when a sample has rank 3, else "features". An integer target of rank 1 is "label" with
+ * classes max + 1 (none when a value is negative), else "target". */
+CJ_API cj_dataset *cj_dataset_from_tensors(cj_context *cj, cj_tensor *inputs, cj_tensor *targets);
+
+/* NULL is a no-op. */
+CJ_API void cj_dataset_free(cj_dataset *ds);
+
+/* ---- Looking --------------------------------------------------------------------------------- */
+
+CJ_API const char *cj_dataset_name(const cj_dataset *ds); /* of the row, or the path */
+CJ_API int64_t cj_dataset_count(const cj_dataset *ds);
+CJ_API int cj_dataset_fields(const cj_dataset *ds);
+/* NULL when i is out of range. Lives as long as the data set or a view of it. */
+CJ_API const cj_field *cj_dataset_field(const cj_dataset *ds, int i);
+/* The number of the field of that name, or -1. */
+CJ_API int cj_dataset_field_find(const cj_dataset *ds, const char *name);
+/* Copies field `field` of samples indices[0 .. n-1] to `out`, packed. */
+CJ_API cj_status cj_dataset_read(const cj_dataset *ds, const int64_t *indices, int64_t n, int field,
+                                 void *out);
+
+/* Mean, standard deviation (population), minimum, maximum of a field over the samples of this data
+ * set, cj_field_channels numbers each; any may be NULL. The same bits every time. NaN and infinity
+ * are CJ_ERR_NUMERIC, named by sample and column; no samples CJ_ERR_STATE. */
+CJ_API cj_status cj_dataset_statistics(const cj_dataset *ds, int field, double *mean, double *std,
+                                       double *min, double *max);
+
+/* ---- Views ----------------------------------------------------------------------------------- */
+
+/* Samples first .. first+count-1. */
+CJ_API cj_dataset *cj_dataset_take(const cj_dataset *ds, int64_t first, int64_t count);
+/* Samples indices[0 .. n-1], in this order; repeats are legal. Copies the list. */
+CJ_API cj_dataset *cj_dataset_select(const cj_dataset *ds, const int64_t *indices, int64_t n);
+
+/* AUTO: in proportion to the classes when there is a target with classes. */
+typedef enum cj_stratify { CJ_STRATIFY_AUTO, CJ_STRATIFY_NONE, CJ_STRATIFY_CLASSES } cj_stratify;
+
+typedef struct cj_split_opts {
+    size_t struct_size;
+    double fraction; /* of the samples that are held out: 0 < fraction < 1; never all, never none */
+    uint64_t seed;
+    cj_stratify stratify;
+} cj_split_opts;
+
+/* cj_dataset_split(ds, &train, &held_out, .fraction = 0.1): every sample is in exactly one of the
+ * two, in the order of `ds`. The same seed gives the same split everywhere. */
+CJ_API cj_status cj_dataset_split(const cj_dataset *ds, cj_dataset **train, cj_dataset **held_out,
+                                  const cj_split_opts *opts);
+
+/* ---- Loader ---------------------------------------------------------------------------------- */
+
+typedef struct cj_loader cj_loader;
+
+typedef struct cj_loader_opts {
+    size_t struct_size;
+    int64_t batch_size; /* 0: 32 */
+    bool shuffle;       /* each epoch in another order, a function of (seed, epoch) alone */
+    uint64_t seed;
+    bool drop_last;     /* leave out a last batch that is not full */
+    int prefetch;       /* batches read ahead by a thread; 0: 2; at most 64 */
+    bool no_prefetch;   /* no thread: each batch is read when it is asked for */
+    int64_t epoch;      /* to begin with */
+} cj_loader_opts;
+
+/* A batch belongs to the loader; it is valid until the next call on the loader. */
+typedef struct cj_batch {
+    int64_t count;             /* samples; 0: the epoch is over */
+    int64_t epoch, step;       /* from 0 */
+    int64_t first; /* position of the first sample within the epoch: step * batch_size */
+    const int64_t *indices;    /* `count` numbers of samples of the data set */
+    int fields;
+    cj_tensor *const *tensors; /* one a field: [count, shape of the field ...] */
+} cj_batch;
+
+/* cj_loader_new(ds, .batch_size = 128, .shuffle = true). Runs at most one thread, none before the
+ * first batch is asked for. After the first batch nothing is allocated. */
+CJ_API cj_loader *cj_loader_new(cj_dataset *ds, const cj_loader_opts *opts);
+/* Stops and joins the thread, in the middle of an epoch too. NULL is a no-op. */
+CJ_API void cj_loader_free(cj_loader *loader);
+/* The next batch, or count 0 once at the end of each epoch; the call after that begins the next
+ * epoch. A read that failed in the background is reported here, for the batch it belongs to, and
+ * again until a seek. CJ_ERR_CANCELLED when the context says so, also while waiting. */
+CJ_API cj_status cj_loader_next(cj_loader *loader, cj_batch *batch);
+/* The next batch will be `step` of `epoch`: resuming reads nothing that came before. */
+CJ_API cj_status cj_loader_seek(cj_loader *loader, int64_t epoch, int64_t step);
+CJ_API int64_t cj_loader_steps(const cj_loader *loader); /* batches an epoch */
+
+/* ---- Named data sets ------------------------------------------------------------------------- */
+
+/* One row a data set. `open` gets the options with struct_size checked; it makes the data set with
+ * cj_dataset_new, cj_dataset_from_tensors or cj_dataset_open of a path. */
+typedef struct cj_dataset_row {
+    const char *name;
+    const char *doc;        /* one line */
+    const char *how_to_get; /* one sentence, shown when it is not there */
+    cj_dataset *(*open)(cj_context *cj, const struct cj_dataset_row *row,
+                        const cj_dataset_opts *opts);
+} cj_dataset_row;
+
+/* The row is kept by pointer and must live as long as the context. */
+CJ_API cj_status cj_dataset_register(cj_context *cj, const cj_dataset_row *row);
+/* Row i of all, the program's own first; NULL past the last. */
+CJ_API const cj_dataset_row *cj_dataset_row_at(cj_context *cj, int i);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* Keyword arguments: each function under its own name with named options behind its arguments. */
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_dataset_open(cj, ...) \
+    (cj_dataset_open)(cj, &(cj_dataset_opts){.struct_size = sizeof(cj_dataset_opts), \
+                                             .source = __VA_ARGS__})
+#define cj_dataset_split(ds, train, held_out, ...)                                                 \
+    (cj_dataset_split)(ds, train, held_out,                                                        \
+                       &(cj_split_opts){.struct_size = sizeof(cj_split_opts), __VA_ARGS__})
+#define cj_loader_new(ds, ...)                                                                     \
+    (cj_loader_new)(ds, &(cj_loader_opts){.struct_size = sizeof(cj_loader_opts), __VA_ARGS__})
+#endif
+#endif

@@ -1,0 +1,187 @@
+/* open.c: from a word to a data set.
+ *
+ * What has a slash or a known suffix is a path, whose kind follows from what lies there; any other
+ * word is a name, looked up in the program's own rows and then in ours. Each of our rows is a
+ * folder of IDX files that may lie in several places; when it lies in none, the message names them
+ * all. */
+#include <string.h>
+
+#include "base/environment.h"
+#include "base/file.h"
+#include "base/registry.h"
+#include "base/text.h"
+#include "data/dataset.h"
+
+#undef cj_dataset_open
+
+/* ---- Our rows -------------------------------------------------------------------------------- */
+
+static const char *const digit_names[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+static const char *const fashion_names[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+
+enum { PLACES_MAX = 4 };
+
+/* The folders in which the files of `name` may lie, in the order of looking. */
+static int list_places(cj__arena *arena, const char *name, const char *folder,
+                       char *places[PLACES_MAX])
+{
+    const char *data = cj__environment_data(), *home = cj__environment_home();
+    int n = 0;
+    if (folder) {
+        places[n++] = cj__arena_printf(arena, "%s/%s", folder, name);
+        places[n++] = cj__arena_strdup(arena, folder);
+        return n;
+    }
+    if (data) places[n++] = cj__arena_printf(arena, "%s/%s", data, name);
+    if (home) places[n++] = cj__arena_printf(arena, "%s/.cache/cajal/%s", home, name);
+    places[n++] = cj__arena_printf(arena, "/usr/share/datasets/%s", name);
+    if (data) places[n++] = cj__arena_strdup(arena, data);
+    return n;
+}
+
+static void fail_nowhere(cj_context *cj, const cj_dataset_row *row, char **places, int n,
+                         bool folder)
+{
+    cj__text text;
+    cj__text_init(&text, cj);
+    for (int i = 0; i < n; i++) cj__text_format(&text, "%s%s", i ? ", " : "", places[i]);
+    if (!folder && !cj__environment_data()) cj__text_add(&text, " (and CAJAL_DATA is not set)");
+    if (!text.failed)
+        cj_fail(cj, CJ_ERR_NOT_FOUND, "data set '%s' was not found; looked in %s. To get it: %s",
+                row->name, cj__text_string(&text), row->how_to_get);
+    cj__text_release(&text);
+}
+
+static cj_dataset *open_idx(cj_context *cj, const cj_dataset_row *row, const cj_dataset_opts *opts,
+                            const char *const *names)
+{
+    cj_dataset_opts with_names = *opts;
+    if (!with_names.classes) with_names.classes = 10;
+    if (!with_names.class_names && with_names.classes == 10) with_names.class_names = names;
+    cj_dataset *ds = NULL;
+    char *places[PLACES_MAX];
+    bool found = false;
+    cj__arena arena;
+    cj__arena_init(&arena, cj);
+    int n = list_places(&arena, row->name, opts->folder, places);
+    for (int i = 0; i < n && !found; i++) {
+        if (!places[i] || cj__idx_look(cj, places[i], &found)) goto out;
+        if (!found) continue;
+        cj__log(cj, CJ_LOG_DEBUG, "data set '%s' is read from %s", row->name, places[i]);
+        ds = cj__idx_open_folder(cj, row->name, places[i], &with_names);
+    }
+    if (!found) fail_nowhere(cj, row, places, n, opts->folder != NULL);
+out:
+    cj__arena_release(&arena);
+    return ds;
+}
+
+static cj_dataset *open_mnist(cj_context *cj, const cj_dataset_row *row,
+                              const cj_dataset_opts *opts)
+{
+    return open_idx(cj, row, opts, digit_names);
+}
+
+static cj_dataset *open_fashion(cj_context *cj, const cj_dataset_row *row,
+                                const cj_dataset_opts *opts)
+{
+    return open_idx(cj, row, opts, fashion_names);
+}
+
+static const cj_dataset_row mnist = {
+    .name = "mnist",
+    .doc = "60,000 + 10,000 handwritten digits, 28 x 28 grey, 10 classes (LeCun 1998)",
+    .how_to_get = "put the four files train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+                  "t10k-images-idx3-ubyte and "
+                  "t10k-labels-idx1-ubyte (plain or .gz) into one of these folders, or name the "
+                  "folder as data=./FOLDER",
+    .open = open_mnist};
+static const cj_dataset_row fashion_mnist = {
+    .name = "fashion-mnist",
+    .doc = "60,000 + 10,000 articles of clothing, 28 x 28 grey, 10 classes (Xiao 2017)",
+    .how_to_get = "apt-get install dataset-fashion-mnist (Debian), or put its four IDX files "
+                  "(plain or .gz) into one of "
+                  "these folders",
+    .open = open_fashion};
+
+static const void *const builtin[] = {&fashion_mnist, &mnist, NULL};
+
+cj_status cj_dataset_register(cj_context *cj, const cj_dataset_row *row)
+{
+    if (!row || !row->name || !row->name[0] || !row->open)
+        return cj_fail(cj, CJ_ERR_ARGUMENT,
+                       "a data set to register needs a name and a function that opens it");
+    return cj__register(cj, CJ__ROW_DATASET, row);
+}
+
+const cj_dataset_row *cj_dataset_row_at(cj_context *cj, int i)
+{
+    return cj__row_at(cj, CJ__ROW_DATASET, builtin, i);
+}
+
+/* ---- Words and paths ------------------------------------------------------------------------- */
+
+static bool ends_with(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+    return n >= m && !strcmp(text + n - m, suffix);
+}
+
+static bool is_path(const char *source)
+{
+    static const char *const suffixes[] = {".csv", ".tsv", ".txt", ".gz", ".xz", "-ubyte"};
+    if (strchr(source, '/') || !strcmp(source, ".") || !strcmp(source, "..")) return true;
+    for (size_t i = 0; i < CJ__COUNT(suffixes); i++)
+        if (ends_with(source, suffixes[i])) return true;
+    return false;
+}
+
+static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_opts *opts)
+{
+    cj_file_info info;
+    if (cj__file_info(cj, path, &info)) return NULL;
+    if (info.kind == CJ_FILE_NONE) {
+        cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: no such file or folder", path);
+        return NULL;
+    }
+    if (info.kind == CJ_FILE_DIRECTORY) return cj__idx_open_folder(cj, path, path, opts);
+    if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz"))
+        return cj__idx_open_file(cj, path, opts);
+    return cj__table_open(cj, path, opts);
+}
+
+static cj_status check_options(cj_context *cj, const cj_dataset_opts *o)
+{
+    if (!o->source || !o->source[0])
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "data set: no name and no path given");
+    if (o->split && strcmp(o->split, "train") && strcmp(o->split, "test") &&
+        strcmp(o->split, "all"))
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "data set %s: split='%s' is none of train, test, all",
+                       o->source, o->split);
+    if (o->limit < 0)
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "data set %s: limit=%lld is negative", o->source,
+                       (long long)o->limit);
+    if (o->classes < 0 || (o->class_names && o->classes == 0) || o->columns < 0 ||
+        (o->columns > 0 && !o->column_info))
+        return cj_fail(cj, CJ_ERR_ARGUMENT,
+                       "data set %s: names of classes or columns and their number do not fit",
+                       o->source);
+    return CJ_OK;
+}
+
+cj_dataset *cj_dataset_open(cj_context *cj, const cj_dataset_opts *opts)
+{
+    cj_dataset_opts o;
+    if (cj__data_options(cj, "data set", &o, sizeof o, opts) || check_options(cj, &o)) return NULL;
+    const cj_dataset_row *row = strchr(o.source, '/')
+                                    ? NULL
+                                    : cj__find_quiet(cj, CJ__ROW_DATASET, builtin, o.source);
+    if (!row && is_path(o.source)) return open_path(cj, o.source, &o);
+    if (!row) row = cj__find(cj, CJ__ROW_DATASET, builtin, "data set", o.source);
+    if (row) return row->open(cj, row, &o);
+    cj_fail(cj, cj_last_status(cj),
+            "%s; a path has a slash (./%s) or ends in .csv, .tsv, .txt, .gz, -ubyte",
+            cj_message(cj), o.source);
+    return NULL;
+}
