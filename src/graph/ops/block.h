@@ -1,0 +1,51 @@
+/* block.h: what the operators that move elements share: blocks, lines, and checks of dimensions. */
+#ifndef CAJAL_GRAPH_OPS_BLOCK_H
+#define CAJAL_GRAPH_OPS_BLOCK_H
+
+#include "graph/ops/map.h"
+
+/* Copies dim[0] x dim[1] ... elements between two layouts. Strides count elements; 0 repeats one,
+ * negative ones walk back. to and from point at the elements with all indices 0. */
+typedef struct cj__block {
+    int rank;
+    int64_t dim[CJ_RANK_MAX], to_stride[CJ_RANK_MAX], from_stride[CJ_RANK_MAX];
+} cj__block;
+
+void cj__block_copy(const cj__block *block, cj_dtype dtype, void *to, const void *from);
+/* stride[i] = product of the dimensions after i. */
+void cj__strides(const cj_array *x, int64_t stride[CJ_RANK_MAX]);
+/* Address of element i of an array's data. */
+void *cj__element(const cj_array *x, int64_t i);
+/* x = 0 in every element. */
+void cj__clear(const cj_array *x);
+
+/* An array taken apart along one axis: line i begins at cj__line_start, its elements are `stride`
+ * apart. */
+typedef struct cj__lines {
+    int64_t count, length, stride;
+} cj__lines;
+
+cj__lines cj__lines_of(const cj_array *x, int64_t axis);
+static inline int64_t cj__line_start(const cj__lines *l, int64_t i)
+{
+    return i / l->stride * l->length * l->stride + i % l->stride;
+}
+
+/* For rows whose only attribute is the axis of a cj__axis_attrs; initial -1 and 0. */
+extern const cj_option cj__last_axis_options[], cj__first_axis_options[];
+
+/* Each is a size or a symbol of the graph; at most `infer_max` are CJ_INFER. */
+cj_status cj__infer_dims(cj_infer *infer, cj_ints dims, int infer_max);
+/* d + by, where by is a plain number that may be negative. */
+cj_dim cj__dim_shift(cj_graph *g, cj_dim d, int64_t by);
+/* Fails unless operand i holds indices: i32 or i64. */
+cj_status cj__infer_indices(cj_infer *infer, int i);
+/* Integers of other widths as i32 or i64; NULL and cj_zero stay. */
+cj_node *cj__as_indices(cj_node *indices);
+/* CJ_ERR_DATA: "index 9 at position [1, 2] is out of range for axis 0 of size 5". */
+cj_status cj__index_fail(const cj_kernel *k, const cj_array *indices, int64_t at, int64_t index,
+                         int64_t axis, int64_t size);
+/* "[1, 2]": where element `at` of an array is. */
+const char *cj__position(char text[128], const cj_array *x, int64_t at);
+
+#endif
