@@ -1,0 +1,95 @@
+/* run.h: programs, sessions and running.
+ *
+ *     cj_program *p = cj_compile(g, .outputs = {loss}, .updates = updates);
+ *     cj_session *s = cj_session_new(p, cj_graph_store(g));
+ *     cj_tensor *value = NULL;
+ *     cj_status failed = cj_run(s, (cj_feed[]){{x, xs}, {y, ys}}, 2, &value, 1);
+ *
+ * A program is immutable and shared by threads; a session belongs to one thread at a time and holds
+ * workspace, plans, store and message. A plan is made for each binding of the symbols and kept. */
+#ifndef CAJAL_RUN_H
+#define CAJAL_RUN_H
+
+#include <cajal/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cj_program cj_program;
+typedef struct cj_session cj_session;
+
+/* New values of variables, committed together at the end of a run. */
+typedef struct cj_update {
+    cj_node *variable, *value; /* of one type */
+} cj_update;
+
+enum { CJ_OUTPUTS_MAX = 16 };
+
+typedef struct cj_compile_opts {
+    size_t struct_size;
+    cj_node *outputs[CJ_OUTPUTS_MAX]; /* up to the first NULL; */
+    cj_node *const *output_list;      /* or these. Neither: the graph's own outputs */
+    int n_outputs;
+    const cj_update *updates;         /* ended by {NULL, NULL}; cj_updates makes them */
+    cj_node *commit_if;               /* bool scalar: false leaves the store as it was */
+    bool training;                    /* what cj_training(g) is */
+    bool no_passes;                   /* run the calls as they were built */
+} cj_compile_opts;
+
+/* Takes what the outputs and updates need from the graph, simplifies and fuses it. The graph may be
+ * freed afterwards if inputs are fed by name. NULL with a message when the graph has failed, an output
+ * belongs to another graph, two updates meet. */
+CJ_API cj_program *cj_compile(cj_graph *g, const cj_compile_opts *opts);
+CJ_API void cj_program_free(cj_program *program); /* after its sessions */
+CJ_API int cj_program_input_count(const cj_program *program);
+CJ_API const char *cj_program_input_name(const cj_program *program, int i);
+CJ_API const cj_type *cj_program_input_type(const cj_program *program, int i);
+CJ_API int cj_program_output_count(const cj_program *program);
+/* The graph that runs, after the passes: to print or draw it. */
+CJ_API cj_graph *cj_program_graph(const cj_program *program);
+
+/* store: NULL for a program without variables; else it must have them all. backend: NULL for the best there is,
+ * "reference", "cpu" ...; threads 0: the context's. */
+typedef struct cj_session_opts {
+    size_t struct_size;
+    const char *backend;
+    int threads;
+    int plans; /* how many plans are kept; 0: 8 */
+} cj_session_opts;
+CJ_API cj_session *cj_session_new_opts(cj_program *program, cj_store *store, const cj_session_opts *opts);
+CJ_API cj_session *cj_session_new(cj_program *program, cj_store *store);
+CJ_API void cj_session_free(cj_session *s);
+/* The message of the session's last failure: its own, so that threads do not share one. */
+CJ_API const char *cj_session_message(const cj_session *s);
+
+typedef struct cj_feed {
+    const cj_node *node;    /* a placeholder of the graph that was compiled, or NULL: */
+    const cj_tensor *value;
+    const char *name;       /* then by name */
+} cj_feed;
+
+/* Runs once. Every placeholder is fed; dtypes and shapes must fit. outputs[i]: NULL makes a tensor (the
+ * caller frees); a tensor of the right dtype and shape is written to. Updates are committed when
+ * commit_if holds or there is none. A failed run leaves the store as it was. */
+CJ_API cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs, int n_outputs);
+
+/* What a session holds and did. Bytes of the largest plan's arena, plans made, did the last run commit? */
+typedef struct cj_session_info {
+    size_t arena_bytes;
+    int plans, steps; /* steps: kernels in the last plan */
+    bool committed;
+} cj_session_info;
+CJ_API void cj_session_get_info(const cj_session *s, cj_session_info *info);
+
+/* One line a kernel of the last plan: name, backend, shapes, where its outputs live. */
+CJ_API cj_status cj_session_print(cj_session *s, FILE *to);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_compile(g, ...) (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), __VA_ARGS__})
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

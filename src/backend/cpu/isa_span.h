@@ -1,0 +1,219 @@
+/* isa_span.h: a function of vectors becomes a function of spans: whole vectors, then the rest in one more.
+ *
+ * An element's result does not depend on its place. Double precision and bytes are plain loops, which
+ * the compiler turns into vectors with this table's flags. */
+#include "backend/cpu/isa.h"
+#include "backend/cpu/isa_math.h"
+
+typedef vf (*vf_unary)(vf);
+typedef vf (*vf_binary)(vf, vf);
+typedef vm (*vf_compare)(vf, vf);
+
+SIMD void span_unary(size_t n, const float *a, float *out, vf_unary f)
+{
+    size_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) vf_store(out + i, f(vf_load(a + i)));
+    if (i < n) vf_store_n(out + i, f(vf_load_n(a + i, n - i)), n - i);
+}
+
+/* a_step, b_step are constants, VF_LANES or 0, where this is inlined. */
+SIMD void span_binary_steps(size_t n, const float *a, const float *b, float *out, int a_step, int b_step, vf_binary f)
+{
+    const vf x0 = vf_set(a_step ? 0 : *a), y0 = vf_set(b_step ? 0 : *b);
+    size_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES)
+        vf_store(out + i, f(a_step ? vf_load(a + i) : x0, b_step ? vf_load(b + i) : y0));
+    if (i < n) {
+        const vf x = a_step ? vf_load_n(a + i, n - i) : x0, y = b_step ? vf_load_n(b + i, n - i) : y0;
+        vf_store_n(out + i, f(x, y), n - i);
+    }
+}
+
+SIMD void span_binary(size_t n, const float *a, const float *b, float *out, unsigned flags, vf_binary f)
+{
+    if (!n) return;
+    switch (flags & 3) {
+    case 0: span_binary_steps(n, a, b, out, VF_LANES, VF_LANES, f); break;
+    case CJ__SPAN_A_SCALAR: span_binary_steps(n, a, b, out, 0, VF_LANES, f); break;
+    case CJ__SPAN_B_SCALAR: span_binary_steps(n, a, b, out, VF_LANES, 0, f); break;
+    default: span_binary_steps(n, a, b, out, 0, 0, f); break;
+    }
+}
+
+SIMD void span_compare(size_t n, const float *a, const float *b, uint8_t *out, unsigned flags, vf_compare f)
+{
+    if (!n) return;
+    const bool a_one = flags & CJ__SPAN_A_SCALAR, b_one = flags & CJ__SPAN_B_SCALAR;
+    const vf x0 = vf_set(*a), y0 = vf_set(*b);
+    size_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES)
+        vm_store(out + i, f(a_one ? x0 : vf_load(a + i), b_one ? y0 : vf_load(b + i)));
+    if (i < n) {
+        uint8_t rest[VF_LANES];
+        vm_store(rest, f(a_one ? x0 : vf_load_n(a + i, n - i), b_one ? y0 : vf_load_n(b + i, n - i)));
+        memcpy(out + i, rest, n - i);
+    }
+}
+
+SIMD vm compare_eq(vf a, vf b) { return vf_eq(a, b); }
+SIMD vm compare_ne(vf a, vf b) { return vm_not(vf_eq(a, b)); }
+SIMD vm compare_lt(vf a, vf b) { return vf_lt(a, b); }
+SIMD vm compare_le(vf a, vf b) { return vf_le(a, b); }
+SIMD vm compare_gt(vf a, vf b) { return vf_lt(b, a); }
+SIMD vm compare_ge(vf a, vf b) { return vf_le(b, a); }
+
+/* ---- Double precision, an element at a time ---- */
+
+SIMD double f64_neg(double x) { return -x; }
+SIMD double f64_abs(double x) { return fabs(x); }
+SIMD double f64_sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
+SIMD double f64_square(double x) { return x * x; }
+SIMD double f64_sqrt(double x) { return sqrt(x); }
+SIMD double f64_rsqrt(double x) { return 1 / sqrt(x); }
+SIMD double f64_reciprocal(double x) { return 1 / x; }
+SIMD double f64_exp(double x) { return exp(x); }
+SIMD double f64_expm1(double x) { return expm1(x); }
+SIMD double f64_log(double x) { return log(x); }
+SIMD double f64_log1p(double x) { return log1p(x); }
+SIMD double f64_sin(double x) { return sin(x); }
+SIMD double f64_cos(double x) { return cos(x); }
+SIMD double f64_tanh(double x) { return tanh(x); }
+SIMD double f64_sigmoid(double x)
+{
+    double z = exp(-fabs(x));
+    return (x < 0 ? z : 1) / (1 + z);
+}
+SIMD double f64_erf(double x) { return erf(x); }
+SIMD double f64_softplus(double x) { return (x < 0 ? 0 : x) + log1p(exp(-fabs(x))); }
+SIMD double f64_floor(double x) { return floor(x); }
+SIMD double f64_ceil(double x) { return ceil(x); }
+SIMD double f64_round(double x) { return rint(x); }
+SIMD double f64_relu(double x) { return x < 0 ? 0 : x; }
+SIMD double f64_step(double x) { return x > 0; }
+SIMD double f64_add(double a, double b) { return a + b; }
+SIMD double f64_sub(double a, double b) { return a - b; }
+SIMD double f64_mul(double a, double b) { return a * b; }
+SIMD double f64_div(double a, double b) { return a / b; }
+SIMD double f64_pow(double a, double b) { return pow(a, b); }
+SIMD double f64_max(double a, double b) { return a > b || a != a ? a : b; }
+SIMD double f64_min(double a, double b) { return a < b || a != a ? a : b; }
+SIMD double f64_relu_grad(double a, double b) { return b > 0 ? a : 0; }
+
+/* ---- One function for each row of the lists ---- */
+
+#define DEFINE_UNARY(NAME, name, ulp)                                                              \
+    static void unary_f32_##name(size_t n, const float *a, float *out) { span_unary(n, a, out, math_##name); } \
+    static void unary_f64_##name(size_t n, const double *a, double *out)                           \
+    {                                                                                              \
+        for (size_t i = 0; i < n; i++) out[i] = f64_##name(a[i]);                                  \
+    }
+CJ__UNARY_LIST(DEFINE_UNARY)
+
+#define DEFINE_BINARY(NAME, name, ulp)                                                             \
+    static void binary_f32_##name(size_t n, const float *a, const float *b, float *out, unsigned flags) \
+    {                                                                                              \
+        span_binary(n, a, b, out, flags, math_##name);                                             \
+    }                                                                                              \
+    static void binary_f64_##name(size_t n, const double *a, const double *b, double *out, unsigned flags) \
+    {                                                                                              \
+        if (!n) return;                                                                            \
+        const double x = *a, y = *b;                                                               \
+        if (flags & CJ__SPAN_A_SCALAR)                                                             \
+            for (size_t i = 0; i < n; i++) out[i] = f64_##name(x, flags & CJ__SPAN_B_SCALAR ? y : b[i]); \
+        else if (flags & CJ__SPAN_B_SCALAR)                                                        \
+            for (size_t i = 0; i < n; i++) out[i] = f64_##name(a[i], y);                           \
+        else                                                                                       \
+            for (size_t i = 0; i < n; i++) out[i] = f64_##name(a[i], b[i]);                        \
+    }
+CJ__BINARY_LIST(DEFINE_BINARY)
+
+#define DEFINE_COMPARE(NAME, name, op)                                                             \
+    static void compare_f32_##name(size_t n, const float *a, const float *b, uint8_t *out, unsigned flags) \
+    {                                                                                              \
+        span_compare(n, a, b, out, flags, compare_##name);                                         \
+    }                                                                                              \
+    static void compare_f64_##name(size_t n, const double *a, const double *b, uint8_t *out, unsigned flags) \
+    {                                                                                              \
+        for (size_t i = 0; i < n; i++)                                                             \
+            out[i] = a[flags & CJ__SPAN_A_SCALAR ? 0 : i] op b[flags & CJ__SPAN_B_SCALAR ? 0 : i]; \
+    }
+CJ__COMPARE_LIST(DEFINE_COMPARE)
+
+#define LOGICAL(name, expression)                                                                  \
+    static void logical_##name(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, unsigned flags) \
+    {                                                                                              \
+        if (!n) return;                                                                            \
+        const uint8_t x0 = *a, y0 = b ? *b : 0;                                                    \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            const bool x = flags & CJ__SPAN_A_SCALAR ? x0 : a[i];                                  \
+            const bool y = flags & CJ__SPAN_B_SCALAR || !b ? y0 : b[i];                            \
+            (void)y;                                                                               \
+            out[i] = expression;                                                                   \
+        }                                                                                          \
+    }
+LOGICAL(and, x & y)
+LOGICAL(or, x | y)
+LOGICAL(xor, x ^ y)
+LOGICAL(not, !x)
+
+#define WHERE(T)                                                                                   \
+    static void where_##T(size_t n, const uint8_t *c, const T *a, const T *b, T *out, unsigned flags) \
+    {                                                                                              \
+        const T x0 = *a, y0 = *b;                                                                  \
+        const bool c_one = flags & CJ__SPAN_C_SCALAR;                                              \
+        if (!(flags & (CJ__SPAN_A_SCALAR | CJ__SPAN_B_SCALAR)) && !c_one) {                        \
+            for (size_t i = 0; i < n; i++) {                                                       \
+                const T x = a[i], y = b[i]; /* both are read, so that the loop has no branch */    \
+                out[i] = c[i] ? x : y;                                                             \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            const T x = flags & CJ__SPAN_A_SCALAR ? x0 : a[i], y = flags & CJ__SPAN_B_SCALAR ? y0 : b[i]; \
+            out[i] = c[c_one ? 0 : i] ? x : y;                                                     \
+        }                                                                                          \
+    }
+WHERE(uint8_t)
+WHERE(uint16_t)
+WHERE(uint32_t)
+WHERE(uint64_t)
+
+static void where_any(size_t size, size_t n, const uint8_t *c, const void *a, const void *b, void *out, unsigned flags)
+{
+    if (!n) return;
+    switch (size) {
+    case 1: where_uint8_t(n, c, a, b, out, flags); break;
+    case 2: where_uint16_t(n, c, a, b, out, flags); break;
+    case 4: where_uint32_t(n, c, a, b, out, flags); break;
+    case 8: where_uint64_t(n, c, a, b, out, flags); break;
+    default: break;
+    }
+}
+
+/* The limits are written as floats: the largest int32 and int64 are not, the next powers of two are. */
+SIMD uint8_t convert_F32_U8(float x) { return x >= 255 ? 255 : x > 0 ? (uint8_t)x : 0; }
+SIMD int8_t convert_F32_I8(float x) { return x >= 127 ? 127 : x <= -128 ? -128 : x == x ? (int8_t)x : 0; }
+SIMD int32_t convert_F32_I32(float x)
+{
+    return x >= 0x1p31f ? INT32_MAX : x <= -0x1p31f ? INT32_MIN : x == x ? (int32_t)x : 0;
+}
+SIMD int64_t convert_F32_I64(float x)
+{
+    return x >= 0x1p63f ? INT64_MAX : x <= -0x1p63f ? INT64_MIN : x == x ? (int64_t)x : 0;
+}
+SIMD bool convert_F32_BOOL(float x) { return x != 0; }
+SIMD double convert_F32_F64(float x) { return x; }
+SIMD float convert_F64_F32(double x) { return (float)x; }
+SIMD float convert_U8_F32(uint8_t x) { return x; }
+SIMD float convert_I8_F32(int8_t x) { return x; }
+SIMD float convert_I32_F32(int32_t x) { return (float)x; }
+SIMD float convert_I64_F32(int64_t x) { return (float)x; }
+
+#define CAST(NAME, from, to)                                                                       \
+    static void cast_##NAME(size_t n, const void *in, void *out)                                   \
+    {                                                                                              \
+        const from *restrict x = in;                                                               \
+        to *restrict y = out;                                                                      \
+        for (size_t i = 0; i < n; i++) y[i] = convert_##NAME(x[i]);                                \
+    }
+CJ__CAST_LIST(CAST)

@@ -1,0 +1,378 @@
+/* plan.c: for one binding of the symbols, which kernel runs each call and where each value lives.
+ *
+ * Values get places in one arena by liveness: walking the steps, a step's outputs are placed in the first
+ * gap that fits, and its operands' places become free after their last reader. An output takes over the
+ * place of an operand that dies there when the kernel allows it. Views share a place: the `root` of a
+ * value is the one whose place it uses.
+ *
+ *     early steps            outputs and commit_if are known here
+ *     late steps             only for updates; may write straight into the store
+ */
+#include "runtime/runtime.h"
+
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+typedef struct block {
+    size_t offset, size;
+} block;
+
+typedef struct planner {
+    cj_session *s;
+    cj__plan *plan;
+    const cj_program *p;
+    int *root;      /* by value */
+    int *last_use;  /* by root: the step that reads it last */
+    block *blocks;  /* taken, sorted by offset */
+    int n_blocks;
+    int *block_of;  /* by root: 1 when it holds a block now */
+} planner;
+
+int cj__value_of(const cj_session *s, const cj_node *node) { return s->value_base[node->call->id] + node->output; }
+
+static cj__value *value_of(planner *pl, const cj_node *node) { return &pl->plan->values[cj__value_of(pl->s, node)]; }
+static int root_of(planner *pl, const cj_node *node) { return pl->root[cj__value_of(pl->s, node)]; }
+
+/* ---- Shapes and places ------------------------------------------------------------------------- */
+
+static cj_status shape_value(planner *pl, const cj_node *node)
+{
+    cj__value *v = value_of(pl, node);
+    v->array.dtype = node->type.dtype;
+    v->array.rank = node->type.rank;
+    for (int i = 0; i < node->type.rank; i++) {
+        v->array.dim[i] = cj__dim_number(node->type.dim[i], pl->plan->symbols);
+        if (v->array.dim[i] < 0) {
+            if (!(node->call->op->flags & (CJ_OP_DYNAMIC | CJ_OP_SOURCE)))
+                return cj_fail(&pl->s->cj, CJ_ERR_SHAPE, "%s: the size '%s' of its result is nowhere to be learned from",
+                               node->call->op->name, cj_dim_text(node->call->graph, node->type.dim[i]));
+            v->place = CJ__PLACE_DYNAMIC;
+            v->array.count = 0;
+            return CJ_OK;
+        }
+    }
+    if (!cj__count(v->array.rank, v->array.dim, &v->array.count) ||
+        !cj__bytes(v->array.count, cj_dtype_info(v->array.dtype)->bits, &v->bytes) || v->bytes > (size_t)1 << 47)
+        return cj_fail(&pl->s->cj, CJ_ERR_LIMIT, "%s: its result has too many elements", node->call->op->name);
+    return CJ_OK;
+}
+
+static void place_source(planner *pl, const cj_call *call)
+{
+    cj__value *v = value_of(pl, &call->out[0]);
+    if (call->op == &cj_op_constant) {
+        v->place = CJ__PLACE_CONSTANT;
+        v->array.data = (void *)(uintptr_t)cj_tensor_map_read(((const cj__constant_attrs *)call->attributes)->value);
+        cj_tensor_unmap(((const cj__constant_attrs *)call->attributes)->value);
+    } else if (call->op == &cj_op_variable) {
+        v->place = CJ__PLACE_STORE;
+        v->index = pl->s->store_index[call->id];
+    } else {
+        v->place = CJ__PLACE_INPUT;
+        for (v->index = 0; pl->p->graph->inputs.items[v->index].node != &call->out[0];) v->index++;
+    }
+}
+
+static bool is_view(const cj_call *call)
+{
+    return call->op->flags & CJ_OP_VIEW && call->n_in >= 1 && call->n_out == 1 && call->in[0]->type.dtype == call->out[0].type.dtype;
+}
+
+/* Every value of earlier segments that this one may read is known by shape; its data comes at run time. */
+static cj_status shape_values(planner *pl)
+{
+    const cj_graph *g = pl->p->graph;
+    for (int id = 0; id < g->n_calls; id++) {
+        const cj_call *call = g->calls[id];
+        if (pl->p->segment[id] > pl->plan->segment) continue;
+        for (int k = 0; k < call->n_out; k++) {
+            int number = cj__value_of(pl->s, &call->out[k]);
+            pl->root[number] = number;
+            CJ__TRY(shape_value(pl, &call->out[k]));
+        }
+        if (call->op->flags & CJ_OP_SOURCE) {
+            place_source(pl, call);
+        } else if (pl->p->segment[id] < pl->plan->segment) {
+            for (int k = 0; k < call->n_out; k++) value_of(pl, &call->out[k])->place = CJ__PLACE_EARLIER;
+        } else if (is_view(call)) {
+            pl->root[cj__value_of(pl->s, &call->out[0])] = root_of(pl, call->in[0]);
+        }
+    }
+    return CJ_OK;
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------- */
+
+static const cj__kernel_row *find_row(const cj__kernel_row *rows, const cj_kernel *kernel)
+{
+    for (; rows->run; rows++)
+        if ((!rows->op || rows->op == kernel->call->op) && (!rows->supports || rows->supports(kernel))) return rows;
+    return NULL;
+}
+
+static const cj__kernel_row *select_kernel(planner *pl, const cj_kernel *kernel)
+{
+    const cj__backend *const *backends = cj__backends();
+    const cj__kernel_row *row = NULL;
+    if (kernel->call->op->flags & CJ_OP_CONTROL) return find_row(cj__control_kernels, kernel);
+    if (pl->s->backend) row = find_row(pl->s->backend->kernels, kernel);
+    for (; !pl->s->backend && *backends && !row; backends++) row = find_row((*backends)->kernels, kernel);
+    /* A composite without a reference kernel runs on whoever has it. */
+    for (backends = cj__backends(); !row && !kernel->call->op->ref && *backends; backends++)
+        row = find_row((*backends)->kernels, kernel);
+    return row;
+}
+
+static cj_status make_step(planner *pl, const cj_call *call)
+{
+    cj__plan *plan = pl->plan;
+    cj__step *step = &plan->steps[plan->n_steps++];
+    const cj_array **in = cj__arena_array(&plan->arena, (size_t)call->n_in + 1, sizeof *in);
+    cj_array **out = cj__arena_array(&plan->arena, (size_t)call->n_out, sizeof *out);
+    if (!in || !out) return CJ_ERR_MEMORY;
+    for (int k = 0; k < call->n_in; k++) in[k] = &value_of(pl, call->in[k])->array;
+    for (int k = 0; k < call->n_out; k++) out[k] = &value_of(pl, &call->out[k])->array;
+    step->call = call;
+    step->kernel = (cj_kernel){.call = call, .cj = &pl->s->cj, .team = pl->s->team, .in = in, .out = out,
+                               .symbols = plan->symbols};
+    const cj__kernel_row *row = select_kernel(pl, &step->kernel);
+    size_t workspace = 0;
+    if (row) {
+        step->name = row->name;
+        step->run = row->run;
+        if (row->prepare)
+            CJ__TRY(row->prepare(&step->kernel, &plan->arena, &step->kernel.prepared, &workspace));
+    } else if (call->op->ref) {
+        step->name = "reference";
+        step->run = call->op->ref;
+    } else {
+        return cj_fail(&pl->s->cj, CJ_ERR_UNSUPPORTED, "no backend runs operator '%s'", call->op->name);
+    }
+    step->workspace = workspace; /* bytes for now; place_values turns them into an offset */
+    return CJ_OK;
+}
+
+static cj_status make_steps(planner *pl)
+{
+    const cj_graph *g = pl->p->graph;
+    for (int late = 0; late < 2; late++) {
+        for (int id = 0; id < g->n_calls; id++) {
+            const cj_call *call = g->calls[id];
+            if (pl->p->segment[id] != pl->plan->segment || pl->p->late[id] != late || call->op->flags & CJ_OP_SOURCE ||
+                is_view(call) || !(pl->p->live[id] || call->op->flags & CJ_OP_OPAQUE))
+                continue;
+            cj_status failed = make_step(pl, call);
+            if (failed == CJ_ERR_MEMORY || (failed && !call->where)) return failed;
+            if (failed) return cj__prefix(&pl->s->cj, failed, "%s", call->where);
+        }
+        if (!late) pl->plan->n_early = pl->plan->n_steps;
+    }
+    return CJ_OK;
+}
+
+/* ---- Liveness ---------------------------------------------------------------------------------- */
+
+static void find_last_uses(planner *pl)
+{
+    const cj_program *p = pl->p;
+    cj__plan *plan = pl->plan;
+    const int never = plan->n_steps;
+    for (int i = 0; i < plan->n_steps; i++)
+        for (int k = 0; k < plan->steps[i].call->n_in; k++) pl->last_use[root_of(pl, plan->steps[i].call->in[k])] = i;
+    for (int i = 0; i < p->n_outputs; i++)
+        if (p->segment[p->outputs[i]->call->id] <= plan->segment) pl->last_use[root_of(pl, p->outputs[i])] = never;
+    if (p->commit_if && p->segment[p->commit_if->call->id] <= plan->segment) pl->last_use[root_of(pl, p->commit_if)] = never;
+    for (int i = 0; i < p->n_updates; i++)
+        if (p->segment[p->updates[i].value->call->id] <= plan->segment)
+            pl->last_use[root_of(pl, p->updates[i].value)] = never;
+    if (p->n_segments > 1) /* later segments may read anything */
+        for (int i = 0; i < pl->s->n_values; i++) pl->last_use[i] = never;
+}
+
+/* May output k of a step be written over an operand while the kernel reads it? */
+static bool overwrites(planner *pl, const cj_call *call, int k, int operand)
+{
+    const cj_array *out = &value_of(pl, &call->out[k])->array, *in = &value_of(pl, call->in[operand])->array;
+    if (out->count != in->count || cj_dtype_info(out->dtype)->bits != cj_dtype_info(in->dtype)->bits) return false;
+    if (call->op->flags & CJ_OP_ELEMENTWISE || call->op == &cj_op_fused) return true;
+    if (!(call->op->flags & CJ_OP_INPLACE) || k || operand) return false;
+    for (int i = 1; i < call->n_in; i++)
+        if (root_of(pl, call->in[i]) == root_of(pl, call->in[0])) return false;
+    return true;
+}
+
+/* The late step that computes the value of update u, and can do it where the variable lives. */
+static void place_updates(planner *pl)
+{
+    const cj_program *p = pl->p;
+    cj__plan *plan = pl->plan;
+    for (int u = 0; u < p->n_updates; u++) {
+        const cj_node *value = p->updates[u].value, *variable = p->updates[u].variable;
+        int root = cj__value_of(pl->s, value), step = plan->n_early;
+        if (p->segment[value->call->id] != plan->segment || pl->root[root] != root) continue;
+        while (step < plan->n_steps && plan->steps[step].call != value->call) step++;
+        cj__value *v = &plan->values[root];
+        if (step == plan->n_steps || v->place == CJ__PLACE_STORE) continue;
+        if (variable) {
+            int last = pl->last_use[root_of(pl, variable)];
+            bool allowed = last < step;
+            for (int k = 0; last == step && k < value->call->n_in; k++)
+                if (root_of(pl, value->call->in[k]) == root_of(pl, variable))
+                    allowed = overwrites(pl, value->call, value->output, k);
+            if (!allowed) continue;
+        }
+        v->place = CJ__PLACE_STORE;
+        v->index = cj__store_index(pl->s->store, p->updates[u].name);
+        plan->in_place[u] = true;
+    }
+}
+
+/* ---- Arena ------------------------------------------------------------------------------------- */
+
+static cj_status take_block(planner *pl, size_t size, size_t *offset)
+{
+    size = cj__round_up(size ? size : 1, ALIGNMENT);
+    size_t at = 0;
+    int i = 0;
+    for (; i < pl->n_blocks && pl->blocks[i].offset - at < size; i++) at = pl->blocks[i].offset + pl->blocks[i].size;
+    memmove(&pl->blocks[i + 1], &pl->blocks[i], (size_t)(pl->n_blocks - i) * sizeof *pl->blocks);
+    pl->blocks[i] = (block){at, size};
+    pl->n_blocks++;
+    size_t end;
+    if (!cj__size_add(at, size, &end) || end > (size_t)1 << 47)
+        return cj_fail(&pl->s->cj, CJ_ERR_LIMIT, "the plan needs more memory than can be addressed");
+    if (end > pl->plan->arena_bytes) pl->plan->arena_bytes = end;
+    *offset = at;
+    return CJ_OK;
+}
+
+static void give_block(planner *pl, size_t offset)
+{
+    int i = 0;
+    while (i < pl->n_blocks && pl->blocks[i].offset != offset) i++;
+    CJ_ASSERT(i < pl->n_blocks);
+    memmove(&pl->blocks[i], &pl->blocks[i + 1], (size_t)(pl->n_blocks - i - 1) * sizeof *pl->blocks);
+    pl->n_blocks--;
+}
+
+static cj_status place_output(planner *pl, int at, int k)
+{
+    const cj_call *call = pl->plan->steps[at].call;
+    int number = cj__value_of(pl->s, &call->out[k]);
+    cj__value *v = &pl->plan->values[number];
+    if (v->place != CJ__PLACE_NONE) return CJ_OK; /* in the store, or dynamic */
+    v->place = CJ__PLACE_ARENA;
+    for (int i = 0; i < call->n_in; i++) {
+        int root = root_of(pl, call->in[i]);
+        if (!pl->block_of[root] || pl->last_use[root] != at || !overwrites(pl, call, k, i)) continue;
+        v->offset = pl->plan->values[root].offset;
+        pl->block_of[root] = 0; /* its place has a new owner */
+        pl->block_of[number] = 1;
+        return CJ_OK;
+    }
+    CJ__TRY(take_block(pl, v->bytes, &v->offset));
+    pl->block_of[number] = 1;
+    return CJ_OK;
+}
+
+static void release_dead(planner *pl, int root, int at)
+{
+    if (!pl->block_of[root] || pl->last_use[root] > at) return;
+    pl->block_of[root] = 0;
+    give_block(pl, pl->plan->values[root].offset);
+}
+
+static cj_status place_values(planner *pl)
+{
+    cj__plan *plan = pl->plan;
+    for (int i = 0; i < plan->n_steps; i++) {
+        cj__step *step = &plan->steps[i];
+        for (int k = 0; k < step->call->n_out; k++) CJ__TRY(place_output(pl, i, k));
+        size_t workspace = step->workspace;
+        if (workspace) {
+            CJ__TRY(take_block(pl, workspace, &step->workspace));
+            give_block(pl, step->workspace);
+        } else {
+            step->workspace = SIZE_MAX;
+        }
+        for (int k = 0; k < step->call->n_in; k++) release_dead(pl, root_of(pl, step->call->in[k]), i);
+        for (int k = 0; k < step->call->n_out; k++) release_dead(pl, cj__value_of(pl->s, &step->call->out[k]), i);
+    }
+    for (int u = 0; u < pl->p->n_updates; u++) {
+        const cj_node *value = pl->p->updates[u].value;
+        if (pl->p->segment[value->call->id] != plan->segment || plan->in_place[u]) continue;
+        if (plan->values[root_of(pl, value)].place == CJ__PLACE_STORE)
+            CJ__TRY(take_block(pl, value_of(pl, value)->bytes, &plan->stage[u]));
+    }
+    return CJ_OK;
+}
+
+/* Views lie where their roots lie. */
+static void place_views(planner *pl)
+{
+    for (int i = 0; i < pl->s->n_values; i++) {
+        cj__value *v = &pl->plan->values[i], *root = &pl->plan->values[pl->root[i]];
+        if (v == root) continue;
+        v->place = root->place;
+        v->offset = root->offset;
+        v->index = root->place == CJ__PLACE_EARLIER || root->place == CJ__PLACE_DYNAMIC ? pl->root[i] : root->index;
+        v->array.data = root->array.data;
+    }
+}
+
+/* ---- Life cycle -------------------------------------------------------------------------------- */
+
+static cj_status build(planner *pl, cj__arena *scratch)
+{
+    cj__plan *plan = pl->plan;
+    cj_session *s = pl->s;
+    size_t calls = (size_t)pl->p->graph->n_calls + 1, values = (size_t)s->n_values + 1, symbols = (size_t)pl->p->graph->dims.count + 1;
+    size_t updates = (size_t)pl->p->n_updates + 1;
+    plan->symbols = cj__arena_copy(&plan->arena, s->symbols, symbols * sizeof *s->symbols);
+    plan->values = cj__arena_array(&plan->arena, values, sizeof *plan->values);
+    plan->steps = cj__arena_array(&plan->arena, calls, sizeof *plan->steps);
+    plan->in_place = cj__arena_array(&plan->arena, updates, sizeof *plan->in_place);
+    plan->stage = cj__arena_array(&plan->arena, updates, sizeof *plan->stage);
+    pl->root = cj__arena_array(scratch, values, sizeof *pl->root);
+    pl->last_use = cj__arena_array(scratch, values, sizeof *pl->last_use);
+    pl->block_of = cj__arena_array(scratch, values, sizeof *pl->block_of);
+    pl->blocks = cj__arena_array(scratch, values + updates + 2, sizeof *pl->blocks);
+    if (!plan->symbols || !plan->values || !plan->steps || !plan->in_place || !plan->stage || !pl->root || !pl->last_use ||
+        !pl->block_of || !pl->blocks)
+        return CJ_ERR_MEMORY;
+    for (size_t i = 0; i < values; i++) pl->last_use[i] = -1, pl->root[i] = (int)i;
+    CJ__TRY(shape_values(pl));
+    CJ__TRY(make_steps(pl));
+    find_last_uses(pl);
+    place_updates(pl);
+    CJ__TRY(place_values(pl));
+    place_views(pl);
+    return CJ_OK;
+}
+
+cj__plan *cj__plan_new(cj_session *s, int segment)
+{
+    cj__plan *plan = cj__alloc(&s->cj, sizeof *plan);
+    if (!plan) return NULL;
+    plan->segment = segment;
+    cj__arena_init(&plan->arena, &s->cj);
+    cj__arena scratch;
+    cj__arena_init(&scratch, &s->cj);
+    planner pl = {.s = s, .plan = plan, .p = s->program};
+    cj_status failed = build(&pl, &scratch);
+    cj__arena_release(&scratch);
+    s->made++;
+    if (!failed) return plan;
+    if (failed == CJ_ERR_MEMORY && s->cj.status != CJ_ERR_LIMIT) cj_fail(&s->cj, failed, "plan: out of memory");
+    cj__plan_free(s, plan);
+    return NULL;
+}
+
+void cj__plan_free(cj_session *s, cj__plan *plan)
+{
+    if (!plan) return;
+    for (int i = 0; i < plan->n_steps; i++) cj__control_release(&plan->steps[i]);
+    cj__arena_release(&plan->arena);
+    cj__free(&s->cj, plan, sizeof *plan);
+}

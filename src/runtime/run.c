@@ -1,0 +1,429 @@
+/* run.c: sessions: binding what is fed, running plans, committing updates.
+ *
+ *     bind      symbols from the fed shapes; derived sizes; agreements
+ *     early     steps of each segment; outputs are copied out
+ *     commit    if commit_if holds: late steps, then new values go to the store together
+ *
+ * Nothing is written to the store before everything that can fail has run. Running allocates nothing once
+ * the plan for a binding is there (but for outputs the caller asks us to make). */
+#include "runtime/runtime.h"
+
+#include "tensor/tensor.h"
+
+#include <string.h>
+
+/* ---- Life cycle -------------------------------------------------------------------------------- */
+
+static cj_status find_backend(cj_session *s, const char *name)
+{
+    const cj__backend *const *b = cj__backends();
+    while (name && *b && strcmp((*b)->name, name)) b++;
+    if (name && !*b) return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, "there is no backend '%s'", name);
+    s->backend = name ? *b : NULL;
+    return CJ_OK;
+}
+
+static cj_status bind_variables(cj_session *s)
+{
+    const cj_graph *g = s->program->graph;
+    for (int i = 0; i < g->variables.count; i++) {
+        const cj_node *v = g->variables.items[i].node;
+        int index = cj__store_index(s->store, v->name);
+        if (index < 0) return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, "the store has no variable '%s'", v->name);
+        s->store_index[v->call->id] = index;
+        const cj_tensor *t = cj_store_tensor_at(s->store, index);
+        bool same = cj_tensor_dtype(t) == v->type.dtype && cj_tensor_rank(t) == v->type.rank;
+        for (int k = 0; same && k < v->type.rank; k++) same = cj_tensor_shape(t)[k] == v->type.dim[k];
+        if (!same) return cj_fail(&s->cj, CJ_ERR_SHAPE, "the store's '%s' has another dtype or shape than the program's", v->name);
+    }
+    for (int i = 0; i < s->program->n_updates; i++)
+        if (cj__store_index(s->store, s->program->updates[i].name) < 0)
+            return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, "the store has no variable '%s' to update", s->program->updates[i].name);
+    return CJ_OK;
+}
+
+static cj_status make_tables(cj_session *s)
+{
+    const cj_program *p = s->program;
+    const cj_graph *g = p->graph;
+    size_t calls = (size_t)g->n_calls + 1, segments = (size_t)p->n_segments;
+    s->value_base = cj__arena_array(&s->arena, calls, sizeof *s->value_base);
+    s->store_index = cj__arena_array(&s->arena, calls, sizeof *s->store_index);
+    s->symbols = cj__arena_array(&s->arena, (size_t)g->dims.count + 1, sizeof *s->symbols);
+    s->inputs = cj__arena_array(&s->arena, (size_t)p->n_inputs + 1, sizeof *s->inputs);
+    s->active = cj__arena_array(&s->arena, segments, sizeof *s->active);
+    s->workspace = cj__arena_array(&s->arena, segments, sizeof *s->workspace);
+    s->workspace_bytes = cj__arena_array(&s->arena, segments, sizeof *s->workspace_bytes);
+    s->plans = cj__arena_array(&s->arena, (size_t)s->plans_max, sizeof *s->plans);
+    if (!s->value_base || !s->store_index || !s->symbols || !s->inputs || !s->active || !s->workspace ||
+        !s->workspace_bytes || !s->plans)
+        return CJ_ERR_MEMORY;
+    for (int i = 0; i < g->n_calls; i++) {
+        s->value_base[i] = s->n_values;
+        s->n_values += g->calls[i]->n_out;
+    }
+    s->dynamic = cj__arena_array(&s->arena, (size_t)s->n_values + 1, sizeof *s->dynamic);
+    return s->dynamic ? CJ_OK : CJ_ERR_MEMORY;
+}
+
+static void free_owned(cj__owned *object)
+{
+    cj_session_free((cj_session *)(void *)((char *)object - offsetof(cj_session, owned)));
+}
+
+/* Everything but backend, threads and owner. `cj` pays, and is the parent of the session's context. */
+static cj_session *new_session(cj_context *cj, cj_program *program, cj_store *store, int plans)
+{
+    cj_session *s = cj__alloc(cj, sizeof *s);
+    if (!s) return NULL;
+    cj__context_init_child(&s->cj, cj);
+    s->program = program;
+    s->store = store;
+    s->plans_max = plans > 0 ? plans : 8;
+    if (s->plans_max < program->n_segments) s->plans_max = program->n_segments;
+    cj__arena_init(&s->arena, &s->cj);
+    return s;
+}
+
+/* The session when all went well; else it is freed and its message goes to `cj`. */
+static cj_session *finish_session(cj_session *s, cj_context *cj, cj_status failed)
+{
+    if (!failed) failed = make_tables(s);
+    if (!failed) failed = bind_variables(s);
+    if (!failed) return s;
+    cj_fail(cj, failed, "%s", s->cj.status ? cj_message(&s->cj) : "session: out of memory");
+    cj_session_free(s);
+    return NULL;
+}
+
+cj_session *cj_session_new_opts(cj_program *program, cj_store *store, const cj_session_opts *opts)
+{
+    if (!program) return NULL;
+    cj_session_opts o = {0};
+    if (opts) memcpy(&o, opts, opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    cj_context *cj = program->cj;
+    cj_session *s = new_session(cj, program, store, o.plans);
+    if (!s) return NULL;
+    cj__own(cj, &s->owned, free_owned);
+    int threads = o.threads > 0 ? o.threads : cj_threads(cj);
+    cj_status failed = find_backend(s, o.backend);
+    if (!failed && threads > 1 && !(s->team = cj__team_new(&s->cj, threads))) failed = CJ_ERR_MEMORY;
+    return finish_session(s, cj, failed);
+}
+
+cj_session *cj__session_new_inside(cj_program *program, cj_session *outer)
+{
+    cj_session *s = new_session(&outer->cj, program, outer->store, 0);
+    if (!s) return NULL;
+    s->inside = true;
+    s->backend = outer->backend;
+    s->team = outer->team;
+    return finish_session(s, &outer->cj, CJ_OK);
+}
+
+cj_session *cj_session_new(cj_program *program, cj_store *store) { return cj_session_new_opts(program, store, NULL); }
+
+static void drop_dynamic(cj_session *s)
+{
+    for (int i = 0; s->dynamic && i < s->n_values; i++) {
+        cj_tensor_free(s->dynamic[i]);
+        s->dynamic[i] = NULL;
+    }
+}
+
+void cj_session_free(cj_session *s)
+{
+    if (!s) return;
+    cj_context *cj = s->program->cj;
+    cj__disown(&s->owned);
+    drop_dynamic(s);
+    for (int i = 0; i < s->n_plans; i++) cj__plan_free(s, s->plans[i]);
+    for (int i = 0; s->workspace_bytes && i < s->program->n_segments; i++)
+        cj__free_aligned(&s->cj, s->workspace[i], s->workspace_bytes[i]);
+    if (!s->inside) cj__team_free(s->team);
+    cj__arena_release(&s->arena);
+    cj__context_release_child(&s->cj);
+    cj__free(cj, s, sizeof *s);
+}
+
+const char *cj_session_message(const cj_session *s) { return cj_message(&s->cj); }
+
+void cj_session_get_info(const cj_session *s, cj_session_info *info)
+{
+    *info = (cj_session_info){.plans = s->made, .committed = s->committed};
+    for (int i = 0; i < s->program->n_segments; i++) info->arena_bytes += s->workspace_bytes[i];
+    for (int i = 0; i < s->program->n_segments && s->active[i]; i++) info->steps += s->active[i]->n_steps;
+}
+
+/* ---- Binding ----------------------------------------------------------------------------------- */
+
+static cj_status match_feeds(cj_session *s, const cj_feed *feeds, int n)
+{
+    const cj_program *p = s->program;
+    for (int i = 0; i < p->n_inputs; i++) s->inputs[i] = NULL;
+    for (int f = 0; f < n; f++) {
+        int i = 0;
+        while (i < p->n_inputs && !(feeds[f].node ? p->original_inputs[i] == feeds[f].node
+                                                  : feeds[f].name && !strcmp(p->graph->inputs.items[i].name, feeds[f].name)))
+            i++;
+        if (i == p->n_inputs)
+            return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: feed %d%s%s is no input of this program", f,
+                           feeds[f].name ? ": " : "", feeds[f].name ? feeds[f].name : "");
+        if (!feeds[f].value) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' is fed NULL", p->graph->inputs.items[i].name);
+        s->inputs[i] = feeds[f].value;
+    }
+    for (int i = 0; i < p->n_inputs; i++)
+        if (!s->inputs[i] && p->live[p->graph->inputs.items[i].node->call->id])
+            return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' was not fed", p->graph->inputs.items[i].name);
+    return CJ_OK;
+}
+
+static cj_status wrong_size(cj_session *s, const char *name, int axis, int64_t found, int64_t expected)
+{
+    return cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s': dimension %d is %lld, expected %lld", name, axis, (long long)found,
+                   (long long)expected);
+}
+
+/* Plain symbols take their value here; expressions are compared after all symbols are known. */
+static cj_status bind_input(cj_session *s, int i, bool expressions)
+{
+    const cj_graph *g = s->program->graph;
+    const cj_type *type = &g->inputs.items[i].node->type;
+    const char *name = g->inputs.items[i].name;
+    const cj_tensor *t = s->inputs[i];
+    if (!t) return CJ_OK;
+    if (cj_tensor_dtype(t) != type->dtype)
+        return cj_fail(&s->cj, CJ_ERR_TYPE, "input '%s' has dtype %s, expected %s", name, cj_dtype_info(cj_tensor_dtype(t))->name,
+                       cj_dtype_info(type->dtype)->name);
+    if (cj_tensor_rank(t) != type->rank)
+        return cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s' has rank %d, expected %d", name, cj_tensor_rank(t), type->rank);
+    for (int k = 0; k < type->rank; k++) {
+        int64_t size = cj_tensor_shape(t)[k];
+        cj_dim d = type->dim[k];
+        bool is_name = d < 0 && g->dims.items[-1 - d].kind == CJ__EXPR_NAME;
+        if (d >= 0 && d != size) return wrong_size(s, name, k, size, d);
+        if (is_name && s->symbols[-1 - d] < 0) s->symbols[-1 - d] = size;
+        if (d < 0 && (is_name || expressions) && s->symbols[-1 - d] != size)
+            return wrong_size(s, name, k, size, s->symbols[-1 - d]);
+    }
+    return CJ_OK;
+}
+
+static cj_status check_agreements(cj_session *s)
+{
+    const cj_graph *g = s->program->graph;
+    for (int i = 0; i < g->dims.n_agreements; i++) {
+        const cj__agreement *a = &g->dims.agreements[i];
+        int64_t x = cj__dim_number(a->a, s->symbols), y = cj__dim_number(a->b, s->symbols);
+        if (x < 0 || y < 0 || x == y) continue;
+        return cj_fail(&s->cj, CJ_ERR_SHAPE, "%s%s%s: the sizes %lld and %lld must be equal", a->call && a->call->where ? a->call->where : "",
+                       a->call && a->call->where ? ": " : "", a->call ? a->call->op->name : "run", (long long)x, (long long)y);
+    }
+    return CJ_OK;
+}
+
+static cj_status bind(cj_session *s)
+{
+    const cj_graph *g = s->program->graph;
+    for (int i = 0; i < g->dims.count; i++) s->symbols[i] = -1;
+    for (int i = 0; i < s->program->n_inputs; i++) CJ__TRY(bind_input(s, i, false));
+    CJ__TRY(cj__dims_evaluate(&s->cj, g, s->symbols));
+    for (int i = 0; i < s->program->n_inputs; i++) CJ__TRY(bind_input(s, i, true));
+    return check_agreements(s);
+}
+
+/* ---- Plans ------------------------------------------------------------------------------------- */
+
+static cj__plan *find_plan(cj_session *s, int segment)
+{
+    size_t bytes = (size_t)s->program->graph->dims.count * sizeof *s->symbols;
+    for (int i = 0; i < s->n_plans; i++)
+        if (s->plans[i]->segment == segment && (!bytes || !memcmp(s->plans[i]->symbols, s->symbols, bytes))) return s->plans[i];
+    return NULL;
+}
+
+static bool is_active(const cj_session *s, const cj__plan *plan, int segment)
+{
+    for (int i = 0; i < segment; i++)
+        if (s->active[i] == plan) return true;
+    return false;
+}
+
+static cj_status activate(cj_session *s, int segment)
+{
+    cj__plan *plan = find_plan(s, segment);
+    if (!plan) {
+        if (!(plan = cj__plan_new(s, segment))) return s->cj.status;
+        int at = s->n_plans;
+        if (at < s->plans_max) {
+            s->n_plans++;
+        } else { /* the one longest unused goes */
+            at = -1;
+            for (int i = 0; i < s->n_plans; i++)
+                if (!is_active(s, s->plans[i], segment) && (at < 0 || s->plans[i]->used < s->plans[at]->used)) at = i;
+            CJ_ASSERT(at >= 0);
+            for (int i = segment; i < s->program->n_segments; i++)
+                if (s->active[i] == s->plans[at]) s->active[i] = NULL;
+            cj__plan_free(s, s->plans[at]);
+        }
+        s->plans[at] = plan;
+    }
+    if (plan->arena_bytes > s->workspace_bytes[segment]) {
+        void *bigger = cj__alloc_aligned(&s->cj, plan->arena_bytes);
+        if (!bigger) return s->cj.status;
+        cj__free_aligned(&s->cj, s->workspace[segment], s->workspace_bytes[segment]);
+        s->workspace[segment] = bigger;
+        s->workspace_bytes[segment] = plan->arena_bytes;
+    }
+    plan->used = ++s->clock;
+    s->active[segment] = plan;
+    return CJ_OK;
+}
+
+cj__value *cj__session_value(cj_session *s, const cj_node *node)
+{
+    return &s->active[s->program->segment[node->call->id]]->values[cj__value_of(s, node)];
+}
+
+/* Sets every value's address for this run. */
+static void point(cj_session *s, cj__plan *plan)
+{
+    char *base = s->workspace[plan->segment];
+    for (int i = 0; i < s->n_values; i++) {
+        cj__value *v = &plan->values[i];
+        switch (v->place) {
+        case CJ__PLACE_ARENA: v->array.data = base + v->offset; break;
+        case CJ__PLACE_INPUT: v->array.data = s->inputs[v->index] ? cj__tensor_data(s->inputs[v->index]) : NULL; break;
+        case CJ__PLACE_STORE: v->array.data = cj__tensor_data(cj_store_tensor_at(s->store, v->index)); break;
+        default: break;
+        }
+    }
+    const cj_graph *g = s->program->graph;
+    for (int id = 0; plan->segment && id < g->n_calls; id++) {
+        int segment = s->program->segment[id];
+        if (segment > plan->segment || g->calls[id]->op->flags & CJ_OP_SOURCE) continue;
+        for (int k = 0; k < g->calls[id]->n_out; k++) {
+            int number = cj__value_of(s, &g->calls[id]->out[k]);
+            cj__value *v = &plan->values[number];
+            if (segment < plan->segment) v->array.data = s->active[segment]->values[number].array.data;
+            else if (v->place == CJ__PLACE_EARLIER) v->array.data = plan->values[v->index].array.data; /* a view */
+        }
+    }
+    for (int i = 0; i < plan->n_steps; i++)
+        plan->steps[i].kernel.workspace = plan->steps[i].workspace == SIZE_MAX ? NULL : base + plan->steps[i].workspace;
+}
+
+/* ---- Running ----------------------------------------------------------------------------------- */
+
+/* The sizes a step has found out, from the tensors it made. */
+static cj_status learn(cj_session *s, cj__plan *plan, const cj__step *step)
+{
+    for (int k = 0; k < step->call->n_out; k++) {
+        const cj_node *node = &step->call->out[k];
+        int number = cj__value_of(s, node);
+        if (plan->values[number].place != CJ__PLACE_DYNAMIC) continue;
+        const cj_tensor *t = s->dynamic[number];
+        if (!t) return cj_fail(&s->cj, CJ_ERR_STATE, "%s: output %d was not made", step->call->op->name, k);
+        plan->values[number].array.data = cj__tensor_data(t);
+        plan->values[number].array.count = cj_tensor_count(t);
+        for (int i = 0; i < node->type.rank; i++) {
+            plan->values[number].array.dim[i] = cj_tensor_shape(t)[i];
+            cj_dim d = node->type.dim[i];
+            if (d < 0 && s->symbols[-1 - d] < 0) s->symbols[-1 - d] = cj_tensor_shape(t)[i];
+        }
+        plan->values[number].bytes = cj_tensor_size_bytes(t);
+    }
+    return CJ_OK;
+}
+
+static cj_status run_steps(cj_session *s, cj__plan *plan, int begin, int end)
+{
+    for (int i = begin; i < end; i++) {
+        cj__step *step = &plan->steps[i];
+        CJ__TRY(cj__check_cancel(&s->cj));
+        cj_status failed = step->run(&step->kernel);
+        if (failed)
+            return cj__prefix(&s->cj, failed, "%s%s%s", step->call->where ? step->call->where : "",
+                              step->call->where ? ": " : "", step->call->op->name);
+        if (s->program->finds_sizes) CJ__TRY(learn(s, plan, step));
+    }
+    return CJ_OK;
+}
+
+static cj_status give_outputs(cj_session *s, cj_tensor **outputs, int n)
+{
+    const cj_program *p = s->program;
+    if (n > p->n_outputs) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d outputs wanted of %d", n, p->n_outputs);
+    for (int i = 0; i < n; i++) {
+        const cj__value *v = cj__session_value(s, p->outputs[i]);
+        const cj_array *a = &v->array;
+        if (outputs[i]) {
+            bool same = cj_tensor_dtype(outputs[i]) == a->dtype && cj_tensor_rank(outputs[i]) == a->rank;
+            for (int k = 0; same && k < a->rank; k++) same = cj_tensor_shape(outputs[i])[k] == a->dim[k];
+            if (!same) return cj_fail(&s->cj, CJ_ERR_SHAPE, "run: the tensor given for output %d has another dtype or shape", i);
+            if (v->bytes) memcpy(cj__tensor_data(outputs[i]), a->data, v->bytes);
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        const cj__value *v = cj__session_value(s, p->outputs[i]);
+        if (outputs[i]) continue;
+        outputs[i] = cj_tensor_from(p->cj, v->array.dtype, v->array.rank, v->array.dim, v->bytes ? v->array.data : NULL);
+        if (outputs[i]) continue;
+        return cj_fail(&s->cj, CJ_ERR_MEMORY, "run: out of memory for output %d", i);
+    }
+    return CJ_OK;
+}
+
+static bool commits(cj_session *s)
+{
+    const cj_node *c = s->program->commit_if;
+    return !c || *(const unsigned char *)cj__session_value(s, c)->array.data;
+}
+
+/* Values that are state themselves are set aside first, so that w1 := w2, w2 := w1 swaps. */
+static void commit(cj_session *s)
+{
+    const cj_program *p = s->program;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int u = 0; u < p->n_updates; u++) {
+            int segment = p->segment[p->updates[u].value->call->id];
+            cj__plan *plan = s->active[segment];
+            const cj__value *v = cj__session_value(s, p->updates[u].value);
+            bool staged = v->place == CJ__PLACE_STORE;
+            if (plan->in_place[u] || !v->bytes || (pass == 0 && !staged)) continue;
+            char *stage = (char *)s->workspace[segment] + plan->stage[u];
+            void *to = cj__tensor_data(cj_store_get(s->store, p->updates[u].name));
+            if (pass == 0) memcpy(stage, v->array.data, v->bytes);
+            else memcpy(to, staged ? stage : v->array.data, v->bytes);
+        }
+    }
+    cj__store_touch(s->store);
+}
+
+cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs, int n_outputs)
+{
+    const cj_program *p = s->program;
+    s->committed = false;
+    CJ__TRY(match_feeds(s, feeds, n_feeds));
+    CJ__TRY(bind(s));
+    drop_dynamic(s);
+    for (int segment = 0; segment < p->n_segments; segment++) {
+        if (segment) {
+            CJ__TRY(cj__dims_evaluate(&s->cj, p->graph, s->symbols));
+            CJ__TRY(check_agreements(s));
+        }
+        CJ__TRY(activate(s, segment));
+        point(s, s->active[segment]);
+        CJ__TRY(run_steps(s, s->active[segment], 0, s->active[segment]->n_early));
+    }
+    CJ__TRY(give_outputs(s, outputs, n_outputs));
+    if (!p->n_updates || !commits(s)) return CJ_OK;
+    cj__plan *plan = s->active[0];
+    for (int i = plan->n_early; i < plan->n_steps; i++) {
+        cj_status failed = plan->steps[i].run(&plan->steps[i].kernel);
+        if (failed) return cj__prefix(&s->cj, failed, "%s", plan->steps[i].call->op->name);
+    }
+    commit(s);
+    s->committed = true;
+    return CJ_OK;
+}

@@ -1,0 +1,120 @@
+/* runtime.h: the inside of programs, plans and sessions.
+ *
+ *     program   the graph after its passes, its outputs and updates: immutable, shared
+ *     plan      for one binding of the symbols: order, kernels, places in one arena
+ *     session   plans (a small LRU), workspace, the store, a message: one thread's
+ *
+ * The calls of a program are in segments. Segment 0 needs only what the inputs' shapes tell; each later
+ * one also needs the sizes that a call at the end of an earlier segment finds out by running. */
+#ifndef CAJAL_RUNTIME_RUNTIME_H
+#define CAJAL_RUNTIME_RUNTIME_H
+
+#include "backend/backend.h"
+
+#include <cajal/run.h>
+
+typedef struct cj__program_update {
+    const char *name;     /* in the store */
+    cj_node *variable;    /* its reading node in the program's graph, or NULL when nobody reads it */
+    cj_node *value;
+} cj__program_update;
+
+struct cj_program {
+    cj_context *cj;
+    cj__arena arena;
+    cj_graph *graph;
+    int n_outputs, n_updates, n_inputs;
+    cj_node **outputs;
+    cj_node *commit_if;              /* or NULL */
+    cj__program_update *updates;
+    const cj_node **original_inputs; /* by input: the placeholder of the graph that was compiled */
+    unsigned char *live;             /* by call: some output or update needs it */
+    unsigned char *late;             /* by call: needed by updates alone; runs when committing */
+    int *segment;                    /* by call */
+    int n_segments;
+    bool finds_sizes;                /* some call tells sizes by running */
+    struct cj_program **bodies;      /* by call: of its body and its other body, or NULL */
+    int n_bodies;
+    cj__owned owned;
+};
+
+/* Where a value is. */
+typedef enum cj__place { CJ__PLACE_NONE, CJ__PLACE_ARENA, CJ__PLACE_INPUT, CJ__PLACE_STORE, CJ__PLACE_CONSTANT,
+                         CJ__PLACE_EARLIER, /* in another segment's arena */
+                         CJ__PLACE_DYNAMIC  /* a tensor made while running */ } cj__place;
+
+typedef struct cj__value {
+    cj_array array;    /* concrete shape; data is set for each run */
+    cj__place place;
+    size_t offset;     /* in the arena */
+    int index;         /* input, store entry or value of the program */
+    size_t bytes;
+} cj__value;
+
+typedef struct cj__step {
+    const cj_call *call;
+    const char *name;  /* of the kernel */
+    cj_kernel_fn run;
+    cj_kernel kernel;
+    size_t workspace;  /* offset in the arena */
+} cj__step;
+
+typedef struct cj__plan {
+    cj__arena arena;      /* of the plan's own structures */
+    int segment;
+    int64_t *symbols;     /* the binding this plan is for */
+    cj__value *values;    /* by value number: see cj__value_of */
+    cj__step *steps;
+    int n_steps, n_early; /* steps [n_early, n_steps) run when committing */
+    bool *in_place;       /* by update: its value is computed where the variable lives */
+    size_t *stage;        /* by update: where a value that is itself state is kept while others commit */
+    size_t arena_bytes;
+    uint64_t used;        /* for the LRU */
+} cj__plan;
+
+struct cj_session {
+    cj_program *program;
+    cj_context cj;           /* a child: the session's message */
+    cj_store *store;
+    const cj__backend *backend;
+    cj__team *team;
+    cj__plan **plans;
+    int n_plans, plans_max;
+    uint64_t clock;
+    void **workspace;        /* by segment */
+    size_t *workspace_bytes;
+    int *value_base;         /* by call: number of its first output */
+    int n_values;
+    cj_tensor **dynamic;     /* by value: what a dynamic call made, until the next run */
+    int64_t *symbols;        /* of the run */
+    const cj_tensor **inputs; /* of the run, by input */
+    cj__plan **active;       /* by segment: the plans of the run */
+    cj__plan *last;          /* the last plan run, to print */
+    cj__arena arena;
+    int made;                /* plans made so far */
+    bool inside;             /* a body's: team and store are the outer session's */
+    bool committed;
+    int *store_index;        /* by call: entry of a variable */
+    cj__owned owned;
+};
+
+/* plan.c: a plan for s->symbols (all of this segment's are known). NULL with the session's message. */
+cj__plan *cj__plan_new(cj_session *s, int segment);
+void cj__plan_free(cj_session *s, cj__plan *plan);
+int cj__value_of(const cj_session *s, const cj_node *node);
+/* The value of a node in the active plan of its segment. */
+cj__value *cj__session_value(cj_session *s, const cj_node *node);
+
+/* run.c: a session for a body, in a plan of `outer`: with its store, backend and threads. The caller frees.
+ * NULL with the message of `outer`. */
+cj_session *cj__session_new_inside(cj_program *program, cj_session *outer);
+
+/* control.c: kernels of if, loop, scan. */
+extern const cj__kernel_row cj__control_kernels[];
+/* Frees what preparing a step of these made; other steps are left alone. */
+void cj__control_release(cj__step *step);
+void cj__control_release(cj__step *step); /* of a plan being freed; no-op for other steps */
+/* For a kernel whose output size is found while running: gives output k its tensor; the session takes it. */
+cj_status cj__dynamic_output(const cj_kernel *kernel, int k, cj_tensor *tensor);
+
+#endif
