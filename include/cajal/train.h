@@ -1,0 +1,145 @@
+/* train.h: fit, evaluate, predict; saving and loading models; run directories.
+ *
+ *     cj_scores scores;
+ *     cj_status failed = cj_fit(m, train, .epochs = 5, .optimizer = "adam", .metrics = "accuracy", .progress = stderr);
+ *     failed = failed ? failed : cj_evaluate(m, test, &scores);
+ *     failed = failed ? failed : cj_save(m, "fashion.onnx");
+ *
+ * The verbs and names are Keras's. All messages are the context's. */
+#ifndef CAJAL_TRAIN_H
+#define CAJAL_TRAIN_H
+
+#include <cajal/nn.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { CJ_SCORES_MAX = 32, CJ_NAME_MAX = 48 };
+
+/* Names and numbers: "loss", "accuracy", "val_loss" ... */
+typedef struct cj_scores {
+    int n;
+    int64_t samples;
+    char name[CJ_SCORES_MAX][CJ_NAME_MAX];
+    double value[CJ_SCORES_MAX];
+} cj_scores;
+/* The score of that name, NaN when there is none. */
+CJ_API double cj_score(const cj_scores *scores, const char *name);
+
+/* ---- Callbacks --------------------------------------------------------------------------------- */
+
+typedef struct cj_fit_state {
+    cj_model *model;
+    int64_t epoch, epochs, step, steps; /* epoch and step from 1; steps in this epoch */
+    int64_t total_step;
+    double learning_rate, seconds;
+    const cj_scores *scores; /* running means in a step, all scores at the end of an epoch */
+} cj_fit_state;
+
+/* Each may be NULL. Returning false ends training after this step, cleanly. */
+typedef struct cj_callback {
+    const char *name, *doc;
+    void *user;
+    bool (*on_epoch_begin)(void *user, const cj_fit_state *state);
+    bool (*on_step_end)(void *user, const cj_fit_state *state);
+    bool (*on_epoch_end)(void *user, const cj_fit_state *state);
+} cj_callback;
+
+/* ---- History ----------------------------------------------------------------------------------- */
+
+typedef struct cj_history cj_history; /* owned by the model: of its last fit */
+CJ_API int cj_history_epochs(const cj_history *h);
+CJ_API const cj_scores *cj_history_at(const cj_history *h, int epoch_index); /* with epoch, seconds, learning_rate */
+
+/* ---- Fit --------------------------------------------------------------------------------------- */
+
+typedef struct cj_fit_opts {
+    size_t struct_size;
+    int64_t epochs;             /* default 1 */
+    int64_t batch_size;         /* default 32 */
+    const char *optimizer;      /* default "adam" */
+    double learning_rate;       /* default the optimizer's */
+    const char *schedule;       /* default constant */
+    const char *loss;           /* default from the target: sparse_categorical_crossentropy for classes,
+                                   binary_crossentropy for two classes with one output, mse for numbers */
+    const char *metrics;        /* "accuracy, f1"; default accuracy for classes, none for numbers; "none" */
+    const cj_dataset *validation;
+    double validation_split;    /* taken from the training set, stratified, seeded */
+    uint64_t seed;              /* shuffling, dropout, the split */
+    bool no_shuffle;
+    int64_t patience;           /* early stopping: epochs without improvement; 0: none */
+    const char *monitor;        /* default val_loss, else loss */
+    bool no_restore;            /* keep the last weights instead of the best epoch's when stopping early */
+    const char *normalize;      /* "auto" (default): pixels by 1/255, tables by mean and deviation; "none" */
+    const char *run;            /* run directory (made): args, results.csv, best.onnx, last.onnx, checkpoint/ */
+    bool overwrite;             /* the run directory may have files */
+    bool resume;                /* go on from the run directory's checkpoint */
+    int64_t checkpoint_steps;   /* a checkpoint also every so many steps; 0: at the end of each epoch */
+    FILE *progress;             /* Keras's progress lines, NULL: none */
+    bool no_color;
+    const cj_callback *const *callbacks; /* NULL-terminated */
+    double clip_norm;           /* of all gradients together; 0: none */
+} cj_fit_opts;
+
+/* Trains. The model must have one output (its target is the data set's target field). May be called
+ * again: training goes on. Interrupted (cancel callback): saves, returns CJ_ERR_CANCELLED. NaN in the
+ * loss: CJ_ERR_NUMERIC naming step and epoch; the last good checkpoint stays. */
+CJ_API cj_status cj_fit(cj_model *m, const cj_dataset *train, const cj_fit_opts *opts);
+CJ_API const cj_history *cj_model_history(const cj_model *m);
+
+typedef struct cj_evaluate_opts {
+    size_t struct_size;
+    int64_t batch_size;   /* default 256 */
+    const char *loss;     /* default what the model was trained with */
+    const char *metrics;  /* default what the model was trained with */
+    int64_t *confusion;   /* classes * classes, rows truth, columns prediction; or NULL */
+    FILE *progress;
+} cj_evaluate_opts;
+CJ_API cj_status cj_evaluate_opts_call(cj_model *m, const cj_dataset *data, cj_scores *scores, const cj_evaluate_opts *opts);
+CJ_API cj_status cj_evaluate(cj_model *m, const cj_dataset *data, cj_scores *scores);
+/* scikit-learn's classification_report of a confusion matrix. */
+CJ_API cj_status cj_classification_report(cj_model *m, const int64_t *confusion, int classes, FILE *to);
+
+/* ---- Predict ----------------------------------------------------------------------------------- */
+
+/* A session on a model for raw samples (as the data set had them); one a thread. Free with cj_session_free.
+ * Make sessions after training. */
+CJ_API cj_session *cj_model_session(cj_model *m);
+/* n raw samples of the model's single input in, n * output_size floats out. */
+CJ_API cj_status cj_predict(cj_session *s, const void *samples, int64_t n, float *out, int64_t output_size);
+/* The whole data set: a new tensor [count, outputs...]. */
+CJ_API cj_status cj_predict_dataset(cj_model *m, const cj_dataset *data, cj_tensor **out);
+
+/* What a model knows of its data. */
+typedef struct cj_model_info {
+    int classes;
+    const char *const *class_names; /* or NULL */
+    const char *input_name;
+    cj_dtype input_dtype;           /* of raw samples */
+    int input_rank;
+    int64_t input_shape[CJ_RANK_MAX];
+    int64_t output_size;
+    int columns;
+    const cj_column *column_info;
+    const char *loss, *metrics;     /* trained with, or NULL */
+    const char *target;             /* name of the target column or field */
+} cj_model_info;
+CJ_API void cj_model_get_info(cj_model *m, cj_model_info *info);
+
+/* ---- Files ------------------------------------------------------------------------------------- */
+
+/* ONNX, self-contained: preparation inside the graph, names and maps as metadata. Atomic: the old file or
+ * the new one. No paths, times or thread counts inside: equal models give equal bytes. */
+CJ_API cj_status cj_save(cj_model *m, const char *path);
+CJ_API cj_model *cj_load(cj_context *cj, const char *path);
+CJ_API cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_fit(m, data, ...) (cj_fit)(m, data, &(cj_fit_opts){.struct_size = sizeof(cj_fit_opts), __VA_ARGS__})
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,125 @@
+/* keys.c: the table that help, the manual, validation and args.yaml are made from.
+ *
+ * A command names the rows it takes. To add a key: one row here, its name in the command's list. */
+#include "cli/keys.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NUMBERS INFINITY
+
+const cj_key cli_keys[] = {
+    /* data */
+    {"data", CJ_KEY_STRING, 0, 0, NULL, "NAME|PATH",
+     "data set by name, or a CSV file, or a folder"},
+    {"target", CJ_KEY_STRING, 0, 0, NULL, "COLUMN", "column of a table that is to be predicted"},
+    {"types", CJ_KEY_TREE, 0, 0, NULL, "MAP",
+     "number or category for columns of a table, as types.COLUMN=TYPE"},
+    {"validation_split", CJ_KEY_FLOAT, 0, 0.99, "0.1", NULL,
+     "part of the training samples kept for validation"},
+    {"normalize", CJ_KEY_WORD, 0, 0, "auto", "auto|standard|minmax|none",
+     "how inputs are scaled, by training statistics"},
+    {"shuffle", CJ_KEY_BOOL, 0, 0, "true", NULL, "mix the training samples anew in each epoch"},
+    {"limit", CJ_KEY_INT, 1, NUMBERS, NULL, "N", "use the first N samples only"},
+    {"batch_size", CJ_KEY_INT, 1, 1 << 24, "32", "N", "samples a step"},
+    /* model */
+    {"model", CJ_KEY_TREE, 0, 0, NULL, "NAME|LAYERS",
+     "zoo model, or layers such as \"dense 16 relu, dense 3 softmax\""},
+    {"from", CJ_KEY_STRING, 0, 0, NULL, "MODEL.onnx", "model to go on from with new data"},
+    {"resume", CJ_KEY_STRING, 0, 0, NULL, "RUN", "run directory to continue"},
+    {"dtype", CJ_KEY_WORD, 0, 0, "f32", "f32|f64", "type the model computes in"},
+    /* training */
+    {"loss", CJ_KEY_NAMED, 0, 0, NULL, "NAME", "loss; without it the one that fits the target"},
+    {"optimizer", CJ_KEY_NAMED, 0, 0, "adam", "NAME",
+     "optimizer, with options as sgd(momentum=0.9)"},
+    {"learning_rate", CJ_KEY_FLOAT, 0, NUMBERS, NULL, NULL,
+     "step of the optimizer; without it the optimizer's own"},
+    {"schedule", CJ_KEY_NAMED, 0, 0, NULL, "NAME", "how the learning rate changes, such as cosine"},
+    {"metrics", CJ_KEY_LIST, 0, 0, NULL, "A,B", "what is measured besides the loss"},
+    {"epochs", CJ_KEY_INT, 1, 1000000, "5", "N", "passes over the training samples"},
+    {"early_stopping", CJ_KEY_INT, 0, 1000000, "0", "N",
+     "stop after N epochs without improvement; 0 is never"},
+    {"monitor", CJ_KEY_STRING, 0, 0, NULL, "METRIC",
+     "what improvement means; without it val_loss, or loss"},
+    {"seed", CJ_KEY_INT, 0, NUMBERS, "0", "N", "of everything random"},
+    {"threads", CJ_KEY_INT, 0, 4096, "0", "N", "threads to work with; 0 is one a core"},
+    {"deterministic", CJ_KEY_BOOL, 0, 0, "false", NULL, "the same bits for any number of threads"},
+    {"out", CJ_KEY_STRING, 0, 0, NULL, "DIR",
+     "run directory; without it runs/train1, runs/train2 and so on"},
+    /* other commands */
+    {"inputs", CJ_KEY_LIST, 0, 0, NULL, "A.npy,B.npy",
+     "arrays for the inputs of the graph, in its order"},
+    {"output_dir", CJ_KEY_STRING, 0, 0, NULL, "DIR", "folder for out0.npy, out1.npy and so on"},
+    {"mode", CJ_KEY_WORD, 0, 0, NULL, "train|infer|infer1", "what is measured; without it all"},
+    {"batch", CJ_KEY_INT, 1, 1 << 24, NULL, "N", "samples a step that is measured"},
+    /* flags */
+    {"json", CJ_KEY_WORD, 0, 0, NULL, "true|false|lines",
+     "one JSON object on standard output, or one a line"},
+    {"quiet", CJ_KEY_BOOL, 0, 0, NULL, NULL, "no progress"},
+    {"verbose", CJ_KEY_BOOL, 0, 0, NULL, NULL, "say more"},
+    {"help", CJ_KEY_BOOL, 0, 0, NULL, NULL, "tell how the command is used"},
+    {"version", CJ_KEY_BOOL, 0, 0, NULL, NULL, "tell the version"},
+    {"overwrite", CJ_KEY_BOOL, 0, 0, NULL, NULL, "replace what is there"},
+    {"no_color", CJ_KEY_BOOL, 0, 0, NULL, NULL, "no colours"},
+    {NULL, CJ_KEY_NONE, 0, 0, NULL, NULL, NULL}};
+
+const char *const cli_keys_common[] = {"json",    "quiet",     "verbose",  "help",
+                                       "version", "overwrite", "no_color", NULL};
+
+const char *const cli_keys_train[] = {
+    "data",      "target",    "types",          "validation_split",
+    "normalize", "shuffle",   "limit",          "batch_size",
+    "model",     "from",      "resume",         "dtype",
+    "loss",      "optimizer", "learning_rate",  "schedule",
+    "metrics",   "epochs",    "early_stopping", "monitor",
+    "seed",      "threads",   "deterministic",  "out",
+    NULL};
+
+const char *const cli_keys_unsaved[] = {"resume", "out",     "json",      "quiet",    "verbose",
+                                        "help",   "version", "overwrite", "no_color", NULL};
+
+const cj_key *cli_key(const char *name)
+{
+    for (const cj_key *key = cli_keys; key->name; key++)
+        if (!strcmp(key->name, name)) return key;
+    return NULL;
+}
+
+static size_t append(cj_key *rows, size_t n, const char *const *names)
+{
+    for (; names && *names; names++) {
+        const cj_key *key = cli_key(*names);
+        if (key) rows[n++] = *key;
+    }
+    return n;
+}
+
+cj_key *cli_keys_of(const char *const *names)
+{
+    size_t n = sizeof cli_keys / sizeof *cli_keys +
+               sizeof cli_keys_common / sizeof *cli_keys_common;
+    for (const char *const *name = names; name && *name; name++) n++;
+    cj_key *rows = calloc(n, sizeof *rows);
+    if (rows) append(rows, append(rows, 0, names), cli_keys_common);
+    return rows;
+}
+
+const char *cli_key_value(const cj_key *key)
+{
+    if (key->words) return key->words;
+    return key->type == CJ_KEY_BOOL                               ? "true|false"
+           : key->type == CJ_KEY_INT || key->type == CJ_KEY_FLOAT ? "NUMBER"
+                                                                  : "TEXT";
+}
+
+void cli_key_help(const cj_key *key, char *out, size_t size)
+{
+    char range[64] = "", initial[64] = "";
+    bool number = key->type == CJ_KEY_INT || key->type == CJ_KEY_FLOAT;
+    if (number && isinf(key->max)) snprintf(range, sizeof range, "; at least %.15g", key->min);
+    else if (number) snprintf(range, sizeof range, "; %.15g to %.15g", key->min, key->max);
+    if (key->initial) snprintf(initial, sizeof initial, "; default %s", key->initial);
+    snprintf(out, size, "%s%s%s", key->help, range, initial);
+}

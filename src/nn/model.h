@@ -1,0 +1,99 @@
+/* model.h: the inside of a model.
+ *
+ * The graph of a model takes prepared samples (floats). What the data gives (pixels, rows of a table) is
+ * brought there by a preparation, one for each input, described here and turned into nodes in front of a copy
+ * of the graph whenever a program is compiled or a file is written (cj__model_assemble). A loaded model has
+ * its preparation in its graph already.
+ *
+ *     raw input -> cast -> one-hot of categorical columns -> (x - offset) * scale -> the model's input */
+#ifndef CAJAL_NN_MODEL_H
+#define CAJAL_NN_MODEL_H
+
+#include "graph/graph.h"
+
+#include <cajal/nn.h>
+
+typedef struct cj__preparation {
+    bool known;           /* false: raw samples are what the graph takes */
+    bool in_graph;        /* a loaded model: the graph prepares; what follows describes raw samples */
+    const char *field;    /* of the data set; raw samples go by this name */
+    cj_dtype dtype;       /* of raw samples */
+    int rank;             /* per sample */
+    int64_t shape[CJ_RANK_MAX];
+    int64_t channels;     /* length of offset and scale: the model's last axis, or 1 */
+    double *offset, *scale; /* in the model's arena; NULL: none */
+    int columns;          /* of a table */
+    const cj_column *column_info; /* categorical columns become one-hot, in place */
+} cj__preparation;
+
+typedef struct cj__layer_record { /* for summary, text and configuration */
+    const cj_layer *row;
+    const char *name;
+    const void *options;
+    cj_node *const *x;
+    int n;
+    cj_node *y;
+    int first_parameter, n_parameters; /* of the graph's parameters */
+    int64_t state_elements;            /* not trained */
+} cj__layer_record;
+
+/* What layers leave in a graph: found by cj__layers_of, made when first needed, freed with the graph. */
+typedef struct cj__layers {
+    cj__layer_record *items;
+    int count, capacity;
+    cj_node **losses; /* scalars added when training */
+    int n_losses, losses_capacity;
+    uint64_t seed;
+    cj_dtype dtype;
+    struct cj_model *model; /* or NULL */
+    int64_t state_elements; /* of all layers so far */
+    cj_node **copies;       /* of an assembled graph: output 0 of the copy of each call of the model's */
+    int n_copies;
+} cj__layers;
+cj__layers *cj__layers_of(cj_graph *g); /* NULL: out of memory, and the graph has failed */
+
+/* The compiled-in rows, NULL-terminated. */
+extern const void *const cj__layers_builtin[];
+/* Builds one layer; options: the row's structure, complete and copied. Fails the graph as builders do. */
+cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void *options);
+/* The same with a keyword structure that begins with its size; zero is the default of each field. */
+cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const void *options);
+/* A regularizer's term of the loss: a scalar. */
+cj_node *cj__regularizer(cj_node *parameter, const char *text);
+/* How many numbers a sample has once categorical columns are one-hot. */
+int64_t cj__columns_width(int columns, const cj_column *info);
+extern const void *const cj__layers_builtin[]; /* layers.c: NULL-terminated */
+
+struct cj_model {
+    cj__owned owned;
+    cj_context *cj;
+    cj__arena arena;
+    cj_graph *graph;
+    cj__preparation *preparation; /* by input of the graph */
+    int n_preparations;
+    int classes;
+    const char **class_names;
+    const char *target;
+    const char *loss, *metrics, *text;
+    struct cj_history *history;   /* train/ */
+    void (*free_history)(cj_context *cj, struct cj_history *history);
+    cj__nodes metadata;           /* loaded key -> value pairs that are kept when saving again */
+};
+
+/* Decides the preparation of the model's input from a data set's field and the statistics of `train`
+ * (mode "auto" or "none"); sets class names and columns. Called by fit; later calls check that they agree. */
+cj_status cj__model_prepare(cj_model *m, const cj_dataset *train, const char *mode);
+/* A new graph: raw placeholders, preparation, the model. Its variables are the model's by name (shared_store).
+ * outputs[i]: output i of the model; raw[i]: placeholder i. */
+cj_graph *cj__model_assemble(cj_model *m, cj_node **raw, cj_node **outputs);
+/* Copies of nodes of the model's graph (parameters, losses) in an assembled graph. */
+cj_node *cj__model_node_in(cj_model *m, cj_graph *assembled, const cj_node *node);
+
+/* The parsed row and options of a named thing: "adam(beta_1=0.9)". */
+typedef struct cj__named {
+    const void *row;
+    void *options; /* in the arena; NULL when the row has none */
+} cj__named;
+cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int kind, const char *text, cj__named *out);
+
+#endif

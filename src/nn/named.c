@@ -1,0 +1,108 @@
+/* named.c: things with a name and options, "adam(beta_1=0.9)": their tables and their parsing.
+ *
+ * Each kind has a compiled-in list (rows.def); a program's own rows are found first. Text is checked where
+ * it is written: an unknown name or option, or a value out of range, is an error that names the nearest. */
+#include "nn/model.h"
+
+#include "base/registry.h"
+
+#define CJ__LOSS(name) extern const cj_loss cj_loss_##name;
+#define CJ__METRIC(name) extern const cj_metric cj_metric_##name;
+#define CJ__OPTIMIZER(name) extern const cj_optimizer cj_optimizer_##name;
+#define CJ__SCHEDULE(name) extern const cj_schedule cj_schedule_##name;
+#define CJ__INITIALIZER(name) extern const cj_initializer cj_initializer_##name;
+#define CJ__ACTIVATION(name) extern const cj_activation_row cj_activation_##name;
+#include "nn/rows.def"
+
+static const void *const losses[] = {
+#define CJ__LOSS(name) &cj_loss_##name,
+#include "nn/rows.def"
+    NULL};
+static const void *const metrics[] = {
+#define CJ__METRIC(name) &cj_metric_##name,
+#include "nn/rows.def"
+    NULL};
+static const void *const optimizers[] = {
+#define CJ__OPTIMIZER(name) &cj_optimizer_##name,
+#include "nn/rows.def"
+    NULL};
+static const void *const schedules[] = {
+#define CJ__SCHEDULE(name) &cj_schedule_##name,
+#include "nn/rows.def"
+    NULL};
+static const void *const initializers[] = {
+#define CJ__INITIALIZER(name) &cj_initializer_##name,
+#include "nn/rows.def"
+    NULL};
+static const void *const activations[] = {
+#define CJ__ACTIVATION(name) &cj_activation_##name,
+#include "nn/rows.def"
+    NULL};
+
+#define CJ__ROWS(kind, type, KIND, list)                                                           \
+    cj_status cj_##kind##_register(cj_context *cj, const type *row)                                \
+    {                                                                                              \
+        return cj__register(cj, CJ__ROW_##KIND, row);                                              \
+    }                                                                                              \
+    const type *cj_##kind##_find(cj_context *cj, const char *name)                                 \
+    {                                                                                              \
+        return cj__find(cj, CJ__ROW_##KIND, list, #kind, name);                                    \
+    }                                                                                              \
+    const type *cj_##kind##_at(cj_context *cj, int i) { return cj__row_at(cj, CJ__ROW_##KIND, list, i); }
+
+CJ__ROWS(layer, cj_layer, LAYER, cj__layers_builtin)
+CJ__ROWS(activation, cj_activation_row, ACTIVATION, activations)
+CJ__ROWS(loss, cj_loss, LOSS, losses)
+CJ__ROWS(metric, cj_metric, METRIC, metrics)
+CJ__ROWS(optimizer, cj_optimizer, OPTIMIZER, optimizers)
+CJ__ROWS(schedule, cj_schedule, SCHEDULE, schedules)
+CJ__ROWS(initializer, cj_initializer, INITIALIZER, initializers)
+
+typedef struct kind {
+    const char *word;
+    const void *const *list;
+} kind;
+
+/* Where each row type keeps its options: all begin {name, doc, ...}, so ask by kind. */
+static bool options_of(int row_kind, const void *row, size_t *size, const cj_option **table, kind *k)
+{
+#define CJ__CASE(KIND, type, what, rows)                                                           \
+    case CJ__ROW_##KIND:                                                                           \
+        *k = (kind){what, rows};                                                                   \
+        if (row) *size = ((const type *)row)->options_size, *table = ((const type *)row)->options; \
+        return true;
+    switch (row_kind) {
+        CJ__CASE(ACTIVATION, cj_activation_row, "activation", activations)
+        CJ__CASE(LOSS, cj_loss, "loss", losses)
+        CJ__CASE(METRIC, cj_metric, "metric", metrics)
+        CJ__CASE(OPTIMIZER, cj_optimizer, "optimizer", optimizers)
+        CJ__CASE(SCHEDULE, cj_schedule, "schedule", schedules)
+        CJ__CASE(INITIALIZER, cj_initializer, "initializer", initializers)
+        CJ__CASE(LAYER, cj_layer, "layer", cj__layers_builtin)
+    }
+    return false;
+#undef CJ__CASE
+}
+
+cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int row_kind, const char *text, cj__named *out)
+{
+    char *name;
+    const char *rest;
+    kind k = {0};
+    size_t size = 0;
+    const cj_option *table = NULL;
+    options_of(row_kind, NULL, NULL, NULL, &k);
+    *out = (cj__named){0};
+    CJ__TRY(cj__options_parse_name(arena, text, &name, &rest));
+    const void *row = cj__find(cj, (cj__row_kind)row_kind, k.list, k.word, name);
+    if (!row) return cj_last_status(cj);
+    options_of(row_kind, row, &size, &table, &k);
+    out->row = row;
+    static const cj_option no_options[] = {CJ_OPTION_END};
+    if (!table) table = no_options;
+    out->options = cj__arena_alloc(arena, size ? size : 1);
+    if (!out->options) return cj_last_status(cj);
+    cj__options_init(table, out->options);
+    CJ__TRY(cj__options_parse(arena, name, table, out->options, rest));
+    return cj__options_check(cj, name, table, out->options);
+}
