@@ -2,8 +2,8 @@
 """Prints the polynomial coefficients of src/backend/cpu/isa_math.h.
 
 Each is a weighted least-squares fit on Chebyshev nodes, repeated with the weights raised where the error is
-largest (Lawson's iteration), which tends to the minimax polynomial. All in mpmath-free double precision:
-the fits need 1e-9 only."""
+largest (Lawson's iteration), which tends to the minimax polynomial. Double precision
+is enough: the fits need 1e-9 only."""
 import math
 import numpy as np
 

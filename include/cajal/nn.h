@@ -69,6 +69,14 @@ typedef struct cj_model_counts {
 } cj_model_counts;
 CJ_API cj_status cj_model_count(cj_model *m, cj_model_counts *counts);
 
+typedef struct cj_layer_info {
+    const char *name, *type; /* "dense_1", "dense" */
+    const cj_type *output;
+    int64_t parameters;
+} cj_layer_info;
+/* Layer i in the order of building; false past the last. Texts and type live as long as the model. */
+CJ_API bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info);
+
 /* ---- Layers ------------------------------------------------------------------------------------ */
 
 typedef struct cj_dense_opts {

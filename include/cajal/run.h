@@ -5,6 +5,9 @@
  *     cj_tensor *value = NULL;
  *     cj_status failed = cj_run(s, (cj_feed[]){{x, xs}, {y, ys}}, 2, &value, 1);
  *
+ * While a session runs, subnormal numbers count as zero: vector units take tens of times longer over
+ * them, and training makes them for ever. The thread's mode is put back afterwards.
+ *
  * A program is immutable and shared by threads; a session belongs to one thread at a time and holds
  * workspace, plans, store and message. A plan is made for each binding of the symbols and kept. */
 #ifndef CAJAL_RUN_H
@@ -60,6 +63,9 @@ typedef struct cj_session_opts {
 CJ_API cj_session *cj_session_new_opts(cj_program *program, cj_store *store, const cj_session_opts *opts);
 CJ_API cj_session *cj_session_new(cj_program *program, cj_store *store);
 CJ_API void cj_session_free(cj_session *s);
+/* Name of backend i, best first, the last is "reference"; NULL past the last. And what it is, in a sentence. */
+CJ_API const char *cj_backend_name_at(int i);
+CJ_API const char *cj_backend_doc_at(int i);
 /* The message of the session's last failure: its own, so that threads do not share one. */
 CJ_API const char *cj_session_message(const cj_session *s);
 

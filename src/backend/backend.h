@@ -25,6 +25,7 @@ typedef struct cj__backend {
     const char *name; /* "cpu" */
     const char *doc;
     const cj__kernel_row *kernels; /* ended by a row without run */
+    bool keeps_subnormals;         /* sessions of this backend alone do not flush them to zero */
 } cj__backend;
 
 /* registry.c: the backends compiled in, best first; the last is "reference". */

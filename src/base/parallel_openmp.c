@@ -2,6 +2,7 @@
  * one, because cores may be shared or of two kinds; which thread takes a block changes no bit.
  * Compiled without OpenMP, or with CJ_POOL_PTHREAD, this file is empty and parallel_pthread.c
  * stands in. */
+#include "base/float_mode.h"
 #include "base/parallel.h"
 
 #if defined(_OPENMP) && !defined(CJ_POOL_PTHREAD)
@@ -41,9 +42,16 @@ void cj__parallel_for(cj__team *team, int64_t n, int64_t block, cj__work_fn work
             work(arg, i * block, n - i * block < block ? n : (i + 1) * block);
         return;
     }
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-    for (int64_t i = 0; i < blocks; i++)
-        work(arg, i * block, n - i * block < block ? n : (i + 1) * block);
+    uint64_t mode = cj__float_mode();
+#pragma omp parallel num_threads(threads)
+    {
+        uint64_t before = cj__float_mode();
+        cj__float_mode_set(mode);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t i = 0; i < blocks; i++)
+            work(arg, i * block, n - i * block < block ? n : (i + 1) * block);
+        cj__float_mode_set(before);
+    }
 }
 
 #endif

@@ -14,6 +14,7 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include "base/float_mode.h"
 #include "base/parallel.h"
 
 #if !defined(_OPENMP) || defined(CJ_POOL_PTHREAD)
@@ -28,6 +29,7 @@ typedef struct job {
     cj__work_fn work;
     void *arg;
     _Atomic int64_t next;
+    uint64_t float_mode; /* the caller's */
 } job;
 
 typedef struct worker {
@@ -73,6 +75,7 @@ static void *worker_main(void *arg)
         seen = team->generation;
         if (me->index >= team->wanted) continue;
         pthread_mutex_unlock(&team->mutex);
+        cj__float_mode_set(team->job.float_mode);
         take_blocks(&team->job);
         pthread_mutex_lock(&team->mutex);
         if (--team->busy == 0) pthread_cond_signal(&team->done);
@@ -158,6 +161,7 @@ void cj__parallel_for(cj__team *team, int64_t n, int64_t block, cj__work_fn work
     pthread_mutex_lock(&team->mutex);
     CJ_ASSERT(team->busy == 0);
     j->n = n, j->block = block, j->blocks = blocks, j->work = work, j->arg = arg;
+    j->float_mode = cj__float_mode();
     atomic_store(&j->next, 0);
     team->wanted = team->busy = helpers;
     team->generation++;

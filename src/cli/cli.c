@@ -105,12 +105,45 @@ void cli_warn(cli *c, const char *format, ...)
     fprintf(c->err, "cajal: warning: %s\n", message);
 }
 
+void cli_quote(FILE *to, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:@%+";
+    if (*word && word[strspn(word, plain)] == 0) {
+        fputs(word, to);
+        return;
+    }
+    fputc('\'', to);
+    for (; *word; word++)
+        if (*word == '\'') fputs("'\\''", to);
+        else fputc(*word, to);
+    fputc('\'', to);
+}
+
 /* ---- Recipes and contexts -------------------------------------------------------------------- */
+
+/* A recipe from standard input, no larger than one from a file may be. */
+static cj_recipe *read_recipe(cj_context *cj)
+{
+    size_t room = CJ_RECIPE_BYTES_MAX + 1, n = 0;
+    char *text = malloc(room);
+    cj_recipe *recipe = NULL;
+    if (text) n = fread(text, 1, room, stdin);
+    if (!text) cj_fail(cj, CJ_ERR_MEMORY, "out of memory");
+    else recipe = cj_recipe_parse(cj, "standard input", text, n);
+    free(text);
+    return recipe;
+}
+
+static cj_recipe *load_recipe(cj_context *cj, const char *path)
+{
+    if (!path) return cj_recipe_new(cj);
+    return strcmp(path, "-") ? cj_recipe_load(cj, path) : read_recipe(cj);
+}
 
 cj_recipe *cli_recipe(cli *c, const char *path)
 {
     cj_recipe_free(c->recipe);
-    c->recipe = path ? cj_recipe_load(c->base, path) : cj_recipe_new(c->base);
+    c->recipe = load_recipe(c->base, path);
     cj_status failed = c->recipe ? CJ_OK : cj_last_status(c->base);
     if (!failed) failed = cj_recipe_merge(c->recipe, c->given);
     if (!failed) failed = cj_recipe_check(c->recipe, c->keys);
@@ -118,6 +151,36 @@ cj_recipe *cli_recipe(cli *c, const char *path)
     if (!failed) return c->recipe;
     cli_failed(c, c->base);
     return NULL;
+}
+
+const char *cli_string(cli *c, const char *key)
+{
+    const char *value = NULL;
+    return cj_recipe_get_string(c->recipe, key, &value) ? NULL : value;
+}
+
+const char *cli_named(cli *c, const char *key)
+{
+    const char *value = NULL;
+    return cj_recipe_get_named(c->recipe, key, &value) ? NULL : value;
+}
+
+int64_t cli_int(cli *c, const char *key)
+{
+    int64_t value = 0;
+    return cj_recipe_get_int(c->recipe, key, &value) ? 0 : value;
+}
+
+double cli_float(cli *c, const char *key)
+{
+    double value = 0;
+    return cj_recipe_get_float(c->recipe, key, &value) ? 0 : value;
+}
+
+bool cli_bool(cli *c, const char *key)
+{
+    bool value = false;
+    return !cj_recipe_get_bool(c->recipe, key, &value) && value;
 }
 
 static void log_line(void *user, cj_log_level level, const char *text)

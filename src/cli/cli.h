@@ -60,9 +60,16 @@ const cj_command *cli_command(const char *name);
 /* Everything: parse, dispatch, clean up. Gives the exit status. */
 int cli_main(int argc, char *const *argv, FILE *out, FILE *err);
 
-/* `path` (NULL: none), the command line over it, defaults under it, all checked. NULL after a
+/* `path` (NULL: none, "-": standard input), the command line over it, defaults under it, all checked. NULL after a
  * failure that has been told, with c->status set. Belongs to c. */
 cj_recipe *cli_recipe(cli *c, const char *path);
+/* A value of c->recipe, which cli_recipe has checked: NULL, 0 or false when it is not there. Texts
+ * live as long as the recipe. */
+const char *cli_string(cli *c, const char *key);
+const char *cli_named(cli *c, const char *key); /* with its options: "sgd(momentum=0.9)" */
+int64_t cli_int(cli *c, const char *key);
+double cli_float(cli *c, const char *key);
+bool cli_bool(cli *c, const char *key);
 /* The context to work in: threads and deterministic of the recipe, Ctrl-C, warnings to c->err.
  * Belongs to c. NULL as above. */
 cj_context *cli_context(cli *c, const cj_recipe *recipe);
@@ -76,6 +83,8 @@ int cli_failed(cli *c, const cj_context *cj); /* the context's status and messag
 int cli_fail(cli *c, cj_status status, const char *format, ...) CJ_PRINTF(3, 4);
 int cli_misused(cli *c, const char *format, ...) CJ_PRINTF(2, 3); /* status 2 */
 void cli_warn(cli *c, const char *format, ...) CJ_PRINTF(2, 3);
+/* A word as a shell reads it: in quotes where it needs them. */
+void cli_quote(FILE *to, const char *word);
 
 /* The exit status a library status means. */
 int cli_exit_status(cj_status status);

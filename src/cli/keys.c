@@ -17,19 +17,24 @@ const cj_key cli_keys[] = {
     {"target", CJ_KEY_STRING, 0, 0, NULL, "COLUMN", "column of a table that is to be predicted"},
     {"types", CJ_KEY_TREE, 0, 0, NULL, "MAP",
      "number or category for columns of a table, as types.COLUMN=TYPE"},
+    {"drop", CJ_KEY_LIST, 0, 0, NULL, "A,B", "columns of a table that are left out"},
+    {"missing", CJ_KEY_WORD, 0, 0, "error", "error|drop",
+     "rows of a table with missing values: refuse them, or leave them out"},
+    {"header", CJ_KEY_WORD, 0, 0, "auto", "auto|yes|no",
+     "whether the first row of a table has the names"},
+    {"split", CJ_KEY_WORD, 0, 0, NULL, "train|test|all",
+     "part of a data set; without it the test part where there is one, else the whole"},
     {"validation_split", CJ_KEY_FLOAT, 0, 0.99, "0.1", NULL,
      "part of the training samples kept for validation"},
-    {"normalize", CJ_KEY_WORD, 0, 0, "auto", "auto|standard|minmax|none",
-     "how inputs are scaled, by training statistics"},
+    {"normalize", CJ_KEY_WORD, 0, 0, "auto", "auto|none",
+     "pixels by 1/255, columns of a table by mean and deviation; or nothing"},
     {"shuffle", CJ_KEY_BOOL, 0, 0, "true", NULL, "mix the training samples anew in each epoch"},
     {"limit", CJ_KEY_INT, 1, NUMBERS, NULL, "N", "use the first N samples only"},
     {"batch_size", CJ_KEY_INT, 1, 1 << 24, "32", "N", "samples a step"},
     /* model */
-    {"model", CJ_KEY_TREE, 0, 0, NULL, "NAME|LAYERS",
-     "zoo model, or layers such as \"dense 16 relu, dense 3 softmax\""},
+    {"model", CJ_KEY_TREE, 0, 0, NULL, "LAYERS", "layers such as \"dense 16 relu, dense 3 softmax\""},
     {"from", CJ_KEY_STRING, 0, 0, NULL, "MODEL.onnx", "model to go on from with new data"},
     {"resume", CJ_KEY_STRING, 0, 0, NULL, "RUN", "run directory to continue"},
-    {"dtype", CJ_KEY_WORD, 0, 0, "f32", "f32|f64", "type the model computes in"},
     /* training */
     {"loss", CJ_KEY_NAMED, 0, 0, NULL, "NAME", "loss; without it the one that fits the target"},
     {"optimizer", CJ_KEY_NAMED, 0, 0, "adam", "NAME",
@@ -51,7 +56,13 @@ const cj_key cli_keys[] = {
     /* other commands */
     {"inputs", CJ_KEY_LIST, 0, 0, NULL, "A.npy,B.npy",
      "arrays for the inputs of the graph, in its order"},
-    {"output_dir", CJ_KEY_STRING, 0, 0, NULL, "DIR", "folder for out0.npy, out1.npy and so on"},
+    {"input", CJ_KEY_STRING, 0, 0, NULL, "NAME=X.npy",
+     "array for the input of that name; may be given once for each"},
+    {"output_dir", CJ_KEY_STRING, 0, 0, ".", "DIR", "folder for out0.npy, out1.npy and so on"},
+    {"backend", CJ_KEY_STRING, 0, 0, NULL, "NAME",
+     "whose kernels are used, see cajal list backends; without it the best there are"},
+    {"graph", CJ_KEY_BOOL, 0, 0, "false", NULL, "print the graph, one line a call"},
+    {"dot", CJ_KEY_BOOL, 0, 0, "false", NULL, "print the graph for Graphviz: dot -Tsvg"},
     {"mode", CJ_KEY_WORD, 0, 0, NULL, "train|infer|infer1", "what is measured; without it all"},
     {"batch", CJ_KEY_INT, 1, 1 << 24, NULL, "N", "samples a step that is measured"},
     /* flags */
@@ -69,13 +80,11 @@ const char *const cli_keys_common[] = {"json",    "quiet",     "verbose",  "help
                                        "version", "overwrite", "no_color", NULL};
 
 const char *const cli_keys_train[] = {
-    "data",      "target",    "types",          "validation_split",
-    "normalize", "shuffle",   "limit",          "batch_size",
-    "model",     "from",      "resume",         "dtype",
-    "loss",      "optimizer", "learning_rate",  "schedule",
-    "metrics",   "epochs",    "early_stopping", "monitor",
-    "seed",      "threads",   "deterministic",  "out",
-    NULL};
+    "data",          "target",   "types",     "drop",          "missing",  "header",
+    "limit",         "validation_split",      "normalize",     "shuffle",  "batch_size",
+    "model",         "from",     "resume",    "loss",          "optimizer",
+    "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
+    "monitor",       "seed",     "threads",   "deterministic", "out",      NULL};
 
 const char *const cli_keys_unsaved[] = {"resume", "out",     "json",      "quiet",    "verbose",
                                         "help",   "version", "overwrite", "no_color", NULL};

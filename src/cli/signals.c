@@ -26,6 +26,9 @@ void cli_signals_install(void)
     sigaction(SIGINT, &on, NULL);
     sigaction(SIGTERM, &on, NULL);
     sigaction(SIGPIPE, &off, NULL);
+#ifdef SIGXFSZ
+    sigaction(SIGXFSZ, &off, NULL);
+#endif
 }
 
 bool cli_interrupted(void *user)

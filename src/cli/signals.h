@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* The first SIGINT or SIGTERM is noted, the second exits at once with status 130. SIGPIPE is
- * ignored: a closed pipe is a write that fails. */
+/* The first SIGINT or SIGTERM is noted, the second exits at once with status 130. SIGPIPE and
+ * SIGXFSZ are ignored: a closed pipe, a file grown too large are writes that fail. */
 void cli_signals_install(void);
 
 /* Did one come? Of type cj_cancel_fn, for cj_config.cancel; `user` is unused. */

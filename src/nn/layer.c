@@ -82,9 +82,9 @@ static const char *name_of(cj_graph *g, const cj__layers *layers, const cj_layer
 
 static cj_status check_inputs(cj_graph *g, const cj_layer *row, cj_node *const *x, int n)
 {
-    if (row->inputs < 0 ? n < 2 : n != row->inputs)
-        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes %s, got %d",
-                              row->inputs < 0 ? "two or more inputs" : row->inputs == 1 ? "one input" : "another number of inputs", n);
+    if (row->inputs < 0 && n < 2) return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes two or more inputs, got %d", n);
+    if (row->inputs >= 0 && n != row->inputs)
+        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes %d input%s, got %d", row->inputs, row->inputs == 1 ? "" : "s", n);
     for (int i = 0; i < n; i++) {
         if (cj__is_zero(x[i])) return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "input %d is cj_zero, which has no shape", i);
         if (x[i]->call->graph != g) return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "input %d belongs to another graph", i);
@@ -237,6 +237,16 @@ void cj_layer_loss(cj_layer_build *b, cj_node *loss)
         layers->losses_capacity = capacity;
     }
     layers->losses[layers->n_losses++] = loss;
+}
+
+cj_node *cj__layer_activate(cj_layer_build *b, cj_node *y, const char *function)
+{
+    if (!y || !function || !*function) return y;
+    cj_graph *g = b->graph;
+    cj__named named;
+    cj_status failed = cj__named_parse(&g->arena, g->cj, CJ__ROW_ACTIVATION, function, &named);
+    if (failed) return cj__graph_fail(g, b->name, failed, "%s", cj_message(g->cj)), NULL;
+    return ((const cj_activation_row *)named.row)->build(y, named.options);
 }
 
 /* ---- Regularizers ------------------------------------------------------------------------------ */

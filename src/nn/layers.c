@@ -37,7 +37,7 @@ static cj_node *dense_build(cj_layer_build *b)
     cj_node *y = cj_matmul(x, w);
     if (!o->no_bias)
         y = cj_add(y, cj_layer_parameter(b, "bias", 1, &o->units, o->bias_initializer, 0, 0, o->bias_regularizer));
-    return cj_activation(y, o->activation);
+    return cj__layer_activate(b, y, o->activation);
 }
 
 static const cj_layer dense = {.name = "dense", .doc = "y = activation(x W + b) on the last axis", .inputs = 1,
@@ -56,7 +56,7 @@ static cj_node *activation_build(cj_layer_build *b)
 {
     const cj_activation_opts *o = b->options;
     if (!o->function) return cj__graph_fail(b->graph, "activation", CJ_ERR_ARGUMENT, "function is required"), NULL;
-    return cj_activation(as_float(b, b->x[0]), o->function);
+    return cj__layer_activate(b, as_float(b, b->x[0]), o->function);
 }
 
 static const cj_layer activation = {.name = "activation", .doc = "y = function(x)", .inputs = 1,

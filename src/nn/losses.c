@@ -30,7 +30,7 @@ static cj_node *logits_of(cj_node *prediction, const cj_op *activation)
 }
 
 /* Target in the prediction's dtype and shape: [batch] fits [batch, 1]. */
-static cj_node *match(cj_node *prediction, cj_node *target, const char *loss)
+cj_node *cj__target_like(cj_node *prediction, cj_node *target, const char *loss)
 {
     if (!prediction || !target) return NULL;
     cj_graph *g = prediction->call->graph;
@@ -54,7 +54,7 @@ static cj_node *clipped(cj_node *p) { return cj_clip(p, 1e-7, 1 - 1e-7); }
 static cj_node *build_mse(cj_node *prediction, cj_node *target, const void *options)
 {
     (void)options;
-    target = match(prediction, target, "mse");
+    target = cj__target_like(prediction, target, "mse");
     return target ? mean_per_sample(cj_square(cj_sub(prediction, target))) : NULL;
 }
 const cj_loss cj_loss_mse = {.name = "mse", .doc = "mean of (prediction - target)^2", .build = build_mse};
@@ -83,7 +83,7 @@ static const cj_option sparse_table[] = {
 static cj_node *build_binary(cj_node *prediction, cj_node *target, const void *options)
 {
     const crossentropy_options *o = options;
-    target = match(prediction, target, "binary_crossentropy");
+    target = cj__target_like(prediction, target, "binary_crossentropy");
     if (!target) return NULL;
     if (o->label_smoothing > 0) target = cj_shift(cj_scale(target, 1 - o->label_smoothing), o->label_smoothing / 2);
     cj_node *z = o->from_logits ? prediction : logits_of(prediction, &cj_op_sigmoid);
@@ -109,7 +109,7 @@ static cj_node *build_categorical(cj_node *prediction, cj_node *target, const vo
 {
     const crossentropy_options *o = options;
     if (!prediction || prediction->type.rank < 1) return NULL;
-    target = match(prediction, target, "categorical_crossentropy");
+    target = cj__target_like(prediction, target, "categorical_crossentropy");
     if (!target) return NULL;
     cj_dim classes = cj_node_dim(prediction, -1);
     if (o->label_smoothing > 0)

@@ -71,6 +71,7 @@ void cj_model_set_seed(cj_model *m, uint64_t seed)
 {
     if (!m) return;
     cj__layers *layers = m->graph->layers;
+    m->graph->where = NULL; /* of an earlier builder */
     if (layers->count) cj_graph_fail(m->graph, CJ_ERR_STATE, "the seed of a model is set before its first layer");
     else layers->seed = seed;
 }
@@ -79,11 +80,12 @@ void cj_model_set_dtype(cj_model *m, cj_dtype dtype)
 {
     if (!m) return;
     cj__layers *layers = m->graph->layers;
+    m->graph->where = NULL;
     if (layers->count || m->graph->inputs.count)
         cj_graph_fail(m->graph, CJ_ERR_STATE, "the dtype of a model is set before its first input");
     else if (dtype != CJ_F32 && dtype != CJ_F64)
-        cj_graph_fail(m->graph, CJ_ERR_TYPE, "a model is of dtype f32 or f64, not %s",
-                      dtype > CJ_DTYPE_NONE && dtype < CJ_DTYPE_COUNT ? cj_dtype_info(dtype)->name : "of an unknown one");
+        cj_graph_fail(m->graph, CJ_ERR_TYPE, "the dtype of a model is f32 or f64, not %s",
+                      dtype > CJ_DTYPE_NONE && dtype < CJ_DTYPE_COUNT ? cj_dtype_info(dtype)->name : "default");
     else layers->dtype = dtype;
 }
 
@@ -104,6 +106,7 @@ cj_node *cj_model_input(cj_model *m, const char *name, int rank, const int64_t *
 {
     if (!m || m->graph->failed) return NULL;
     cj_graph *g = m->graph;
+    g->where = NULL;
     if (rank < 0 || rank >= CJ_RANK_MAX)
         return cj__graph_fail(g, "input", CJ_ERR_SHAPE, "'%s': samples of rank %d; at most %d is possible",
                               name ? name : "", rank, CJ_RANK_MAX - 1), NULL;
@@ -121,6 +124,7 @@ cj_node *cj_model_input(cj_model *m, const char *name, int rank, const int64_t *
 void cj_output(cj_model *m, const char *name, cj_node *x)
 {
     if (!m || m->graph->failed) return;
+    m->graph->where = NULL;
     if (x) cj_graph_output(m->graph, name, x);
     else cj__graph_fail(m->graph, "output", CJ_ERR_ARGUMENT, "'%s' is given no node", name ? name : "");
 }

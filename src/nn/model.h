@@ -58,6 +58,8 @@ extern const void *const cj__layers_builtin[];
 cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void *options);
 /* The same with a keyword structure that begins with its size; zero is the default of each field. */
 cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const void *options);
+/* As cj_activation; an error names the layer. */
+cj_node *cj__layer_activate(cj_layer_build *b, cj_node *y, const char *function);
 /* A regularizer's term of the loss: a scalar. */
 cj_node *cj__regularizer(cj_node *parameter, const char *text);
 /* How many numbers a sample has once categorical columns are one-hot. */
@@ -88,6 +90,9 @@ cj_status cj__model_prepare(cj_model *m, const cj_dataset *train, const char *mo
 cj_graph *cj__model_assemble(cj_model *m, cj_node **raw, cj_node **outputs);
 /* Copies of nodes of the model's graph (parameters, losses) in an assembled graph. */
 cj_node *cj__model_node_in(cj_model *m, cj_graph *assembled, const cj_node *node);
+
+/* Target in the prediction's dtype and shape: [batch] fits [batch, 1]. `what` is named in a failure. */
+cj_node *cj__target_like(cj_node *prediction, cj_node *target, const char *what);
 
 /* The parsed row and options of a named thing: "adam(beta_1=0.9)". */
 typedef struct cj__named {

@@ -362,31 +362,34 @@ cj_model *cj_model_from_recipe(cj_context *cj, cj_recipe *recipe, const char *ke
         const char *text = NULL;
         failed = cj_item_named(recipe, item, &text);
         if (!failed && (failed = add_layers(&b, text)) != CJ_OK && item->file)
-            cj__prefix(cj, failed, "%s:%d: ", item->file, item->line);
+            cj__prefix(cj, failed, "%s:%d", item->file, item->line);
     }
     return finish(&b, failed);
 }
 
 /* ---- Model to text ----------------------------------------------------------------------------- */
 
-/* Would the value of a string be cut by a blank outside brackets? "key=value" is printed already. */
-static bool has_blank(const char *value) { return *word_end(value, value + strlen(value), false) != 0; }
+/* " key=value" when the option is not at its initial value; bare: the value alone, where that can be read back. */
+static void print_option(cj__text *out, const cj_option *o, const void *options, bool bare)
+{
+    cj__text one;
+    cj__text_init(&one, out->cj);
+    cj__options_print(&one, (cj_option[]){*o, CJ_OPTION_END}, options, false);
+    const char *text = cj__text_string(&one), *equals = strchr(text, '='), *value = equals ? equals + 1 : text;
+    if (one.failed) out->failed = one.failed;
+    else if (*word_end(value, value + strlen(value), false)) /* a blank would cut it */
+        cj__text_format(out, " %.*s\"%s\"", (int)(value - text), text, value);
+    else if (equals) cj__text_format(out, " %s", bare && *value != '"' && !strchr(value, '=') ? value : text);
+    cj__text_release(&one);
+}
 
 static void print_layer(cj__text *out, const cj__layer_record *r, const char *automatic)
 {
     cj__text_add(out, r->row->name);
     for (const cj_option *o = r->row->options; o && o->type; o++) {
-        if (!strcmp(o->name, "name") && !strcmp(r->name, automatic)) continue;
-        cj__text one;
-        cj__text_init(&one, out->cj);
-        cj__options_print(&one, (cj_option[]){*o, CJ_OPTION_END}, r->options, false);
-        const char *text = cj__text_string(&one), *value = strchr(text, '=');
-        if (one.failed) out->failed = one.failed;
-        else if (value && has_blank(value + 1) && value[1] != '"') cj__text_format(out, " %.*s\"%s\"", (int)(value + 1 - text), text, value + 1);
-        else if (value && (o == r->row->options || !strcmp(o->name, "activation")) && value[1] != '"' && !strchr(value + 1, '='))
-            cj__text_format(out, " %s", value + 1);
-        else if (value) cj__text_format(out, " %s", text);
-        cj__text_release(&one);
+        bool name = !strcmp(o->name, "name");
+        if (name && !strcmp(r->name, automatic)) continue;
+        print_option(out, o, r->options, !name && (o == r->row->options || !strcmp(o->name, "activation")));
     }
 }
 
@@ -424,10 +427,8 @@ const char *cj_model_text(cj_model *m)
     cj__text_add(&out, "input");
     for (int i = 1; i < x->type.rank; i++) cj__text_format(&out, " %lld", (long long)x->type.dim[i]);
     if (x->type.dtype != CJ_F32) cj__text_format(&out, " dtype=%s", cj_dtype_info(x->type.dtype)->name);
-    if (strcmp(x->name, "x")) {
-        cj__options_print(&out, (cj_option[]){CJ_OPTION_STRING(input_options, name, "", ""), CJ_OPTION_END},
-                          &(input_options){.name = "x"}, false);
-    }
+    const cj_option *name = cj__option_find(input_table, "name");
+    if (strcmp(x->name, "x")) print_option(&out, name, &(input_options){.name = x->name}, false);
     for (int i = 0; i < layers->count && !out.failed; i++) {
         const char *automatic = automatic_name(m, layers, i);
         if (!automatic) out.failed = m->cj->status;

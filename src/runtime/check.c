@@ -226,39 +226,81 @@ static cj_status array_of(check *c, const cj_type *type, cj_array *out, size_t *
     return CJ_OK;
 }
 
-/* Runs the kernel on outputs that begin as `fill` in every byte and are followed by `guard` more.
- */
-static cj_status run_kernel(check *c, const cj_tensor *const *in, cj_array *out,
-                            const size_t *bytes, size_t guard, int fill)
+/* The operands and outputs of the call under test, for calling its kernel by hand. */
+typedef struct stage {
+    cj_array operand[VALUES_MAX], output[VALUES_MAX];
+    size_t bytes[VALUES_MAX], guard; /* of each output, and of what follows each */
+    void *fresh[VALUES_MAX];         /* memory for the outputs */
+} stage;
+
+static cj_status set_stage(check *c, stage *st, cj_tensor *const *in, cj__arena *arena)
 {
     cj_call *call = c->y->call;
-    cj_array operand[VALUES_MAX];
-    const cj_array *operands[VALUES_MAX];
-    cj_array *outputs[VALUES_MAX];
+    st->guard = 64;
     for (int i = 0; i < call->n_in; i++) {
-        size_t unused;
-        CJ__TRY(array_of(c, &call->in[i]->type, &operand[i], &unused));
-        operand[i].data = cj__tensor_data(in[i]);
-        operands[i] = &operand[i];
+        size_t bytes;
+        CJ__TRY(array_of(c, &call->in[i]->type, &st->operand[i], &bytes));
+        st->operand[i].data = cj__tensor_data(in[i]);
+        st->guard += bytes;
     }
     for (int k = 0; k < call->n_out; k++) {
-        memset(out[k].data, fill, bytes[k] + guard);
-        outputs[k] = &out[k];
+        CJ__TRY(array_of(c, &call->out[k].type, &st->output[k], &st->bytes[k]));
+        st->fresh[k] = st->output[k].data = cj__arena_alloc(arena, st->bytes[k] + st->guard);
+        if (!st->fresh[k]) return CJ_ERR_MEMORY;
     }
-    cj_kernel kernel = {.call = call, .cj = c->cj, .in = operands, .out = outputs};
-    cj_status failed = c->op->ref(&kernel);
-    if (failed) return trace(c, failed);
-    for (int k = 0; k < call->n_out; k++)
-        for (size_t i = 0; i < guard; i++)
-            if (((unsigned char *)out[k].data)[bytes[k] + i] != fill)
-                return fail(
-                    c, CJ_ERR_SHAPE,
-                    "the kernel writes behind output %d, which the shape rule gives %zu bytes", k,
-                    bytes[k]);
     return CJ_OK;
 }
 
-/* What was not written keeps its two different fills. */
+static cj_status run_kernel(check *c, stage *st)
+{
+    const cj_array *in[VALUES_MAX];
+    cj_array *out[VALUES_MAX];
+    for (int i = 0; i < c->y->call->n_in; i++) in[i] = &st->operand[i];
+    for (int k = 0; k < c->y->call->n_out; k++) out[k] = &st->output[k];
+    cj_kernel kernel = {.call = c->y->call, .cj = c->cj, .in = in, .out = out};
+    cj_status failed = c->op->ref(&kernel);
+    return failed ? trace(c, failed) : CJ_OK;
+}
+
+/* Outputs that begin as `fill` in every byte and are followed by `guard` more, which must stay. */
+static cj_status run_filled(check *c, stage *st, int fill)
+{
+    int n = c->y->call->n_out;
+    for (int k = 0; k < n; k++) memset(st->fresh[k], fill, st->bytes[k] + st->guard);
+    CJ__TRY(run_kernel(c, st));
+    for (int k = 0; k < n; k++)
+        for (size_t i = 0; i < st->guard; i++)
+            if (((unsigned char *)st->fresh[k])[st->bytes[k] + i] != fill)
+                return fail(
+                    c, CJ_ERR_SHAPE,
+                    "the kernel writes behind output %d, which the shape rule gives %zu bytes", k,
+                    st->bytes[k]);
+    return CJ_OK;
+}
+
+/* Output 0 over each operand of its size in turn, where the row's flags allow that. */
+static cj_status run_in_place(check *c, stage *st, cj_tensor *const *in)
+{
+    unsigned flags = c->op->flags;
+    int n = flags & CJ_OP_ELEMENTWISE ? c->y->call->n_in : flags & CJ_OP_INPLACE ? 1 : 0;
+    for (int i = 0; i < n; i++) {
+        if (cj_tensor_size_bytes(in[i]) != st->bytes[0] || !st->bytes[0]) continue;
+        cj_tensor *copy = cj_tensor_copy(in[i]);
+        if (!copy) return CJ_ERR_MEMORY;
+        void *operand = st->operand[i].data;
+        st->operand[i].data = st->output[0].data = cj__tensor_data(copy);
+        cj_status failed = run_kernel(c, st);
+        bool same = !memcmp(cj__tensor_data(copy), st->fresh[0], st->bytes[0]);
+        st->operand[i].data = operand;
+        st->output[0].data = st->fresh[0];
+        cj_tensor_free(copy);
+        if (failed) return failed;
+        if (!same) return fail(c, CJ_ERR_STATE, "the kernel gives other values over operand %d", i);
+    }
+    return CJ_OK;
+}
+
+/* What is not written keeps its two different fills. */
 static cj_status check_kernel(check *c)
 {
     cj_call *call = c->y->call;
@@ -267,29 +309,21 @@ static cj_status check_kernel(check *c)
         for (int i = 0; i < call->out[k].type.rank; i++)
             if (call->out[k].type.dim[i] < 0) return CJ_OK; /* known after it has run */
     run operands = {0};
-    cj_array first[VALUES_MAX] = {{0}}, second[VALUES_MAX] = {{0}};
-    size_t bytes[VALUES_MAX], guard = 64;
+    stage first = {0}, second = {0};
     cj__arena arena;
     cj__arena_init(&arena, c->cj);
     cj_status failed = CJ_OK;
     if (call->n_in)
         CJ__CHECK(failed = run_once(&operands, c, call->in, call->n_in, "reference", false));
-    for (int i = 0; i < call->n_in; i++) guard += cj_tensor_size_bytes(operands.out[i]);
-    for (int k = 0; k < call->n_out; k++) {
-        CJ__CHECK(failed = array_of(c, &call->out[k].type, &first[k], &bytes[k]));
-        second[k] = first[k];
-        first[k].data = cj__arena_alloc(&arena, bytes[k] + guard);
-        second[k].data = cj__arena_alloc(&arena, bytes[k] + guard);
-        CJ__CHECK(failed = first[k].data && second[k].data ? CJ_OK : CJ_ERR_MEMORY);
-    }
-    const cj_tensor *const *in = (const cj_tensor *const *)operands.out;
-    CJ__CHECK(failed = run_kernel(c, in, first, bytes, guard, 0xA5));
-    CJ__CHECK(failed = run_kernel(c, in, second, bytes, guard, 0x3C));
-    for (int k = 0; k < call->n_out && !failed; k++)
-        if (bytes[k] && memcmp(first[k].data, second[k].data, bytes[k]))
-            failed = fail(c, CJ_ERR_SHAPE,
-                          "the kernel leaves some of the %zu bytes of output %d unwritten",
-                          bytes[k], k);
+    CJ__CHECK(failed = set_stage(c, &first, operands.out, &arena));
+    CJ__CHECK(failed = set_stage(c, &second, operands.out, &arena));
+    CJ__CHECK(failed = run_filled(c, &first, 0xA5));
+    CJ__CHECK(failed = run_filled(c, &second, 0x3C));
+    for (int k = 0; k < call->n_out; k++)
+        if (first.bytes[k] && memcmp(first.fresh[k], second.fresh[k], first.bytes[k]))
+            CJ__CHECK(
+                failed = fail(c, CJ_ERR_SHAPE, "the kernel leaves some of output %d unwritten", k));
+    failed = run_in_place(c, &first, operands.out);
 out:
     run_end(&operands);
     cj__arena_release(&arena);

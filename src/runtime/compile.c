@@ -116,12 +116,12 @@ static void settle_expressions(const cj_graph *g, int *defined)
     }
 }
 
-/* The last segment in which one of the sizes becomes known, of those that other calls find out. */
+/* The last segment in which one of the sizes becomes known, but for those that call `id` (-1: none) finds. */
 static int last_known(const int *defined, const int *finder, int id, const int64_t *dims, int n)
 {
     int last = 0;
     for (int i = 0; i < n; i++) {
-        if (dims[i] == CJ_INFER || (dims[i] < 0 && finder[-1 - dims[i]] == id)) continue;
+        if (dims[i] == CJ_INFER || (dims[i] < 0 && id >= 0 && finder[-1 - dims[i]] == id)) continue;
         if (known_in(defined, dims[i]) > last) last = known_in(defined, dims[i]);
     }
     return last;

@@ -207,7 +207,7 @@ static cj_status grow(control *c, cj_dtype dtype, stack *st, int64_t n, int64_t 
     for (int i = 0; i < st->rank; i++) shape[i + 1] = st->dim[i];
     cj_tensor *t = cj__tensor_new_raw(c->cj, dtype, st->rank + 1, shape);
     if (!t) return c->cj->status;
-    if (n) copy(cj__tensor_data(t), cj__tensor_data(st->grown), (size_t)n * st->element_bytes);
+    if (st->grown) copy(cj__tensor_data(t), cj__tensor_data(st->grown), (size_t)n * st->element_bytes);
     cj_tensor_free(st->grown);
     st->grown = t;
     st->capacity = capacity;

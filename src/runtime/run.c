@@ -8,6 +8,7 @@
  * the plan for a binding is there (but for outputs the caller asks us to make). */
 #include "runtime/runtime.h"
 
+#include "base/float_mode.h"
 #include "tensor/tensor.h"
 
 #include <string.h>
@@ -400,7 +401,7 @@ static void commit(cj_session *s)
     cj__store_touch(s->store);
 }
 
-cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs, int n_outputs)
+static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs, int n_outputs)
 {
     const cj_program *p = s->program;
     s->committed = false;
@@ -426,4 +427,13 @@ cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **o
     commit(s);
     s->committed = true;
     return CJ_OK;
+}
+
+cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs, int n_outputs)
+{
+    uint64_t mode = cj__float_mode();
+    if (!s->backend || !s->backend->keeps_subnormals) cj__float_mode_flush();
+    cj_status failed = run(s, feeds, n_feeds, outputs, n_outputs);
+    cj__float_mode_set(mode);
+    return failed;
 }

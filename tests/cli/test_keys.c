@@ -75,7 +75,7 @@ static void wrong_values(void **state)
         {"seed", "1.5", "seed=1.5: expected an integer of at least 0"},
         {"threads", "lots", "threads=lots: expected an integer from 0 to 4096"},
         {"deterministic", "yes", "deterministic=yes: expected true or false"},
-        {"dtype", "f16", "dtype=f16: expected one of f32|f64"},
+        {"missing", "ignore", "missing=ignore: expected one of error|drop"},
         {"normalize", "", NULL}, /* nothing is null: the default */
         {"lerning_rate", "1", "unknown key 'lerning_rate' (did you mean 'learning_rate'?)"},
         {"epoch", "1", "unknown key 'epoch' (did you mean 'epochs'?)"},

@@ -48,7 +48,7 @@ static void test_every_row(void **state)
     assert_true(rows > 80);
 }
 
-/* ---- Rows that are wrong ----------------------------------------------------------------------- */
+/* ---- Rows that are wrong --------------------------------------------------------------------- */
 
 static cj_status cube_ref(const cj_kernel *k)
 {
@@ -81,7 +81,8 @@ static cj_node *sample_row(cj_sampler *s, int i, const cj_op *op)
 }
 
 /* y = x^3 with one part replaced. */
-#define ROW(row, infer_, grad_, lower_, ref_, samples) \
+#define ROW(...) ROW_FLAGS(0, __VA_ARGS__)
+#define ROW_FLAGS(flags_, row, infer_, grad_, lower_, ref_, samples) \
     static const cj_op row; \
     static cj_node *row##_sample(cj_sampler *s, int i) \
     { \
@@ -90,6 +91,7 @@ static cj_node *sample_row(cj_sampler *s, int i, const cj_op *op)
     static const cj_op row = {.name = #row, \
                               .doc = "y = x^3", \
                               .inputs = 1, \
+                              .flags = flags_, \
                               .infer = infer_, \
                               .grad = grad_, \
                               .lower = lower_, \
@@ -144,6 +146,14 @@ static cj_status off_ref(const cj_kernel *k)
 }
 ROW(wrong_kernel, f64_infer, cube_grad, NULL, off_ref, 24);
 
+/* A kernel that cannot run in place, in a row that says it can. */
+static cj_status clearing_ref(const cj_kernel *k)
+{
+    if (k->out[0]->count) memset(k->out[0]->data, 0, (size_t)k->out[0]->count * sizeof(double));
+    return cube_ref(k);
+}
+ROW_FLAGS(CJ_OP_ELEMENTWISE, wrong_in_place, f64_infer, cube_grad, NULL, clearing_ref, 24);
+
 /* Lowerings: the right one, and the square. */
 static bool cube_lower(cj_graph *g, cj_call *call, cj_node **out)
 {
@@ -197,6 +207,7 @@ static void test_wrong_rows_fail(void **state)
     expect_failure(cj, &wrong_small, "writes behind output 0");
     expect_failure(cj, &wrong_large, "unwritten");
     expect_failure(cj, &wrong_kernel, "the gradient of s0");
+    expect_failure(cj, &wrong_in_place, "over operand 0");
     expect_failure(cj, &wrong_lowering, "the lowering gives element");
     expect_failure(cj, &wrong_lowered_kernel, "the lowering gives element");
     expect_failure(cj, &few_samples, "19 samples");

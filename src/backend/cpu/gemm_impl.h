@@ -167,7 +167,7 @@ static void FN(pack)(const cj__gemm *g, int64_t p0, size_t k, int64_t j, size_t 
 #ifdef V_LOAD_COLUMNS
 /* One row of C and B stored [n, k]: the columns are transposed in registers and used there. Covers
  * THIN * LANES columns; the sums are in order of k as everywhere. */
-static CJ__NOINLINE void FN(thin)(size_t k, const T *a, size_t step, const T *b, size_t ldb, const FN(tile) *tile)
+static void FN(thin)(size_t k, const T *a, size_t step, const T *b, size_t ldb, const FN(tile) *tile)
 {
     V acc[THIN];
     SIMD_UNROLL
@@ -213,7 +213,7 @@ static void FN(strip)(int64_t rows, size_t k, const T *a, size_t row, size_t ste
 
 /* Block p .. p + k of the sums for rows i .. i_end of the columns from j on, at most `left`. Returns how
  * many columns it did, as many as suit the way it took. */
-static CJ__NOINLINE size_t FN(columns)(const cj__gemm *g, int64_t i, int64_t i_end, int64_t j, size_t left, int64_t p, size_t k,
+static size_t FN(columns)(const cj__gemm *g, int64_t i, int64_t i_end, int64_t j, size_t left, int64_t p, size_t k,
                           T *panel)
 {
     static const FN(kernel_fn) few[] = {FN(kernel_1_8), FN(kernel_2_4), FN(kernel_3_4)};

@@ -2,12 +2,13 @@
  *
  * isa_avx512.c, isa_avx2.c, isa_neon.c and isa_generic.c include it and are compiled with these flags:
  *
- *     all      -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math
+ *     all      -O3, and -fno-math-errno -fno-trapping-math for tighter loops
  *     avx512   -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma
  *     avx2     -mavx2 -mfma
  *
  * Everything here is static: two tables share no function, so no instruction of one set can end up in the
- * code of another. */
+ * code of another. Products and sums are contracted only where vf_fma says so, whatever the flags: the order
+ * and rounding of the reductions is a promise. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #else

@@ -134,19 +134,28 @@ CJ__BINARY_LIST(DEFINE_BINARY)
     }                                                                                              \
     static void compare_f64_##name(size_t n, const double *a, const double *b, uint8_t *out, unsigned flags) \
     {                                                                                              \
-        for (size_t i = 0; i < n; i++)                                                             \
-            out[i] = a[flags & CJ__SPAN_A_SCALAR ? 0 : i] op b[flags & CJ__SPAN_B_SCALAR ? 0 : i]; \
+        const size_t a_step = !(flags & CJ__SPAN_A_SCALAR), b_step = !(flags & CJ__SPAN_B_SCALAR); \
+        for (size_t i = 0; i < n; i++) out[i] = a[i * a_step] op b[i * b_step];                    \
     }
 CJ__COMPARE_LIST(DEFINE_COMPARE)
 
+/* Steps of 0 and 1 rather than a test in the loop, which the compiler would turn into a loop for each case. */
 #define LOGICAL(name, expression)                                                                  \
     static void logical_##name(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, unsigned flags) \
     {                                                                                              \
-        if (!n) return;                                                                            \
-        const uint8_t x0 = *a, y0 = b ? *b : 0;                                                    \
+        if (!b) b = a;                                                                             \
+        const size_t a_step = !(flags & CJ__SPAN_A_SCALAR), b_step = !(flags & CJ__SPAN_B_SCALAR); \
+        const bool x0 = n && *a, y0 = n && *b;                                                     \
+        if (a_step && b_step) {                                                                    \
+            for (size_t i = 0; i < n; i++) {                                                       \
+                const bool x = a[i], y = b[i];                                                     \
+                (void)y;                                                                           \
+                out[i] = expression;                                                               \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
         for (size_t i = 0; i < n; i++) {                                                           \
-            const bool x = flags & CJ__SPAN_A_SCALAR ? x0 : a[i];                                  \
-            const bool y = flags & CJ__SPAN_B_SCALAR || !b ? y0 : b[i];                            \
+            const bool x = a_step ? a[i] : x0, y = b_step ? b[i] : y0;                             \
             (void)y;                                                                               \
             out[i] = expression;                                                                   \
         }                                                                                          \
@@ -159,18 +168,20 @@ LOGICAL(not, !x)
 #define WHERE(T)                                                                                   \
     static void where_##T(size_t n, const uint8_t *c, const T *a, const T *b, T *out, unsigned flags) \
     {                                                                                              \
-        const T x0 = *a, y0 = *b;                                                                  \
-        const bool c_one = flags & CJ__SPAN_C_SCALAR;                                              \
-        if (!(flags & (CJ__SPAN_A_SCALAR | CJ__SPAN_B_SCALAR)) && !c_one) {                        \
+        const size_t a_step = !(flags & CJ__SPAN_A_SCALAR), b_step = !(flags & CJ__SPAN_B_SCALAR); \
+        const size_t c_step = !(flags & CJ__SPAN_C_SCALAR);                                        \
+        const T x0 = *a, y0 = *b; /* out may be either */                                          \
+        if (a_step && b_step && c_step) {                                                          \
             for (size_t i = 0; i < n; i++) {                                                       \
                 const T x = a[i], y = b[i]; /* both are read, so that the loop has no branch */    \
                 out[i] = c[i] ? x : y;                                                             \
             }                                                                                      \
             return;                                                                                \
         }                                                                                          \
+        const bool c0 = *c;                                                                        \
         for (size_t i = 0; i < n; i++) {                                                           \
-            const T x = flags & CJ__SPAN_A_SCALAR ? x0 : a[i], y = flags & CJ__SPAN_B_SCALAR ? y0 : b[i]; \
-            out[i] = c[c_one ? 0 : i] ? x : y;                                                     \
+            const T *p = a_step ? a + i : &x0, *q = b_step ? b + i : &y0;                          \
+            out[i] = *((c_step ? c[i] : c0) ? p : q);                                              \
         }                                                                                          \
     }
 WHERE(uint8_t)

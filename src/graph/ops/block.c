@@ -148,6 +148,14 @@ cj_dim cj__dim_shift(cj_graph *g, cj_dim d, int64_t by)
     return by < 0 ? cj_dim_sub(g, d, -by) : cj_dim_add(g, d, by);
 }
 
+const int64_t *cj__keep_ints(cj_graph *g, const int64_t *v, int n)
+{
+    static const int64_t nothing;
+    const int64_t *copy = n ? cj__arena_copy(&g->arena, v, (size_t)n * sizeof(*v)) : &nothing;
+    if (!copy) cj__graph_fail(g, NULL, CJ_ERR_MEMORY, "out of memory");
+    return copy;
+}
+
 /* ---- Indices ----------------------------------------------------------------------------------- */
 
 cj_status cj__infer_indices(cj_infer *infer, int i)
@@ -190,11 +198,39 @@ const char *cj__position(char text[128], const cj_array *x, int64_t at)
     return text;
 }
 
-cj_status cj__index_fail(const cj_kernel *k, const cj_array *indices, int64_t at, int64_t index,
-                         int64_t axis, int64_t size)
+cj_status cj__index_fail(const cj_kernel *k, const cj_array *indices, int64_t at, int64_t axis,
+                         int64_t size)
 {
     char text[128];
     return cj_fail(k->cj, CJ_ERR_DATA,
                    "index %lld at position %s is out of range for axis %d of size %lld",
-                   (long long)index, cj__position(text, indices, at), (int)axis, (long long)size);
+                   (long long)cj_load_i64(indices->dtype, indices->data, (size_t)at),
+                   cj__position(text, indices, at), (int)axis, (long long)size);
+}
+
+bool cj__read_index(const cj_array *indices, int64_t at, int64_t size, int64_t *index)
+{
+    int64_t i = indices->dtype == CJ_I64 ? ((const int64_t *)indices->data)[at]
+                                         : ((const int32_t *)indices->data)[at];
+    *index = i < 0 ? i + size : i;
+    return *index >= 0 && *index < size;
+}
+
+void cj__add_row(cj_dtype dtype, int64_t n, void *y, int64_t to, const void *x, int64_t from)
+{
+    size_t a = (size_t)to, b = (size_t)from;
+    if (dtype == CJ_F32) {
+        for (int64_t i = 0; i < n; i++) ((float *)y)[to + i] += ((const float *)x)[from + i];
+    } else if (dtype == CJ_F64) {
+        for (int64_t i = 0; i < n; i++) ((double *)y)[to + i] += ((const double *)x)[from + i];
+    } else if (cj__is_float(dtype)) {
+        for (size_t i = 0; i < (size_t)n; i++)
+            cj_store_f64(dtype, y, a + i,
+                         cj_load_f64(dtype, y, a + i) + cj_load_f64(dtype, x, b + i));
+    } else {
+        for (size_t i = 0; i < (size_t)n; i++)
+            cj_store_i64(dtype, y, a + i,
+                         (int64_t)((uint64_t)cj_load_i64(dtype, y, a + i) +
+                                   (uint64_t)cj_load_i64(dtype, x, b + i)));
+    }
 }

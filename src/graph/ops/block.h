@@ -36,15 +36,25 @@ extern const cj_option cj__last_axis_options[], cj__first_axis_options[];
 
 /* Each is a size or a symbol of the graph; at most `infer_max` are CJ_INFER. */
 cj_status cj__infer_dims(cj_infer *infer, cj_ints dims, int infer_max);
+/* A copy of n numbers that lives as long as the graph; NULL when out of memory. */
+const int64_t *cj__keep_ints(cj_graph *g, const int64_t *v, int n);
+/* Bound of begins, steps and paddings: sums of a few fit 63 bits. */
+#define CJ__FAR 0x1p52
+/* Zeros of the given sizes with x's elements at before + i (interior + 1); pad.c. */
+cj_node *cj__pad_to(cj_node *x, const int64_t *before, const int64_t *interior, const cj_dim *size);
 /* d + by, where by is a plain number that may be negative. */
 cj_dim cj__dim_shift(cj_graph *g, cj_dim d, int64_t by);
 /* Fails unless operand i holds indices: i32 or i64. */
 cj_status cj__infer_indices(cj_infer *infer, int i);
 /* Integers of other widths as i32 or i64; NULL and cj_zero stay. */
 cj_node *cj__as_indices(cj_node *indices);
+/* Index `at` made 0 .. size-1; false when it is out of range. */
+bool cj__read_index(const cj_array *indices, int64_t at, int64_t size, int64_t *index);
+/* y[to + i] += x[from + i] for n elements; integers wrap. */
+void cj__add_row(cj_dtype dtype, int64_t n, void *y, int64_t to, const void *x, int64_t from);
 /* CJ_ERR_DATA: "index 9 at position [1, 2] is out of range for axis 0 of size 5". */
-cj_status cj__index_fail(const cj_kernel *k, const cj_array *indices, int64_t at, int64_t index,
-                         int64_t axis, int64_t size);
+cj_status cj__index_fail(const cj_kernel *k, const cj_array *indices, int64_t at, int64_t axis,
+                         int64_t size);
 /* "[1, 2]": where element `at` of an array is. */
 const char *cj__position(char text[128], const cj_array *x, int64_t at);
 

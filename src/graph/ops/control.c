@@ -89,6 +89,32 @@ static cj_status bind_input(binding *b, int i, const cj_type *given, bool expres
                          type_string(b->body, &input->type), subject, type_string(b->infer->graph, given));
 }
 
+static bool holds(const cj_graph *g, cj_dim d, int name)
+{
+    if (d >= 0 || d == CJ_INFER) return false;
+    const cj__expr *e = &g->dims.items[-1 - d];
+    bool held = -1 - d == name;
+    for (int k = 0; k < e->n && e->kind != CJ__EXPR_NAME && !held; k++) held = holds(g, e->part[k], name);
+    return held;
+}
+
+/* Does the shape of a result, or an attribute, need this name? */
+static bool is_used(const cj_graph *g, int name)
+{
+    for (int id = 0; id < g->n_calls; id++) {
+        const cj_call *call = g->calls[id];
+        for (int k = 0; k < call->n_out; k++)
+            for (int i = 0; i < call->out[k].type.rank; i++)
+                if (holds(g, call->out[k].type.dim[i], name)) return true;
+        for (const cj_option *o = call->op->attributes; o && o->name; o++) {
+            const cj_ints *dims = (const cj_ints *)(const void *)((const char *)call->attributes + o->offset);
+            for (int i = 0; o->type == CJ_OPTION_TYPE_DIMS && i < dims->n; i++)
+                if (holds(g, dims->v[i], name)) return true;
+        }
+    }
+    return false;
+}
+
 /* After all inputs are bound, the symbols left are sizes found inside the body. */
 static cj_status bind_rest(binding *b)
 {
@@ -98,6 +124,7 @@ static cj_status bind_rest(binding *b)
         for (int k = 0; k < e->n && e->kind != CJ__EXPR_NAME; k++)
             b->found[i] = b->found[i] || (e->part[k] < 0 && b->found[-1 - e->part[k]]);
         if (e->kind != CJ__EXPR_NAME || b->map[i] != CJ_INFER) continue;
+        if (!e->dynamic && !is_used(b->body, i)) continue;
         if (!e->dynamic)
             return cj_infer_fail(b->infer, CJ_ERR_SHAPE, "%s uses the size '%s', which is in the shape of none of its inputs",
                                  b->role, e->name);

@@ -20,7 +20,7 @@
 
 static bool is_float(const cj_node *node) { return cj_dtype_info(node->type.dtype)->kind == CJ_KIND_FLOAT; }
 
-/* A placeholder of `to` for a value of `from`; symbols keep their names. */
+/* A placeholder of `to` for a value of `from`; symbols keep their names. CJ_INFER: a size of its own. */
 static cj_node *input_like(cj_graph *to, const cj_graph *from, const cj_type *type)
 {
     char name[16];
@@ -28,13 +28,12 @@ static cj_node *input_like(cj_graph *to, const cj_graph *from, const cj_type *ty
     for (int n = to->inputs.count; n == to->inputs.count || cj__nodes_find(&to->inputs, name); n++)
         cj__format(name, sizeof name, "g%d", n);
     for (int i = 0; i < type->rank; i++) {
-        cj_dim d = type->dim[i];
-        dims[i] = cj__dim_translate(from, to, NULL, d);
         /* An expression of sizes found inside tells nothing before they are: it gets a name. */
-        if (d >= 0 || from->dims.items[-1 - d].kind == CJ__EXPR_NAME || !cj__dim_is_dynamic(from, d)) continue;
+        cj_dim d = type->dim[i];
+        bool unknown = d == CJ_INFER || (d < 0 && from->dims.items[-1 - d].kind != CJ__EXPR_NAME && cj__dim_is_dynamic(from, d));
         char symbol[32];
         cj__format(symbol, sizeof symbol, "%s.%d", name, i);
-        dims[i] = cj_symbol(to, symbol);
+        dims[i] = unknown ? cj_symbol(to, symbol) : cj__dim_translate(from, to, NULL, d);
     }
     return cj_placeholder(to, name, type->dtype, type->rank, dims);
 }
@@ -68,7 +67,10 @@ static cj_graph *branch_gradient(const cj_call *call, const cj_graph *branch, cj
     for (int k = 0; k < call->n_out; k++) {
         if (cj__is_zero(dy[k])) continue;
         y[n_y] = b->outputs.items[k].node;
-        cotangent[n_y] = input_like(b, b, &y[n_y]->type);
+        cj_type type = y[n_y]->type; /* the other branch may find another size, which must not be claimed here */
+        for (int i = 0; i < type.rank; i++)
+            if (cj__dim_is_dynamic(call->graph, call->out[k].type.dim[i])) type.dim[i] = CJ_INFER;
+        cotangent[n_y] = input_like(b, b, &type);
         n_y++;
     }
     for (int i = 1; i < call->n_in; i++)

@@ -3,6 +3,7 @@
  * Operand i stands for placeholder i of the body: it has the shape of the outputs, or a smaller one that
  * the body broadcasts. Symbols have the same names inside and outside. Its lowering is its body. */
 #include "graph/graph.h"
+#include "graph/sample.h"
 
 static cj_status infer_fused(cj_infer *infer)
 {
@@ -11,6 +12,13 @@ static cj_status infer_fused(cj_infer *infer)
     if (!body || body->outputs.count < 1) return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "it has no body");
     if (body->inputs.count != call->n_in)
         return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "the body takes %d operands, got %d", body->inputs.count, call->n_in);
+    for (int i = 0; i < call->n_in; i++) {
+        const cj_type *inside = &body->inputs.items[i].node->type, *outside = &call->in[i]->type;
+        bool same = inside->dtype == outside->dtype && inside->rank == outside->rank;
+        for (int k = 0; same && k < inside->rank; k++)
+            same = cj_infer_equal(infer, cj__dim_translate(body, infer->graph, NULL, inside->dim[k]), outside->dim[k]);
+        if (!same) return cj_infer_fail(infer, CJ_ERR_TYPE, "operand %d is not of the type the body takes", i);
+    }
     call->n_out = body->outputs.count;
     for (int i = 0; i < call->n_out; i++) {
         infer->out[i] = body->outputs.items[i].node->type;
@@ -32,8 +40,8 @@ static cj_node *sample_fused(cj_sampler *s, int i)
     int rank;
     int64_t dims[CJ_RANK_MAX];
     if (!cj_sample_shape(i, &rank, dims) || !(body = cj_graph_new(g->cj))) return NULL;
-    cj_node *x = cj_placeholder(body, "x", CJ_F64, rank, dims);
-    cj_node *b = cj_placeholder(body, "b", CJ_F64, rank ? 1 : 0, rank ? &dims[rank - 1] : NULL);
+    cj_node *x = cj_placeholder(body, "x", s->dtype, rank, dims);
+    cj_node *b = cj_placeholder(body, "b", s->dtype, rank ? 1 : 0, rank ? &dims[rank - 1] : NULL);
     cj_node *e = cj_exp(x);
     cj_graph_output(body, "e", e);
     cj_graph_output(body, "y", cj_add(cj_mul(e, cj_broadcast_to(b, rank, dims)), cj_square(x)));

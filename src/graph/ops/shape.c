@@ -1,19 +1,10 @@
-/* shape.c: reshape, transpose, broadcast, reverse, concat and split.
+/* shape.c: reshape, transpose, broadcast and reverse.
  *
  * reshape keeps the elements in their order, so a plan may alias it. The others are copies of
  * blocks (block.h). Each is linear, and its gradient is its transpose: reshape and transpose are
- * undone, a broadcast is summed, concat and split undo each other. */
+ * undone, a broadcast is summed. */
 #include "graph/ops/block.h"
 #include "tensor/dtype.h"
-
-/* Copies `dims` into the graph; NULL when out of memory. */
-static const int64_t *keep(cj_graph *g, const int64_t *dims, int n)
-{
-    static const int64_t nothing;
-    const int64_t *copy = n ? cj__arena_copy(&g->arena, dims, (size_t)n * sizeof(*dims)) : &nothing;
-    if (!copy) cj__graph_fail(g, NULL, CJ_ERR_MEMORY, "out of memory");
-    return copy;
-}
 
 static bool same_dims(const cj_type *type, int rank, const cj_dim *dims)
 {
@@ -73,7 +64,7 @@ static cj_status reshape_infer(cj_infer *infer)
     }
     if (g->failed) return g->failed;
     if (!cj_infer_equal(infer, filled, count)) return fail_count(infer, a->dims.v, a->dims.n);
-    a->dims.v = keep(g, y->dim, y->rank);
+    a->dims.v = cj__keep_ints(g, y->dim, y->rank);
     return a->dims.v ? CJ_OK : CJ_ERR_MEMORY;
 }
 
@@ -361,7 +352,7 @@ static cj_status reverse_infer(cj_infer *infer)
     }
     for (int i = 0; i < x->rank; i++)
         if (reversed[i]) axes[n++] = i;
-    a->axes.v = keep(infer->graph, axes, n);
+    a->axes.v = cj__keep_ints(infer->graph, axes, n);
     infer->out[0] = *x;
     return a->axes.v ? CJ_OK : CJ_ERR_MEMORY;
 }

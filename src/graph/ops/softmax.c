@@ -138,7 +138,8 @@ static cj_status crossentropy_infer(cj_infer *infer)
     return CJ_OK;
 }
 
-/* y = ln(sum of e^x) - x[label]; an infinite largest logit is the logarithm of the sum itself. */
+/* y = (largest - x[label]) + ln(sum of e^(x - largest)): the difference first, so that a common
+ * offset costs no digits. An infinite largest logit is the logarithm of the sum itself. */
 static cj_status crossentropy_ref(const cj_kernel *k)
 {
     const cj_array *x = k->in[0], *labels = k->in[1], *y = k->out[0];
@@ -152,8 +153,8 @@ static cj_status crossentropy_ref(const cj_kernel *k)
                            (long long)label, cj__position(position, labels, i),
                            (long long)classes - 1, (long long)classes);
         double sum, largest = line_sum(x, i * classes, classes, 1, &sum);
-        double log_sum = isinf(largest) ? largest : largest + log(sum);
-        cj_store_f64(y->dtype, y->data, (size_t)i, log_sum - element(x, i * classes + label));
+        double loss = largest - element(x, i * classes + label);
+        cj_store_f64(y->dtype, y->data, (size_t)i, isinf(largest) ? loss : loss + log(sum));
     }
     return CJ_OK;
 }

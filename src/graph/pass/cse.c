@@ -27,7 +27,7 @@ cj_node *cj__pass_cse(cj__rewrite *r, const cj_call *call, cj_node *const *in)
         for (const cj_option *o = call->op->attributes; o && o->name; o++)
             has_dims = has_dims || o->type == CJ_OPTION_TYPE_DIMS;
         if (!has_dims && equal(c, call->op, in, call->n_in, call->attributes)) copy = c->graph->calls[id]->out;
-        if (has_dims && !memcmp(c->in, in, (size_t)call->n_in * sizeof *in) && c->n_in &&
+        if (has_dims && c->n_in && !memcmp(c->in, in, (size_t)call->n_in * sizeof *in) &&
             c->out[0].type.rank == call->out[0].type.rank && c->out[0].type.dtype == call->out[0].type.dtype) {
             bool same = call->op == &cj_op_reshape || call->op == &cj_op_broadcast;
             for (int i = 0; same && i < c->out[0].type.rank; i++)

@@ -102,7 +102,7 @@ static void form_groups(fuser *f)
             int a = f->group[from->id], b = f->group[i];
             if (a == b || !fusable(from) || !same_shape(&call->in[k]->type, &call->out[0].type)) continue;
             if (f->size[a] + f->size[b] > GROUP_CALLS_MAX || between(f, a, b)) continue;
-            if (count_edges(f, a, b) <= GROUP_EDGES_MAX) join(f, a, b);
+            if (count_edges(f, a, b) <= GROUP_EDGES_MAX) join(f, a < b ? a : b, a < b ? b : a); /* named by its first call */
         }
     }
 }

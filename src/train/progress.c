@@ -3,48 +3,16 @@
  * The rules of Keras 3 that users' eyes are used to: 20 cells; time left while it runs and time
  * taken at the end, both without decimals; time per step without the first step, which is slow for
  * other reasons; %.4f, but %.4e at or below 1e-3. */
-#define _DEFAULT_SOURCE
-#include "cli/progress.h"
+#include "train/progress.h"
 
 #include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "base/text.h"
 
 enum { CELLS = 20, LINE_BYTES = 8192 };
 static const int64_t redraw_ns = 50 * 1000 * 1000;
-
-/* ---- What the terminal can ------------------------------------------------------------------- */
-
-static int64_t monotonic_ns(void *user)
-{
-    struct timespec t;
-    (void)user;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int find_columns(FILE *to)
-{
-    const char *columns = getenv("COLUMNS");
-    long n = columns ? strtol(columns, NULL, 10) : 0;
-    struct winsize size;
-    if (n <= 0 && !ioctl(fileno(to), TIOCGWINSZ, &size)) n = size.ws_col;
-    return n >= 20 && n <= 10000 ? (int)n : 80;
-}
-
-void progress_init(progress *p, FILE *to, bool no_color)
-{
-    const char *term = getenv("TERM"), *plain = getenv("NO_COLOR");
-    *p = (progress){.to = to, .now_ns = monotonic_ns};
-    if (!to) return;
-    p->terminal = isatty(fileno(to)) && term && strcmp(term, "dumb") != 0;
-    p->color = p->terminal && !no_color && !(plain && *plain);
-    p->columns = find_columns(to);
-}
 
 /* ---- A line of text that knows its width ----------------------------------------------------- */
 
@@ -77,32 +45,32 @@ static void addf(line *l, const char *color, const char *format, ...)
     char text[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    cj__vformat(text, sizeof text, format, args);
     va_end(args);
     add(l, color, text);
 }
 
 /* ---- Pieces ---------------------------------------------------------------------------------- */
 
-void progress_format_left(double seconds, char *out, size_t size)
+void cj__progress_format_left(double seconds, char *out, size_t size)
 {
     long long s = seconds > 0 && seconds < 1e15 ? (long long)seconds : 0;
-    if (s > 3600) snprintf(out, size, "%lld:%02lld:%02lld", s / 3600, s % 3600 / 60, s % 60);
-    else if (s > 60) snprintf(out, size, "%lld:%02lld", s / 60, s % 60);
-    else snprintf(out, size, "%llds", s);
+    if (s > 3600) cj__format(out, size, "%lld:%02lld:%02lld", s / 3600, s % 3600 / 60, s % 60);
+    else if (s > 60) cj__format(out, size, "%lld:%02lld", s / 60, s % 60);
+    else cj__format(out, size, "%llds", s);
 }
 
-void progress_format_step(double seconds, char *out, size_t size)
+void cj__progress_format_step(double seconds, char *out, size_t size)
 {
-    if (seconds >= 1 || seconds == 0) snprintf(out, size, "%.0fs/step", seconds);
-    else if (seconds >= 1e-3) snprintf(out, size, "%.0fms/step", seconds * 1e3);
-    else snprintf(out, size, "%.0fus/step", seconds * 1e6);
+    if (seconds >= 1 || seconds == 0) cj__format(out, size, "%.0fs/step", seconds);
+    else if (seconds >= 1e-3) cj__format(out, size, "%.0fms/step", seconds * 1e3);
+    else cj__format(out, size, "%.0fus/step", seconds * 1e6);
 }
 
 static void add_metrics(line *l, int n, const char *const *names, const double *values)
 {
-    int order[PROGRESS_METRICS_MAX];
-    if (n > PROGRESS_METRICS_MAX) n = PROGRESS_METRICS_MAX;
+    int order[CJ__PROGRESS_METRICS_MAX];
+    if (n > CJ__PROGRESS_METRICS_MAX) n = CJ__PROGRESS_METRICS_MAX;
     for (int i = 0; i < n; i++) {
         int k = i;
         for (; k > 0 && strcmp(names[order[k - 1]], names[i]) > 0; k--) order[k] = order[k - 1];
@@ -116,8 +84,8 @@ static void add_metrics(line *l, int n, const char *const *names, const double *
 
 static void add_bar(line *l, int64_t step, int64_t steps)
 {
-    char cells[CELLS * 3 + 1];
-    int digits = snprintf(NULL, 0, "%lld", (long long)steps);
+    char cells[CELLS * 3 + 1], number[32];
+    int digits = cj__format(number, sizeof number, "%lld", (long long)steps);
     int done = (int)((double)CELLS * (double)step / (double)steps);
     for (int i = 0; i < CELLS; i++) memcpy(cells + 3 * i, "\xe2\x94\x81", 3); /* ━ */
     cells[sizeof cells - 1] = 0;
@@ -129,7 +97,7 @@ static void add_bar(line *l, int64_t step, int64_t steps)
 }
 
 /* Seconds a step: without the first one as soon as there are others. */
-static double step_seconds(const progress *p, int64_t now)
+static double step_seconds(const cj__progress *p, int64_t now)
 {
     if (p->step <= 0) return 0;
     if (p->first_step_ns && p->step > 1)
@@ -139,16 +107,16 @@ static double step_seconds(const progress *p, int64_t now)
 
 /* ---- Drawing --------------------------------------------------------------------------------- */
 
-static void draw(progress *p, bool last, int64_t now, int n, const char *const *names,
+static void draw(cj__progress *p, bool last, int64_t now, int n, const char *const *names,
                  const double *values)
 {
     line l = {.color = p->color, .columns = p->terminal && !last ? p->columns - 1 : 0};
     int64_t steps = p->steps ? p->steps : last ? p->step : 0;
     double each = step_seconds(p, now), taken = (double)(now - p->start_ns) / 1e9;
     char left[32], step[32];
-    progress_format_left(each * (double)(steps - p->step), left, sizeof left);
-    progress_format_step(each, step, sizeof step);
-    if (last || !steps) snprintf(left, sizeof left, "%.0fs", taken);
+    cj__progress_format_left(each * (double)(steps - p->step), left, sizeof left);
+    cj__progress_format_step(each, step, sizeof step);
+    if (last || !steps) cj__format(left, sizeof left, "%.0fs", taken);
     if (!p->terminal) {
         addf(&l, NULL, "%lld/%lld - %s - %s", (long long)p->step, (long long)steps, left, step);
     } else {
@@ -167,7 +135,7 @@ static void draw(progress *p, bool last, int64_t now, int n, const char *const *
     p->drawn_ns = now;
 }
 
-void progress_begin(progress *p, int64_t epoch, int64_t epochs, int64_t steps)
+void cj__progress_begin(cj__progress *p, int64_t epoch, int64_t epochs, int64_t steps)
 {
     if (!p->to) return;
     p->step = p->first_step_ns = 0;
@@ -178,7 +146,7 @@ void progress_begin(progress *p, int64_t epoch, int64_t epochs, int64_t steps)
     fflush(p->to);
 }
 
-void progress_step(progress *p, int64_t step, int n, const char *const *names, const double *values)
+void cj__progress_step(cj__progress *p, int64_t step, int n, const char *const *names, const double *values)
 {
     if (!p->to) return;
     int64_t now = p->now_ns(p->user);
@@ -187,12 +155,12 @@ void progress_step(progress *p, int64_t step, int n, const char *const *names, c
     if (p->terminal && now - p->drawn_ns >= redraw_ns) draw(p, false, now, n, names, values);
 }
 
-void progress_end(progress *p, int n, const char *const *names, const double *values)
+void cj__progress_end(cj__progress *p, int n, const char *const *names, const double *values)
 {
     if (p->to) draw(p, true, p->now_ns(p->user), n, names, values);
 }
 
-void progress_abort(progress *p)
+void cj__progress_abort(cj__progress *p)
 {
     if (p->to && p->width) fputc('\n', p->to);
     p->width = 0;
@@ -200,36 +168,37 @@ void progress_abort(progress *p)
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
-static void say(progress *p, const char *format, ...)
+static void say(cj__progress *p, const char *format, ...)
 {
+    char text[2048];
     va_list args;
     if (!p->to) return;
-    progress_abort(p);
+    cj__progress_abort(p);
     va_start(args, format);
-    vfprintf(p->to, format, args);
+    cj__vformat(text, sizeof text, format, args);
     va_end(args);
-    fputc('\n', p->to);
+    fprintf(p->to, "%s\n", text);
     fflush(p->to);
 }
 
-void progress_improved(progress *p, int64_t epoch, const char *name, double from, double to,
+void cj__progress_improved(cj__progress *p, int64_t epoch, const char *name, double from, double to,
                        const char *path)
 {
     say(p, "Epoch %lld: %s improved from %.5f to %.5f, saving model to %s", (long long)epoch, name,
         from, to, path);
 }
 
-void progress_not_improved(progress *p, int64_t epoch, const char *name, double best)
+void cj__progress_not_improved(cj__progress *p, int64_t epoch, const char *name, double best)
 {
     say(p, "Epoch %lld: %s did not improve from %.5f", (long long)epoch, name, best);
 }
 
-void progress_early_stopping(progress *p, int64_t epoch)
+void cj__progress_early_stopping(cj__progress *p, int64_t epoch)
 {
     say(p, "Epoch %lld: early stopping", (long long)epoch);
 }
 
-void progress_restored(progress *p, int64_t epoch)
+void cj__progress_restored(cj__progress *p, int64_t epoch)
 {
     say(p, "Restoring model weights from the end of the best epoch: %lld.", (long long)epoch);
 }

@@ -1,0 +1,127 @@
+/* cmd_evaluate.c: cajal evaluate: metrics of a saved model on data it has not seen.
+ *
+ * A named data set gives its test part, a table the whole. A table is read with the columns,
+ * categories and classes of the model, so that a number means what it meant in training. */
+#define _POSIX_C_SOURCE 200809L
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/data.h"
+#include "cli/json.h"
+
+enum { SHOWN_CLASSES_MAX = 50, SHOWN_NAME = 20 };
+
+static const char *default_split(const char *source)
+{
+    bool one_part = cli_data_is_table(source) || cli_ends_with(source, "-ubyte") ||
+                    cli_ends_with(source, "-ubyte.gz");
+    return one_part ? NULL : "test";
+}
+
+static void print_json(cli *c, const char *model, const cj_scores *scores, const int64_t *confusion, int classes)
+{
+    cli_json j = {.to = c->out};
+    cli_json_object(&j, NULL);
+    for (int i = 0; i < scores->n; i++) cli_json_number(&j, scores->name[i], scores->value[i]);
+    cli_json_int(&j, "samples", scores->samples);
+    cli_json_string(&j, "model", model);
+    if (confusion) {
+        cli_json_list(&j, "confusion");
+        for (int r = 0; r < classes; r++) {
+            cli_json_list(&j, NULL);
+            for (int k = 0; k < classes; k++) cli_json_int(&j, NULL, confusion[(size_t)r * (size_t)classes + (size_t)k]);
+            cli_json_end(&j);
+        }
+        cli_json_end(&j);
+    }
+    cli_json_end(&j);
+    cli_json_line(&j);
+}
+
+/* Columns that are as wide as their widest number; rows begin with the name of the class. */
+static void print_confusion(FILE *to, const int64_t *confusion, int classes, const char *const *names)
+{
+    int64_t largest = classes;
+    int width = 1, name_width = 1;
+    size_t n = (size_t)classes;
+    for (size_t i = 0; i < n * n; i++) largest = confusion[i] > largest ? confusion[i] : largest;
+    for (; largest >= 10; largest /= 10) width++;
+    for (int i = 0; i < classes; i++) {
+        int length = names ? (int)strlen(names[i]) : snprintf(NULL, 0, "%d", i);
+        if (length > SHOWN_NAME) length = SHOWN_NAME;
+        name_width = length > name_width ? length : name_width;
+    }
+    fprintf(to, "\nconfusion matrix (rows: truth, columns: prediction)\n\n%*s", name_width + 3, "");
+    for (int i = 0; i < classes; i++) fprintf(to, " %*d", width, i);
+    fputc('\n', to);
+    for (int r = 0; r < classes; r++) {
+        if (names) fprintf(to, "%*.*s %2d", name_width, SHOWN_NAME, names[r], r);
+        else fprintf(to, "%*d   ", name_width, r);
+        for (int k = 0; k < classes; k++)
+            fprintf(to, " %*" PRId64, width, confusion[(size_t)r * n + (size_t)k]);
+        fputc('\n', to);
+    }
+}
+
+static int print_text(cli *c, cj_model *m, const cj_model_info *info, const cj_scores *scores,
+                      const int64_t *confusion)
+{
+    for (int i = 0; i < scores->n; i++) fprintf(c->out, "%s: %.4f\n", scores->name[i], scores->value[i]);
+    fprintf(c->out, "samples: %" PRId64 "\n", scores->samples);
+    if (!confusion || info->classes > SHOWN_CLASSES_MAX) return CLI_DONE;
+    fputc('\n', c->out);
+    if (cj_classification_report(m, confusion, info->classes, c->out)) return cli_failed(c, c->cj);
+    print_confusion(c->out, confusion, info->classes, info->class_names);
+    return CLI_DONE;
+}
+
+static int evaluate(cli *c, const char *path)
+{
+    cj_model_info info;
+    cj_scores scores = {0};
+    const char *source = cli_string(c, "data"), *split = cli_string(c, "split");
+    cj_model *m = cli_model_load(c, path);
+    if (!m) return c->status;
+    cj_model_get_info(m, &info);
+    cj_dataset *ds = cli_data_open(c, source, .split = split ? split : default_split(source), .info = &info);
+    if (!ds) return c->status;
+    size_t n = info.classes > 1 ? (size_t)info.classes : 0;
+    int64_t *confusion = n && n < SIZE_MAX / sizeof *confusion / n ? calloc(n * n, sizeof *confusion) : NULL;
+    if (n && !confusion) return cli_fail(c, CJ_ERR_MEMORY, "evaluate: out of memory");
+    char *metrics = cli_joined(c, "metrics");
+    int status = CLI_DONE;
+    if (cj_evaluate(m, ds, &scores, .batch_size = cli_int(c, "batch_size"), .loss = cli_named(c, "loss"),
+                    .metrics = metrics, .confusion = confusion))
+        status = cli_failed(c, c->cj);
+    else if (c->json) print_json(c, path, &scores, confusion, info.classes);
+    else status = print_text(c, m, &info, &scores, confusion);
+    free(metrics);
+    free(confusion);
+    return status;
+}
+
+static int run(cli *c)
+{
+    if (c->args.n_words != 1)
+        return cli_misused(c, "evaluate: expected one model, found %d words: cajal evaluate MODEL.onnx data=NAME",
+                           c->args.n_words);
+    cj_recipe *recipe = cli_recipe(c, NULL);
+    if (!recipe) return c->status;
+    if (!cli_string(c, "data"))
+        return cli_misused(c, "evaluate: expected data=NAME or data=./PATH ('cajal list datasets' names data sets)");
+    return cli_context(c, recipe) ? evaluate(c, c->args.words[0]) : c->status;
+}
+
+static const char *const keys[] = {"data",    "split",  "target",  "types",      "drop",    "missing",       "header",
+                                   "limit",   "loss",   "metrics", "batch_size", "threads", "deterministic", NULL};
+const cj_command cj_command_evaluate = {
+    .name = "evaluate",
+    .summary = "measure a model on data",
+    .usage = "MODEL.onnx data=NAME|PATH [split=train|test|all] [KEY=VALUE...]",
+    .text = "  cajal evaluate runs/train1/best.onnx data=fashion-mnist\n"
+            "  cajal evaluate runs/train1/best.onnx data=./iris.csv --json\n\n"
+            "Tells each metric by its name, the report of each class, and the confusion matrix.\n",
+    .keys = keys,
+    .run = run,
+};

@@ -1,0 +1,232 @@
+/* cmd_list.c: cajal list: the rows of a table, with the options of each.
+ *
+ * Every kind is brought to one shape, an item, by a function that gives number i of it; the context
+ * gives rows that a program registered first. */
+#include <math.h>
+#include <string.h>
+
+#include <cajal/nn.h>
+#include <cajal/op.h>
+#include <cajal/run.h>
+
+#include "cli/cli.h"
+#include "cli/json.h"
+
+typedef struct item {
+    const char *name, *doc;
+    const cj_option *options; /* or NULL */
+    const char *more;         /* a further line, or NULL */
+} item;
+
+/* ---- Kinds ----------------------------------------------------------------------------------- */
+
+static bool op_at(cj_context *cj, int i, item *out)
+{
+    const cj_op *row = cj_op_at(cj, i);
+    if (row) *out = (item){row->name, row->doc, row->attributes, NULL};
+    return row != NULL;
+}
+
+#define ROWS(kind, type)                                                                           \
+    static bool kind##_at(cj_context *cj, int i, item *out)                                        \
+    {                                                                                              \
+        const type *row = cj_##kind##_at(cj, i);                                                   \
+        if (row) *out = (item){row->name, row->doc, row->options, NULL};                           \
+        return row != NULL;                                                                        \
+    }
+CJ_NN_ROWS(ROWS)
+#undef ROWS
+
+static bool dataset_at(cj_context *cj, int i, item *out)
+{
+    const cj_dataset_row *row = cj_dataset_row_at(cj, i);
+    if (row) *out = (item){row->name, row->doc, NULL, row->how_to_get};
+    return row != NULL;
+}
+
+static bool backend_at(cj_context *cj, int i, item *out)
+{
+    (void)cj;
+    *out = (item){cj_backend_name_at(i), cj_backend_doc_at(i), NULL, NULL};
+    return out->name != NULL;
+}
+
+static bool command_at(cj_context *cj, int i, item *out)
+{
+    (void)cj;
+    if (cli_commands[i]) *out = (item){cli_commands[i]->name, cli_commands[i]->summary, NULL, NULL};
+    return cli_commands[i] != NULL;
+}
+
+static const struct kind {
+    const char *name;
+    bool (*at)(cj_context *cj, int i, item *out);
+} kinds[] = {{"ops", op_at},
+             {"layers", layer_at},
+             {"activations", activation_at},
+             {"losses", loss_at},
+             {"metrics", metric_at},
+             {"optimizers", optimizer_at},
+             {"schedules", schedule_at},
+             {"initializers", initializer_at},
+             {"datasets", dataset_at},
+             {"backends", backend_at},
+             {"commands", command_at},
+             {NULL, NULL}};
+static const char all_kinds[] =
+    "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|datasets|backends|commands";
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+static const char *type_name(const cj_option *o)
+{
+    static const char *const names[] = {
+        [CJ_OPTION_TYPE_BOOL] = "true|false", [CJ_OPTION_TYPE_INT] = "integer", [CJ_OPTION_TYPE_FLOAT] = "number",
+        [CJ_OPTION_TYPE_WORD] = "word",       [CJ_OPTION_TYPE_STRING] = "text", [CJ_OPTION_TYPE_DTYPE] = "dtype",
+        [CJ_OPTION_TYPE_INTS] = "integers",   [CJ_OPTION_TYPE_FLOATS] = "numbers", [CJ_OPTION_TYPE_DIMS] = "sizes",
+        [CJ_OPTION_TYPE_TENSOR] = "tensor",   [CJ_OPTION_TYPE_GRAPH] = "graph"};
+    return (size_t)o->type < sizeof names / sizeof *names && names[o->type] ? names[o->type] : "value";
+}
+
+static bool has_range(const cj_option *o)
+{
+    return o->min < o->max && (o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_FLOAT ||
+                               o->type == CJ_OPTION_TYPE_INTS || o->type == CJ_OPTION_TYPE_FLOATS);
+}
+
+/* A bound too large to mean anything but "as far as it goes". */
+static bool endless(double bound) { return isinf(bound) || fabs(bound) >= 1e12; }
+
+/* The initial value is none that may be given. */
+static bool required(const cj_option *o)
+{
+    bool number = o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_FLOAT;
+    return number && has_range(o) && (o->initial < o->min || o->initial > o->max);
+}
+
+/* The initial value as it would be written; "" when there is none. */
+static const char *initial(const cj_option *o, char *out, size_t size)
+{
+    int at = (int)o->initial;
+    out[0] = 0;
+    if (required(o)) return out;
+    switch (o->type) {
+    case CJ_OPTION_TYPE_BOOL: snprintf(out, size, "%s", o->initial != 0 ? "true" : "false"); break;
+    case CJ_OPTION_TYPE_INT:
+    case CJ_OPTION_TYPE_FLOAT:
+        if (!isnan(o->initial)) snprintf(out, size, "%.15g", o->initial);
+        break;
+    case CJ_OPTION_TYPE_WORD:
+        for (int i = 0; o->words[i]; i++)
+            if (i == at) snprintf(out, size, "%s", o->words[i]);
+        break;
+    case CJ_OPTION_TYPE_STRING: snprintf(out, size, "%s", o->text ? o->text : ""); break;
+    case CJ_OPTION_TYPE_DTYPE:
+        if (at > CJ_DTYPE_NONE && at < CJ_DTYPE_COUNT) snprintf(out, size, "%s", cj_dtype_info((cj_dtype)at)->name);
+        break;
+    default: break;
+    }
+    return out;
+}
+
+static void print_option(FILE *to, const cj_option *o)
+{
+    char value[128];
+    fprintf(to, "    %s=", o->name);
+    if (o->type == CJ_OPTION_TYPE_WORD)
+        for (int i = 0; o->words[i]; i++) fprintf(to, "%s%s", i ? "|" : "", o->words[i]);
+    else fputs(type_name(o), to);
+    fprintf(to, "  %s", o->help ? o->help : "");
+    if (has_range(o)) {
+        if (endless(o->max)) {
+            if (!endless(o->min)) fprintf(to, "; at least %.15g", o->min);
+        } else {
+            fprintf(to, "; %.15g to %.15g", o->min, o->max);
+        }
+    }
+    if (*initial(o, value, sizeof value)) fprintf(to, "; default %s", value);
+    if (required(o)) fputs("; required", to);
+    fputc('\n', to);
+}
+
+static void print_json_option(cli_json *j, const cj_option *o)
+{
+    char value[128];
+    cli_json_object(j, NULL);
+    cli_json_string(j, "name", o->name);
+    cli_json_string(j, "type", type_name(o));
+    cli_json_bool(j, "required", required(o));
+    cli_json_string(j, "default", *initial(o, value, sizeof value) ? value : NULL);
+    if (o->type == CJ_OPTION_TYPE_WORD) {
+        cli_json_list(j, "words");
+        for (int i = 0; o->words[i]; i++) cli_json_string(j, NULL, o->words[i]);
+        cli_json_end(j);
+    }
+    if (has_range(o)) {
+        cli_json_number(j, "min", endless(o->min) ? -INFINITY : o->min);
+        cli_json_number(j, "max", endless(o->max) ? INFINITY : o->max);
+    }
+    cli_json_string(j, "help", o->help);
+    cli_json_end(j);
+}
+
+/* ---- Lists ----------------------------------------------------------------------------------- */
+
+static void print_list(cli *c, const struct kind *kind)
+{
+    item row;
+    for (int i = 0; kind->at(c->cj, i, &row); i++) {
+        fprintf(c->out, "%s\n    %s\n", row.name, row.doc ? row.doc : "");
+        if (row.more) fprintf(c->out, "    To get it: %s\n", row.more);
+        for (const cj_option *o = row.options; o && o->type; o++) print_option(c->out, o);
+    }
+}
+
+static void print_json_list(cli *c, const struct kind *kind)
+{
+    item row;
+    cli_json j = {.to = c->out};
+    cli_json_object(&j, NULL);
+    cli_json_list(&j, kind->name);
+    for (int i = 0; kind->at(c->cj, i, &row); i++) {
+        cli_json_object(&j, NULL);
+        cli_json_string(&j, "name", row.name);
+        cli_json_string(&j, "doc", row.doc);
+        if (row.more) cli_json_string(&j, "how_to_get", row.more);
+        if (row.options) {
+            cli_json_list(&j, "options");
+            for (const cj_option *o = row.options; o->type; o++) print_json_option(&j, o);
+            cli_json_end(&j);
+        }
+        cli_json_end(&j);
+    }
+    cli_json_end(&j);
+    cli_json_end(&j);
+    cli_json_line(&j);
+}
+
+static int run(cli *c)
+{
+    const char *names[sizeof kinds / sizeof *kinds];
+    const char *word = c->args.n_words ? c->args.words[0] : "";
+    const struct kind *kind = kinds;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) names[i] = kinds[i].name;
+    if (c->args.n_words != 1) return cli_misused(c, "list: expected one of %s", all_kinds);
+    while (kind->name && strcmp(kind->name, word) != 0) kind++;
+    const char *near = kind->name ? NULL : cj_nearest(word, names);
+    if (near) return cli_misused(c, "list: there are no '%.80s' (did you mean '%s'?)", word, near);
+    if (!kind->name) return cli_misused(c, "list: there are no '%.80s': expected one of %s", word, all_kinds);
+    cj_recipe *recipe = cli_recipe(c, NULL);
+    if (!recipe || !cli_context(c, recipe)) return c->status;
+    if (c->json) print_json_list(c, kind);
+    else print_list(c, kind);
+    return CLI_DONE;
+}
+
+const cj_command cj_command_list = {
+    .name = "list",
+    .summary = "tell what there is of a kind, with all options",
+    .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|datasets|backends|commands",
+    .text = "  cajal list layers\n  cajal list datasets --json\n",
+    .run = run,
+};

@@ -1,0 +1,215 @@
+/* cmd_predict.c: cajal predict: what a model says of samples: a table, an .npy of raw samples, an
+ * IDX file, or a data set.
+ *
+ * Every kind of input becomes a data set; the model knows its preparation, so samples go in as they
+ * are. One output a line, in the order of the input. */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cajal/io.h>
+
+#include "cli/data.h"
+#include "cli/json.h"
+
+/* ---- Input ----------------------------------------------------------------------------------- */
+
+/* "u8[28, 28, 1]" */
+static const char *type_text(cj_dtype dtype, int rank, const int64_t *shape, char *out, size_t size)
+{
+    size_t n = (size_t)snprintf(out, size, "%s[", cj_dtype_info(dtype)->name);
+    for (int i = 0; i < rank && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    if (n < size) snprintf(out + n, size - n, "]");
+    return out;
+}
+
+/* May numbers of this type be read as the model's? Never where values would change their meaning. */
+static bool converts(cj_dtype from, cj_dtype to)
+{
+    cj_dtype_kind a = cj_dtype_info(from)->kind, b = cj_dtype_info(to)->kind;
+    return from == to || (b == CJ_KIND_FLOAT && (a == CJ_KIND_FLOAT || a == CJ_KIND_SIGNED || a == CJ_KIND_UNSIGNED));
+}
+
+/* The array as samples: [n, sample...], or one sample alone. NULL after a failure told. */
+static cj_dataset *from_array(cli *c, const char *path, const cj_model_info *info)
+{
+    cj_tensor *array = NULL;
+    cj_dataset *ds = NULL;
+    char found[160], wanted[160];
+    int64_t shape[CJ_RANK_MAX] = {1};
+    if (cj_npy_load(c->cj, path, &array)) return cli_failed(c, c->cj), NULL;
+    int rank = cj_tensor_rank(array), extra = rank - info->input_rank;
+    bool fits = info->input_rank < CJ_RANK_MAX && (extra == 0 || extra == 1) &&
+                converts(cj_tensor_dtype(array), info->input_dtype);
+    for (int i = 0; fits && i < info->input_rank; i++) {
+        shape[i + 1] = info->input_shape[i];
+        fits = info->input_shape[i] == cj_tensor_shape(array)[extra + i];
+    }
+    if (!fits) {
+        cli_fail(c, CJ_ERR_SHAPE, "%s: the model takes samples of %s, found an array of %s", path,
+                 type_text(info->input_dtype, info->input_rank, info->input_shape, wanted, sizeof wanted),
+                 type_text(cj_tensor_dtype(array), rank, cj_tensor_shape(array), found, sizeof found));
+    } else {
+        if (extra) shape[0] = cj_tensor_shape(array)[0];
+        cj_tensor *cast = cj_tensor_cast(array, info->input_dtype);
+        cj_tensor *samples = cast ? cj_tensor_reshape(cast, info->input_rank + 1, shape) : NULL;
+        ds = samples ? cj_dataset_from_tensors(c->cj, samples, NULL) : NULL;
+        if (!ds) cli_failed(c, c->cj);
+        cj_tensor_free(samples);
+        cj_tensor_free(cast);
+    }
+    cj_tensor_free(array);
+    return ds;
+}
+
+static bool is_picture(const char *path)
+{
+    static const char *const suffixes[] = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (cli_ends_with(path, suffixes[i])) return true;
+    return false;
+}
+
+static cj_dataset *open_input(cli *c, const char *source, bool word, const cj_model_info *info)
+{
+    const char *split = cli_string(c, "split");
+    bool idx = cli_ends_with(source, "-ubyte") || cli_ends_with(source, "-ubyte.gz");
+    if (is_picture(source))
+        return cli_misused(c, "predict: %.500s: pictures are not read yet; expected a table (.csv), an array "
+                              "(.npy), an IDX file (-ubyte) or data=NAME", source), NULL;
+    if (!strcmp(source, "-")) source = "/dev/stdin";
+    if (cli_ends_with(source, ".npy")) return from_array(c, source, info);
+    bool table = cli_data_is_table(source);
+    if (table && info->columns == 0)
+        return cli_misused(c, "predict: %.500s: the model was not trained on a table", source), NULL;
+    if (!split && !table && !idx && !word) split = "test";
+    return cli_data_open(c, source, .split = split, .info = info, .no_target = table);
+}
+
+/* ---- Output ---------------------------------------------------------------------------------- */
+
+typedef struct guess {
+    int label;          /* -1: no classes */
+    double probability;
+} guess;
+
+/* Of one sample. One output for two classes is the probability of the second. */
+static guess read_output(const cj_model_info *info, const double *out, int64_t n)
+{
+    bool logits = info->loss && strstr(info->loss, "from_logits=true");
+    guess g = {-1, NAN};
+    if (info->classes == 2 && n == 1) {
+        double p = logits ? 1 / (1 + exp(-out[0])) : out[0];
+        g.label = p >= 0.5;
+        g.probability = g.label ? p : 1 - p;
+    } else if (info->classes > 1 && n == info->classes) {
+        double sum = 0;
+        g.label = 0;
+        for (int i = 1; i < n; i++)
+            if (out[i] > out[g.label]) g.label = i;
+        for (int i = 0; i < n; i++) sum += exp(out[i] - out[g.label]);
+        g.probability = logits ? 1 / sum : out[g.label];
+    }
+    return g;
+}
+
+static void print_json_guess(cli_json *j, const cj_model_info *info, guess g, const double *out, int64_t n)
+{
+    char number[32];
+    cli_json_object(j, NULL);
+    if (g.label >= 0) {
+        snprintf(number, sizeof number, "%d", g.label);
+        cli_json_string(j, "label", info->class_names ? info->class_names[g.label] : number);
+        cli_json_int(j, "class", g.label);
+        cli_json_number(j, "probability", g.probability);
+    }
+    cli_json_list(j, "output");
+    for (int64_t i = 0; i < n; i++) cli_json_number(j, NULL, out[i]);
+    cli_json_end(j);
+    cli_json_end(j);
+}
+
+static void print_guess(FILE *to, const cj_model_info *info, guess g, const double *out, int64_t n)
+{
+    if (g.label >= 0 && info->class_names) fprintf(to, "%s\t%.4f\n", info->class_names[g.label], g.probability);
+    else if (g.label >= 0) fprintf(to, "%d\t%.4f\n", g.label, g.probability);
+    else
+        for (int64_t i = 0; i < n; i++) fprintf(to, "%.7g%c", out[i], i + 1 < n ? '\t' : '\n');
+}
+
+static int print_all(cli *c, const char *model, const cj_model_info *info, cj_tensor *outputs)
+{
+    int64_t count = cj_tensor_shape(outputs)[0], n = count ? cj_tensor_count(outputs) / count : 0;
+    const void *data = cj_tensor_map_read(outputs);
+    double *out = calloc((size_t)n + 1, sizeof *out);
+    cli_json j = {.to = c->out};
+    if (!out || !data) return free(out), cli_fail(c, CJ_ERR_MEMORY, "predict: out of memory");
+    if (c->json) {
+        cli_json_object(&j, NULL);
+        cli_json_string(&j, "model", model);
+        cli_json_list(&j, "predictions");
+    }
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t k = 0; k < n; k++) out[k] = cj_load_f64(cj_tensor_dtype(outputs), data, (size_t)(i * n + k));
+        guess g = read_output(info, out, n);
+        if (c->json) print_json_guess(&j, info, g, out, n);
+        else print_guess(c->out, info, g, out, n);
+    }
+    if (c->json) {
+        cli_json_end(&j);
+        cli_json_end(&j);
+        cli_json_line(&j);
+    }
+    cj_tensor_unmap(outputs);
+    free(out);
+    return CLI_DONE;
+}
+
+static int predict(cli *c, const char *path, const char *source, bool word)
+{
+    cj_model_info info;
+    cj_tensor *outputs = NULL;
+    cj_model *m = cli_model_load(c, path);
+    if (!m) return c->status;
+    cj_model_get_info(m, &info);
+    cj_dataset *ds = open_input(c, source, word, &info);
+    if (!ds) return c->status;
+    int64_t limit = cli_int(c, "limit"), count = cj_dataset_count(ds);
+    if (limit && limit < count && !(ds = cj_dataset_take(ds, 0, limit))) return cli_failed(c, c->cj);
+    if (cj_predict_dataset(m, ds, &outputs)) return cli_failed(c, c->cj);
+    int status = print_all(c, path, &info, outputs);
+    cj_tensor_free(outputs);
+    return status;
+}
+
+static int run(cli *c)
+{
+    cj_recipe *recipe = cli_recipe(c, NULL);
+    if (!recipe) return c->status;
+    const char *source = cli_string(c, "data");
+    bool word = c->args.n_words == 2;
+    if (c->args.n_words < 1 || c->args.n_words > 2 || word == (source != NULL))
+        return cli_misused(c, "predict: expected a model and one input: cajal predict MODEL.onnx INPUT, or "
+                              "data=NAME instead of INPUT");
+    if (!cli_context(c, recipe)) return c->status;
+    return predict(c, c->args.words[0], word ? c->args.words[1] : source, word);
+}
+
+static const char *const keys[] = {"data",  "split",   "types",         "drop", "missing", "header",
+                                   "limit", "threads", "deterministic", NULL};
+const cj_command cj_command_predict = {
+    .name = "predict",
+    .summary = "tell what a model says of new samples",
+    .usage = "MODEL.onnx INPUT|data=NAME [limit=N] [KEY=VALUE...]",
+    .text = "  cajal predict runs/train1/best.onnx flowers.csv\n"
+            "  cajal predict runs/train1/best.onnx shoes.npy --json\n"
+            "  cajal predict runs/train1/best.onnx data=fashion-mnist limit=5\n\n"
+            "INPUT is a table (the columns of training, a target is not needed), an .npy array of raw\n"
+            "samples, an IDX file, or - for a table on standard input. Prints the class and its\n"
+            "probability, or the outputs of a regression, a line a sample. --json tells predictions:\n"
+            "label, class, probability and output of each.\n",
+    .keys = keys,
+    .run = run,
+};

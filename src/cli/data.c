@@ -1,0 +1,132 @@
+/* data.c: what the keys say of data, put into the options of the library.
+ *
+ * The command has its own words for types of columns (number, category) beside the library's, and
+ * takes them as a map, a key a column (types.sex=category), or as the library's text. */
+#define _POSIX_C_SOURCE 200809L
+#include "cli/data.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+bool cli_ends_with(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), m = strlen(suffix);
+    return n >= m && !strcmp(path + n - m, suffix);
+}
+
+bool cli_data_is_table(const char *source)
+{
+    static const char *const suffixes[] = {".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"};
+    struct stat info;
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (cli_ends_with(source, suffixes[i])) return true;
+    bool idx = cli_ends_with(source, "-ubyte") || cli_ends_with(source, "-ubyte.gz");
+    return strchr(source, '/') && !idx && (stat(source, &info) || !S_ISDIR(info.st_mode));
+}
+
+char *cli_joined(cli *c, const char *key)
+{
+    const char *const *items = NULL;
+    int n = 0;
+    size_t size = 1;
+    if (cj_recipe_get_list(c->recipe, key, &items, &n) || !items) return NULL;
+    for (int i = 0; i < n; i++) size += strlen(items[i]) + 2;
+    char *text = calloc(size, 1), *end = text;
+    for (int i = 0; text && i < n; i++)
+        end += snprintf(end, size - (size_t)(end - text), "%s%s", i ? ", " : "", items[i]);
+    return text;
+}
+
+/* ---- Types of columns ------------------------------------------------------------------------ */
+
+/* "sex:categorical,age:numeric" as it grows. */
+typedef struct types {
+    char text[8192], name[1024]; /* name: the column, as far as its dots have been walked */
+    size_t n;
+    const char *wrong; /* the column whose type is none */
+} types;
+
+static const char *type_word(const char *word)
+{
+    if (!strcmp(word, "number") || !strcmp(word, "numeric")) return "numeric";
+    if (!strcmp(word, "category") || !strcmp(word, "categorical")) return "categorical";
+    return NULL;
+}
+
+/* Columns with dots in their names came as maps in maps; the depth is bounded by the recipe. */
+static bool add_types(types *t, const cj_item *map)
+{
+    size_t length = strlen(t->name);
+    for (const cj_item *i = map->first; i; i = i->next) {
+        size_t room = sizeof t->name - length;
+        int n = snprintf(t->name + length, room, "%s%s", length ? "." : "", i->key ? i->key : "");
+        if (n < 0 || (size_t)n >= room || strchr(t->name, ',')) return false;
+        if (i->kind == CJ_ITEM_MAP) {
+            if (!add_types(t, i)) return false;
+        } else {
+            const char *word = i->text ? type_word(i->text) : NULL;
+            if (!word) return false;
+            room = sizeof t->text - t->n;
+            n = snprintf(t->text + t->n, room, "%s%s:%s", t->n ? "," : "", t->name, word);
+            if (n < 0 || (size_t)n >= room) return false;
+            t->n += (size_t)n;
+        }
+        t->name[length] = 0;
+    }
+    return true;
+}
+
+/* false after a failure that has been told. */
+static bool read_types(cli *c, types *t)
+{
+    const cj_item *item = cj_recipe_find(c->recipe, "types");
+    if (!item || item->kind == CJ_ITEM_NULL) return true;
+    if (item->kind == CJ_ITEM_MAP && add_types(t, item)) return true;
+    bool text = item->kind == CJ_ITEM_STRING && strlen(item->text) < sizeof t->text;
+    if (text) {
+        strcpy(t->text, item->text);
+        return true;
+    }
+    if (t->name[0])
+        cli_misused(c, "%s: types.%s: expected number or category", c->command->name, t->name);
+    else
+        cli_misused(c, "%s: types: expected a map such as {COLUMN: category}", c->command->name);
+    return false;
+}
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opts)
+{
+    types t = {.n = 0};
+    cj_dataset_opts o = {.struct_size = sizeof o, .source = source, .split = opts->split};
+    const char *header = cli_string(c, "header"), *missing = cli_string(c, "missing");
+    if (!read_types(c, &t)) return NULL;
+    char *drop = cli_joined(c, "drop");
+    o.limit = cli_int(c, "limit");
+    o.target = opts->no_target ? NULL : cli_string(c, "target");
+    o.no_target = opts->no_target;
+    o.types = t.text[0] ? t.text : NULL;
+    o.drop = drop;
+    if (header && !strcmp(header, "yes")) o.header = CJ_HEADER_YES;
+    if (header && !strcmp(header, "no")) o.header = CJ_HEADER_NO;
+    if (missing && !strcmp(missing, "drop")) o.missing = CJ_MISSING_DROP;
+    if (opts->info && cli_data_is_table(source)) {
+        o.columns = opts->info->columns;
+        o.column_info = opts->info->column_info;
+        o.classes = opts->info->classes;
+        o.class_names = opts->info->class_names;
+    }
+    cj_dataset *ds = (cj_dataset_open)(c->cj, &o);
+    free(drop);
+    if (!ds) cli_failed(c, c->cj);
+    return ds;
+}
+
+cj_model *cli_model_load(cli *c, const char *path)
+{
+    cj_model *m = cj_load(c->cj, path);
+    if (!m) cli_failed(c, c->cj);
+    return m;
+}

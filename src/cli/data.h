@@ -1,0 +1,34 @@
+/* data.h: data as the keys of a command name it.
+ *
+ *     cj_dataset *ds = cli_data_open(c, cli_string(c, "data"), .split = "test", .info = &info); */
+#ifndef CAJAL_CLI_DATA_H
+#define CAJAL_CLI_DATA_H
+
+#include <cajal/data.h>
+#include <cajal/train.h>
+
+#include "cli/cli.h"
+
+typedef struct cli_data_opts {
+    const char *split;         /* NULL: the library's default */
+    const cj_model_info *info; /* columns, categories and classes as this model has them, or NULL */
+    bool no_target;            /* whatever the keys say */
+} cli_data_opts;
+
+/* Opens a data set with what the keys target, types, drop, missing, header and limit say of it. It
+ * belongs to c->cj. NULL after a failure that has been told. */
+cj_dataset *cli_data_open(cli *c, const char *source, const cli_data_opts *opts);
+#define cli_data_open(c, source, ...) (cli_data_open)(c, source, &(cli_data_opts){__VA_ARGS__})
+
+/* Is it read as a table? Decided by the name alone. */
+bool cli_data_is_table(const char *source);
+/* Does the path end so? */
+bool cli_ends_with(const char *path, const char *suffix);
+
+/* The items of a list as "a, b", NULL when the key is not there. free() it. */
+char *cli_joined(cli *c, const char *key);
+
+/* The model of this file; NULL after a failure that has been told. */
+cj_model *cli_model_load(cli *c, const char *path);
+
+#endif

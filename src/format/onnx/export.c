@@ -1,0 +1,644 @@
+/* export.c: a graph as ONNX nodes.
+ *
+ * Calls are written in their order, each by the row of map_*.c that knows its operator. Every value
+ * has a name, decided when it is first written:
+ *
+ *     an output of the graph      the output's name
+ *     a node that was named       its name
+ *     anything else               "dense_1/MatMul": layer and ONNX operator
+ *
+ * and made unique by a number. The layer of a call is that of the variables it reads, else that of its
+ * first operand. Sources and broadcasts are written when something first asks for their value, so that
+ * those which become attributes, or which ONNX's operator does itself, leave no trace.
+ *
+ * Nothing here depends on addresses or time: equal graphs give equal models. */
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "format/onnx/map.h"
+#include "format/onnx/tensor.h"
+#include "graph/ops/map.h"
+
+enum { LIST_MAX = 80 };
+
+/* ---- Failing and memory ---------------------------------------------------------------------- */
+
+static const char *shown_name(const cj_call *call)
+{
+    for (int k = 0; k < call->n_out; k++)
+        if (call->out[k].name) return call->out[k].name;
+    return NULL;
+}
+
+void cj__onnx_refuse(cj__onnx_writer *w, cj_status status, const char *format, ...)
+{
+    if (w->failed) return;
+    char what[512];
+    va_list args;
+    va_start(args, format);
+    cj__vformat(what, sizeof(what), format, args);
+    va_end(args);
+    if (!w->call) {
+        w->failed = cj_fail(w->cj, status, "ONNX: %s", what);
+        return;
+    }
+    const char *name = shown_name(w->call);
+    char number[32];
+    cj__format(number, sizeof(number), "%%%d", w->call->id);
+    w->failed = cj_fail(w->cj, status, "ONNX: %s (node '%s'): %s", w->call->op->name, name ? name : number,
+                        what);
+}
+
+static void no_memory(cj__onnx_writer *w)
+{
+    if (!w->failed) w->failed = cj_last_status(w->cj) ? cj_last_status(w->cj) : CJ_ERR_MEMORY;
+}
+
+/* Room for one item more in a list that lives in the arena; NULL when out of memory. */
+static void *grow(cj__onnx_writer *w, void *items, size_t count, size_t *capacity, size_t item)
+{
+    if (count < *capacity) return items;
+    size_t wanted = *capacity ? 2 * *capacity : 16;
+    void *grown = cj__arena_array(w->arena, wanted, item);
+    if (!grown) return no_memory(w), NULL;
+    if (count) memcpy(grown, items, count * item);
+    *capacity = wanted;
+    return grown;
+}
+
+void cj__onnx_writer_init(cj__onnx_writer *w, cj_context *cj, cj__arena *arena)
+{
+    *w = (cj__onnx_writer){.cj = cj, .arena = arena};
+    cj__names_init(&w->values, arena);
+    cj__names_init(&w->nodes, arena);
+    cj__names_init(&w->shared, arena);
+}
+
+void cj__onnx_writer_release(cj__onnx_writer *w)
+{
+    for (size_t i = 0; i < w->n_mapped; i++) cj_tensor_unmap(w->mapped[i]);
+    for (size_t i = 0; i < w->n_made; i++) cj_tensor_free(w->made[i]);
+    w->n_mapped = w->n_made = 0;
+}
+
+/* ---- Attributes of calls --------------------------------------------------------------------- */
+
+const void *cj__onnx_field(const cj_call *call, const char *name)
+{
+    const cj_option *option = cj__option_find(call->op->attributes, name);
+    CJ_ASSERT(option);
+    return (const char *)call->attributes + option->offset;
+}
+
+int64_t cj__onnx_field_int(const cj_call *call, const char *name)
+{
+    int64_t value;
+    memcpy(&value, cj__onnx_field(call, name), sizeof(value));
+    return value;
+}
+
+bool cj__onnx_field_bool(const cj_call *call, const char *name)
+{
+    return *(const bool *)cj__onnx_field(call, name);
+}
+
+cj_ints cj__onnx_field_ints(const cj_call *call, const char *name)
+{
+    return *(const cj_ints *)cj__onnx_field(call, name);
+}
+
+/* ---- Initializers ---------------------------------------------------------------------------- */
+
+const char *cj__onnx_tensor_value(cj__onnx_writer *w, const char *base, const cj_tensor *value)
+{
+    if (w->failed) return NULL;
+    const char *name = cj__names_unique(&w->values, base);
+    cj__onnx_tensor *items = grow(w, w->initializers, w->n_initializers, &w->initializers_capacity, sizeof(*items));
+    const cj_tensor **mapped = grow(w, w->mapped, w->n_mapped, &w->held_capacity, sizeof(*mapped));
+    if (!name || !items || !mapped) return no_memory(w), NULL;
+    w->initializers = items;
+    w->mapped = mapped;
+    w->failed = cj__onnx_tensor_encode(w->arena, name, value, &items[w->n_initializers]);
+    if (w->failed) return NULL;
+    w->mapped[w->n_mapped++] = value;
+    w->n_initializers++;
+    return name;
+}
+
+/* An initializer that may be there already, under a name that says what it holds. */
+static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dtype, int rank, int64_t n,
+                                const int64_t *integers, const double *real)
+{
+    const char *there = cj__names_get(&w->shared, key);
+    if (w->failed || there) return w->failed ? NULL : there;
+    cj_tensor **made = grow(w, w->made, w->n_made, &w->made_capacity, sizeof(*made));
+    if (!made) return NULL;
+    w->made = made;
+    cj_tensor *t = cj_tensor_new(w->cj, dtype, rank, &n);
+    if (!t) return no_memory(w), NULL;
+    made[w->n_made++] = t;
+    void *to = cj_tensor_map(t, CJ_MAP_WRITE);
+    if (!to) return no_memory(w), NULL;
+    for (int64_t i = 0; integers && i < n; i++) cj_store_i64(dtype, to, (size_t)i, integers[i]);
+    if (real) cj_store_f64(dtype, to, 0, *real);
+    cj_tensor_unmap(t);
+    const char *kept = cj__arena_strdup(w->arena, key), *name = cj__onnx_tensor_value(w, key, t);
+    if (!kept || !name || !cj__names_put(&w->shared, kept, (void *)(uintptr_t)name)) return no_memory(w), NULL;
+    return name;
+}
+
+const char *cj__onnx_ints(cj__onnx_writer *w, int n, const int64_t *values)
+{
+    if (w->failed) return NULL;
+    cj__text key;
+    cj__text_init(&key, w->cj);
+    cj__text_add(&key, "ints/");
+    for (int i = 0; i < n; i++) cj__text_format(&key, "%s%lld", i ? "_" : "", (long long)values[i]);
+    const char *name = NULL;
+    if (key.failed) no_memory(w);
+    else name = shared_value(w, cj__text_string(&key), CJ_I64, 1, n, values, NULL);
+    cj__text_release(&key);
+    return name;
+}
+
+const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value)
+{
+    char key[64], number[32];
+    if (w->failed) return NULL;
+    cj__format(key, sizeof(key), "%s/%s", cj_dtype_info(dtype)->name, cj__number(number, value));
+    return shared_value(w, key, dtype, 0, 1, NULL, &value);
+}
+
+static const char *constant_value(cj__onnx_writer *w, const cj_call *call)
+{
+    const cj_tensor *t = ((const cj__constant_attrs *)call->attributes)->value;
+    if (cj_tensor_rank(t) == 0 && cj_dtype_info(cj_tensor_dtype(t))->bits <= 32 && !call->out[0].name) {
+        double value = cj_load_f64(cj_tensor_dtype(t), cj_tensor_map_read(t), 0);
+        cj_tensor_unmap(t);
+        return cj__onnx_scalar(w, cj_tensor_dtype(t), value);
+    }
+    return cj__onnx_tensor_value(w, call->out[0].name ? call->out[0].name : "constant", t);
+}
+
+/* A variable is one initializer wherever it is read. */
+static const char *variable_value(cj__onnx_writer *w, const cj_call *call)
+{
+    const char *variable = ((const cj__source_attrs *)call->attributes)->name;
+    const char *key = cj__arena_printf(w->arena, "variable %s", variable);
+    if (!key) return no_memory(w), NULL;
+    const char *there = cj__names_get(&w->shared, key);
+    if (there) return there;
+    const cj_tensor *value = cj_store_get(cj_graph_store(call->graph), variable);
+    if (!value) return cj__onnx_refuse(w, CJ_ERR_STATE, "the store has no '%s'", variable), NULL;
+    const char *name = cj__onnx_tensor_value(w, variable, value);
+    if (name && !cj__names_put(&w->shared, key, (void *)(uintptr_t)name)) return no_memory(w), NULL;
+    return name;
+}
+
+/* ---- Nodes and attributes -------------------------------------------------------------------- */
+
+static cj__slice text_of(const char *text)
+{
+    return text ? cj__slice_of(text) : (cj__slice){0};
+}
+
+/* "dense_1/MatMul". */
+static const char *node_name(cj__onnx_writer *w, const char *op)
+{
+    const char *prefix = w->call ? w->scope->prefixes[w->call->id] : NULL;
+    const char *base = prefix && *prefix ? cj__arena_printf(w->arena, "%s/%s", prefix, op) : op;
+    const char *name = base ? cj__names_unique(&w->nodes, base) : NULL;
+    if (!name) no_memory(w);
+    return name;
+}
+
+static void emit_named(cj__onnx_writer *w, const char *name, const char *op, size_t n_in, const char *const *in,
+                       size_t n_out, const char *const *out)
+{
+    if (w->failed) return;
+    cj__onnx_nodes *list = w->scope->nodes;
+    cj__onnx_node *items = grow(w, list->items, list->count, &list->capacity, sizeof(*items));
+    cj__slice *ends = cj__arena_array(w->arena, n_in + n_out + 1, sizeof(*ends));
+    if (!items || !ends) return no_memory(w);
+    list->items = items;
+    w->node = &items[list->count++];
+    *w->node = (cj__onnx_node){.name = text_of(name), .op_type = text_of(op)};
+    for (size_t i = 0; i < n_in; i++) ends[i] = text_of(in[i]);
+    for (size_t i = 0; i < n_out; i++) ends[n_in + i] = text_of(out[i]);
+    w->node->input.items = ends;
+    w->node->input.count = n_in;
+    w->node->output.items = ends + n_in;
+    w->node->output.count = n_out;
+}
+
+void cj__onnx_emit(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in, size_t n_out,
+                   const char *const *out)
+{
+    if (!w->failed) emit_named(w, node_name(w, op), op, n_in, in, n_out, out);
+}
+
+static size_t collect(cj__onnx_writer *w, va_list args, const char **in)
+{
+    size_t n = 0;
+    if (w->failed) return 0;
+    for (const char *x; (x = va_arg(args, const char *)) && n < LIST_MAX;) in[n++] = x;
+    return n;
+}
+
+const char *cj__onnx_step(cj__onnx_writer *w, const char *op, ...)
+{
+    const char *in[LIST_MAX], *name = NULL;
+    va_list args;
+    va_start(args, op);
+    size_t n = collect(w, args, in);
+    va_end(args);
+    if (!w->failed && (name = node_name(w, op))) {
+        const char *value = cj__names_unique(&w->values, name);
+        if (!value) no_memory(w);
+        emit_named(w, name, op, n, in, 1, &value);
+        name = value;
+    }
+    return w->failed ? NULL : name;
+}
+
+static const char **outputs_of(cj__onnx_writer *w, const cj_call *call)
+{
+    const char ***slot = &w->scope->names[call->id];
+    if (!*slot) *slot = cj__arena_array(w->arena, (size_t)call->n_out, sizeof(**slot));
+    if (!*slot) no_memory(w);
+    return *slot;
+}
+
+void cj__onnx_last_list(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in)
+{
+    if (w->failed) return;
+    const char **out = outputs_of(w, w->call), *name = node_name(w, op);
+    for (int k = 0; out && name && k < w->call->n_out; k++) {
+        const char *own = w->call->out[k].name, *base = own ? own : name;
+        if (out[k]) continue;
+        if (!own && w->call->n_out > 1) base = cj__arena_printf(w->arena, "%s:%d", name, k);
+        out[k] = base ? cj__names_unique(&w->values, base) : NULL;
+        if (!out[k]) return no_memory(w);
+    }
+    emit_named(w, name, op, n_in, in, (size_t)w->call->n_out, out);
+}
+
+void cj__onnx_last(cj__onnx_writer *w, const char *op, ...)
+{
+    const char *in[LIST_MAX];
+    va_list args;
+    va_start(args, op);
+    size_t n = collect(w, args, in);
+    va_end(args);
+    cj__onnx_last_list(w, op, n, in);
+}
+
+static cj__onnx_attribute *new_attribute(cj__onnx_writer *w, const char *name, cj__onnx_attribute_type type)
+{
+    if (w->failed) return NULL;
+    size_t n = w->node->attribute.count;
+    cj__onnx_attribute *items = cj__arena_array(w->arena, n + 1, sizeof(*items));
+    if (!items) return no_memory(w), NULL;
+    if (n) memcpy(items, w->node->attribute.items, n * sizeof(*items));
+    w->node->attribute.items = items;
+    w->node->attribute.count = n + 1;
+    cj__onnx_attribute_init(&items[n], name, type);
+    return &items[n];
+}
+
+void cj__onnx_put_int(cj__onnx_writer *w, const char *name, int64_t value)
+{
+    cj__onnx_attribute *a = new_attribute(w, name, CJ__ONNX_ATTR_INT);
+    if (a) a->as.i = value;
+}
+
+void cj__onnx_put_float(cj__onnx_writer *w, const char *name, double value)
+{
+    cj__onnx_attribute *a = new_attribute(w, name, CJ__ONNX_ATTR_FLOAT);
+    if (a) a->as.f = (float)value;
+}
+
+void cj__onnx_put_string(cj__onnx_writer *w, const char *name, const char *value)
+{
+    cj__onnx_attribute *a = new_attribute(w, name, CJ__ONNX_ATTR_STRING);
+    if (a) a->as.s = cj__slice_of(value);
+}
+
+void cj__onnx_put_graph(cj__onnx_writer *w, const char *name, cj__onnx_graph *graph)
+{
+    cj__onnx_attribute *a = graph ? new_attribute(w, name, CJ__ONNX_ATTR_GRAPH) : NULL;
+    if (a) a->as.g = graph;
+}
+
+void cj__onnx_put_ints(cj__onnx_writer *w, const char *name, int n, const int64_t *values)
+{
+    cj__onnx_attribute *a = new_attribute(w, name, CJ__ONNX_ATTR_INTS);
+    if (!a || n == 0) return;
+    a->as.ints.items = cj__arena_copy(w->arena, values, (size_t)n * sizeof(*values));
+    a->as.ints.count = (size_t)n;
+    if (!a->as.ints.items) no_memory(w);
+}
+
+const char *cj__onnx_cast(cj__onnx_writer *w, const char *x, cj_dtype dtype)
+{
+    const char *y = cj__onnx_step(w, "Cast", x, NULL);
+    cj__onnx_put_int(w, "to", cj_dtype_info(dtype)->onnx);
+    return y;
+}
+
+/* ---- Values ---------------------------------------------------------------------------------- */
+
+static void write_call(cj__onnx_writer *w, const cj_call *call);
+
+static bool is_lazy(const cj_op *op)
+{
+    return op == &cj_op_constant || op == &cj_op_variable || op == &cj_op_broadcast || op == &cj_op_training;
+}
+
+const char *cj__onnx_value_of(cj__onnx_writer *w, const cj_node *node)
+{
+    if (w->failed) return NULL;
+    const cj_call *call = node->call;
+    const char **names = outputs_of(w, call);
+    if (!names || names[node->output]) return names ? names[node->output] : NULL;
+    if (call->op == &cj_op_constant) names[0] = constant_value(w, call);
+    else if (call->op == &cj_op_variable) names[0] = variable_value(w, call);
+    else if (call->op == &cj_op_training) names[0] = cj__onnx_scalar(w, CJ_BOOL, 0);
+    else {
+        CJ_ASSERT(call->op == &cj_op_broadcast);
+        const cj_call *outer = w->call;
+        write_call(w, call);
+        w->call = outer;
+    }
+    return names[node->output];
+}
+
+const char *cj__onnx_in(cj__onnx_writer *w, int i)
+{
+    return cj__onnx_value_of(w, w->call->in[i]);
+}
+
+static const cj_node *before_broadcast(const cj_node *node)
+{
+    return node->call->op == &cj_op_broadcast ? node->call->in[0] : node;
+}
+
+/* Do operands of these shapes meet in the call's shape? The first `kept` are taken as they are. */
+static bool fills(const cj_call *call, int kept)
+{
+    const cj_type *y = &call->out[0].type;
+    for (int axis = 1; axis <= y->rank; axis++) {
+        bool filled = y->dim[y->rank - axis] == 1;
+        for (int i = 0; i < call->n_in && !filled; i++) {
+            const cj_type *x = &(i < kept ? call->in[i] : before_broadcast(call->in[i]))->type;
+            filled = axis <= x->rank && x->dim[x->rank - axis] == y->dim[y->rank - axis];
+        }
+        if (!filled) return false;
+    }
+    /* At least the rank must come from somewhere. */
+    int rank = 0;
+    for (int i = 0; i < call->n_in; i++) {
+        int own = (i < kept ? call->in[i] : before_broadcast(call->in[i]))->type.rank;
+        rank = own > rank ? own : rank;
+    }
+    return rank == y->rank;
+}
+
+void cj__onnx_in_broadcast(cj__onnx_writer *w, const char **names)
+{
+    const cj_call *call = w->call;
+    int kept = 0;
+    while (kept < call->n_in && !fills(call, kept)) kept++;
+    for (int i = 0; i < call->n_in; i++)
+        names[i] = cj__onnx_value_of(w, i < kept ? call->in[i] : before_broadcast(call->in[i]));
+}
+
+/* ---- Calls ----------------------------------------------------------------------------------- */
+
+const cj__onnx_row *cj__onnx_row_at(size_t i)
+{
+    static const cj__onnx_row *const tables[] = {cj__onnx_elementwise, cj__onnx_activation, cj__onnx_reduce,
+                                                 cj__onnx_shape,       cj__onnx_slice,      cj__onnx_index,
+                                                 cj__onnx_linear,      cj__onnx_control};
+    for (size_t t = 0; t < CJ__COUNT(tables); t++)
+        for (const cj__onnx_row *row = tables[t]; row->onnx || row->op; row++)
+            if (i-- == 0) return row;
+    return NULL;
+}
+
+static const cj__onnx_row *row_of(const cj_op *op)
+{
+    const cj__onnx_row *row;
+    for (size_t i = 0; (row = cj__onnx_row_at(i)); i++)
+        if (row->op == op && row->write) return row;
+    return NULL;
+}
+
+static void write_call(cj__onnx_writer *w, const cj_call *call)
+{
+    const cj__onnx_row *row = row_of(call->op);
+    w->call = call;
+    if (row) row->write(w, row);
+    else cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "ONNX has no such operator");
+}
+
+/* The layer a call belongs to: what stands before the last '/' of a variable it reads. */
+static const char *prefix_of(cj__onnx_writer *w, const cj_call *call)
+{
+    const char *found = NULL;
+    for (int i = 0; i < call->n_in; i++) {
+        const cj_call *from = before_broadcast(call->in[i])->call;
+        if (from->op == &cj_op_variable) {
+            const char *name = ((const cj__source_attrs *)from->attributes)->name, *slash = strrchr(name, '/');
+            if (!slash || slash == name || from->out[0].type.dtype == CJ_I64) continue;
+            char *layer = cj__arena_copy(w->arena, name, (size_t)(slash - name) + 1);
+            if (!layer) return no_memory(w), NULL;
+            layer[slash - name] = 0;
+            return layer;
+        }
+        if (!found) found = w->scope->prefixes[from->id];
+    }
+    return found;
+}
+
+bool cj__onnx_write_calls(cj__onnx_writer *w)
+{
+    cj__onnx_scope *scope = w->scope;
+    cj_graph *g = scope->g;
+    const cj_call *outer = w->call;
+    int n_outputs = g->outputs.count, n_calls = g->n_calls;
+    unsigned char *marks = cj__arena_alloc(w->arena, (size_t)n_calls + 1);
+    cj_node **outputs = cj__arena_array(w->arena, (size_t)n_outputs + 1, sizeof(*outputs));
+    if (!marks || !outputs) return no_memory(w), false;
+    for (int i = 0; i < n_outputs; i++) outputs[i] = g->outputs.items[i].node;
+    cj__graph_mark(g, outputs, n_outputs, marks);
+    for (int id = 0; id < n_calls && !w->failed; id++) {
+        if (!marks[id]) continue;
+        scope->prefixes[id] = prefix_of(w, g->calls[id]);
+        if (is_lazy(g->calls[id]->op) || g->calls[id]->op == &cj_op_input) continue;
+        write_call(w, g->calls[id]);
+    }
+    w->call = outer;
+    return !w->failed;
+}
+
+/* ---- Graphs ---------------------------------------------------------------------------------- */
+
+static bool open_scope(cj__onnx_writer *w, cj__onnx_scope *scope, cj_graph *g, cj__onnx_nodes *nodes)
+{
+    size_t n = (size_t)g->n_calls + 1;
+    *scope = (cj__onnx_scope){.outer = w->scope, .g = g, .nodes = nodes};
+    scope->names = cj__arena_array(w->arena, n, sizeof(*scope->names));
+    scope->prefixes = cj__arena_array(w->arena, n, sizeof(*scope->prefixes));
+    if (!scope->names || !scope->prefixes) return no_memory(w), false;
+    w->scope = scope;
+    return true;
+}
+
+static bool describe(cj__onnx_writer *w, cj_graph *g, const char *name, const cj_type *type, cj__onnx_value *out)
+{
+    cj__onnx_value_type *value = cj__arena_alloc(w->arena, sizeof(*value));
+    cj__onnx_tensor_type *tensor = cj__arena_alloc(w->arena, sizeof(*tensor));
+    cj__onnx_shape *shape = cj__arena_alloc(w->arena, sizeof(*shape));
+    cj__onnx_dim *dims = cj__arena_array(w->arena, (size_t)type->rank + 1, sizeof(*dims));
+    if (!name || !value || !tensor || !shape || !dims) return no_memory(w), false;
+    for (int i = 0; i < type->rank; i++) {
+        dims[i].which = type->dim[i] < 0 ? CJ__ONNX_DIM_PARAM : CJ__ONNX_DIM_VALUE;
+        if (type->dim[i] < 0) dims[i].as.param = cj__slice_of(cj_dim_text(g, type->dim[i]));
+        else dims[i].as.value = type->dim[i];
+    }
+    shape->dim.items = dims;
+    shape->dim.count = (size_t)type->rank;
+    *tensor = (cj__onnx_tensor_type){.elem_type = cj_dtype_info(type->dtype)->onnx, .shape = shape};
+    value->which = CJ__ONNX_TYPE_TENSOR;
+    value->as.tensor = tensor;
+    *out = (cj__onnx_value){.name = cj__slice_of(name), .type = value};
+    return true;
+}
+
+/* The names that outputs shall have, before anything else takes them. What is no result of a call, or
+ * an output twice, gets an Identity at the end. */
+static const char **reserve_outputs(cj__onnx_writer *w, const char *prefix)
+{
+    const cj_graph *g = w->scope->g;
+    const char **names = cj__arena_array(w->arena, (size_t)g->outputs.count + 1, sizeof(*names));
+    if (!names) return no_memory(w), NULL;
+    for (int i = 0; i < g->outputs.count; i++) {
+        const cj_node *node = g->outputs.items[i].node;
+        const char *own = g->outputs.items[i].name, *base = own;
+        if (!own) base = cj__arena_printf(w->arena, "output_%d", i);
+        if (prefix && base) base = cj__arena_printf(w->arena, "%s/%s", prefix, base);
+        names[i] = base ? cj__names_unique(&w->values, base) : NULL;
+        if (!names[i]) return no_memory(w), NULL;
+        const cj_op *op = node->call->op;
+        bool made = op != &cj_op_input && op != &cj_op_fused && !is_lazy(op);
+        const char **slot = made ? outputs_of(w, node->call) : NULL;
+        if (slot && !slot[node->output]) slot[node->output] = names[i];
+        if (w->failed) return NULL;
+    }
+    return names;
+}
+
+static bool finish_graph(cj__onnx_writer *w, const char *const *names, cj__onnx_graph *out)
+{
+    cj_graph *g = w->scope->g;
+    size_t n = (size_t)g->outputs.count;
+    out->output.items = cj__arena_array(w->arena, n + 1, sizeof(*out->output.items));
+    if (!out->output.items) return no_memory(w), false;
+    out->output.count = n;
+    for (size_t i = 0; i < n && !w->failed; i++) {
+        const cj_node *node = g->outputs.items[i].node;
+        const char *value = cj__onnx_value_of(w, node);
+        if (value && strcmp(value, names[i])) cj__onnx_emit(w, "Identity", 1, &value, 1, &names[i]);
+        describe(w, g, names[i], &node->type, &out->output.items[i]);
+    }
+    out->node.items = w->scope->nodes->items;
+    out->node.count = w->scope->nodes->count;
+    return !w->failed;
+}
+
+cj__onnx_graph *cj__onnx_write_body(cj__onnx_writer *w, const char *name, cj_graph *body, int n_in,
+                                    const char *const *captures)
+{
+    if (w->failed) return NULL;
+    const cj_call *outer_call = w->call;
+    cj__onnx_node *outer_node = w->node;
+    cj__onnx_scope scope, *outer = w->scope;
+    cj__onnx_graph *out = cj__arena_alloc(w->arena, sizeof(*out));
+    cj__onnx_nodes *nodes = cj__arena_alloc(w->arena, sizeof(*nodes));
+    if (!out || !nodes || !open_scope(w, &scope, body, nodes)) return no_memory(w), NULL;
+    out->name = cj__slice_of(name);
+    out->input.items = cj__arena_array(w->arena, (size_t)n_in + 1, sizeof(*out->input.items));
+    out->input.count = (size_t)n_in;
+    if (!out->input.items) no_memory(w);
+    for (int i = 0; i < body->inputs.count && !w->failed; i++) {
+        const cj_node *x = body->inputs.items[i].node;
+        const char **slot = outputs_of(w, x->call);
+        if (!slot) break;
+        const char *base = cj__arena_printf(w->arena, "%s/%s", name, x->name);
+        slot[0] = i >= n_in ? captures[i - n_in] : base ? cj__names_unique(&w->values, base) : NULL;
+        if (!slot[0]) no_memory(w);
+        else if (i < n_in) describe(w, body, slot[0], &x->type, &out->input.items[i]);
+    }
+    const char **names = w->failed ? NULL : reserve_outputs(w, name);
+    w->call = NULL;
+    bool done = names && cj__onnx_write_calls(w) && finish_graph(w, names, out);
+    w->scope = outer;
+    w->call = outer_call;
+    w->node = outer_node;
+    return done ? out : NULL;
+}
+
+void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const *in, const char **out)
+{
+    cj__onnx_scope scope, *outer = w->scope;
+    const cj_call *outer_call = w->call;
+    if (w->failed || !open_scope(w, &scope, body, outer->nodes)) return;
+    for (int i = 0; i < body->inputs.count && !w->failed; i++) {
+        const char **slot = outputs_of(w, body->inputs.items[i].node->call);
+        if (slot) slot[0] = in[i];
+    }
+    if (!w->failed && cj__onnx_write_calls(w))
+        for (int i = 0; i < body->outputs.count; i++) out[i] = cj__onnx_value_of(w, body->outputs.items[i].node);
+    w->scope = outer;
+    w->call = outer_call;
+}
+
+static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *out)
+{
+    cj__onnx_scope scope;
+    cj__onnx_nodes *nodes = cj__arena_alloc(w->arena, sizeof(*nodes));
+    cj__onnx_graph *graph = cj__arena_alloc(w->arena, sizeof(*graph));
+    cj__onnx_opset *opset = cj__arena_alloc(w->arena, sizeof(*opset));
+    if (!nodes || !graph || !opset || !open_scope(w, &scope, g, nodes)) return no_memory(w), w->failed;
+    if (!g->outputs.count) return cj__onnx_refuse(w, CJ_ERR_ARGUMENT, "the graph has no outputs"), w->failed;
+    size_t n_in = (size_t)g->inputs.count;
+    graph->name = cj__slice_of("cajal");
+    graph->input.items = cj__arena_array(w->arena, n_in + 1, sizeof(*graph->input.items));
+    graph->input.count = n_in;
+    if (!graph->input.items) return no_memory(w), w->failed;
+    for (size_t i = 0; i < n_in && !w->failed; i++) {
+        const cj_node *x = g->inputs.items[i].node;
+        const char **slot = outputs_of(w, x->call);
+        if (slot && (slot[0] = cj__names_unique(&w->values, x->name)))
+            describe(w, g, slot[0], &x->type, &graph->input.items[i]);
+    }
+    const char **names = w->failed ? NULL : reserve_outputs(w, NULL);
+    if (names && cj__onnx_write_calls(w)) finish_graph(w, names, graph);
+    if (w->failed) return w->failed;
+    graph->initializer.items = w->initializers;
+    graph->initializer.count = w->n_initializers;
+    opset->version = CJ__ONNX_OPSET;
+    *out = (cj__onnx_model){.ir_version = CJ__ONNX_IR, .graph = graph};
+    out->producer_name = cj__slice_of("cajal");
+    out->opset_import.items = opset;
+    out->opset_import.count = 1;
+    return CJ_OK;
+}
+
+cj_status cj__onnx_export(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *out)
+{
+    if (g->failed) return cj_fail(w->cj, g->failed, "ONNX: the graph has failed: %s", g->message ? g->message : "");
+    return export_graph(w, g, out);
+}

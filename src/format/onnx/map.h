@@ -1,0 +1,236 @@
+/* map.h: between our operators and ONNX's: the rows, and what the code of a row works with.
+ *
+ * A row pairs an operator of ours with one of ONNX's. `write` turns a call into ONNX nodes, `read` a
+ * node into calls. Operators that ONNX lacks are written as a few nodes, each of which is read again
+ * as what it is; operators that we lack are read as a few calls.
+ *
+ *     static void write_rsqrt(cj__onnx_writer *w, const cj__onnx_row *row)
+ *     {
+ *         cj__onnx_last(w, "Reciprocal", cj__onnx_step(w, "Sqrt", cj__onnx_in(w, 0), NULL), NULL);
+ *     }
+ *
+ * Both sides are sticky: after a failure everything gives NULL or does nothing. */
+#ifndef CAJAL_FORMAT_ONNX_MAP_H
+#define CAJAL_FORMAT_ONNX_MAP_H
+
+#include "format/onnx/model.h"
+#include "format/onnx/names.h"
+#include "graph/graph.h"
+
+/* What we write. */
+enum { CJ__ONNX_IR = 8, CJ__ONNX_OPSET = 17 };
+
+typedef struct cj__onnx_writer cj__onnx_writer;
+typedef struct cj__onnx_reader cj__onnx_reader;
+typedef struct cj__onnx_row cj__onnx_row;
+
+struct cj__onnx_row {
+    const char *onnx; /* ONNX's operator; NULL: op->onnx, or none that is read */
+    const cj_op *op;  /* ours; NULL: only read */
+    void (*write)(cj__onnx_writer *w, const cj__onnx_row *row);
+    void (*read)(cj__onnx_reader *r, const cj__onnx_row *row);
+    unsigned types;   /* CJ__ONNX_BIT of what ONNX's operator takes; 0: everything */
+    bool broadcasts;  /* operands of smaller shape may be written as they are */
+    /* For readers that many rows share. */
+    cj_node *(*unary)(cj_node *x);
+    cj_node *(*binary)(cj_node *a, cj_node *b);
+    cj_node *(*reduce)(cj_node *x, int n_axes, const int64_t *axes, bool keep);
+};
+
+#define CJ__ONNX_BIT(dtype) (1u << (dtype))
+enum {
+    CJ__ONNX_FLOATS = 1u << CJ_F16 | 1u << CJ_F32 | 1u << CJ_F64,
+    CJ__ONNX_FLOATS_BF = CJ__ONNX_FLOATS | 1u << CJ_BF16,
+    CJ__ONNX_WIDE = 1u << CJ_I32 | 1u << CJ_I64 | 1u << CJ_U32 | 1u << CJ_U64,
+    CJ__ONNX_BYTES = 1u << CJ_I8 | 1u << CJ_U8,
+    CJ__ONNX_NUMBERS = CJ__ONNX_FLOATS_BF | CJ__ONNX_WIDE | CJ__ONNX_BYTES | 1u << CJ_I16 | 1u << CJ_U16
+};
+
+/* Ended by a row without names; map_*.c. */
+extern const cj__onnx_row cj__onnx_elementwise[], cj__onnx_activation[], cj__onnx_reduce[],
+    cj__onnx_shape[], cj__onnx_slice[], cj__onnx_index[], cj__onnx_linear[], cj__onnx_control[];
+/* Row i of all tables, NULL past the last. */
+const cj__onnx_row *cj__onnx_row_at(size_t i);
+
+/* ---- Writing: export.c ----------------------------------------------------------------------- */
+
+typedef struct cj__onnx_nodes { /* a growing list */
+    cj__onnx_node *items;
+    size_t count, capacity;
+} cj__onnx_nodes;
+
+/* A graph that is being written: the model's, a body, or a body that is inlined. */
+typedef struct cj__onnx_scope {
+    struct cj__onnx_scope *outer;
+    cj_graph *g;
+    const char ***names;   /* by call id: the names of its outputs; NULL: not written yet */
+    const char **prefixes; /* by call id: the layer's name, "" for none */
+    cj__onnx_nodes *nodes;
+    const char **dims;     /* by expression: the i64 scalar that is its value */
+    int n_dims;
+} cj__onnx_scope;
+
+struct cj__onnx_writer {
+    cj_context *cj;
+    cj__arena *arena;
+    cj_status failed;
+    cj__onnx_scope *scope;
+    const cj_call *call;    /* that is being written */
+    cj__onnx_node *node;    /* the last one emitted, which attributes go to */
+    cj__names values, nodes, shared; /* names in use; initializers by what they hold */
+    cj__onnx_tensor *initializers;
+    size_t n_initializers, initializers_capacity;
+    const cj_tensor **mapped; /* to be unmapped once the model is serialized, */
+    size_t n_mapped;
+    cj_tensor **made;         /* and those of our own making, to be freed */
+    size_t n_made, held_capacity, made_capacity;
+};
+
+/* The value of operand i of the call. */
+const char *cj__onnx_in(cj__onnx_writer *w, int i);
+/* The value of any node of the scope. */
+const char *cj__onnx_value_of(cj__onnx_writer *w, const cj_node *node);
+/* Operand names of a call whose ONNX operator broadcasts: broadcasts are left out where they may. */
+void cj__onnx_in_broadcast(cj__onnx_writer *w, const char **names);
+/* A node with the given inputs (up to NULL; "" is an absent one) and a new value, which is returned. */
+const char *cj__onnx_step(cj__onnx_writer *w, const char *op, ...);
+/* The node that gives the call's outputs. */
+void cj__onnx_last(cj__onnx_writer *w, const char *op, ...);
+void cj__onnx_emit(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in, size_t n_out,
+                   const char *const *out);
+/* The same as `last`, with a list. */
+void cj__onnx_last_list(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in);
+/* Attributes of w->node. */
+void cj__onnx_put_int(cj__onnx_writer *w, const char *name, int64_t value);
+void cj__onnx_put_float(cj__onnx_writer *w, const char *name, double value);
+void cj__onnx_put_ints(cj__onnx_writer *w, const char *name, int n, const int64_t *values);
+void cj__onnx_put_string(cj__onnx_writer *w, const char *name, const char *value);
+void cj__onnx_put_graph(cj__onnx_writer *w, const char *name, cj__onnx_graph *graph);
+/* Initializers: equal ones are shared. */
+const char *cj__onnx_ints(cj__onnx_writer *w, int n, const int64_t *values); /* an i64 vector */
+const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value);
+const char *cj__onnx_tensor_value(cj__onnx_writer *w, const char *name, const cj_tensor *value);
+/* "x" as dtype. */
+const char *cj__onnx_cast(cj__onnx_writer *w, const char *x, cj_dtype dtype);
+/* An attribute of w->call by name, which the operator must have. */
+const void *cj__onnx_field(const cj_call *call, const char *name);
+int64_t cj__onnx_field_int(const cj_call *call, const char *name);
+bool cj__onnx_field_bool(const cj_call *call, const char *name);
+cj_ints cj__onnx_field_ints(const cj_call *call, const char *name);
+/* Fails naming the call. */
+void cj__onnx_refuse(cj__onnx_writer *w, cj_status status, const char *format, ...) CJ_PRINTF(3, 4);
+/* The calls of `graph` in a scope whose node list is `nodes`; then gives the values of its outputs. */
+bool cj__onnx_write_calls(cj__onnx_writer *w);
+/* A body as a GraphProto: its first n_in placeholders are inputs, the others stand for captures. */
+cj__onnx_graph *cj__onnx_write_body(cj__onnx_writer *w, const char *name, cj_graph *body, int n_in,
+                                    const char *const *captures);
+/* A body's calls in place: out[i] is the value of its output i. */
+void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const *in, const char **out);
+
+/* export_dims.c: a dimension as an i64 scalar, dimensions as an i64 vector. */
+const char *cj__onnx_dim_value(cj__onnx_writer *w, cj_dim d);
+const char *cj__onnx_dims(cj__onnx_writer *w, int n, const cj_dim *dims);
+
+/* The whole graph. Names, initializers and nodes live in w's arena; after serializing, release. */
+void cj__onnx_writer_init(cj__onnx_writer *w, cj_context *cj, cj__arena *arena);
+void cj__onnx_writer_release(cj__onnx_writer *w);
+cj_status cj__onnx_export(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *out);
+
+/* ---- Reading: import.c ----------------------------------------------------------------------- */
+
+/* An integer scalar or vector whose elements are known when importing, though they may be symbols:
+ * Shape(x), and what is computed from it. */
+typedef struct cj__onnx_sizes {
+    int rank, n; /* rank 0: n is 1 */
+    cj_dtype dtype;
+    struct {
+        bool symbolic;
+        int64_t v; /* a number, or (symbolic) a cj_dim of the scope's graph */
+    } at[];
+} cj__onnx_sizes;
+enum { CJ__ONNX_SIZES_MAX = 64 };
+
+typedef struct cj__onnx_source { /* a value: where it comes from, as far as is known */
+    const char *name;
+    const cj__onnx_tensor *initializer;
+    cj_tensor *tensor;
+    cj_node *node;
+    const cj__onnx_sizes *sizes;
+    const struct cj__onnx_source *sum[2]; /* it was an Add of these; for slices of known size */
+    bool is_weight; /* the tensor becomes a variable; else a constant */
+} cj__onnx_source;
+
+typedef struct cj__onnx_level { /* a graph that is being read */
+    struct cj__onnx_level *outer;
+    cj_graph *g;
+    cj__names values; /* name -> cj__onnx_source */
+} cj__onnx_level;
+
+struct cj__onnx_reader {
+    cj_context *cj;
+    cj__arena *arena;
+    const char *folder; /* of external data; NULL: none */
+    cj_status failed;
+    int64_t opset;
+    cj__onnx_level *level;
+    cj_graph *g;                /* level->g */
+    const cj__onnx_node *node;  /* that is being read */
+    cj_tensor **tensors;        /* decoded, to be freed */
+    size_t n_tensors, tensors_capacity;
+    const cj__names *parameters, *variables; /* of a file that lists them; else NULL */
+    int anonymous;              /* symbols made for sizes without a name */
+};
+
+bool cj__onnx_has(const cj__onnx_reader *r, size_t i);       /* is input i there? */
+bool cj__onnx_wants(const cj__onnx_reader *r, size_t k);     /* has output k a name? */
+cj_node *cj__onnx_node_in(cj__onnx_reader *r, size_t i);     /* fails when it is absent */
+const cj_tensor *cj__onnx_tensor_in(cj__onnx_reader *r, size_t i); /* NULL when not constant */
+cj__onnx_source *cj__onnx_source_in(cj__onnx_reader *r, size_t i);
+/* Known integers, NULL when they are not known. */
+const cj__onnx_sizes *cj__onnx_sizes_of(cj__onnx_reader *r, cj__onnx_source *source);
+const cj__onnx_sizes *cj__onnx_sizes_in(cj__onnx_reader *r, size_t i);
+/* Input i as numbers, or a failure that names it `what`. Returns how many, -1 for a failure. */
+int cj__onnx_numbers_in(cj__onnx_reader *r, size_t i, const char *what, int max, int64_t *out);
+int cj__onnx_dims_in(cj__onnx_reader *r, size_t i, const char *what, int max, cj_dim *out);
+/* A constant scalar; false when absent, with a failure when not constant. */
+bool cj__onnx_number_in(cj__onnx_reader *r, size_t i, const char *what, double *value);
+/* Attributes; the initial value when absent. A wrong type is a failure. */
+bool cj__onnx_has_attribute(const cj__onnx_reader *r, const char *name);
+int64_t cj__onnx_get_int(cj__onnx_reader *r, const char *name, int64_t initial);
+double cj__onnx_get_float(cj__onnx_reader *r, const char *name, double initial);
+/* How many; -1 when absent or (then the reader has failed) wrong. */
+int cj__onnx_get_ints(cj__onnx_reader *r, const char *name, int max, int64_t *out);
+bool cj__onnx_get_word(cj__onnx_reader *r, const char *name, const char *initial, char out[32]);
+cj__onnx_graph *cj__onnx_get_graph(cj__onnx_reader *r, const char *name);
+/* ints of an attribute (old opsets) or of input i (new ones). As the two above. */
+int cj__onnx_axes(cj__onnx_reader *r, const char *name, size_t i, int max, int64_t *out);
+
+void cj__onnx_set(cj__onnx_reader *r, size_t k, cj_node *node);
+void cj__onnx_set_sizes(cj__onnx_reader *r, size_t k, const cj__onnx_sizes *sizes);
+void cj__onnx_fail(cj__onnx_reader *r, cj_status status, const char *format, ...) CJ_PRINTF(3, 4);
+/* Size and dims as a node: a constant, or stacked dim_values. */
+cj_node *cj__onnx_sizes_node(cj__onnx_reader *r, const cj__onnx_sizes *sizes);
+cj__onnx_sizes *cj__onnx_new_sizes(cj__onnx_reader *r, int rank, int n, cj_dtype dtype);
+/* A tensor of the file, which the reader frees; NULL for a failure. */
+cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from);
+
+/* import_sizes.c: gives the outputs of nodes on known sizes; true when it did. */
+bool cj__onnx_fold(cj__onnx_reader *r);
+/* map_control.c: the names a graph uses and does not make, in order of first use. */
+typedef struct cj__onnx_free {
+    const char **names;
+    size_t count, capacity;
+} cj__onnx_free;
+bool cj__onnx_free_names(cj__onnx_reader *r, const cj__onnx_graph *graph, cj__onnx_free *out);
+/* A body: its inputs stand for nodes of these types (n of them), then one for each captured node. */
+cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, const cj_type *inputs, int n,
+                             const cj__onnx_free *captures, cj_node **captured, int *n_captured);
+/* The source of a name, made here or further out (a capture is then not made); NULL: none. */
+cj__onnx_source *cj__onnx_lookup(cj__onnx_reader *r, const cj__onnx_level *level, const char *name);
+cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source);
+
+/* The model's graph, verified. The caller frees it. parameters, variables: names, or NULL. */
+cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model *model, const char *folder,
+                          const cj__names *parameters, const cj__names *variables, cj_graph **out);
+
+#endif

@@ -1,0 +1,238 @@
+/* map_activation.c: activation functions, and dropout. Those that only ONNX has are read as what their
+ * specification says they are. */
+#include <math.h>
+
+#include "format/onnx/map.h"
+
+static cj_node *x_in(cj__onnx_reader *r)
+{
+    return cj__onnx_node_in(r, 0);
+}
+
+static void write_plain(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    cj__onnx_last(w, row->onnx, cj__onnx_in(w, 0), NULL);
+}
+
+static void read_plain(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj__onnx_set(r, 0, row->unary(x_in(r)));
+}
+
+/* ONNX's Relu takes no unsigned integers, which it would not change. */
+static void write_relu(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    bool same = cj_dtype_info(w->call->out[0].type.dtype)->kind == CJ_KIND_UNSIGNED;
+    cj__onnx_last(w, same ? "Identity" : row->onnx, cj__onnx_in(w, 0), NULL);
+}
+
+static double field(const cj_call *call, const char *name)
+{
+    return *(const double *)cj__onnx_field(call, name);
+}
+
+static void write_leaky_relu(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    write_plain(w, row);
+    cj__onnx_put_float(w, "alpha", field(w->call, "negative_slope"));
+}
+
+static void read_leaky_relu(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    (void)row;
+    cj__onnx_set(r, 0, cj_leaky_relu(x_in(r), cj__onnx_get_float(r, "alpha", 0.01)));
+}
+
+static void write_elu(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    write_plain(w, row);
+    cj__onnx_put_float(w, "alpha", field(w->call, "alpha"));
+}
+
+static void read_elu(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    (void)row;
+    cj__onnx_set(r, 0, cj_elu(x_in(r), cj__onnx_get_float(r, "alpha", 1)));
+}
+
+/* x (1 + erf(x / sqrt 2)) / 2 */
+static void write_gelu(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    cj_dtype dtype = w->call->out[0].type.dtype;
+    const char *x = cj__onnx_in(w, 0);
+    (void)row;
+    const char *erf = cj__onnx_step(w, "Erf", cj__onnx_step(w, "Mul", x, cj__onnx_scalar(w, dtype, 0.70710678118654752440), NULL), NULL);
+    const char *twice = cj__onnx_step(w, "Add", erf, cj__onnx_scalar(w, dtype, 1), NULL);
+    cj__onnx_last(w, "Mul", x, cj__onnx_step(w, "Mul", twice, cj__onnx_scalar(w, dtype, 0.5), NULL), NULL);
+}
+
+static void read_gelu(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    char kind[32];
+    cj_node *x = x_in(r);
+    (void)row;
+    if (!x || !cj__onnx_get_word(r, "approximate", "none", kind)) return;
+    if (kind[0] == 'n') {
+        cj__onnx_set(r, 0, cj_gelu(x));
+        return;
+    }
+    /* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 */
+    cj_node *cube = cj_mul(cj_square(x), cj_scale(x, 0.044715));
+    cj_node *t = cj_tanh(cj_scale(cj_add(x, cube), 0.79788456080286535588));
+    cj__onnx_set(r, 0, cj_mul(cj_scale(x, 0.5), cj_shift(t, 1)));
+}
+
+static void write_silu(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const char *x = cj__onnx_in(w, 0);
+    (void)row;
+    cj__onnx_last(w, "Mul", x, cj__onnx_step(w, "Sigmoid", x, NULL), NULL);
+}
+
+/* ---- ONNX's own ------------------------------------------------------------------------------ */
+
+static void read_selu(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    double alpha = cj__onnx_get_float(r, "alpha", 1.67326319217681884765625);
+    (void)row;
+    cj__onnx_set(r, 0, cj_scale(cj_elu(x_in(r), alpha), cj__onnx_get_float(r, "gamma", 1.05070102214813232421875)));
+}
+
+/* max(0, x) + min(0, alpha (e^(x / alpha) - 1)) */
+static void read_celu(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    double alpha = cj__onnx_get_float(r, "alpha", 1);
+    (void)row;
+    if (alpha == 0) cj__onnx_fail(r, CJ_ERR_DATA, "alpha is 0");
+    else cj__onnx_set(r, 0, cj_scale(cj_elu(cj_scale(x_in(r), 1 / alpha), 1), alpha));
+}
+
+static cj_node *zero_like(cj_node *x)
+{
+    return x ? cj_scalar(cj_node_graph(x), x->type.dtype, 0) : NULL;
+}
+
+static void read_prelu(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = x_in(r), *slope = cj__onnx_node_in(r, 1);
+    (void)row;
+    cj__onnx_set(r, 0, cj_where(cj_less(x, zero_like(x)), cj_mul(x, slope), x));
+}
+
+static void read_thresholded(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = x_in(r);
+    (void)row;
+    if (!x) return;
+    cj_node *threshold = cj_scalar(r->g, x->type.dtype, cj__onnx_get_float(r, "alpha", 1));
+    cj__onnx_set(r, 0, cj_where(cj_greater(x, threshold), x, zero_like(x)));
+}
+
+static void read_hard_sigmoid(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    double alpha = cj__onnx_get_float(r, "alpha", 0.2), beta = cj__onnx_get_float(r, "beta", 0.5);
+    (void)row;
+    cj__onnx_set(r, 0, cj_clip(cj_shift(cj_scale(x_in(r), alpha), beta), 0, 1));
+}
+
+static cj_node *hard_swish(cj_node *x)
+{
+    return cj_mul(x, cj_clip(cj_shift(cj_scale(x, 1.0 / 6), 0.5), 0, 1));
+}
+
+static cj_node *softsign(cj_node *x)
+{
+    return cj_div(x, cj_shift(cj_abs(x), 1));
+}
+
+static cj_node *mish(cj_node *x)
+{
+    return cj_mul(x, cj_tanh(cj_softplus(x)));
+}
+
+/* asinh x = sign(x) ln(|x| + sqrt(x^2 + 1)) */
+static cj_node *asinh_of(cj_node *x)
+{
+    return cj_mul(cj_sign(x), cj_log(cj_add(cj_abs(x), cj_sqrt(cj_shift(cj_square(x), 1)))));
+}
+
+static cj_node *acosh_of(cj_node *x)
+{
+    return cj_log(cj_add(x, cj_sqrt(cj_shift(cj_square(x), -1))));
+}
+
+/* (ln(1 + x) - ln(1 - x)) / 2 */
+static cj_node *atanh_of(cj_node *x)
+{
+    return cj_scale(cj_sub(cj_log1p(x), cj_log1p(cj_neg(x))), 0.5);
+}
+
+static void read_shrink(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    double bias = cj__onnx_get_float(r, "bias", 0), lambd = cj__onnx_get_float(r, "lambd", 0.5);
+    cj_node *x = x_in(r);
+    (void)row;
+    if (!x) return;
+    cj_dtype dtype = x->type.dtype;
+    cj_node *low = cj_where(cj_less(x, cj_scalar(r->g, dtype, -lambd)), cj_shift(x, bias), zero_like(x));
+    cj__onnx_set(r, 0, cj_where(cj_greater(x, cj_scalar(r->g, dtype, lambd)), cj_shift(x, -bias), low));
+}
+
+/* ---- Dropout --------------------------------------------------------------------------------- */
+
+/* ONNX's Dropout without its third operand does nothing, and keeps the rate for who trains on. */
+static void write_dropout(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    (void)row;
+    if (w->call->in[2]->call->op != &cj_op_training) {
+        cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "ONNX has no dropout whose mask is a function of a key");
+        return;
+    }
+    const char *rate = cj__onnx_scalar(w, CJ_F32, field(w->call, "rate"));
+    cj__onnx_last(w, "Dropout", cj__onnx_in(w, 0), rate, NULL);
+}
+
+static void read_dropout(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    double rate = cj__onnx_get_float(r, "ratio", 0.5), training = 0;
+    cj_node *x = x_in(r);
+    (void)row;
+    if (r->opset >= 12 && cj__onnx_has(r, 1) && !cj__onnx_number_in(r, 1, "ratio", &rate)) return;
+    if (cj__onnx_has(r, 2) && !cj__onnx_number_in(r, 2, "training_mode", &training)) return;
+    if (training && rate > 0) {
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it drops elements at random outside of training");
+        return;
+    }
+    /* In a body there is no place for the random key. */
+    cj__onnx_set(r, 0, r->level->outer || rate <= 0 || rate >= 1 ? cj_identity(x) : cj_dropout_node(x, rate));
+    if (x && cj__onnx_wants(r, 1))
+        cj__onnx_set(r, 1, cj_broadcast_to(cj_scalar(r->g, CJ_BOOL, 1), x->type.rank, x->type.dim));
+}
+
+#define PLAIN(name, onnx_) \
+    {.onnx = onnx_, .op = &cj_op_##name, .write = write_plain, .read = read_plain, .unary = cj_##name}
+#define ONLY(onnx_, function) {.onnx = onnx_, .read = read_plain, .unary = function}
+
+const cj__onnx_row cj__onnx_activation[] = {
+    PLAIN(sigmoid, "Sigmoid"),
+    PLAIN(softplus, "Softplus"),
+    {.onnx = "Relu", .op = &cj_op_relu, .write = write_relu, .read = read_plain, .unary = cj_relu},
+    {.onnx = "LeakyRelu", .op = &cj_op_leaky_relu, .write = write_leaky_relu, .read = read_leaky_relu},
+    {.onnx = "Elu", .op = &cj_op_elu, .write = write_elu, .read = read_elu},
+    {.onnx = "Gelu", .op = &cj_op_gelu, .write = write_gelu, .read = read_gelu},
+    {.op = &cj_op_silu, .write = write_silu},
+    {.onnx = "Selu", .read = read_selu},
+    {.onnx = "Celu", .read = read_celu},
+    {.onnx = "PRelu", .read = read_prelu},
+    {.onnx = "ThresholdedRelu", .read = read_thresholded},
+    {.onnx = "HardSigmoid", .read = read_hard_sigmoid},
+    ONLY("HardSwish", hard_swish),
+    ONLY("Softsign", softsign),
+    ONLY("Mish", mish),
+    ONLY("Asinh", asinh_of),
+    ONLY("Acosh", acosh_of),
+    ONLY("Atanh", atanh_of),
+    {.onnx = "Shrink", .read = read_shrink},
+    {.onnx = "Dropout", .op = &cj_op_dropout, .write = write_dropout, .read = read_dropout},
+    {0},
+};

@@ -1,0 +1,313 @@
+/* map_elementwise.c: functions of one and two values, comparisons, where, cast.
+ *
+ * Most are one to one. ONNX's operators take fewer dtypes than ours: what they do not take is cast to a
+ * wider one and back, which for wrapping integers is the same number. */
+#include <math.h>
+#include <string.h>
+
+#include "format/onnx/map.h"
+#include "format/onnx/tensor.h"
+#include "graph/ops/map.h"
+
+#define F3 CJ__ONNX_FLOATS
+#define F4 CJ__ONNX_FLOATS_BF
+#define NUMBERS CJ__ONNX_NUMBERS
+
+static cj_dtype widened(cj_dtype dtype, unsigned types)
+{
+    if (!types || types & CJ__ONNX_BIT(dtype)) return dtype;
+    if (cj__is_float(dtype)) return CJ_F32;
+    return types & CJ__ONNX_BIT(CJ_I64) ? CJ_I64 : CJ_I32;
+}
+
+/* One to one, with casts around it where ONNX's operator lacks the dtype. */
+static void write_same(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj_call *call = w->call;
+    const char *in[4], *op = row->onnx ? row->onnx : row->op->onnx;
+    cj_dtype dtype = call->in[call->n_in - 1]->type.dtype, wide = widened(dtype, row->types);
+    if (row->broadcasts) cj__onnx_in_broadcast(w, in);
+    else
+        for (int i = 0; i < call->n_in; i++) in[i] = cj__onnx_in(w, i);
+    if (wide == dtype) {
+        cj__onnx_last_list(w, op, (size_t)call->n_in, in);
+        return;
+    }
+    for (int i = 0; i < call->n_in; i++)
+        if (call->in[i]->type.dtype == dtype) in[i] = cj__onnx_cast(w, in[i], wide);
+    if (call->out[0].type.dtype != dtype) { /* a comparison */
+        cj__onnx_last_list(w, op, (size_t)call->n_in, in);
+        return;
+    }
+    const char *y = call->n_in == 1   ? cj__onnx_step(w, op, in[0], NULL)
+                    : call->n_in == 2 ? cj__onnx_step(w, op, in[0], in[1], NULL)
+                                      : cj__onnx_step(w, op, in[0], in[1], in[2], NULL);
+    cj__onnx_last(w, "Cast", y, NULL);
+    cj__onnx_put_int(w, "to", cj_dtype_info(dtype)->onnx);
+}
+
+static void read_unary(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj__onnx_set(r, 0, row->unary(cj__onnx_node_in(r, 0)));
+}
+
+/* The operands meet in one dtype by themselves in a valid model. */
+static void read_binary(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *a = cj__onnx_node_in(r, 0), *b = cj__onnx_node_in(r, 1);
+    cj__onnx_set(r, 0, row->binary(a, b));
+}
+
+/* ---- Compositions of one operand ------------------------------------------------------------- */
+
+static cj_dtype dtype_in(const cj__onnx_writer *w)
+{
+    return w->call->in[0]->type.dtype;
+}
+
+static const char *number(cj__onnx_writer *w, double value)
+{
+    return cj__onnx_scalar(w, dtype_in(w), value);
+}
+
+static void write_identity(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    (void)row;
+    cj__onnx_last(w, "Identity", cj__onnx_in(w, 0), NULL);
+}
+
+static void write_square(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    (void)row;
+    const char *x = cj__onnx_in(w, 0);
+    cj__onnx_last(w, "Mul", x, x, NULL);
+}
+
+static void write_rsqrt(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    (void)row;
+    cj__onnx_last(w, "Reciprocal", cj__onnx_step(w, "Sqrt", cj__onnx_in(w, 0), NULL), NULL);
+}
+
+static void write_expm1(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    (void)row;
+    cj__onnx_last(w, "Sub", cj__onnx_step(w, "Exp", cj__onnx_in(w, 0), NULL), number(w, 1), NULL);
+}
+
+static void write_log1p(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    (void)row;
+    cj__onnx_last(w, "Log", cj__onnx_step(w, "Add", cj__onnx_in(w, 0), number(w, 1), NULL), NULL);
+}
+
+static void write_cast(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    (void)row;
+    cj__onnx_last(w, "Cast", cj__onnx_in(w, 0), NULL);
+    cj__onnx_put_int(w, "to", cj_dtype_info(w->call->out[0].type.dtype)->onnx);
+}
+
+static void read_cast(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_dtype to;
+    (void)row;
+    if (!strcmp(row->onnx, "CastLike")) {
+        cj_node *like = cj__onnx_node_in(r, 1);
+        if (!like) return;
+        to = like->type.dtype;
+    } else {
+        int64_t number_of = cj__onnx_get_int(r, "to", 0);
+        to = cj__onnx_type_dtype(number_of);
+        if (to == CJ_DTYPE_NONE) {
+            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it casts to %s, which Cajal does not have",
+                          cj__onnx_type_name(number_of));
+            return;
+        }
+    }
+    cj__onnx_set(r, 0, cj_cast(cj__onnx_node_in(r, 0), to));
+}
+
+static void read_is_inf(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = cj__onnx_node_in(r, 0), *y = cj_is_inf(x);
+    (void)row;
+    if (!x) return;
+    bool up = cj__onnx_get_int(r, "detect_positive", 1), down = cj__onnx_get_int(r, "detect_negative", 1);
+    cj_node *zero = cj_scalar(r->g, x->type.dtype, 0);
+    if (!up && !down) y = cj_logical_and(y, cj_scalar(r->g, CJ_BOOL, 0));
+    else if (!up) y = cj_logical_and(y, cj_less(x, zero));
+    else if (!down) y = cj_logical_and(y, cj_greater(x, zero));
+    cj__onnx_set(r, 0, y);
+}
+
+/* ---- Two operands ---------------------------------------------------------------------------- */
+
+static void write_not_equal(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const char *in[2];
+    (void)row;
+    cj__onnx_in_broadcast(w, in);
+    cj__onnx_last(w, "Not", cj__onnx_step(w, "Equal", in[0], in[1], NULL), NULL);
+}
+
+/* Bools are compared as numbers. */
+static void write_ordered(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    if (!cj__is_bool(dtype_in(w))) {
+        write_same(w, row);
+        return;
+    }
+    const char *in[2];
+    cj__onnx_in_broadcast(w, in);
+    cj__onnx_last(w, row->op->onnx, cj__onnx_cast(w, in[0], CJ_I32), cj__onnx_cast(w, in[1], CJ_I32), NULL);
+}
+
+/* ONNX's Mod has the sign of b for integers only: fmod's remainder of floats (the sign of a) is moved by
+ * b where the signs differ. */
+static void write_mod(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    if (!cj__is_float(dtype_in(w))) {
+        write_same(w, row);
+        return;
+    }
+    const char *in[2];
+    cj__onnx_in_broadcast(w, in);
+    const char *rest = cj__onnx_step(w, "Mod", in[0], in[1], NULL);
+    cj__onnx_put_int(w, "fmod", 1);
+    const char *differ = cj__onnx_step(w, "Less", cj__onnx_step(w, "Mul", rest, in[1], NULL), number(w, 0), NULL);
+    cj__onnx_last(w, "Where", differ, cj__onnx_step(w, "Add", rest, in[1], NULL), rest, NULL);
+}
+
+static void read_mod(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *a = cj__onnx_node_in(r, 0), *b = cj__onnx_node_in(r, 1), *m = cj_mod(a, b);
+    (void)row;
+    if (!m) return;
+    if (cj__onnx_get_int(r, "fmod", 0)) {
+        cj_node *zero = cj_scalar(r->g, a->type.dtype, 0);
+        cj_node *differ = cj_logical_and(cj_not_equal(m, zero), cj_not_equal(cj_less(m, zero), cj_less(a, zero)));
+        m = cj_where(differ, cj_sub(m, b), m);
+    }
+    cj__onnx_set(r, 0, m);
+}
+
+/* The result of Pow has the base's dtype. */
+static void read_pow(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *a = cj__onnx_node_in(r, 0), *b = cj__onnx_node_in(r, 1);
+    (void)row;
+    if (a && b) cj__onnx_set(r, 0, cj_cast(cj_pow(a, b), a->type.dtype));
+}
+
+/* Max, Min, Sum and Mean of any number of operands. */
+static cj_node *fold(cj__onnx_reader *r, cj_node *(*binary)(cj_node *a, cj_node *b))
+{
+    cj_node *y = cj__onnx_node_in(r, 0);
+    for (size_t i = 1; y && i < r->node->input.count; i++) y = binary(y, cj__onnx_node_in(r, i));
+    return y;
+}
+
+static void read_fold(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj__onnx_set(r, 0, fold(r, row->binary));
+}
+
+static void read_mean(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *y = fold(r, row->binary);
+    if (y) cj__onnx_set(r, 0, cj_div(y, cj_scalar(r->g, y->type.dtype, (double)r->node->input.count)));
+}
+
+static void read_where(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *c = cj__onnx_node_in(r, 0), *a = cj__onnx_node_in(r, 1), *b = cj__onnx_node_in(r, 2);
+    (void)row;
+    cj__onnx_set(r, 0, cj_where(c, a, b));
+}
+
+/* Bounds are attributes before opset 11, operands after; absent ones are none. */
+static void read_clip(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = cj__onnx_node_in(r, 0);
+    (void)row;
+    if (!x) return;
+    if (r->opset < 11) {
+        double low = cj__onnx_get_float(r, "min", -INFINITY), high = cj__onnx_get_float(r, "max", INFINITY);
+        cj__onnx_set(r, 0, cj_identity(cj_clip(x, low, high)));
+        return;
+    }
+    if (cj__onnx_has(r, 1)) x = cj_maximum(x, cj__onnx_node_in(r, 1));
+    if (cj__onnx_has(r, 2)) x = cj_minimum(x, cj__onnx_node_in(r, 2));
+    cj__onnx_set(r, 0, x);
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+#define UNARY(name, onnx_, types_) \
+    {.onnx = onnx_, .op = &cj_op_##name, .write = write_same, .read = read_unary, .types = types_, .unary = cj_##name}
+#define BINARY(name, onnx_, types_) \
+    {.onnx = onnx_, .op = &cj_op_##name, .write = write_same, .read = read_binary, .types = types_, \
+     .broadcasts = true, .binary = (cj_##name)}
+#define ORDERED(name, onnx_) \
+    {.onnx = onnx_, .op = &cj_op_##name, .write = write_ordered, .read = read_binary, .types = NUMBERS, \
+     .broadcasts = true, .binary = cj_##name}
+
+const cj__onnx_row cj__onnx_elementwise[] = {
+    UNARY(identity, "Identity", 0),
+    {.op = &cj_op_stop_gradient, .write = write_identity},
+    UNARY(neg, "Neg", F4 | 1u << CJ_I8 | 1u << CJ_I16 | 1u << CJ_I32 | 1u << CJ_I64),
+    UNARY(abs, "Abs", NUMBERS),
+    UNARY(sign, "Sign", NUMBERS),
+    {.op = &cj_op_square, .write = write_square},
+    UNARY(sqrt, "Sqrt", F4),
+    {.op = &cj_op_rsqrt, .write = write_rsqrt},
+    UNARY(reciprocal, "Reciprocal", F4),
+    UNARY(exp, "Exp", F4),
+    {.op = &cj_op_expm1, .write = write_expm1},
+    UNARY(log, "Log", F4),
+    {.op = &cj_op_log1p, .write = write_log1p},
+    UNARY(sin, "Sin", F3),
+    UNARY(cos, "Cos", F3),
+    UNARY(tan, "Tan", F3),
+    UNARY(asin, "Asin", F3),
+    UNARY(acos, "Acos", F3),
+    UNARY(atan, "Atan", F3),
+    UNARY(sinh, "Sinh", F3),
+    UNARY(cosh, "Cosh", F3),
+    UNARY(tanh, "Tanh", F4),
+    UNARY(erf, "Erf", NUMBERS),
+    UNARY(floor, "Floor", F4),
+    UNARY(ceil, "Ceil", F4),
+    UNARY(round, "Round", F3),
+    UNARY(logical_not, "Not", 0),
+    UNARY(is_nan, "IsNaN", F4),
+    {.onnx = "IsInf", .op = &cj_op_is_inf, .write = write_same, .read = read_is_inf, .types = 1u << CJ_F32 | 1u << CJ_F64},
+    {.onnx = "Cast", .op = &cj_op_cast, .write = write_cast, .read = read_cast},
+    {.onnx = "CastLike", .read = read_cast},
+    BINARY(add, "Add", NUMBERS),
+    BINARY(sub, "Sub", NUMBERS),
+    BINARY(mul, "Mul", NUMBERS),
+    BINARY(div, "Div", NUMBERS),
+    {.onnx = "Pow", .op = &cj_op_pow, .write = write_same, .read = read_pow,
+     .types = F4 | 1u << CJ_I32 | 1u << CJ_I64, .broadcasts = true},
+    {.onnx = "Mod", .op = &cj_op_mod, .write = write_mod, .read = read_mod, .types = NUMBERS, .broadcasts = true},
+    {.onnx = "Max", .op = &cj_op_maximum, .write = write_same, .read = read_fold, .types = NUMBERS,
+     .broadcasts = true, .binary = cj_maximum},
+    {.onnx = "Min", .op = &cj_op_minimum, .write = write_same, .read = read_fold, .types = NUMBERS,
+     .broadcasts = true, .binary = cj_minimum},
+    {.onnx = "Sum", .read = read_fold, .binary = cj_add},
+    {.onnx = "Mean", .read = read_mean, .binary = cj_add},
+    BINARY(equal, "Equal", 0),
+    {.op = &cj_op_not_equal, .write = write_not_equal},
+    ORDERED(less, "Less"),
+    ORDERED(less_equal, "LessOrEqual"),
+    ORDERED(greater, "Greater"),
+    ORDERED(greater_equal, "GreaterOrEqual"),
+    BINARY(logical_and, "And", 0),
+    BINARY(logical_or, "Or", 0),
+    BINARY(logical_xor, "Xor", 0),
+    {.onnx = "Where", .op = &cj_op_where, .write = write_same, .read = read_where, .broadcasts = true},
+    {.onnx = "Clip", .read = read_clip},
+    {0},
+};

@@ -1,0 +1,81 @@
+/* names.c: a hash table of chained entries; the table doubles when it is as full as it is wide. */
+#include "format/onnx/names.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+struct cj__name {
+    struct cj__name *next;
+    const char *name;
+    uint64_t hash;
+    void *value;
+    int64_t suffix; /* the last number tried behind it */
+};
+
+void cj__names_init(cj__names *names, cj__arena *arena)
+{
+    *names = (cj__names){.arena = arena};
+}
+
+static struct cj__name *find(const cj__names *names, const char *name, uint64_t hash)
+{
+    if (!names->n_buckets) return NULL;
+    struct cj__name *at = names->buckets[hash % names->n_buckets];
+    while (at && (at->hash != hash || strcmp(at->name, name))) at = at->next;
+    return at;
+}
+
+static uint64_t hash_of(const char *name)
+{
+    return cj__hash(name, strlen(name), 0);
+}
+
+void *cj__names_get(const cj__names *names, const char *name)
+{
+    const struct cj__name *at = find(names, name, hash_of(name));
+    return at ? at->value : NULL;
+}
+
+static bool grow(cj__names *names)
+{
+    size_t n = names->n_buckets ? 2 * names->n_buckets : 64;
+    struct cj__name **buckets = cj__arena_array(names->arena, n, sizeof(*buckets));
+    if (!buckets) return false;
+    for (size_t i = 0; i < names->n_buckets; i++)
+        for (struct cj__name *at = names->buckets[i], *next; at; at = next) {
+            next = at->next;
+            at->next = buckets[at->hash % n];
+            buckets[at->hash % n] = at;
+        }
+    names->buckets = buckets;
+    names->n_buckets = n;
+    return true;
+}
+
+bool cj__names_put(cj__names *names, const char *name, void *value)
+{
+    uint64_t hash = hash_of(name);
+    struct cj__name *at = find(names, name, hash);
+    if (at) {
+        at->value = value;
+        return true;
+    }
+    if (names->count >= names->n_buckets && !grow(names)) return false;
+    at = cj__arena_alloc(names->arena, sizeof(*at));
+    if (!at) return false;
+    struct cj__name **bucket = &names->buckets[hash % names->n_buckets];
+    *at = (struct cj__name){.next = *bucket, .name = name, .hash = hash, .value = value};
+    *bucket = at;
+    names->count++;
+    return true;
+}
+
+const char *cj__names_unique(cj__names *names, const char *base)
+{
+    struct cj__name *taken = find(names, base, hash_of(base));
+    const char *name = cj__arena_strdup(names->arena, base);
+    while (name && taken && find(names, name, hash_of(name)))
+        name = cj__arena_printf(names->arena, "%s_%lld", base, (long long)++taken->suffix);
+    return name && cj__names_put(names, name, names) ? name : NULL;
+}

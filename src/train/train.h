@@ -1,0 +1,154 @@
+/* train.h: the inside of training.
+ *
+ *     objective   the graph of a model with its target, loss and metrics; what fit and evaluate compile
+ *     trainer     one call of fit: programs, sessions, loaders, and where training is
+ *     history     what train/ hangs on a model: scores of the epochs, programs for prediction
+ *     run         the run directory; checkpoint: the files in it from which training goes on */
+#ifndef CAJAL_TRAIN_TRAIN_H
+#define CAJAL_TRAIN_TRAIN_H
+
+#include "nn/model.h"
+
+#include <cajal/train.h>
+
+#include "base/registry.h"
+#include "train/progress.h"
+
+/* ---- Objective: objective.c -------------------------------------------------------------------- */
+
+/* So many fit into cj_scores: epoch, seconds, learning_rate, and loss and metrics twice. */
+enum { CJ__METRICS_MAX = (CJ_SCORES_MAX - 5) / 2, CJ__HEAD = 3, CJ__INPUTS_MAX = 16 };
+
+typedef struct cj__metric_use {
+    const cj_metric *row;
+    const void *options;
+    int first, n; /* its sums among the totals */
+} cj__metric_use;
+
+/* Sums over samples, first all of the loss: totals[0] loss times weight, [1] weight, [2] penalty times
+ * weight; then each metric's. */
+typedef struct cj__objective {
+    cj_context *cj;
+    cj_model *model;
+    const char *data_name;
+    cj__arena arena;
+    cj_graph *graph;
+    const char *loss_text, *metrics_text;
+    int n_inputs, input_field[CJ__INPUTS_MAX], target_field, weight_field; /* fields of the data set; weight_field -1: none */
+    const cj_field *target_info;
+    cj_node *raw[CJ__INPUTS_MAX], *prediction, *target, *weight;
+    cj_node *loss;                        /* mean of the batch with penalties: what is differentiated */
+    cj_node *sums[2 + CJ__METRICS_MAX];   /* head (f64[3]), then one vector a metric, the confusion last */
+    cj__metric_use metrics[1 + CJ__METRICS_MAX];
+    int n_metrics, n_sums, n_totals;
+    int64_t confusion_classes;            /* 0: none wanted; its counts are the last totals */
+} cj__objective;
+
+/* loss and metrics NULL: by the target. The model is prepared before. */
+cj_status cj__objective_init(cj__objective *o, cj_model *m, const cj_dataset *data, const char *loss, const char *metrics,
+                             bool confusion);
+void cj__objective_release(cj__objective *o);
+/* The feeds of a batch: at most CJ__INPUTS_MAX + 2. */
+int cj__objective_feed(const cj__objective *o, const cj_batch *batch, cj_feed *feeds);
+/* Whether another data set has the fields this one was made for. */
+cj_status cj__objective_check(const cj__objective *o, const cj_dataset *other, const cj_dataset *data);
+/* Tensors for o->sums, to be reused run after run; freed by the caller. */
+cj_status cj__objective_outputs(const cj__objective *o, cj_tensor **outputs);
+void cj__objective_add(const cj__objective *o, cj_tensor *const *outputs, double *totals);
+/* Adds loss and metrics under prefix + name. */
+void cj__objective_scores(const cj__objective *o, const double *totals, const char *prefix, cj_scores *scores);
+/* All batches of the loader's epoch through a program of o->sums. totals and outputs are the caller's. */
+cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *loader, cj_tensor **outputs, double *totals);
+
+/* ---- History: history.c ------------------------------------------------------------------------ */
+
+typedef struct cj__predictor { /* a compiled program for cj_model_session; kept until the model goes */
+    struct cj__predictor *next;
+    cj_program *program;
+} cj__predictor;
+
+struct cj_history {
+    cj_context *cj;
+    cj_scores *epochs;
+    int count, capacity;
+    int64_t epochs_before, steps_before; /* of earlier fits: orders and masks go on */
+    char optimizer[256];                 /* of the last fit: another one begins with fresh slots */
+    bool fitted, stale;                  /* stale: the newest predictor is of before the last fit */
+    cj__predictor *predictors;
+};
+
+cj_history *cj__history_of(cj_model *m); /* made when first needed; NULL with a message */
+cj_status cj__history_add(cj_history *h, const cj_scores *scores);
+void cj__scores_set(cj_scores *scores, const char *prefix, const char *name, double value);
+/* results.csv: the line of names, or that of values, with its newline. */
+void cj__scores_csv(cj__text *out, const cj_scores *scores, bool names);
+/* Whether the model, if it was prepared for data, was for such data (predict.c). */
+cj_status cj__check_prepared(cj_model *m, const cj_dataset *data);
+/* Gives a program to the context no more: it goes with its user here. */
+void cj__keep_program(cj_program *program);
+
+/* ---- Trainer: trainer.c (building), fit.c (running) -------------------------------------------- */
+
+typedef struct cj__trainer {
+    cj_context *cj;
+    cj_model *m;
+    cj_history *history;
+    cj_fit_opts o;                   /* with defaults filled in */
+    cj__arena arena;
+    cj__objective objective;
+    const cj_dataset *data, *validation; /* validation NULL: none */
+    cj_dataset *train_part, *held_out;   /* of validation_split; owned */
+    const cj_schedule *schedule;
+    void *schedule_options;
+    cj_program *step_program, *eval_program;
+    cj_session *step_session, *eval_session;
+    cj_loader *loader, *validation_loader;
+    cj_node *rate_node;
+    cj_tensor *rate, *key;           /* key: the store's, or NULL */
+    cj_tensor *outputs[3 + CJ__METRICS_MAX]; /* {loss, norm^2}, then the objective's sums */
+    double *totals, *validation_totals;
+    cj__progress progress;
+    int64_t start_ns;
+    bool stop;
+
+    /* Where training is: what a checkpoint holds beside the store, the totals and the best weights. */
+    int64_t epoch, step, total_step; /* epochs done, steps done in this one, steps of this fit */
+    double seconds;                  /* before this call */
+    double best;
+    int64_t best_epoch, wait;        /* best_epoch 0: none yet */
+    double learning_rate;            /* of the last step */
+    int64_t steps;                   /* an epoch */
+    const char *monitor;
+    bool smaller_is_better;
+    cj_store *best_weights;          /* with patience */
+    const char *last_path, *best_path, *results_path, *checkpoint_path;
+    const char *arguments;           /* "key=value\n": a resumed run must have the same */
+    bool rewrite_results;            /* results.csv lacks rows or has too many */
+    bool unsaved;                    /* last.onnx is not of the last epoch */
+} cj__trainer;
+
+cj_status cj__trainer_init(cj__trainer *t, cj_model *m, const cj_dataset *train, const cj_fit_opts *opts);
+void cj__trainer_release(cj__trainer *t);
+double cj__trainer_seconds(const cj__trainer *t); /* of training so far, earlier calls included */
+/* Copies the model's variables to the store `to`, or back. */
+cj_status cj__trainer_weights(cj__trainer *t, cj_store *to, const cj_store *from);
+
+/* ---- Run directory: run.c, checkpoint.c -------------------------------------------------------- */
+
+/* Makes or claims t->o.run and restores the newest checkpoint when resuming. */
+cj_status cj__run_begin(cj__trainer *t);
+/* After an epoch: a row of results.csv, best.onnx when `improved`, last.onnx, a checkpoint. */
+cj_status cj__run_epoch(cj__trainer *t, bool improved);
+cj_status cj__run_end(cj__trainer *t);
+/* folder/name in the trainer's arena. */
+const char *cj__run_path(cj__trainer *t, const char *name);
+/* CJ_OK for a file that could not be written, with a warning in the log; any other failure as it is. */
+cj_status cj__run_warn(cj__trainer *t, cj_status failed, const char *what);
+
+/* Writes checkpoint/step-NNNNNNNNNNNN.safetensors and removes all but the newest two. */
+cj_status cj__checkpoint_save(cj__trainer *t);
+/* Restores the newest undamaged one. */
+cj_status cj__checkpoint_load(cj__trainer *t);
+cj_status cj__checkpoint_remove_all(cj__trainer *t);
+
+#endif

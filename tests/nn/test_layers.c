@@ -1,0 +1,176 @@
+/* test_layers.c: every layer of the table, the library's and a program's own: built from its sample, printed
+ * and built again the same, with shapes that hold for every batch, and one step of descent lowers the loss. */
+#include "nn_support.h"
+
+/* "units=3 : 4, 5": options, and the shape of a sample. */
+static int sample_shape(const char *sample, char options[200], int64_t dims[CJ_RANK_MAX])
+{
+    const char *colon = strchr(sample, ':');
+    assert_non_null(colon);
+    snprintf(options, 200, "%.*s", (int)(colon - sample), sample);
+    int rank = 0;
+    for (const char *p = colon; p && *p; p = strchr(p, ',')) dims[rank++] = strtoll(++p, NULL, 10);
+    return rank;
+}
+
+/* A model of this layer between two dense ones, so that there are weights before and behind it. */
+static cj_model *sample_model(cj_context *cj, const cj_layer *row)
+{
+    char options[200];
+    int64_t dims[CJ_RANK_MAX];
+    int rank = sample_shape(row->sample, options, dims);
+    cj_model *m = cj_model_new(cj);
+    cj_node *x = cj_model_input(m, "x", rank, dims);
+    cj_node *in[2] = {x, NULL};
+    in[0] = cj_dense(x, .units = dims[rank - 1], .name = "before");
+    in[1] = row->inputs == 1 ? NULL : x;
+    cj_node *y = cj_layer_apply(in, row->inputs == 1 ? 1 : 2, row->name, options);
+    cj_output(m, "y", y);
+    if (cj_model_failed(m)) print_error("%s: %s\n", row->name, cj_message(cj));
+    assert_int_equal(cj_model_failed(m), CJ_OK);
+    return m;
+}
+
+static void check_options_again(cj_context *cj, const cj_layer *row, cj_model *m)
+{
+    const cj__layers *layers = cj__layers_of(cj_model_graph(m));
+    const cj__layer_record *r = &layers->items[layers->count - 1];
+    cj__text text;
+    cj__text_init(&text, cj);
+    if (row->options) cj__options_print(&text, row->options, r->options, false);
+    cj_model *again = cj_model_new(cj);
+    cj_node *in[2] = {NULL, NULL};
+    for (int i = 0; i < r->n; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "x%d", i);
+        in[i] = cj_model_input(again, name, r->x[i]->type.rank - 1, r->x[i]->type.dim + 1);
+    }
+    cj_node *y = cj_layer_apply(in, r->n, row->name, cj__text_string(&text));
+    if (!y) print_error("%s: '%s': %s\n", row->name, cj__text_string(&text), cj_message(cj));
+    assert_non_null(y);
+    const cj__layer_record *s = &cj__layers_of(cj_model_graph(again))->items[0];
+    if (row->options) assert_true(cj__options_equal(row->options, r->options, s->options));
+    assert_int_equal(r->n_parameters, s->n_parameters);
+    assert_int_equal(r->state_elements, s->state_elements);
+    char shape[200];
+    snprintf(shape, sizeof shape, "%s", shape_of(r->y));
+    assert_string_equal(shape, shape_of(y));
+    assert_non_null(strstr(shape, "batch"));
+    cj__text_release(&text);
+    cj_model_free(again);
+}
+
+/* The mean square of the output before and after steps of gradient descent on it. */
+static void check_step(cj_context *cj, const cj_layer *row, cj_model *m)
+{
+    cj_graph *g = cj_model_graph(m);
+    cj_node *y = cj_graph_output_at(g, 0), *loss = cj_mean(cj_square(y)), *p[16], *dp[16];
+    int n = cj_graph_parameter_count(g);
+    assert_true(n > 0 && n <= 16);
+    for (int i = 0; i < n; i++) p[i] = cj_graph_parameter_at(g, i);
+    assert_ok(cj, cj_grad(loss, p, n, dp));
+    cj_update updates[17] = {{NULL, NULL}};
+    for (int i = 0; i < n; i++) updates[i] = (cj_update){p[i], cj_sub(p[i], cj_scale(cj_zero_as(dp[i], p[i]), 0.05))};
+    cj_program *program = cj_compile(g, .outputs = {loss}, .updates = updates);
+    cj_session *s = program ? cj_session_new(program, cj_model_store(m)) : NULL;
+    if (!s) print_error("%s: %s\n", row->name, cj_message(cj));
+    assert_non_null(s);
+    const cj_node *x = cj_graph_input_at(g, 0);
+    int64_t shape[CJ_RANK_MAX] = {5};
+    for (int i = 1; i < x->type.rank; i++) shape[i] = x->type.dim[i];
+    cj_tensor *samples = cj_tensor_new(cj, CJ_F32, x->type.rank, shape), *out = NULL;
+    float *v = cj_tensor_map(samples, CJ_MAP_WRITE);
+    for (int64_t i = 0; i < cj_tensor_count(samples); i++) v[i] = (float)(i * 7 % 11) / 5 - 1;
+    cj_tensor_unmap(samples);
+    double first = 0, last = 0;
+    for (int i = 0; i < 5; i++) {
+        cj_status failed = cj_run(s, (cj_feed[]){{.name = "x", .value = samples}}, 1, &out, 1);
+        if (failed) print_error("%s: %s\n", row->name, cj_session_message(s));
+        assert_int_equal(failed, CJ_OK);
+        last = value_of(cj, out, 0);
+        if (!i) first = last;
+    }
+    if (!(last < first)) print_error("%s: loss %g then %g\n", row->name, first, last);
+    assert_true(last < first);
+    cj_tensor_free(out);
+    cj_tensor_free(samples);
+    cj_session_free(s);
+    cj_program_free(program);
+}
+
+static void check_layer(cj_context *cj, const cj_layer *row)
+{
+    assert_non_null(row->doc);
+    assert_non_null(row->sample);
+    cj_model *m = sample_model(cj, row);
+    assert_ok(cj, cj_graph_verify(cj_model_graph(m)));
+    check_options_again(cj, row, m);
+    check_step(cj, row, m);
+    cj_model_free(m);
+}
+
+static void every_layer(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    const cj_layer *row;
+    int n = 0;
+    for (; (row = cj_layer_at(cj, n)); n++) check_layer(cj, row);
+    assert_true(n >= 7);
+    cj_context_free(cj);
+}
+
+/* y = scale * x + running: a layer of a program. */
+typedef struct own_options {
+    double start;
+} own_options;
+static const cj_option own_table[] = {CJ_OPTION_FLOAT(own_options, start, 1, -10, 10, "first value"), CJ_OPTION_END};
+
+static cj_node *own_build(cj_layer_build *b)
+{
+    char initializer[40];
+    snprintf(initializer, sizeof initializer, "constant(value=%g)", ((const own_options *)b->options)->start);
+    int64_t n = cj_node_dim(b->x[0], -1);
+    cj_node *scale = cj_layer_parameter(b, "scale", 1, &n, initializer, 0, 0, NULL);
+    return cj_add(cj_mul(b->x[0], scale), cj_layer_state(b, "running", 1, &n, 0.5));
+}
+
+static const cj_layer own = {.name = "own_scale", .doc = "y = scale x + running", .inputs = 1, .options_size = sizeof(own_options),
+                             .options = own_table, .build = own_build, .sample = "start=2 : 3, 4"};
+
+static cj_node *broken_build(cj_layer_build *b)
+{
+    (void)b;
+    return NULL;
+}
+static const cj_layer broken = {.name = "broken", .doc = "gives nothing", .inputs = 1, .build = broken_build, .sample = " : 1"};
+
+static void a_layer_of_a_program(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    assert_ok(cj, cj_layer_register(cj, &own));
+    assert_int_equal(cj_layer_register(cj, &own), CJ_ERR_EXISTS);
+    assert_ptr_equal(cj_layer_at(cj, 0), &own);
+    check_layer(cj, &own);
+    cj_model *m = cj_model_from_text(cj, "input 4, own_scale 3, own_scale, dense 2", NULL, 0);
+    if (!m) print_error("%s\n", cj_message(cj));
+    assert_non_null(m);
+    assert_string_equal(cj_model_text(m), "input 4, own_scale 3, own_scale, dense 2");
+    cj_model_counts counts;
+    assert_ok(cj, cj_model_count(m, &counts));
+    assert_int_equal(counts.parameters, 4 + 4 + 4 + 4 + 10);
+    assert_int_equal(counts.trainable, 4 + 4 + 10);
+    assert_float_equal(value_of(cj, cj_store_get(cj_model_store(m), "own_scale/scale"), 3), 3, 0);
+    assert_float_equal(value_of(cj, cj_store_get(cj_model_store(m), "own_scale_1/running"), 0), 0.5, 0);
+    assert_ok(cj, cj_layer_register(cj, &broken));
+    assert_null(cj_model_from_text(cj, "input 4, broken", NULL, 0));
+    assert_message(cj, CJ_ERR_STATE, "broken: the layer's builder gave no node of its graph");
+    cj_context_free(cj);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_layer), cmocka_unit_test(a_layer_of_a_program)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
