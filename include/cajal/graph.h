@@ -255,7 +255,9 @@ CJ_API cj_node *cj_dropout_node(cj_node *x, double rate);
 
 /* Bodies are graphs of their own (cj_graph_new on the same context, owned by the call afterwards) whose
  * placeholders, in order, are the operands, and whose cj_graph_output-s are the results. What a body uses from outside is
- * handed in as captures: operands after the others, the same for each run of the body. */
+ * handed in as captures: operands after the others, the same for each run of the body. A body's symbols are
+ * its own: the shapes of its placeholders bind them. Sizes that only running tells (how often a loop ran)
+ * are symbols of the graph around it. Bodies nest 32 deep; a call has at most 64 outputs. */
 
 /* condition: bool scalar. Both bodies take the captures and give outputs of the same types. */
 CJ_API cj_node *cj_if(cj_node *condition, cj_graph *then_body, cj_graph *else_body, cj_node *const *captures, int n);
@@ -302,11 +304,9 @@ CJ_API uint64_t cj_store_version(const cj_store *store); /* grows with each comm
 #define cj_div(a, b) (cj_div)(cj_at(a, CJ_HERE), b)
 #define cj_where(c, a, b) (cj_where)(cj_at(c, CJ_HERE), a, b)
 #define cj_gather(x, i, axis) (cj_gather)(cj_at(x, CJ_HERE), i, axis)
-#define cj_concat(parts, n, axis) (cj_concat)(cj_at_first(parts, n, CJ_HERE), n, axis)
 #define cj_transpose(x, p) (cj_transpose)(cj_at(x, CJ_HERE), p)
 #define cj_softmax(x, axis) (cj_softmax)(cj_at(x, CJ_HERE), axis)
 #endif
-CJ_API cj_node *const *cj_at_first(cj_node *const *parts, int n, const char *where); /* returns parts */
 
 #ifdef __cplusplus
 }

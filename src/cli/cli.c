@@ -107,7 +107,8 @@ void cli_warn(cli *c, const char *format, ...)
 
 void cli_quote(FILE *to, const char *word)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:@%+";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:@%+";
     if (*word && word[strspn(word, plain)] == 0) {
         fputs(word, to);
         return;

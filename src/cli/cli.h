@@ -60,8 +60,8 @@ const cj_command *cli_command(const char *name);
 /* Everything: parse, dispatch, clean up. Gives the exit status. */
 int cli_main(int argc, char *const *argv, FILE *out, FILE *err);
 
-/* `path` (NULL: none, "-": standard input), the command line over it, defaults under it, all checked. NULL after a
- * failure that has been told, with c->status set. Belongs to c. */
+/* `path` (NULL: none, "-": standard input), the command line over it, defaults under it, all
+ * checked. NULL after a failure that has been told, with c->status set. Belongs to c. */
 cj_recipe *cli_recipe(cli *c, const char *path);
 /* A value of c->recipe, which cli_recipe has checked: NULL, 0 or false when it is not there. Texts
  * live as long as the recipe. */

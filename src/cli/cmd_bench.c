@@ -69,7 +69,8 @@ static cj_program *compile(bench *b, cj_model *m, bool train)
     cj_node *logits = b->w->build(m);
     if (!train) return cj_compile(g, .outputs = {logits});
     cj_node *label = cj_placeholder(g, "label", CJ_I32, CJ_DIMS(cj_symbol(g, "batch")));
-    cj_node *loss = cj_loss_node(logits, label, "sparse_categorical_crossentropy(from_logits=true)");
+    cj_node *loss = cj_loss_node(logits, label,
+                                 "sparse_categorical_crossentropy(from_logits=true)");
     cj_node *parameters[64], *gradients[64];
     int n = cj_graph_parameter_count(g);
     if (!loss || n > 64) return cj_compile(g, .outputs = {loss});
@@ -80,30 +81,22 @@ static cj_program *compile(bench *b, cj_model *m, bool train)
     return cj_compile(g, .outputs = {loss}, .updates = updates, .training = true);
 }
 
-static double seconds(bench *b, int64_t since)
+static double now(void)
 {
-    (void)b;
-    struct timespec now;
-    timespec_get(&now, TIME_UTC);
-    return ((double)now.tv_sec * 1e9 + (double)now.tv_nsec - (double)since) * 1e-9;
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    timespec_get(&now, TIME_UTC);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* The best time of a step; negative after a failure, told through the session. */
-static double best_seconds(bench *b, cj_session *s, const cj_feed *feeds, int n, cj_tensor **out, int steps)
+static double best_seconds(cj_session *s, const cj_feed *feeds, int n, cj_tensor **out, int steps)
 {
     double best = INFINITY;
     for (int repeat = 0; repeat <= REPEATS; repeat++) { /* the first one warms up */
-        int64_t start = now_ns();
+        double start = now();
         for (int i = 0; i < steps; i++)
             if (cj_run(s, feeds, n, out, 1)) return -1;
-        double took = seconds(b, start) / steps;
+        double took = (now() - start) / steps;
         if (repeat && took < best) best = took;
     }
     return best;
@@ -112,8 +105,9 @@ static double best_seconds(bench *b, cj_session *s, const cj_feed *feeds, int n,
 static void report(bench *b, const char *mode, int64_t batch, double s)
 {
     if (!b->c->json) {
-        fprintf(b->c->out, "%-10s %-7s %2d thread%s batch %4lld  %9.4f ms  %12.1f samples/s\n", b->w->name, mode,
-                b->threads, b->threads == 1 ? " " : "s", (long long)batch, s * 1e3, (double)batch / s);
+        fprintf(b->c->out, "%-10s %-7s %2d thread%s batch %4lld  %9.4f ms  %12.1f samples/s\n",
+                b->w->name, mode, b->threads, b->threads == 1 ? " " : "s", (long long)batch,
+                s * 1e3, (double)batch / s);
         return;
     }
     cli_json j = {.to = b->c->out};
@@ -135,14 +129,15 @@ static int measure(bench *b, const char *mode)
     cj_model *m = cj_model_new(b->cj);
     cj_program *program = m ? compile(b, m, train) : NULL;
     cj_session *s = program ? cj_session_new(program, cj_model_store(m)) : NULL;
-    cj_tensor *x = random_tensor(b, CJ_F32, batch, 0), *y = random_tensor(b, CJ_I32, batch, b->w->classes);
+    cj_tensor *x = random_tensor(b, CJ_F32, batch, 0),
+              *y = random_tensor(b, CJ_I32, batch, b->w->classes);
     cj_tensor *out = NULL;
     int status = CLI_DONE;
     if (!s || !x || !y) {
         status = cli_failed(b->c, b->cj);
     } else {
         cj_feed feeds[] = {{.name = "image", .value = x}, {.name = "label", .value = y}};
-        double took = best_seconds(b, s, feeds, train ? 2 : 1, &out, b->w->steps);
+        double took = best_seconds(s, feeds, train ? 2 : 1, &out, b->w->steps);
         if (took < 0) status = cli_fail(b->c, CJ_ERR_STATE, "%s", cj_session_message(s));
         else report(b, mode, batch, took);
     }
@@ -166,12 +161,16 @@ static int run(cli *c)
         return cli_failed(c, c->base);
     for (int i = 0; i < c->args.n_words; i++) {
         int known = 0;
-        for (const workload *w = workloads; w->name; w++) known |= !strcmp(w->name, c->args.words[i]);
-        if (!known) return cli_misused(c, "bench: unknown workload '%.80s' (there is: mlp)", c->args.words[i]);
+        for (const workload *w = workloads; w->name; w++)
+            known |= !strcmp(w->name, c->args.words[i]);
+        if (!known)
+            return cli_misused(c, "bench: unknown workload '%.80s' (there is: mlp)",
+                               c->args.words[i]);
     }
     for (const workload *w = workloads; w->name; w++) {
         bool wanted = !c->args.n_words;
-        for (int i = 0; i < c->args.n_words; i++) wanted = wanted || !strcmp(w->name, c->args.words[i]);
+        for (int i = 0; i < c->args.n_words; i++)
+            wanted = wanted || !strcmp(w->name, c->args.words[i]);
         for (int i = 0; wanted && i < 3; i++) {
             if (mode && strcmp(mode, modes[i])) continue;
             bench b = {c, cj, w, batch ? batch : w->batch, cj_threads(cj)};

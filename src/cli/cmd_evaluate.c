@@ -19,7 +19,8 @@ static const char *default_split(const char *source)
     return one_part ? NULL : "test";
 }
 
-static void print_json(cli *c, const char *model, const cj_scores *scores, const int64_t *confusion, int classes)
+static void print_json(cli *c, const char *model, const cj_scores *scores, const int64_t *confusion,
+                       int classes)
 {
     cli_json j = {.to = c->out};
     cli_json_object(&j, NULL);
@@ -30,7 +31,8 @@ static void print_json(cli *c, const char *model, const cj_scores *scores, const
         cli_json_list(&j, "confusion");
         for (int r = 0; r < classes; r++) {
             cli_json_list(&j, NULL);
-            for (int k = 0; k < classes; k++) cli_json_int(&j, NULL, confusion[(size_t)r * (size_t)classes + (size_t)k]);
+            for (int k = 0; k < classes; k++)
+                cli_json_int(&j, NULL, confusion[(size_t)r * (size_t)classes + (size_t)k]);
             cli_json_end(&j);
         }
         cli_json_end(&j);
@@ -40,7 +42,8 @@ static void print_json(cli *c, const char *model, const cj_scores *scores, const
 }
 
 /* Columns that are as wide as their widest number; rows begin with the name of the class. */
-static void print_confusion(FILE *to, const int64_t *confusion, int classes, const char *const *names)
+static void print_confusion(FILE *to, const int64_t *confusion, int classes,
+                            const char *const *names)
 {
     int64_t largest = classes;
     int width = 1, name_width = 1;
@@ -67,7 +70,8 @@ static void print_confusion(FILE *to, const int64_t *confusion, int classes, con
 static int print_text(cli *c, cj_model *m, const cj_model_info *info, const cj_scores *scores,
                       const int64_t *confusion)
 {
-    for (int i = 0; i < scores->n; i++) fprintf(c->out, "%s: %.4f\n", scores->name[i], scores->value[i]);
+    for (int i = 0; i < scores->n; i++)
+        fprintf(c->out, "%s: %.4f\n", scores->name[i], scores->value[i]);
     fprintf(c->out, "samples: %" PRId64 "\n", scores->samples);
     if (!confusion || info->classes > SHOWN_CLASSES_MAX) return CLI_DONE;
     fputc('\n', c->out);
@@ -84,15 +88,18 @@ static int evaluate(cli *c, const char *path)
     cj_model *m = cli_model_load(c, path);
     if (!m) return c->status;
     cj_model_get_info(m, &info);
-    cj_dataset *ds = cli_data_open(c, source, .split = split ? split : default_split(source), .info = &info);
+    cj_dataset *ds = cli_data_open(c, source, .split = split ? split : default_split(source),
+                                   .info = &info);
     if (!ds) return c->status;
     size_t n = info.classes > 1 ? (size_t)info.classes : 0;
-    int64_t *confusion = n && n < SIZE_MAX / sizeof *confusion / n ? calloc(n * n, sizeof *confusion) : NULL;
+    int64_t *confusion = n && n < SIZE_MAX / sizeof *confusion / n
+                             ? calloc(n * n, sizeof *confusion)
+                             : NULL;
     if (n && !confusion) return cli_fail(c, CJ_ERR_MEMORY, "evaluate: out of memory");
     char *metrics = cli_joined(c, "metrics");
     int status = CLI_DONE;
-    if (cj_evaluate(m, ds, &scores, .batch_size = cli_int(c, "batch_size"), .loss = cli_named(c, "loss"),
-                    .metrics = metrics, .confusion = confusion))
+    if (cj_evaluate(m, ds, &scores, .batch_size = cli_int(c, "batch_size"),
+                    .loss = cli_named(c, "loss"), .metrics = metrics, .confusion = confusion))
         status = cli_failed(c, c->cj);
     else if (c->json) print_json(c, path, &scores, confusion, info.classes);
     else status = print_text(c, m, &info, &scores, confusion);
@@ -104,17 +111,21 @@ static int evaluate(cli *c, const char *path)
 static int run(cli *c)
 {
     if (c->args.n_words != 1)
-        return cli_misused(c, "evaluate: expected one model, found %d words: cajal evaluate MODEL.onnx data=NAME",
-                           c->args.n_words);
+        return cli_misused(
+            c, "evaluate: expected one model, found %d words: cajal evaluate MODEL.onnx data=NAME",
+            c->args.n_words);
     cj_recipe *recipe = cli_recipe(c, NULL);
     if (!recipe) return c->status;
     if (!cli_string(c, "data"))
-        return cli_misused(c, "evaluate: expected data=NAME or data=./PATH ('cajal list datasets' names data sets)");
+        return cli_misused(
+            c,
+            "evaluate: expected data=NAME or data=./PATH ('cajal list datasets' names data sets)");
     return cli_context(c, recipe) ? evaluate(c, c->args.words[0]) : c->status;
 }
 
-static const char *const keys[] = {"data",    "split",  "target",  "types",      "drop",    "missing",       "header",
-                                   "limit",   "loss",   "metrics", "batch_size", "threads", "deterministic", NULL};
+static const char *const keys[] = {"data",       "split",   "target",        "types", "drop",
+                                   "missing",    "header",  "limit",         "loss",  "metrics",
+                                   "batch_size", "threads", "deterministic", NULL};
 const cj_command cj_command_evaluate = {
     .name = "evaluate",
     .summary = "measure a model on data",

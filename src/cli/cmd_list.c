@@ -73,19 +73,22 @@ static const struct kind {
              {"backends", backend_at},
              {"commands", command_at},
              {NULL, NULL}};
-static const char all_kinds[] =
-    "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|datasets|backends|commands";
+static const char all_kinds[] = "ops|layers|activations|losses|metrics|optimizers|schedules|"
+                                "initializers|datasets|backends|commands";
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
 static const char *type_name(const cj_option *o)
 {
     static const char *const names[] = {
-        [CJ_OPTION_TYPE_BOOL] = "true|false", [CJ_OPTION_TYPE_INT] = "integer", [CJ_OPTION_TYPE_FLOAT] = "number",
-        [CJ_OPTION_TYPE_WORD] = "word",       [CJ_OPTION_TYPE_STRING] = "text", [CJ_OPTION_TYPE_DTYPE] = "dtype",
-        [CJ_OPTION_TYPE_INTS] = "integers",   [CJ_OPTION_TYPE_FLOATS] = "numbers", [CJ_OPTION_TYPE_DIMS] = "sizes",
-        [CJ_OPTION_TYPE_TENSOR] = "tensor",   [CJ_OPTION_TYPE_GRAPH] = "graph"};
-    return (size_t)o->type < sizeof names / sizeof *names && names[o->type] ? names[o->type] : "value";
+        [CJ_OPTION_TYPE_BOOL] = "true|false", [CJ_OPTION_TYPE_INT] = "integer",
+        [CJ_OPTION_TYPE_FLOAT] = "number",    [CJ_OPTION_TYPE_WORD] = "word",
+        [CJ_OPTION_TYPE_STRING] = "text",     [CJ_OPTION_TYPE_DTYPE] = "dtype",
+        [CJ_OPTION_TYPE_INTS] = "integers",   [CJ_OPTION_TYPE_FLOATS] = "numbers",
+        [CJ_OPTION_TYPE_DIMS] = "sizes",      [CJ_OPTION_TYPE_TENSOR] = "tensor",
+        [CJ_OPTION_TYPE_GRAPH] = "graph"};
+    return (size_t)o->type < sizeof names / sizeof *names && names[o->type] ? names[o->type]
+                                                                            : "value";
 }
 
 static bool has_range(const cj_option *o)
@@ -122,7 +125,8 @@ static const char *initial(const cj_option *o, char *out, size_t size)
         break;
     case CJ_OPTION_TYPE_STRING: snprintf(out, size, "%s", o->text ? o->text : ""); break;
     case CJ_OPTION_TYPE_DTYPE:
-        if (at > CJ_DTYPE_NONE && at < CJ_DTYPE_COUNT) snprintf(out, size, "%s", cj_dtype_info((cj_dtype)at)->name);
+        if (at > CJ_DTYPE_NONE && at < CJ_DTYPE_COUNT)
+            snprintf(out, size, "%s", cj_dtype_info((cj_dtype)at)->name);
         break;
     default: break;
     }
@@ -215,7 +219,8 @@ static int run(cli *c)
     while (kind->name && strcmp(kind->name, word) != 0) kind++;
     const char *near = kind->name ? NULL : cj_nearest(word, names);
     if (near) return cli_misused(c, "list: there are no '%.80s' (did you mean '%s'?)", word, near);
-    if (!kind->name) return cli_misused(c, "list: there are no '%.80s': expected one of %s", word, all_kinds);
+    if (!kind->name)
+        return cli_misused(c, "list: there are no '%.80s': expected one of %s", word, all_kinds);
     cj_recipe *recipe = cli_recipe(c, NULL);
     if (!recipe || !cli_context(c, recipe)) return c->status;
     if (c->json) print_json_list(c, kind);
@@ -226,7 +231,8 @@ static int run(cli *c)
 const cj_command cj_command_list = {
     .name = "list",
     .summary = "tell what there is of a kind, with all options",
-    .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|datasets|backends|commands",
+    .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|datasets|"
+             "backends|commands",
     .text = "  cajal list layers\n  cajal list datasets --json\n",
     .run = run,
 };

@@ -1,8 +1,8 @@
 /* cmd_predict.c: cajal predict: what a model says of samples: a table, an .npy of raw samples, an
  * IDX file, or a data set.
  *
- * Every kind of input becomes a data set; the model knows its preparation, so samples go in as they
- * are. One output a line, in the order of the input. */
+ * The model knows its preparation, so samples go in as they are; a table is read with the columns
+ * and categories of the model. One line a sample, in the order of the input. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdlib.h>
@@ -25,43 +25,63 @@ static const char *type_text(cj_dtype dtype, int rank, const int64_t *shape, cha
     return out;
 }
 
-/* May numbers of this type be read as the model's? Never where values would change their meaning. */
+/* May numbers of this type be read as the model's? Never where values would change their meaning.
+ */
 static bool converts(cj_dtype from, cj_dtype to)
 {
     cj_dtype_kind a = cj_dtype_info(from)->kind, b = cj_dtype_info(to)->kind;
-    return from == to || (b == CJ_KIND_FLOAT && (a == CJ_KIND_FLOAT || a == CJ_KIND_SIGNED || a == CJ_KIND_UNSIGNED));
+    return from == to || (b == CJ_KIND_FLOAT &&
+                          (a == CJ_KIND_FLOAT || a == CJ_KIND_SIGNED || a == CJ_KIND_UNSIGNED));
 }
 
-/* The array as samples: [n, sample...], or one sample alone. NULL after a failure told. */
-static cj_dataset *from_array(cli *c, const char *path, const cj_model_info *info)
+/* The array as samples of the model's type and their number: [n, sample...], or one sample alone.
+ * NULL after a failure that has been told. */
+static cj_tensor *read_array(cli *c, const char *path, const cj_model_info *info, int64_t *count)
 {
-    cj_tensor *array = NULL;
-    cj_dataset *ds = NULL;
+    cj_tensor *array = NULL, *samples = NULL;
     char found[160], wanted[160];
-    int64_t shape[CJ_RANK_MAX] = {1};
     if (cj_npy_load(c->cj, path, &array)) return cli_failed(c, c->cj), NULL;
     int rank = cj_tensor_rank(array), extra = rank - info->input_rank;
-    bool fits = info->input_rank < CJ_RANK_MAX && (extra == 0 || extra == 1) &&
+    bool fits = info->input_rank >= 0 && (extra == 0 || extra == 1) &&
                 converts(cj_tensor_dtype(array), info->input_dtype);
-    for (int i = 0; fits && i < info->input_rank; i++) {
-        shape[i + 1] = info->input_shape[i];
-        fits = info->input_shape[i] == cj_tensor_shape(array)[extra + i];
-    }
-    if (!fits) {
-        cli_fail(c, CJ_ERR_SHAPE, "%s: the model takes samples of %s, found an array of %s", path,
-                 type_text(info->input_dtype, info->input_rank, info->input_shape, wanted, sizeof wanted),
-                 type_text(cj_tensor_dtype(array), rank, cj_tensor_shape(array), found, sizeof found));
+    for (int i = 0; fits && i < info->input_rank; i++)
+        fits = info->input_shape[i] < 0 ||
+               info->input_shape[i] == cj_tensor_shape(array)[extra + i];
+    if (fits) {
+        *count = extra ? cj_tensor_shape(array)[0] : 1;
+        samples = cj_tensor_cast(array, info->input_dtype);
+        if (!samples) cli_failed(c, c->cj);
     } else {
-        if (extra) shape[0] = cj_tensor_shape(array)[0];
-        cj_tensor *cast = cj_tensor_cast(array, info->input_dtype);
-        cj_tensor *samples = cast ? cj_tensor_reshape(cast, info->input_rank + 1, shape) : NULL;
-        ds = samples ? cj_dataset_from_tensors(c->cj, samples, NULL) : NULL;
-        if (!ds) cli_failed(c, c->cj);
-        cj_tensor_free(samples);
-        cj_tensor_free(cast);
+        cli_fail(c, CJ_ERR_SHAPE, "%s: the model takes samples of %s, found an array of %s", path,
+                 type_text(info->input_dtype, info->input_rank, info->input_shape, wanted,
+                           sizeof wanted),
+                 type_text(cj_tensor_dtype(array), rank, cj_tensor_shape(array), found,
+                           sizeof found));
     }
     cj_tensor_free(array);
-    return ds;
+    return samples;
+}
+
+/* An array has no field names and no columns, so it goes to the model's session as it is. */
+static cj_tensor *predict_array(cli *c, const char *path, cj_model *m, const cj_model_info *info)
+{
+    int64_t count = 0, limit = cli_int(c, "limit");
+    cj_tensor *samples = read_array(c, path, info, &count), *outputs = NULL;
+    cj_session *s = samples ? cj_model_session(m) : NULL;
+    if (limit && limit < count) count = limit;
+    if (s) outputs = cj_tensor_new(c->cj, CJ_F32, 2, (int64_t[]){count, info->output_size});
+    if (samples && !outputs) cli_failed(c, c->cj);
+    float *out = outputs ? cj_tensor_map(outputs, CJ_MAP_WRITE) : NULL;
+    cj_status failed =
+        out ? cj_predict(s, cj_tensor_map_read(samples), count, out, info->output_size) : CJ_OK;
+    if (failed) {
+        cli_fail(c, failed, "%s: %s", path, cj_session_message(s));
+        cj_tensor_free(outputs);
+        outputs = NULL;
+    }
+    cj_session_free(s);
+    cj_tensor_free(samples);
+    return outputs;
 }
 
 static bool is_picture(const char *path)
@@ -72,20 +92,20 @@ static bool is_picture(const char *path)
     return false;
 }
 
-static cj_dataset *open_input(cli *c, const char *source, bool word, const cj_model_info *info)
+static cj_tensor *predict_dataset(cli *c, const char *source, bool word, cj_model *m,
+                                  const cj_model_info *info)
 {
     const char *split = cli_string(c, "split");
     bool idx = cli_ends_with(source, "-ubyte") || cli_ends_with(source, "-ubyte.gz");
-    if (is_picture(source))
-        return cli_misused(c, "predict: %.500s: pictures are not read yet; expected a table (.csv), an array "
-                              "(.npy), an IDX file (-ubyte) or data=NAME", source), NULL;
-    if (!strcmp(source, "-")) source = "/dev/stdin";
-    if (cli_ends_with(source, ".npy")) return from_array(c, source, info);
     bool table = cli_data_is_table(source);
+    cj_tensor *outputs = NULL;
     if (table && info->columns == 0)
-        return cli_misused(c, "predict: %.500s: the model was not trained on a table", source), NULL;
+        return cli_misused(c, "predict: %.500s: the model was not trained on a table", source),
+               NULL;
     if (!split && !table && !idx && !word) split = "test";
-    return cli_data_open(c, source, .split = split, .info = info, .no_target = table);
+    cj_dataset *ds = cli_data_open(c, source, .split = split, .info = info, .no_target = table);
+    if (ds && cj_predict_dataset(m, ds, &outputs)) cli_failed(c, c->cj);
+    return outputs;
 }
 
 /* ---- Output ---------------------------------------------------------------------------------- */
@@ -115,7 +135,8 @@ static guess read_output(const cj_model_info *info, const double *out, int64_t n
     return g;
 }
 
-static void print_json_guess(cli_json *j, const cj_model_info *info, guess g, const double *out, int64_t n)
+static void print_json_guess(cli_json *j, const cj_model_info *info, guess g, const double *out,
+                             int64_t n)
 {
     char number[32];
     cli_json_object(j, NULL);
@@ -133,7 +154,8 @@ static void print_json_guess(cli_json *j, const cj_model_info *info, guess g, co
 
 static void print_guess(FILE *to, const cj_model_info *info, guess g, const double *out, int64_t n)
 {
-    if (g.label >= 0 && info->class_names) fprintf(to, "%s\t%.4f\n", info->class_names[g.label], g.probability);
+    if (g.label >= 0 && info->class_names)
+        fprintf(to, "%s\t%.4f\n", info->class_names[g.label], g.probability);
     else if (g.label >= 0) fprintf(to, "%d\t%.4f\n", g.label, g.probability);
     else
         for (int64_t i = 0; i < n; i++) fprintf(to, "%.7g%c", out[i], i + 1 < n ? '\t' : '\n');
@@ -152,7 +174,8 @@ static int print_all(cli *c, const char *model, const cj_model_info *info, cj_te
         cli_json_list(&j, "predictions");
     }
     for (int64_t i = 0; i < count; i++) {
-        for (int64_t k = 0; k < n; k++) out[k] = cj_load_f64(cj_tensor_dtype(outputs), data, (size_t)(i * n + k));
+        for (int64_t k = 0; k < n; k++)
+            out[k] = cj_load_f64(cj_tensor_dtype(outputs), data, (size_t)(i * n + k));
         guess g = read_output(info, out, n);
         if (c->json) print_json_guess(&j, info, g, out, n);
         else print_guess(c->out, info, g, out, n);
@@ -170,15 +193,19 @@ static int print_all(cli *c, const char *model, const cj_model_info *info, cj_te
 static int predict(cli *c, const char *path, const char *source, bool word)
 {
     cj_model_info info;
-    cj_tensor *outputs = NULL;
     cj_model *m = cli_model_load(c, path);
     if (!m) return c->status;
     cj_model_get_info(m, &info);
-    cj_dataset *ds = open_input(c, source, word, &info);
-    if (!ds) return c->status;
-    int64_t limit = cli_int(c, "limit"), count = cj_dataset_count(ds);
-    if (limit && limit < count && !(ds = cj_dataset_take(ds, 0, limit))) return cli_failed(c, c->cj);
-    if (cj_predict_dataset(m, ds, &outputs)) return cli_failed(c, c->cj);
+    if (is_picture(source))
+        return cli_misused(
+            c,
+            "predict: %.500s: pictures are not read yet; expected a table (.csv), an array "
+            "(.npy), an IDX file (-ubyte) or data=NAME",
+            source);
+    if (!strcmp(source, "-")) source = "/dev/stdin";
+    cj_tensor *outputs = cli_ends_with(source, ".npy") ? predict_array(c, source, m, &info)
+                                                       : predict_dataset(c, source, word, m, &info);
+    if (!outputs) return c->status;
     int status = print_all(c, path, &info, outputs);
     cj_tensor_free(outputs);
     return status;
@@ -191,8 +218,9 @@ static int run(cli *c)
     const char *source = cli_string(c, "data");
     bool word = c->args.n_words == 2;
     if (c->args.n_words < 1 || c->args.n_words > 2 || word == (source != NULL))
-        return cli_misused(c, "predict: expected a model and one input: cajal predict MODEL.onnx INPUT, or "
-                              "data=NAME instead of INPUT");
+        return cli_misused(
+            c, "predict: expected a model and one input: cajal predict MODEL.onnx INPUT, or "
+               "data=NAME instead of INPUT");
     if (!cli_context(c, recipe)) return c->status;
     return predict(c, c->args.words[0], word ? c->args.words[1] : source, word);
 }
@@ -203,13 +231,14 @@ const cj_command cj_command_predict = {
     .name = "predict",
     .summary = "tell what a model says of new samples",
     .usage = "MODEL.onnx INPUT|data=NAME [limit=N] [KEY=VALUE...]",
-    .text = "  cajal predict runs/train1/best.onnx flowers.csv\n"
-            "  cajal predict runs/train1/best.onnx shoes.npy --json\n"
-            "  cajal predict runs/train1/best.onnx data=fashion-mnist limit=5\n\n"
-            "INPUT is a table (the columns of training, a target is not needed), an .npy array of raw\n"
-            "samples, an IDX file, or - for a table on standard input. Prints the class and its\n"
-            "probability, or the outputs of a regression, a line a sample. --json tells predictions:\n"
-            "label, class, probability and output of each.\n",
+    .text =
+        "  cajal predict runs/train1/best.onnx flowers.csv\n"
+        "  cajal predict runs/train1/best.onnx shoes.npy --json\n"
+        "  cajal predict runs/train1/best.onnx data=fashion-mnist limit=5\n\n"
+        "INPUT is a table (the columns of training, a target is not needed), an .npy array of raw\n"
+        "samples, an IDX file, or - for a table on standard input. Prints the class and its\n"
+        "probability, or the outputs of a regression, a line a sample. --json tells predictions:\n"
+        "label, class, probability and output of each.\n",
     .keys = keys,
     .run = run,
 };

@@ -43,7 +43,8 @@ static const char *wanted(const job *t, char *out, size_t size)
         n += (size_t)snprintf(out + n, size - n, "%s%s %s[", i ? ", " : "", input_name(t, i),
                               cj_dtype_info(type->dtype)->name);
         for (int k = 0; k < type->rank && n < size; k++)
-            n += (size_t)snprintf(out + n, size - n, "%s%s", k ? ", " : "", cj_dim_text(t->graph, type->dim[k]));
+            n += (size_t)snprintf(out + n, size - n, "%s%s", k ? ", " : "",
+                                  cj_dim_text(t->graph, type->dim[k]));
         if (n < size) n += (size_t)snprintf(out + n, size - n, "]");
     }
     return out;
@@ -62,11 +63,12 @@ static int take(job *t, const char *text, bool named, int *next)
     size_t length = strcspn(text, "=");
     for (int i = 0; i < t->n_in && text[length]; i++) {
         const char *name = input_name(t, i);
-        if (strlen(name) == length && !memcmp(name, text, length)) return load(t, i, text + length + 1);
+        if (strlen(name) == length && !memcmp(name, text, length))
+            return load(t, i, text + length + 1);
     }
     if (named || (text[length] && !memchr(text, '/', length)))
-        return cli_misused(t->c, "run: input=%.200s: expected NAME=FILE.npy with a NAME of %.500s", text,
-                           wanted(t, list, sizeof list));
+        return cli_misused(t->c, "run: input=%.200s: expected NAME=FILE.npy with a NAME of %.500s",
+                           text, wanted(t, list, sizeof list));
     if (*next >= t->n_in)
         return cli_misused(t->c, "run: %.200s: the model takes %d input%s: %.500s", text, t->n_in,
                            t->n_in == 1 ? "" : "s", wanted(t, list, sizeof list));
@@ -83,11 +85,13 @@ static int load_inputs(job *t)
     for (int i = 0; i < n; i++)
         if (take(t, items[i], false, &next)) return c->status;
     for (int i = 0; i < c->args.n_pairs; i++)
-        if (!strcmp(c->args.pairs[i].key, "input") && take(t, c->args.pairs[i].value, true, &next)) return c->status;
+        if (!strcmp(c->args.pairs[i].key, "input") && take(t, c->args.pairs[i].value, true, &next))
+            return c->status;
     for (int i = 0; i < t->n_in; i++) {
         if (!t->in[i])
-            return cli_misused(c, "run: input '%.80s' is missing; give --inputs A.npy,B.npy for %.500s",
-                               input_name(t, i), wanted(t, list, sizeof list));
+            return cli_misused(
+                c, "run: input '%.80s' is missing; give --inputs A.npy,B.npy for %.500s",
+                input_name(t, i), wanted(t, list, sizeof list));
         t->feeds[i] = (cj_feed){.node = cj_graph_input_at(t->graph, i), .value = t->in[i]};
     }
     return CLI_DONE;
@@ -98,13 +102,15 @@ static int load_inputs(job *t)
 static int make_folder(job *t)
 {
     if (!mkdir(t->folder, 0777) || errno == EEXIST) return CLI_DONE;
-    return cli_fail(t->c, CJ_ERR_IO, "%s: the folder cannot be made: %s", t->folder, strerror(errno));
+    return cli_fail(t->c, CJ_ERR_IO, "%s: the folder cannot be made: %s", t->folder,
+                    strerror(errno));
 }
 
 static void print_shape(cli_json *j, const cj_tensor *tensor)
 {
     cli_json_list(j, "shape");
-    for (int i = 0; i < cj_tensor_rank(tensor); i++) cli_json_int(j, NULL, cj_tensor_shape(tensor)[i]);
+    for (int i = 0; i < cj_tensor_rank(tensor); i++)
+        cli_json_int(j, NULL, cj_tensor_shape(tensor)[i]);
     cli_json_end(j);
 }
 
@@ -126,7 +132,8 @@ static int write_outputs(job *t, double ms)
         cli_json_list(&j, "outputs");
     }
     for (int i = 0; i < t->n_out; i++) {
-        const char *name = cj_graph_output_name(t->graph, i), *dtype = cj_dtype_info(cj_tensor_dtype(t->out[i]))->name;
+        const char *name = cj_graph_output_name(t->graph, i),
+                   *dtype = cj_dtype_info(cj_tensor_dtype(t->out[i]))->name;
         snprintf(file, room, "%s/out%d.npy", t->folder, i);
         if (!c->json) {
             fprintf(c->out, "%s\t%s\t%s[", file, name ? name : "", dtype);
@@ -196,8 +203,9 @@ static void release(job *t)
 static int run(cli *c)
 {
     if (c->args.n_words != 1)
-        return cli_misused(c, "run: expected one model, found %d words: cajal run MODEL.onnx --inputs X.npy",
-                           c->args.n_words);
+        return cli_misused(
+            c, "run: expected one model, found %d words: cajal run MODEL.onnx --inputs X.npy",
+            c->args.n_words);
     cj_recipe *recipe = cli_recipe(c, NULL);
     if (!recipe || !cli_context(c, recipe)) return c->status;
     cj_model *m = cli_model_load(c, c->args.words[0]);
@@ -208,15 +216,18 @@ static int run(cli *c)
     return status;
 }
 
-static const char *const keys[] = {"inputs", "input", "output_dir", "backend", "threads", "deterministic", NULL};
+static const char *const keys[] = {"inputs",  "input",         "output_dir", "backend",
+                                   "threads", "deterministic", NULL};
 const cj_command cj_command_run = {
     .name = "run",
     .summary = "run the graph of a model on arrays",
     .usage = "MODEL.onnx --inputs A.npy,B.npy [--output-dir DIR]",
     .text = "  cajal run model.onnx --inputs x.npy --output-dir out\n"
             "  cajal run model.onnx --input image=x.npy --input mask=m.npy\n\n"
-            "Arrays are fed as they are: types and shapes must fit. Writes out0.npy, out1.npy and so on,\n"
-            "and tells name, type, shape and file of each. Exit status 3: the model needs an operator or\n"
+            "Arrays are fed as they are: types and shapes must fit. Writes out0.npy, out1.npy and "
+            "so on,\n"
+            "and tells name, type, shape and file of each. Exit status 3: the model needs an "
+            "operator or\n"
             "a type that Cajal does not have.\n",
     .keys = keys,
     .run = run,

@@ -11,7 +11,8 @@ static cj_model *open_model(cli *c)
     const char *data = cli_string(c, "data");
     bool described = model && model->kind != CJ_ITEM_NULL;
     if (c->args.n_words + described != 1)
-        return cli_misused(c, "summary: expected one model: cajal summary MODEL.onnx, or model=LAYERS with data=NAME"),
+        return cli_misused(c, "summary: expected one model: cajal summary MODEL.onnx, or "
+                              "model=LAYERS with data=NAME"),
                NULL;
     if (!described) return cli_context(c, c->recipe) ? cli_model_load(c, c->args.words[0]) : NULL;
     if (!cli_context(c, c->recipe)) return NULL;
@@ -71,7 +72,8 @@ static int run(cli *c)
     return failed ? cli_failed(c, c->cj) : CLI_DONE;
 }
 
-static const char *const keys[] = {"model", "data", "target", "types", "drop", "missing", "header", "graph", "dot", NULL};
+static const char *const keys[] = {"model",   "data",   "target", "types", "drop",
+                                   "missing", "header", "graph",  "dot",   NULL};
 const cj_command cj_command_summary = {
     .name = "summary",
     .summary = "tell the layers of a model, or its graph",
@@ -80,7 +82,8 @@ const cj_command cj_command_summary = {
             "  cajal summary model=\"flatten, dense 128 relu, dense 10\" data=fashion-mnist\n"
             "  cajal summary model=\"input 784, dense 128 relu, dense 10\"\n"
             "  cajal summary runs/train1/best.onnx dot=true | dot -Tsvg > model.svg\n\n"
-            "--json tells parameters, trainable, non_trainable, multiply_adds (of one sample) and layers.\n",
+            "--json tells parameters, trainable, non_trainable, multiply_adds (of one sample) and "
+            "layers.\n",
     .keys = keys,
     .run = run,
 };

@@ -43,15 +43,22 @@ static cj_recipe *read_recipe(training *t)
         return cli_misused(c, "train: expected one recipe, found '%.80s' and '%.80s'", word,
                            c->args.words[1]), NULL;
     if (word && !is_recipe(word))
-        return cli_misused(c, "train: '%.80s' is no recipe, which ends in .yaml or .json (data=%.80s "
-                              "names data)", word, word), NULL;
+        return cli_misused(c,
+                           "train: '%.80s' is no recipe, which ends in .yaml or .json (data=%.80s "
+                           "names data)",
+                           word, word),
+               NULL;
     cj_recipe_get_string(c->given, "resume", &t->resume);
     if (!t->resume) return cli_recipe(c, word);
-    if (word) return cli_misused(c, "train: a recipe and resume=%s exclude each other: the run has its own",
-                                 t->resume), NULL;
+    if (word)
+        return cli_misused(c,
+                           "train: a recipe and resume=%s exclude each other: the run has its own",
+                           t->resume),
+               NULL;
     snprintf(run.path, sizeof run.path, "%s", t->resume);
     if (!run_dir_has(&run, "args.yaml") || !run_dir_file(&run, "args.yaml", path))
-        return cli_fail(c, CJ_ERR_NOT_FOUND, "train: %.1000s: no run to resume: it has no args.yaml", t->resume),
+        return cli_fail(c, CJ_ERR_NOT_FOUND,
+                        "train: %.1000s: no run to resume: it has no args.yaml", t->resume),
                NULL;
     return cli_recipe(c, path);
 }
@@ -60,20 +67,28 @@ static cj_recipe *read_recipe(training *t)
 static int check_recipe(training *t)
 {
     cli *c = t->c;
-    const cj_item *model = cj_recipe_find(c->recipe, "model"), *rate = cj_recipe_find(c->recipe, "learning_rate");
+    const cj_item *model = cj_recipe_find(c->recipe, "model"),
+                  *rate = cj_recipe_find(c->recipe, "learning_rate");
     bool has_model = model && model->kind != CJ_ITEM_NULL;
     const char *from = cli_string(c, "from"), *out = cli_string(c, "out");
     if (!cli_string(c, "data"))
-        return cli_misused(c, "train: expected data=NAME or data=./PATH ('cajal list datasets' names data sets)");
-    if (has_model && from) return cli_misused(c, "train: model and from=%s exclude each other", from);
+        return cli_misused(
+            c, "train: expected data=NAME or data=./PATH ('cajal list datasets' names data sets)");
+    if (has_model && from)
+        return cli_misused(c, "train: model and from=%s exclude each other", from);
     if (!has_model && !from)
-        return cli_misused(c, "train: expected model=LAYERS, such as model=\"dense 16 relu, dense 3 softmax\", "
-                              "or from=MODEL.onnx");
+        return cli_misused(
+            c, "train: expected model=LAYERS, such as model=\"dense 16 relu, dense 3 softmax\", "
+               "or from=MODEL.onnx");
     if (rate && rate->kind != CJ_ITEM_NULL && !(rate->number > 0))
-        return cli_misused(c, "train: learning_rate=%s: expected a number greater than 0", rate->text);
+        return cli_misused(c, "train: learning_rate=%s: expected a number greater than 0",
+                           rate->text);
     if (t->resume && out && strcmp(out, t->resume) != 0)
-        return cli_misused(c, "train: resume=%s goes on in its own folder: out=%s cannot be another", t->resume, out);
-    if (t->resume && c->overwrite) return cli_misused(c, "train: resume and --overwrite exclude each other");
+        return cli_misused(c,
+                           "train: resume=%s goes on in its own folder: out=%s cannot be another",
+                           t->resume, out);
+    if (t->resume && c->overwrite)
+        return cli_misused(c, "train: resume and --overwrite exclude each other");
     return CLI_DONE;
 }
 
@@ -89,7 +104,8 @@ static int make_model(training *t)
     }
     t->data = cli_data_open(c, cli_string(c, "data"), .info = from ? &info : NULL);
     if (!t->data || from) return t->data ? CLI_DONE : c->status;
-    t->model = cj_model_from_recipe(c->cj, c->recipe, "model", t->data, (uint64_t)cli_int(c, "seed"));
+    t->model = cj_model_from_recipe(c->cj, c->recipe, "model", t->data,
+                                    (uint64_t)cli_int(c, "seed"));
     return t->model ? CLI_DONE : cli_failed(c, c->cj);
 }
 
@@ -137,7 +153,8 @@ static cj_status fit(training *t)
 {
     cli *c = t->c;
     char *metrics = cli_joined(c, "metrics");
-    cj_callback callback = {.name = "command", .user = t, .on_epoch_begin = save_args, .on_epoch_end = print_epoch};
+    cj_callback callback = {
+        .name = "command", .user = t, .on_epoch_begin = save_args, .on_epoch_end = print_epoch};
     const cj_callback *callbacks[] = {&callback, NULL};
     cj_status failed = cj_fit(t->model, t->data,
         .epochs = cli_int(c, "epochs"),
@@ -225,8 +242,9 @@ static int finish(training *t, cj_status failed)
     char model[CLI_PATH_MAX];
     if (t->failed_args) return cli_failed(c, c->base);
     if (failed == CJ_ERR_CANCELLED && run_dir_has(&t->run, "checkpoint"))
-        return cli_fail(c, failed, "train: interrupted; what is done is saved. To go on: cajal train resume=%s",
-                        t->run.path);
+        return cli_fail(
+            c, failed, "train: interrupted; what is done is saved. To go on: cajal train resume=%s",
+            t->run.path);
     if (failed) return cli_failed(c, c->cj);
     if (!run_dir_file(&t->run, best_model(t), model)) model[0] = 0;
     if (c->json && !c->json_lines) print_json(t, model);
@@ -241,7 +259,8 @@ static int run(cli *c)
     cj_recipe *recipe = read_recipe(&t);
     if (!recipe || check_recipe(&t) || !cli_context(c, recipe)) return c->status;
     const char *out = t.resume ? t.resume : cli_string(c, "out");
-    if (make_model(&t) || !run_dir_claim(c, &t.run, out, c->overwrite || t.resume)) return c->status;
+    if (make_model(&t) || !run_dir_claim(c, &t.run, out, c->overwrite || t.resume))
+        return c->status;
     int status = finish(&t, fit(&t));
     run_dir_drop(&t.run);
     return status;
@@ -251,15 +270,17 @@ const cj_command cj_command_train = {
     .name = "train",
     .summary = "train a model on data, in a run directory of its own",
     .usage = "[RECIPE.yaml] [KEY=VALUE...]",
-    .text = "  cajal train data=fashion-mnist model=\"flatten, dense 128 relu, dense 10 softmax\"\n"
-            "  cajal train data=./iris.csv model=\"dense 16 relu, dense 3 softmax\" epochs=50\n"
-            "  cajal train recipe.yaml learning_rate=0.01 --json\n"
-            "  cajal train from=best.onnx data=./more.csv\n"
-            "  cajal train resume=runs/train1\n\n"
-            "Standard output has the path of the best model. The run directory has args.yaml (a recipe\n"
-            "again), results.csv, best.onnx, last.onnx and checkpoint/. Ctrl-C saves before it ends.\n"
-            "--json tells run, model, epochs, seconds, the last epoch's metrics, and the history;\n"
-            "--json=lines one object an epoch.\n",
+    .text =
+        "  cajal train data=fashion-mnist model=\"flatten, dense 128 relu, dense 10 softmax\"\n"
+        "  cajal train data=./iris.csv model=\"dense 16 relu, dense 3 softmax\" epochs=50\n"
+        "  cajal train recipe.yaml learning_rate=0.01 --json\n"
+        "  cajal train from=best.onnx data=./more.csv\n"
+        "  cajal train resume=runs/train1\n\n"
+        "Standard output has the path of the best model. The run directory has args.yaml (a "
+        "recipe\n"
+        "again), results.csv, best.onnx, last.onnx and checkpoint/. Ctrl-C saves before it ends.\n"
+        "--json tells run, model, epochs, seconds, the last epoch's metrics, and the history;\n"
+        "--json=lines one object an epoch.\n",
     .keys = cli_keys_train,
     .run = run,
 };

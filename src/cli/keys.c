@@ -32,7 +32,8 @@ const cj_key cli_keys[] = {
     {"limit", CJ_KEY_INT, 1, NUMBERS, NULL, "N", "use the first N samples only"},
     {"batch_size", CJ_KEY_INT, 1, 1 << 24, "32", "N", "samples a step"},
     /* model */
-    {"model", CJ_KEY_TREE, 0, 0, NULL, "LAYERS", "layers such as \"dense 16 relu, dense 3 softmax\""},
+    {"model", CJ_KEY_TREE, 0, 0, NULL, "LAYERS",
+     "layers such as \"dense 16 relu, dense 3 softmax\""},
     {"from", CJ_KEY_STRING, 0, 0, NULL, "MODEL.onnx", "model to go on from with new data"},
     {"resume", CJ_KEY_STRING, 0, 0, NULL, "RUN", "run directory to continue"},
     /* training */

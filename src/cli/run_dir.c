@@ -51,7 +51,8 @@ static bool claim_given(cli *c, run_dir *run, bool reuse)
     if (errno != EEXIST) return refuse(c, run->path, "the run directory cannot be made");
     int empty = is_empty(run->path);
     if (empty < 0) return refuse(c, run->path, "is no run directory");
-    if (access(run->path, W_OK | X_OK)) return refuse(c, run->path, "the run directory cannot be written");
+    if (access(run->path, W_OK | X_OK))
+        return refuse(c, run->path, "the run directory cannot be written");
     if (empty || reuse) return true;
     cli_fail(c, CJ_ERR_EXISTS,
              "%s: the run directory is not empty; take another out=DIR, or --overwrite, or go on "
@@ -67,8 +68,8 @@ bool run_dir_claim(cli *c, run_dir *run, const char *out, bool reuse)
         size_t n = strlen(out);
         while (n > 1 && out[n - 1] == '/') n--;
         if (n == 0 || n > CLI_PATH_MAX - 64) {
-            cli_misused(c, "%s: out: expected a folder's name, of at most %d bytes", c->command->name,
-                        CLI_PATH_MAX - 64);
+            cli_misused(c, "%s: out: expected a folder's name, of at most %d bytes",
+                        c->command->name, CLI_PATH_MAX - 64);
             return false;
         }
         memcpy(run->path, out, n);
@@ -87,7 +88,8 @@ bool run_dir_claim(cli *c, run_dir *run, const char *out, bool reuse)
 
 void run_dir_drop(const run_dir *run)
 {
-    if (run->made && !rmdir(run->path) && run->numbered) rmdir("runs"); /* unless there are others */
+    if (run->made && !rmdir(run->path) && run->numbered)
+        rmdir("runs"); /* unless there are others */
 }
 
 bool run_dir_file(const run_dir *run, const char *name, char out[CLI_PATH_MAX])

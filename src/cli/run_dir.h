@@ -12,9 +12,9 @@ typedef struct run_dir {
     bool numbered; /* runs/trainN */
 } run_dir;
 
-/* `out` (NULL: the first runs/trainN that nobody has), made with the folders above it. A folder that
- * is not empty is refused unless `reuse`. false after a failure that has been told. Two commands
- * never get the same new folder: mkdir decides. */
+/* `out` (NULL: the first runs/trainN that nobody has), made with the folders above it. A folder
+ * that is not empty is refused unless `reuse`. false after a failure that has been told. Two
+ * commands never get the same new folder: mkdir decides. */
 bool run_dir_claim(cli *c, run_dir *run, const char *out, bool reuse);
 /* Removes a folder that we made and that is still empty. */
 void run_dir_drop(const run_dir *run);

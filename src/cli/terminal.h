@@ -4,7 +4,8 @@
 
 #include <cajal/train.h>
 
-/* Lines, unless `to` is a terminal that can redraw; colour unless NO_COLOR or no_color. Honours TERM=dumb. */
+/* Lines, unless `to` is a terminal that can redraw; colour unless NO_COLOR or no_color. Honours
+ * TERM=dumb. */
 cj_progress_style terminal_style(FILE *to, bool no_color);
 /* COLUMNS, else what the terminal says, else 80. */
 int terminal_columns(FILE *to);

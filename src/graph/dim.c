@@ -280,9 +280,13 @@ static void print_dim(cj__text *out, const cj_graph *g, cj_dim d, int depth)
         if (e->constant) cj__text_format(out, "%+lld", (long long)e->constant);
     } else {
         cj__text_add(out, e->kind == CJ__EXPR_QUOTIENT ? "floor(" : e->kind == CJ__EXPR_MAX ? "max(" : "min(");
-        print_dim(out, g, e->part[0], depth + 1);
-        cj__text_add(out, e->kind == CJ__EXPR_QUOTIENT ? "/" : ", ");
-        print_dim(out, g, e->part[1], depth + 1);
+        for (int i = 0; i < 2; i++) {
+            bool sum = e->kind == CJ__EXPR_QUOTIENT && e->part[i] < 0 && expr_of(g, e->part[i])->kind == CJ__EXPR_SUM;
+            if (i) cj__text_add(out, e->kind == CJ__EXPR_QUOTIENT ? "/" : ", ");
+            if (sum) cj__text_char(out, '(');
+            print_dim(out, g, e->part[i], depth + 1);
+            if (sum) cj__text_char(out, ')');
+        }
         cj__text_char(out, ')');
     }
 }

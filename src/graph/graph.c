@@ -152,12 +152,6 @@ cj_node *cj_at(cj_node *node, const char *where)
     return node;
 }
 
-cj_node *const *cj_at_first(cj_node *const *parts, int n, const char *where)
-{
-    if (n > 0 && parts) cj_at(parts[0], where);
-    return parts;
-}
-
 cj_graph *cj_graph_at(cj_graph *graph, const char *where)
 {
     if (graph) graph->where = where;

@@ -71,19 +71,15 @@ int cj__store_index(const cj_store *store, const char *name)
 static cj_status grow(cj_store *store)
 {
     int capacity = store->capacity ? 2 * store->capacity : 16;
+    int *slots = cj__alloc(store->cj, (size_t)capacity * 2 * sizeof *slots);
+    if (!slots) return CJ_ERR_MEMORY;
     entry *entries = cj__realloc(store->cj, store->entries, (size_t)store->capacity * sizeof *entries,
                                  (size_t)capacity * sizeof *entries);
-    if (!entries) return CJ_ERR_MEMORY;
-    store->entries = entries;
-    int *slots = cj__alloc(store->cj, (size_t)capacity * 2 * sizeof *slots);
-    if (!slots) {
-        /* The list stays as large as it was: shrinking gives back what was just taken. */
-        void *shrunk = cj__realloc(store->cj, entries, (size_t)capacity * sizeof *entries,
-                                   (size_t)store->capacity * sizeof *entries);
-        if (shrunk || !store->capacity) store->entries = shrunk;
-        else store->capacity = capacity;
+    if (!entries) {
+        cj__free(store->cj, slots, (size_t)capacity * 2 * sizeof *slots);
         return CJ_ERR_MEMORY;
     }
+    store->entries = entries;
     cj__free(store->cj, store->slots, (size_t)store->n_slots * sizeof *slots);
     store->slots = slots;
     store->n_slots = capacity * 2;

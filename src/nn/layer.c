@@ -1,9 +1,11 @@
-/* layer.c: how any layer is made: options completed and checked, a name found, the row's builder called,
- * and what it made written down for summary, text and saved files.
+/* layer.c: how any layer is made: options completed and checked, a name found, the row's builder
+ * called, and what it made written down for summary, text and saved files.
  *
- *     x, row, options -> name "dense_1" -> row->build: parameters "dense_1/kernel", nodes, losses -> record
+ *     x, row, options -> name "dense_1" -> row->build: parameters "dense_1/kernel", nodes, losses
+ * -> record
  *
- * Layers live in a plain graph as well: then with seed 0 and f32, for loops a program writes itself. */
+ * Layers live in a plain graph as well: then with seed 0 and f32, for loops a program writes
+ * itself. */
 #include "nn/model.h"
 
 #include "base/registry.h"
@@ -12,15 +14,19 @@
 
 static const cj_option no_options[] = {CJ_OPTION_END};
 
-static const cj_option *table_of(const cj_layer *row) { return row->options ? row->options : no_options; }
+static const cj_option *table_of(const cj_layer *row)
+{
+    return row->options ? row->options : no_options;
+}
 
-/* ---- Options ----------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 /* A number whose initial value is out of its own range must be given. */
 static bool is_missing(const cj_option *o, const void *options)
 {
     const char *field = (const char *)options + o->offset;
-    bool ranged = o->min != 0 || o->max != 0, required = ranged && !(o->initial >= o->min && o->initial <= o->max);
+    bool ranged = o->min != 0 || o->max != 0,
+         required = ranged && !(o->initial >= o->min && o->initial <= o->max);
     if (!required) return false;
     if (o->type == CJ_OPTION_TYPE_INT) return *(const int64_t *)field == (int64_t)o->initial;
     return o->type == CJ_OPTION_TYPE_FLOAT && *(const double *)field == o->initial;
@@ -35,7 +41,7 @@ static cj_status check_options(cj_graph *g, const cj_layer *row, const void *opt
     return failed ? cj__graph_fail(g, NULL, failed, "%s", cj_message(g->cj)) : CJ_OK;
 }
 
-/* ---- Names ------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 static bool is_taken(const cj__layers *layers, const char *name)
 {
@@ -57,14 +63,19 @@ static bool is_name(const char *name)
 }
 
 /* The name that was asked for, or Keras's: "dense", "dense_1" ... NULL: the graph has failed. */
-static const char *name_of(cj_graph *g, const cj__layers *layers, const cj_layer *row, const void *options)
+static const char *name_of(cj_graph *g, const cj__layers *layers, const cj_layer *row,
+                           const void *options)
 {
     const cj_option *o = cj__option_find(table_of(row), "name");
-    const char *asked = o && o->type == CJ_OPTION_TYPE_STRING ? *(const char *const *)((const char *)options + o->offset) : NULL;
+    const char *asked = o && o->type == CJ_OPTION_TYPE_STRING
+                            ? *(const char *const *)((const char *)options + o->offset)
+                            : NULL;
     if (asked) {
         if (!is_name(asked))
-            cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT,
-                           "the name '%.100s' is not made of up to 100 letters, digits, '_', '-' and '.'", asked);
+            cj__graph_fail(
+                g, row->name, CJ_ERR_ARGUMENT,
+                "the name '%.100s' is not made of up to 100 letters, digits, '_', '-' and '.'",
+                asked);
         else if (is_taken(layers, asked))
             cj__graph_fail(g, row->name, CJ_ERR_EXISTS, "there is a layer '%s' already", asked);
         return g->failed ? NULL : asked;
@@ -72,22 +83,30 @@ static const char *name_of(cj_graph *g, const cj__layers *layers, const cj_layer
     int number = 0;
     for (int i = 0; i < layers->count; i++) number += layers->items[i].row == row;
     for (;; number++) {
-        char *name = number ? cj__arena_printf(&g->arena, "%s_%d", row->name, number) : cj__arena_strdup(&g->arena, row->name);
+        char *name = number ? cj__arena_printf(&g->arena, "%s_%d", row->name, number)
+                            : cj__arena_strdup(&g->arena, row->name);
         if (!name) return cj__graph_fail(g, row->name, CJ_ERR_MEMORY, "out of memory"), NULL;
         if (!is_taken(layers, name)) return name;
     }
 }
 
-/* ---- Building ---------------------------------------------------------------------------------- */
+/* ---- Building -------------------------------------------------------------------------------- */
 
 static cj_status check_inputs(cj_graph *g, const cj_layer *row, cj_node *const *x, int n)
 {
-    if (row->inputs < 0 && n < 2) return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes two or more inputs, got %d", n);
+    if (row->inputs < 0 && n < 2)
+        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes two or more inputs, got %d",
+                              n);
     if (row->inputs >= 0 && n != row->inputs)
-        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes %d input%s, got %d", row->inputs, row->inputs == 1 ? "" : "s", n);
+        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes %d input%s, got %d",
+                              row->inputs, row->inputs == 1 ? "" : "s", n);
     for (int i = 0; i < n; i++) {
-        if (cj__is_zero(x[i])) return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "input %d is cj_zero, which has no shape", i);
-        if (x[i]->call->graph != g) return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "input %d belongs to another graph", i);
+        if (cj__is_zero(x[i]))
+            return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT,
+                                  "input %d is cj_zero, which has no shape", i);
+        if (x[i]->call->graph != g)
+            return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT,
+                                  "input %d belongs to another graph", i);
     }
     return CJ_OK;
 }
@@ -96,7 +115,8 @@ static cj_status add_record(cj_graph *g, cj__layers *layers, const cj__layer_rec
 {
     if (layers->count == layers->capacity) {
         int capacity = layers->capacity ? 2 * layers->capacity : 16;
-        cj__layer_record *items = cj__realloc(g->cj, layers->items, (size_t)layers->capacity * sizeof *items,
+        cj__layer_record *items = cj__realloc(g->cj, layers->items,
+                                              (size_t)layers->capacity * sizeof *items,
                                               (size_t)capacity * sizeof *items);
         if (!items) return cj__graph_fail(g, record->row->name, CJ_ERR_MEMORY, "out of memory");
         layers->items = items;
@@ -117,14 +137,20 @@ cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void
     cj_node **inputs = cj__arena_copy(&g->arena, x, (size_t)n * sizeof *x);
     if (!copy || !inputs || cj__options_copy(&g->arena, table_of(row), copy, options))
         return cj__graph_fail(g, row->name, CJ_ERR_MEMORY, "out of memory"), NULL;
-    cj__layer_record record = {.row = row, .name = name_of(g, layers, row, copy), .options = copy, .x = inputs, .n = n,
+    cj__layer_record record = {.row = row,
+                               .name = name_of(g, layers, row, copy),
+                               .options = copy,
+                               .x = inputs,
+                               .n = n,
                                .first_parameter = g->parameters.count};
     if (!record.name) return NULL;
     int64_t state = layers->state_elements;
     record.y = row->build(&(cj_layer_build){g, record.name, inputs, n, copy});
     if (g->failed) return NULL;
     if (!record.y || cj_node_graph(record.y) != g)
-        return cj__graph_fail(g, record.name, CJ_ERR_STATE, "the layer's builder gave no node of its graph"), NULL;
+        return cj__graph_fail(g, record.name, CJ_ERR_STATE,
+                              "the layer's builder gave no node of its graph"),
+               NULL;
     record.n_parameters = g->parameters.count - record.first_parameter;
     record.state_elements = layers->state_elements - state;
     if (!record.y->name) cj_node_set_name(record.y, record.name);
@@ -139,8 +165,10 @@ cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const
     if (!g || g->failed) return NULL;
     size_t size = options ? *(const size_t *)options : 0;
     if (size > row->options_size)
-        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "options of %zu bytes; this library knows %zu", size,
-                              row->options_size), NULL;
+        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT,
+                              "options of %zu bytes; this library knows %zu", size,
+                              row->options_size),
+               NULL;
     void *complete = cj__arena_alloc(&g->arena, row->options_size);
     if (!complete) return cj__graph_fail(g, row->name, CJ_ERR_MEMORY, "out of memory"), NULL;
     if (options) memcpy(complete, options, size ? size : row->options_size);
@@ -148,7 +176,7 @@ cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const
     return cj__layer_add(x, n, row, complete);
 }
 
-/* ---- What builders make ------------------------------------------------------------------------ */
+/* ---- What builders make ---------------------------------------------------------------------- */
 
 static const char *full_name(cj_layer_build *b, const char *name)
 {
@@ -168,16 +196,20 @@ static cj_tensor *new_tensor(cj_layer_build *b, const char *name, int rank, cons
 {
     for (int i = 0; i < rank; i++)
         if (dims[i] < 0) {
-            cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE, "dimension %d of '%s' is not a known number", i, name);
+            cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
+                           "dimension %d of '%s' is not a known number", i, name);
             return NULL;
         }
     cj_tensor *t = cj_tensor_new(b->graph->cj, parameter_dtype(b), rank, dims);
-    if (!t) cj__graph_fail(b->graph, b->name, cj_last_status(b->graph->cj), "'%s': %s", name, cj_message(b->graph->cj));
+    if (!t)
+        cj__graph_fail(b->graph, b->name, cj_last_status(b->graph->cj), "'%s': %s", name,
+                       cj_message(b->graph->cj));
     return t;
 }
 
-cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank, const int64_t *dims, const char *initializer,
-                            int64_t fan_in, int64_t fan_out, const char *regularizer)
+cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank, const int64_t *dims,
+                            const char *initializer, int64_t fan_in, int64_t fan_out,
+                            const char *regularizer)
 {
     cj_graph *g = b->graph;
     if (g->failed) return NULL;
@@ -187,20 +219,25 @@ cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank, const
     const char *full = full_name(b, name);
     cj_tensor *t = full ? new_tensor(b, name, rank, dims) : NULL;
     if (!t) return NULL;
-    cj_initializer_target at = {.seed = cj__layers_of(g)->seed, .stream = (uint32_t)g->parameters.count,
-                                .fan_in = fan_in, .fan_out = fan_out};
+    cj_initializer_target at = {.seed = cj__layers_of(g)->seed,
+                                .stream = (uint32_t)g->parameters.count,
+                                .fan_in = fan_in,
+                                .fan_out = fan_out};
     if (!at.fan_out) at.fan_out = rank ? dims[rank - 1] : 1;
-    if (!at.fan_in) at.fan_in = at.fan_out && rank > 1 ? cj_tensor_count(t) / at.fan_out : at.fan_out;
+    if (!at.fan_in)
+        at.fan_in = at.fan_out && rank > 1 ? cj_tensor_count(t) / at.fan_out : at.fan_out;
     failed = ((const cj_initializer *)named.row)->fill(t, &at, named.options);
     cj_node *parameter = NULL;
     if (failed) cj__graph_fail(g, b->name, failed, "'%s': %s", name, cj_message(g->cj));
     else parameter = cj_parameter(g, full, t);
     cj_tensor_free(t);
-    if (parameter && regularizer && *regularizer) cj_layer_loss(b, cj__regularizer(parameter, regularizer));
+    if (parameter && regularizer && *regularizer)
+        cj_layer_loss(b, cj__regularizer(parameter, regularizer));
     return g->failed ? NULL : parameter;
 }
 
-cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, const int64_t *dims, double value)
+cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, const int64_t *dims,
+                        double value)
 {
     cj_graph *g = b->graph;
     if (g->failed) return NULL;
@@ -208,7 +245,8 @@ cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, const int
     cj_tensor *t = full ? new_tensor(b, name, rank, dims) : NULL;
     if (!t) return NULL;
     void *v = cj_tensor_map(t, CJ_MAP_WRITE);
-    for (int64_t i = 0; v && i < cj_tensor_count(t); i++) cj_store_f64(cj_tensor_dtype(t), v, (size_t)i, value);
+    for (int64_t i = 0; v && i < cj_tensor_count(t); i++)
+        cj_store_f64(cj_tensor_dtype(t), v, (size_t)i, value);
     cj_tensor_unmap(t);
     cj_node *state = cj_variable(g, full, t);
     if (state) cj__layers_of(g)->state_elements += cj_tensor_count(t);
@@ -222,12 +260,14 @@ void cj_layer_loss(cj_layer_build *b, cj_node *loss)
     if (g->failed || !loss || cj__is_zero(loss)) return;
     cj__layers *layers = cj__layers_of(g);
     if (loss->type.rank != 0 || cj_dtype_info(loss->type.dtype)->kind != CJ_KIND_FLOAT) {
-        cj__graph_fail(g, b->name, CJ_ERR_SHAPE, "a loss of a layer is a scalar, not of rank %d", loss->type.rank);
+        cj__graph_fail(g, b->name, CJ_ERR_SHAPE, "a loss of a layer is a scalar, not of rank %d",
+                       loss->type.rank);
         return;
     }
     if (layers->n_losses == layers->losses_capacity) {
         int capacity = layers->losses_capacity ? 2 * layers->losses_capacity : 8;
-        cj_node **grown = cj__realloc(g->cj, layers->losses, (size_t)layers->losses_capacity * sizeof(cj_node *),
+        cj_node **grown = cj__realloc(g->cj, layers->losses,
+                                      (size_t)layers->losses_capacity * sizeof(cj_node *),
                                       (size_t)capacity * sizeof(cj_node *));
         if (!grown) {
             cj__graph_fail(g, b->name, CJ_ERR_MEMORY, "out of memory");
@@ -249,16 +289,19 @@ cj_node *cj__layer_activate(cj_layer_build *b, cj_node *y, const char *function)
     return ((const cj_activation_row *)named.row)->build(y, named.options);
 }
 
-/* ---- Regularizers ------------------------------------------------------------------------------ */
+/* ---- Regularizers ---------------------------------------------------------------------------- */
 
 typedef struct penalty {
     double l1, l2;
 } penalty;
 
-static const cj_option l1_options[] = {CJ_OPTION_FLOAT(penalty, l1, 0.01, 0, 1e9, "times the sum of |w|"), CJ_OPTION_END};
-static const cj_option l2_options[] = {CJ_OPTION_FLOAT(penalty, l2, 0.01, 0, 1e9, "times the sum of w^2"), CJ_OPTION_END};
-static const cj_option l1_l2_options[] = {CJ_OPTION_FLOAT(penalty, l1, 0, 0, 1e9, "times the sum of |w|"),
-                                          CJ_OPTION_FLOAT(penalty, l2, 0, 0, 1e9, "times the sum of w^2"), CJ_OPTION_END};
+static const cj_option l1_options[] = {
+    CJ_OPTION_FLOAT(penalty, l1, 0.01, 0, 1e9, "times the sum of |w|"), CJ_OPTION_END};
+static const cj_option l2_options[] = {
+    CJ_OPTION_FLOAT(penalty, l2, 0.01, 0, 1e9, "times the sum of w^2"), CJ_OPTION_END};
+static const cj_option l1_l2_options[] = {
+    CJ_OPTION_FLOAT(penalty, l1, 0, 0, 1e9, "times the sum of |w|"),
+    CJ_OPTION_FLOAT(penalty, l2, 0, 0, 1e9, "times the sum of w^2"), CJ_OPTION_END};
 static const char *const regularizers[] = {"l1", "l2", "l1_l2", NULL};
 static const cj_option *const regularizer_options[] = {l1_options, l2_options, l1_l2_options};
 
@@ -271,8 +314,9 @@ static cj_status parse_penalty(cj_graph *g, const char *text, penalty *out)
     while (regularizers[i] && strcmp(regularizers[i], name)) i++;
     if (!regularizers[i]) {
         const char *near = cj__nearest(name, regularizers);
-        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "unknown regularizer '%s' (%s%s%s)", name, near ? "did you mean '" : "there are ",
-                       near ? near : "l1, l2, l1_l2", near ? "'?" : "");
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "unknown regularizer '%s' (%s%s%s)", name,
+                       near ? "did you mean '" : "there are ", near ? near : "l1, l2, l1_l2",
+                       near ? "'?" : "");
     }
     cj__options_init(regularizer_options[i], out);
     CJ__TRY(cj__options_parse(&g->arena, name, regularizer_options[i], out, rest));
@@ -285,8 +329,12 @@ cj_node *cj__regularizer(cj_node *parameter, const char *text)
     if (!g || g->failed) return NULL;
     penalty p = {0};
     cj_status failed = parse_penalty(g, text, &p);
-    if (failed) return cj__graph_fail(g, cj_node_name(parameter), failed, "%s", cj_message(g->cj)), NULL;
+    if (failed)
+        return cj__graph_fail(g, cj_node_name(parameter), failed, "%s", cj_message(g->cj)), NULL;
     cj_node *l1 = p.l1 != 0 ? cj_scale(cj_sum(cj_abs(parameter)), p.l1) : NULL;
     cj_node *l2 = p.l2 != 0 ? cj_scale(cj_sum(cj_square(parameter)), p.l2) : NULL;
-    return l1 && l2 ? cj_add(l1, l2) : l1 ? l1 : l2 ? l2 : cj_scalar(g, cj_node_dtype(parameter), 0);
+    return l1 && l2 ? cj_add(l1, l2)
+           : l1     ? l1
+           : l2     ? l2
+                    : cj_scalar(g, cj_node_dtype(parameter), 0);
 }

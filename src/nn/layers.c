@@ -1,10 +1,11 @@
-/* layers.c: the rows of the basic layers: dense, activation, dropout, flatten, reshape, add, concatenate.
+/* layers.c: the rows of the basic layers: dense, activation, dropout, flatten, reshape, add,
+ * concatenate.
  *
- * A row's option table describes the public keyword structure itself, so the C builder, the recipe and the
- * one-line form fill the same fields. */
+ * A row's option table describes the public keyword structure itself, so the C builder, the recipe
+ * and the one-line form fill the same fields. */
 #include "nn/model.h"
 
-/* ---- dense ------------------------------------------------------------------------------------- */
+/* ---- dense ----------------------------------------------------------------------------------- */
 
 static const cj_option dense_options[] = {
     CJ_OPTION_INT(cj_dense_opts, units, 0, 1, 2147483647, "numbers a sample becomes"),
@@ -19,7 +20,9 @@ static const cj_option dense_options[] = {
 /* Layers compute in floats; other numbers become the model's. */
 static cj_node *as_float(cj_layer_build *b, cj_node *x)
 {
-    return cj_dtype_info(cj_node_dtype(x))->kind == CJ_KIND_FLOAT ? x : cj_cast(x, cj__layers_of(b->graph)->dtype);
+    return cj_dtype_info(cj_node_dtype(x))->kind == CJ_KIND_FLOAT
+               ? x
+               : cj_cast(x, cj__layers_of(b->graph)->dtype);
 }
 
 static cj_node *dense_build(cj_layer_build *b)
@@ -29,85 +32,122 @@ static cj_node *dense_build(cj_layer_build *b)
     if (!x) return NULL;
     int64_t inputs = cj_node_dim(x, -1);
     if (cj_node_rank(x) < 2 || inputs < 0)
-        return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE, "its input is of rank %d and has %s as last size; "
-                              "[batch, ..., number] is expected", cj_node_rank(x),
-                              cj_node_rank(x) ? cj_dim_text(b->graph, inputs) : "nothing"), NULL;
-    cj_node *w = cj_layer_parameter(b, "kernel", 2, (int64_t[]){inputs, o->units}, o->kernel_initializer, 0, 0,
-                                    o->kernel_regularizer);
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
+                              "its input is of rank %d and has %s as last size; "
+                              "[batch, ..., number] is expected",
+                              cj_node_rank(x),
+                              cj_node_rank(x) ? cj_dim_text(b->graph, inputs) : "nothing"),
+               NULL;
+    cj_node *w = cj_layer_parameter(b, "kernel", 2, (int64_t[]){inputs, o->units},
+                                    o->kernel_initializer, 0, 0, o->kernel_regularizer);
     cj_node *y = cj_matmul(x, w);
     if (!o->no_bias)
-        y = cj_add(y, cj_layer_parameter(b, "bias", 1, &o->units, o->bias_initializer, 0, 0, o->bias_regularizer));
+        y = cj_add(y, cj_layer_parameter(b, "bias", 1, &o->units, o->bias_initializer, 0, 0,
+                                         o->bias_regularizer));
     return cj__layer_activate(b, y, o->activation);
 }
 
-static const cj_layer dense = {.name = "dense", .doc = "y = activation(x W + b) on the last axis", .inputs = 1,
-                               .options_size = sizeof(cj_dense_opts), .options = dense_options, .build = dense_build,
-                               .sample = "units=3, activation=tanh, kernel_regularizer=l2(0.001) : 4, 5"};
+static const cj_layer dense = {.name = "dense",
+                               .doc = "y = activation(x W + b) on the last axis",
+                               .inputs = 1,
+                               .options_size = sizeof(cj_dense_opts),
+                               .options = dense_options,
+                               .build = dense_build,
+                               .sample =
+                                   "units=3, activation=tanh, kernel_regularizer=l2(0.001) : 4, 5"};
 
-cj_node *cj_dense(cj_node *x, const cj_dense_opts *opts) { return cj__layer_keywords(&x, 1, &dense, opts); }
+cj_node *cj_dense(cj_node *x, const cj_dense_opts *opts)
+{
+    return cj__layer_keywords(&x, 1, &dense, opts);
+}
 
-/* ---- activation -------------------------------------------------------------------------------- */
+/* ---- activation ------------------------------------------------------------------------------ */
 
 static const cj_option activation_options[] = {
-    CJ_OPTION_STRING(cj_activation_opts, function, NULL, "the function: relu, softmax, leaky_relu(0.1)"),
+    CJ_OPTION_STRING(cj_activation_opts, function, NULL,
+                     "the function: relu, softmax, leaky_relu(0.1)"),
     CJ_OPTION_STRING(cj_activation_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 static cj_node *activation_build(cj_layer_build *b)
 {
     const cj_activation_opts *o = b->options;
-    if (!o->function) return cj__graph_fail(b->graph, "activation", CJ_ERR_ARGUMENT, "function is required"), NULL;
+    if (!o->function)
+        return cj__graph_fail(b->graph, "activation", CJ_ERR_ARGUMENT, "function is required"),
+               NULL;
     return cj__layer_activate(b, as_float(b, b->x[0]), o->function);
 }
 
-static const cj_layer activation = {.name = "activation", .doc = "y = function(x)", .inputs = 1,
-                                    .options_size = sizeof(cj_activation_opts), .options = activation_options,
-                                    .build = activation_build, .sample = "function=relu : 6"};
+static const cj_layer activation = {.name = "activation",
+                                    .doc = "y = function(x)",
+                                    .inputs = 1,
+                                    .options_size = sizeof(cj_activation_opts),
+                                    .options = activation_options,
+                                    .build = activation_build,
+                                    .sample = "function=relu : 6"};
 
 cj_node *cj_activation_layer(cj_node *x, const cj_activation_opts *opts)
 {
     return cj__layer_keywords(&x, 1, &activation, opts);
 }
 
-/* ---- dropout ----------------------------------------------------------------------------------- */
+/* ---- dropout --------------------------------------------------------------------------------- */
 
 static const cj_option dropout_options[] = {
-    CJ_OPTION_FLOAT(cj_dropout_opts, rate, 0, 0, 1, "share of the elements that become zero, less than 1"),
+    CJ_OPTION_FLOAT(cj_dropout_opts, rate, 0, 0, 1,
+                    "share of the elements that become zero, less than 1"),
     CJ_OPTION_STRING(cj_dropout_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 static cj_node *dropout_build(cj_layer_build *b)
 {
     double rate = ((const cj_dropout_opts *)b->options)->rate;
-    if (rate >= 1) return cj__graph_fail(b->graph, "dropout", CJ_ERR_ARGUMENT, "rate=1 leaves nothing; less than 1 is expected"), NULL;
+    if (rate >= 1)
+        return cj__graph_fail(b->graph, "dropout", CJ_ERR_ARGUMENT,
+                              "rate=1 leaves nothing; less than 1 is expected"),
+               NULL;
     cj_node *x = as_float(b, b->x[0]);
     return rate > 0 ? cj_dropout_node(x, rate) : x;
 }
 
-static const cj_layer dropout = {.name = "dropout", .doc = "in training, zeros at random; the others grow by 1 / (1 - rate) "
-                                                           "(Srivastava et al. 2014)", .inputs = 1,
-                                 .options_size = sizeof(cj_dropout_opts), .options = dropout_options,
-                                 .build = dropout_build, .sample = "rate=0.25 : 8"};
+static const cj_layer dropout = {
+    .name = "dropout",
+    .doc = "in training, zeros at random; the others grow by 1 / (1 - rate) "
+           "(Srivastava et al. 2014)",
+    .inputs = 1,
+    .options_size = sizeof(cj_dropout_opts),
+    .options = dropout_options,
+    .build = dropout_build,
+    .sample = "rate=0.25 : 8"};
 
-cj_node *cj_dropout(cj_node *x, const cj_dropout_opts *opts) { return cj__layer_keywords(&x, 1, &dropout, opts); }
+cj_node *cj_dropout(cj_node *x, const cj_dropout_opts *opts)
+{
+    return cj__layer_keywords(&x, 1, &dropout, opts);
+}
 
-/* ---- flatten, reshape -------------------------------------------------------------------------- */
+/* ---- flatten, reshape ------------------------------------------------------------------------ */
 
 typedef struct flatten_opts {
     const char *name;
 } flatten_opts;
 
-static const cj_option flatten_options[] = {CJ_OPTION_STRING(flatten_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+static const cj_option flatten_options[] = {
+    CJ_OPTION_STRING(flatten_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 static cj_node *flatten_build(cj_layer_build *b)
 {
     cj_node *x = b->x[0];
-    if (cj_node_rank(x) < 1) return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE, "its input is a scalar"), NULL;
+    if (cj_node_rank(x) < 1)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE, "its input is a scalar"), NULL;
     cj_dim size = 1;
     for (int i = 1; i < cj_node_rank(x); i++) size = cj_dim_mul(b->graph, size, cj_node_dim(x, i));
     return cj_reshape(x, 2, (cj_dim[]){cj_node_dim(x, 0), size});
 }
 
-static const cj_layer flatten = {.name = "flatten", .doc = "all axes of a sample become one", .inputs = 1,
-                                 .options_size = sizeof(flatten_opts), .options = flatten_options, .build = flatten_build,
+static const cj_layer flatten = {.name = "flatten",
+                                 .doc = "all axes of a sample become one",
+                                 .inputs = 1,
+                                 .options_size = sizeof(flatten_opts),
+                                 .options = flatten_options,
+                                 .build = flatten_build,
                                  .sample = " : 3, 4, 2"};
 
 cj_node *cj_flatten(cj_node *x) { return cj__layer_add(&x, 1, &flatten, &(flatten_opts){NULL}); }
@@ -118,7 +158,8 @@ typedef struct reshape_opts {
 } reshape_opts;
 
 static const cj_option reshape_options[] = {
-    CJ_OPTION_INTS(reshape_opts, shape, -1, 0x1p53, "of a sample; one size may be -1, what is left"),
+    CJ_OPTION_INTS(reshape_opts, shape, -1, 0x1p53,
+                   "of a sample; one size may be -1, what is left"),
     CJ_OPTION_STRING(reshape_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 static cj_node *reshape_build(cj_layer_build *b)
@@ -126,20 +167,29 @@ static cj_node *reshape_build(cj_layer_build *b)
     const cj_ints *shape = &((const reshape_opts *)b->options)->shape;
     cj_node *x = b->x[0];
     if (shape->n >= CJ_RANK_MAX || cj_node_rank(x) < 1)
-        return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE, "samples of rank %d; at most %d is possible", shape->n,
-                              CJ_RANK_MAX - 1), NULL;
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
+                              "samples of rank %d; at most %d is possible", shape->n,
+                              CJ_RANK_MAX - 1),
+               NULL;
     cj_dim dims[CJ_RANK_MAX] = {cj_node_dim(x, 0)};
     int open = 0;
     for (int i = 0; i < shape->n; i++) {
         dims[i + 1] = shape->v[i] == -1 ? CJ_INFER : shape->v[i];
         open += shape->v[i] == -1;
     }
-    if (open > 1) return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "only one size may be -1, found %d", open), NULL;
+    if (open > 1)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
+                              "only one size may be -1, found %d", open),
+               NULL;
     return cj_reshape(x, shape->n + 1, dims);
 }
 
-static const cj_layer reshape = {.name = "reshape", .doc = "the same elements of a sample under another shape", .inputs = 1,
-                                 .options_size = sizeof(reshape_opts), .options = reshape_options, .build = reshape_build,
+static const cj_layer reshape = {.name = "reshape",
+                                 .doc = "the same elements of a sample under another shape",
+                                 .inputs = 1,
+                                 .options_size = sizeof(reshape_opts),
+                                 .options = reshape_options,
+                                 .build = reshape_build,
                                  .sample = "shape=[2, -1] : 6, 2"};
 
 cj_node *cj_reshape_layer(cj_node *x, int rank, const int64_t *dims)
@@ -147,13 +197,14 @@ cj_node *cj_reshape_layer(cj_node *x, int rank, const int64_t *dims)
     return cj__layer_add(&x, 1, &reshape, &(reshape_opts){{rank, dims}, NULL});
 }
 
-/* ---- add, concatenate -------------------------------------------------------------------------- */
+/* ---- add, concatenate ------------------------------------------------------------------------ */
 
 typedef struct add_opts {
     const char *name;
 } add_opts;
 
-static const cj_option add_options[] = {CJ_OPTION_STRING(add_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+static const cj_option add_options[] = {CJ_OPTION_STRING(add_opts, name, NULL, "of the layer"),
+                                        CJ_OPTION_END};
 
 static cj_node *add_build(cj_layer_build *b)
 {
@@ -162,10 +213,18 @@ static cj_node *add_build(cj_layer_build *b)
     return sum;
 }
 
-static const cj_layer add = {.name = "add", .doc = "the sum of the inputs", .inputs = -1, .options_size = sizeof(add_opts),
-                             .options = add_options, .build = add_build, .sample = " : 4, 3"};
+static const cj_layer add = {.name = "add",
+                             .doc = "the sum of the inputs",
+                             .inputs = -1,
+                             .options_size = sizeof(add_opts),
+                             .options = add_options,
+                             .build = add_build,
+                             .sample = " : 4, 3"};
 
-cj_node *cj_add_layer(cj_node *const *x, int n) { return cj__layer_add(x, n, &add, &(add_opts){NULL}); }
+cj_node *cj_add_layer(cj_node *const *x, int n)
+{
+    return cj__layer_add(x, n, &add, &(add_opts){NULL});
+}
 
 typedef struct concatenate_opts {
     int64_t axis;
@@ -173,7 +232,8 @@ typedef struct concatenate_opts {
 } concatenate_opts;
 
 static const cj_option concatenate_options[] = {
-    CJ_OPTION_INT(concatenate_opts, axis, -1, -CJ_RANK_MAX, CJ_RANK_MAX - 1, "axis of the batch along which inputs follow one another"),
+    CJ_OPTION_INT(concatenate_opts, axis, -1, -CJ_RANK_MAX, CJ_RANK_MAX - 1,
+                  "axis of the batch along which inputs follow one another"),
     CJ_OPTION_STRING(concatenate_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 static cj_node *concatenate_build(cj_layer_build *b)
@@ -181,13 +241,18 @@ static cj_node *concatenate_build(cj_layer_build *b)
     return cj_concat(b->x, b->n, (int)((const concatenate_opts *)b->options)->axis);
 }
 
-static const cj_layer concatenate = {.name = "concatenate", .doc = "the inputs one after another along an axis", .inputs = -1,
-                                     .options_size = sizeof(concatenate_opts), .options = concatenate_options,
-                                     .build = concatenate_build, .sample = " : 4, 3"};
+static const cj_layer concatenate = {.name = "concatenate",
+                                     .doc = "the inputs one after another along an axis",
+                                     .inputs = -1,
+                                     .options_size = sizeof(concatenate_opts),
+                                     .options = concatenate_options,
+                                     .build = concatenate_build,
+                                     .sample = " : 4, 3"};
 
 cj_node *cj_concatenate(cj_node *const *x, int n, int axis)
 {
     return cj__layer_add(x, n, &concatenate, &(concatenate_opts){axis, NULL});
 }
 
-const void *const cj__layers_builtin[] = {&dense, &activation, &dropout, &flatten, &reshape, &add, &concatenate, NULL};
+const void *const cj__layers_builtin[] = {&dense,   &activation, &dropout,     &flatten,
+                                          &reshape, &add,        &concatenate, NULL};

@@ -1,13 +1,13 @@
 /* model.c: a model's life, its inputs and outputs, and what can be counted in it.
  *
- * A model is a graph and what layers left in it. The graph is the model's own: it is freed with the model,
- * and the model with its context. Everything else a model remembers (names, columns, statistics) lives in
- * one arena. */
+ * A model is a graph and what layers left in it. The graph is the model's own: it is freed with the
+ * model, and the model with its context. Everything else a model remembers (names, columns,
+ * statistics) lives in one arena. */
 #include "nn/model.h"
 
 #include <string.h>
 
-/* ---- What layers leave in a graph -------------------------------------------------------------- */
+/* ---- What layers leave in a graph ------------------------------------------------------------ */
 
 static void free_layers(cj_graph *g)
 {
@@ -28,9 +28,12 @@ cj__layers *cj__layers_of(cj_graph *g)
     return g->layers;
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
-static void free_owned(cj__owned *object) { cj_model_free((cj_model *)((char *)object - offsetof(cj_model, owned))); }
+static void free_owned(cj__owned *object)
+{
+    cj_model_free((cj_model *)((char *)object - offsetof(cj_model, owned)));
+}
 
 cj_model *cj_model_new(cj_context *cj)
 {
@@ -63,7 +66,10 @@ void cj_model_free(cj_model *m)
     cj__free(cj, m, sizeof *m);
 }
 
-cj_status cj_model_failed(const cj_model *m) { return m ? cj_graph_failed(m->graph) : CJ_ERR_MEMORY; }
+cj_status cj_model_failed(const cj_model *m)
+{
+    return m ? cj_graph_failed(m->graph) : CJ_ERR_MEMORY;
+}
 cj_graph *cj_model_graph(cj_model *m) { return m ? m->graph : NULL; }
 cj_store *cj_model_store(cj_model *m) { return m ? cj_graph_store(m->graph) : NULL; }
 
@@ -72,7 +78,8 @@ void cj_model_set_seed(cj_model *m, uint64_t seed)
     if (!m) return;
     cj__layers *layers = m->graph->layers;
     m->graph->where = NULL; /* of an earlier builder */
-    if (layers->count) cj_graph_fail(m->graph, CJ_ERR_STATE, "the seed of a model is set before its first layer");
+    if (layers->count)
+        cj_graph_fail(m->graph, CJ_ERR_STATE, "the seed of a model is set before its first layer");
     else layers->seed = seed;
 }
 
@@ -85,16 +92,18 @@ void cj_model_set_dtype(cj_model *m, cj_dtype dtype)
         cj_graph_fail(m->graph, CJ_ERR_STATE, "the dtype of a model is set before its first input");
     else if (dtype != CJ_F32 && dtype != CJ_F64)
         cj_graph_fail(m->graph, CJ_ERR_TYPE, "the dtype of a model is f32 or f64, not %s",
-                      dtype > CJ_DTYPE_NONE && dtype < CJ_DTYPE_COUNT ? cj_dtype_info(dtype)->name : "default");
+                      dtype > CJ_DTYPE_NONE && dtype < CJ_DTYPE_COUNT ? cj_dtype_info(dtype)->name
+                                                                      : "default");
     else layers->dtype = dtype;
 }
 
-/* ---- Inputs and outputs ------------------------------------------------------------------------ */
+/* ---- Inputs and outputs ---------------------------------------------------------------------- */
 
 /* Room for one preparation more; inputs are few. */
 static cj_status add_preparation(cj_model *m)
 {
-    cj__preparation *grown = cj__arena_array(&m->arena, (size_t)m->n_preparations + 1, sizeof *grown);
+    cj__preparation *grown = cj__arena_array(&m->arena, (size_t)m->n_preparations + 1,
+                                             sizeof *grown);
     if (!grown) return cj__graph_fail(m->graph, "input", CJ_ERR_MEMORY, "out of memory");
     if (m->n_preparations) memcpy(grown, m->preparation, (size_t)m->n_preparations * sizeof *grown);
     m->preparation = grown;
@@ -108,13 +117,17 @@ cj_node *cj_model_input(cj_model *m, const char *name, int rank, const int64_t *
     cj_graph *g = m->graph;
     g->where = NULL;
     if (rank < 0 || rank >= CJ_RANK_MAX)
-        return cj__graph_fail(g, "input", CJ_ERR_SHAPE, "'%s': samples of rank %d; at most %d is possible",
-                              name ? name : "", rank, CJ_RANK_MAX - 1), NULL;
+        return cj__graph_fail(g, "input", CJ_ERR_SHAPE,
+                              "'%s': samples of rank %d; at most %d is possible", name ? name : "",
+                              rank, CJ_RANK_MAX - 1),
+               NULL;
     cj_dim shape[CJ_RANK_MAX] = {cj_symbol(g, "batch")};
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 1)
-            return cj__graph_fail(g, "input", CJ_ERR_SHAPE, "'%s': dimension %d of samples is %lld, less than 1",
-                                  name ? name : "", i, (long long)dims[i]), NULL;
+            return cj__graph_fail(g, "input", CJ_ERR_SHAPE,
+                                  "'%s': dimension %d of samples is %lld, less than 1",
+                                  name ? name : "", i, (long long)dims[i]),
+                   NULL;
         shape[i + 1] = dims[i];
     }
     cj_node *x = cj_placeholder(g, name, cj__layers_of(g)->dtype, rank + 1, shape);
@@ -126,17 +139,20 @@ void cj_output(cj_model *m, const char *name, cj_node *x)
     if (!m || m->graph->failed) return;
     m->graph->where = NULL;
     if (x) cj_graph_output(m->graph, name, x);
-    else cj__graph_fail(m->graph, "output", CJ_ERR_ARGUMENT, "'%s' is given no node", name ? name : "");
+    else
+        cj__graph_fail(m->graph, "output", CJ_ERR_ARGUMENT, "'%s' is given no node",
+                       name ? name : "");
 }
 
-/* ---- Counts ------------------------------------------------------------------------------------ */
+/* ---- Counts ---------------------------------------------------------------------------------- */
 
 static bool multiply(int64_t *product, int64_t factor)
 {
     return !CJ__MUL_OVERFLOWS(*product, factor, product);
 }
 
-/* Of one call when its symbols are 1: a matrix product makes each of its elements from k products. */
+/* Of one call when its symbols are 1: a matrix product makes each of its elements from k products.
+ */
 static bool multiply_adds(const cj_call *call, const int64_t *symbols, int64_t *count)
 {
     *count = 0;
@@ -152,13 +168,16 @@ static bool multiply_adds(const cj_call *call, const int64_t *symbols, int64_t *
 static cj_status count_multiply_adds(cj_model *m, int64_t *sum)
 {
     const cj_graph *g = m->graph;
-    size_t marks_size = (size_t)g->n_calls + 1, symbols_size = ((size_t)g->dims.count + 1) * sizeof(int64_t);
+    size_t marks_size = (size_t)g->n_calls + 1,
+           symbols_size = ((size_t)g->dims.count + 1) * sizeof(int64_t);
     unsigned char *marks = cj__alloc(m->cj, marks_size);
     int64_t *symbols = cj__alloc(m->cj, symbols_size);
     cj_status failed = marks && symbols ? CJ_OK : CJ_ERR_MEMORY;
-    for (int i = 0; !failed && i < g->dims.count; i++) symbols[i] = g->dims.items[i].kind == CJ__EXPR_NAME ? 1 : -1;
+    for (int i = 0; !failed && i < g->dims.count; i++)
+        symbols[i] = g->dims.items[i].kind == CJ__EXPR_NAME ? 1 : -1;
     if (!failed) failed = cj__dims_evaluate(m->cj, g, symbols);
-    for (int i = 0; !failed && i < g->outputs.count; i++) cj__graph_mark(g, &g->outputs.items[i].node, 1, marks);
+    for (int i = 0; !failed && i < g->outputs.count; i++)
+        cj__graph_mark(g, &g->outputs.items[i].node, 1, marks);
     *sum = 0;
     for (int i = 0; !failed && i < g->n_calls; i++) {
         int64_t one;
@@ -174,7 +193,8 @@ static cj_status count_multiply_adds(cj_model *m, int64_t *sum)
 static int64_t elements(const cj_node *node)
 {
     int64_t count = 1;
-    for (int i = 0; i < node->type.rank; i++) count *= node->type.dim[i]; /* of a tensor that exists */
+    for (int i = 0; i < node->type.rank; i++)
+        count *= node->type.dim[i]; /* of a tensor that exists */
     return count;
 }
 

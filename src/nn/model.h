@@ -1,11 +1,12 @@
 /* model.h: the inside of a model.
  *
- * The graph of a model takes prepared samples (floats). What the data gives (pixels, rows of a table) is
- * brought there by a preparation, one for each input, described here and turned into nodes in front of a copy
- * of the graph whenever a program is compiled or a file is written (cj__model_assemble). A loaded model has
- * its preparation in its graph already.
+ * The graph of a model takes prepared samples (floats). What the data gives (pixels, rows of a
+ * table) is brought there by a preparation, one for each input, described here and turned into
+ * nodes in front of a copy of the graph whenever a program is compiled or a file is written
+ * (cj__model_assemble). A loaded model has its preparation in its graph already.
  *
- *     raw input -> cast -> one-hot of categorical columns -> (x - offset) * scale -> the model's input */
+ *     raw input -> cast -> one-hot of categorical columns -> (x - offset) * scale -> the model's
+ * input */
 #ifndef CAJAL_NN_MODEL_H
 #define CAJAL_NN_MODEL_H
 
@@ -15,7 +16,7 @@
 
 typedef struct cj__preparation {
     bool known;           /* false: raw samples are what the graph takes */
-    bool in_graph;        /* a loaded model: the graph prepares; what follows describes raw samples */
+    bool in_graph; /* a loaded model: the graph prepares; what follows describes raw samples */
     const char *field;    /* of the data set; raw samples go by this name */
     cj_dtype dtype;       /* of raw samples */
     int rank;             /* per sample */
@@ -37,7 +38,8 @@ typedef struct cj__layer_record { /* for summary, text and configuration */
     int64_t state_elements;            /* not trained */
 } cj__layer_record;
 
-/* What layers leave in a graph: found by cj__layers_of, made when first needed, freed with the graph. */
+/* What layers leave in a graph: found by cj__layers_of, made when first needed, freed with the
+ * graph. */
 typedef struct cj__layers {
     cj__layer_record *items;
     int count, capacity;
@@ -47,16 +49,16 @@ typedef struct cj__layers {
     cj_dtype dtype;
     struct cj_model *model; /* or NULL */
     int64_t state_elements; /* of all layers so far */
-    cj_node **copies;       /* of an assembled graph: output 0 of the copy of each call of the model's */
+    cj_node **copies; /* of an assembled graph: output 0 of the copy of each call of the model's */
     int n_copies;
 } cj__layers;
 cj__layers *cj__layers_of(cj_graph *g); /* NULL: out of memory, and the graph has failed */
 
-/* The compiled-in rows, NULL-terminated. */
-extern const void *const cj__layers_builtin[];
-/* Builds one layer; options: the row's structure, complete and copied. Fails the graph as builders do. */
+/* Builds one layer; options: the row's structure, complete and copied. Fails the graph as builders
+ * do. */
 cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void *options);
-/* The same with a keyword structure that begins with its size; zero is the default of each field. */
+/* The same with a keyword structure that begins with its size; zero is the default of each field.
+ */
 cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const void *options);
 /* As cj_activation; an error names the layer. */
 cj_node *cj__layer_activate(cj_layer_build *b, cj_node *y, const char *function);
@@ -82,16 +84,18 @@ struct cj_model {
     cj__nodes metadata;           /* loaded key -> value pairs that are kept when saving again */
 };
 
-/* Decides the preparation of the model's input from a data set's field and the statistics of `train`
- * (mode "auto" or "none"); sets class names and columns. Called by fit; later calls check that they agree. */
+/* Decides the preparation of the model's input from a data set's field and the statistics of
+ * `train` (mode "auto" or "none"); sets class names and columns. Called by fit; later calls check
+ * that they agree. */
 cj_status cj__model_prepare(cj_model *m, const cj_dataset *train, const char *mode);
-/* A new graph: raw placeholders, preparation, the model. Its variables are the model's by name (shared_store).
- * outputs[i]: output i of the model; raw[i]: placeholder i. */
+/* A new graph: raw placeholders, preparation, the model. Its variables are the model's by name
+ * (shared_store). outputs[i]: output i of the model; raw[i]: placeholder i. */
 cj_graph *cj__model_assemble(cj_model *m, cj_node **raw, cj_node **outputs);
 /* Copies of nodes of the model's graph (parameters, losses) in an assembled graph. */
 cj_node *cj__model_node_in(cj_model *m, cj_graph *assembled, const cj_node *node);
 
-/* Target in the prediction's dtype and shape: [batch] fits [batch, 1]. `what` is named in a failure. */
+/* Target in the prediction's dtype and shape: [batch] fits [batch, 1]. `what` is named in a
+ * failure. */
 cj_node *cj__target_like(cj_node *prediction, cj_node *target, const char *what);
 
 /* The parsed row and options of a named thing: "adam(beta_1=0.9)". */
@@ -99,6 +103,7 @@ typedef struct cj__named {
     const void *row;
     void *options; /* in the arena; NULL when the row has none */
 } cj__named;
-cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int kind, const char *text, cj__named *out);
+cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int kind, const char *text,
+                          cj__named *out);
 
 #endif

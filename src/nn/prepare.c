@@ -1,11 +1,12 @@
 /* prepare.c: from what the data gives to what the model takes.
  *
- *     raw input -> cast -> one-hot of categorical columns -> (x - offset) * scale -> the model's input
+ *     raw input -> cast -> one-hot of categorical columns -> (x - offset) * scale -> the model's
+ * input
  *
- * Pictures (u8) are multiplied by 1/255. Numeric columns of tables are standardised by the mean and deviation
- * of the training data; a column that never changes is only shifted. One-hot needs three nodes however many
- * columns there are: every number of the expanded row is a copy of its column (gather), and where the column
- * is categorical it is compared with the category it stands for:
+ * Pictures (u8) are multiplied by 1/255. Numeric columns of tables are standardised by the mean and
+ * deviation of the training data; a column that never changes is only shifted. One-hot needs three
+ * nodes however many columns there are: every number of the expanded row is a copy of its column
+ * (gather), and where the column is categorical it is compared with the category it stands for:
  *
  *     row [7.5, 2]   columns: numeric, categorical of 3
  *     gather 0 1 1 1  ->  7.5  2    2    2
@@ -19,7 +20,8 @@
 int64_t cj__columns_width(int columns, const cj_column *info)
 {
     int64_t width = 0;
-    for (int i = 0; i < columns; i++) width += info[i].kind == CJ_COLUMN_CATEGORICAL ? info[i].categories : 1;
+    for (int i = 0; i < columns; i++)
+        width += info[i].kind == CJ_COLUMN_CATEGORICAL ? info[i].categories : 1;
     return width;
 }
 
@@ -35,7 +37,7 @@ static bool has_categories(const cj__preparation *p)
     return false;
 }
 
-/* ---- Deciding ---------------------------------------------------------------------------------- */
+/* ---- Deciding -------------------------------------------------------------------------------- */
 
 static cj_status copy_names(cj__arena *arena, int n, const char *const *names, const char ***out)
 {
@@ -58,7 +60,8 @@ static cj_status copy_columns(cj__arena *arena, const cj_field *field, const cj_
         const cj_column *from = &field->column_info[i];
         const char **names;
         CJ__TRY(copy_names(arena, from->categories, from->category_names, &names));
-        info[i] = (cj_column){cj__arena_strdup(arena, from->name), from->kind, from->categories, names};
+        info[i] = (cj_column){cj__arena_strdup(arena, from->name), from->kind, from->categories,
+                              names};
         if (!info[i].name) return arena->cj->status;
     }
     return CJ_OK;
@@ -68,12 +71,14 @@ static cj_status copy_columns(cj__arena *arena, const cj_field *field, const cj_
 static const char *shape_text(cj__arena *arena, int rank, const int64_t *dims)
 {
     char *text = cj__arena_strdup(arena, "[");
-    for (int i = 0; text && i < rank; i++) text = cj__arena_printf(arena, "%s%s%lld", text, i ? ", " : "", (long long)dims[i]);
+    for (int i = 0; text && i < rank; i++)
+        text = cj__arena_printf(arena, "%s%s%lld", text, i ? ", " : "", (long long)dims[i]);
     return text ? cj__arena_printf(arena, "%s]", text) : NULL;
 }
 
 /* Are samples of this shape, once columns are expanded, what input `x` takes? */
-static cj_status check_shape(cj_model *m, const cj_node *x, const cj__preparation *p, const char *data)
+static cj_status check_shape(cj_model *m, const cj_node *x, const cj__preparation *p,
+                             const char *data)
 {
     int64_t dims[CJ_RANK_MAX];
     memcpy(dims, p->shape, sizeof dims);
@@ -87,10 +92,14 @@ static cj_status check_shape(cj_model *m, const cj_node *x, const cj__preparatio
     const char *has = shape_text(&m->arena, p->rank, dims);
     if (!takes || !has) return m->cj->status;
     if (categorical)
-        return cj_fail(m->cj, CJ_ERR_SHAPE, "input '%s' of the model takes samples %s, and the %d columns of '%s' are %s (%d "
-                       "categorical, one number a category)", x->name, takes, p->columns, data, has, categorical);
-    return cj_fail(m->cj, CJ_ERR_SHAPE, "input '%s' of the model takes samples %s, and '%s' has '%s' of %s", x->name, takes,
-                   data, p->field, has);
+        return cj_fail(
+            m->cj, CJ_ERR_SHAPE,
+            "input '%s' of the model takes samples %s, and the %d columns of '%s' are %s (%d "
+            "categorical, one number a category)",
+            x->name, takes, p->columns, data, has, categorical);
+    return cj_fail(m->cj, CJ_ERR_SHAPE,
+                   "input '%s' of the model takes samples %s, and '%s' has '%s' of %s", x->name,
+                   takes, data, p->field, has);
 }
 
 /* offset and scale of a table from the statistics of its numeric columns. */
@@ -116,11 +125,16 @@ static cj_status standardise(cj_model *m, const cj_dataset *train, int number, c
     return CJ_OK;
 }
 
-static cj_status decide(cj_model *m, const cj_dataset *train, int number, bool normalize, const cj_node *x, cj__preparation *out)
+static cj_status decide(cj_model *m, const cj_dataset *train, int number, bool normalize,
+                        const cj_node *x, cj__preparation *out)
 {
     const cj_field *field = cj_dataset_field(train, number);
-    cj__preparation p = {.known = true, .field = cj__arena_strdup(&m->arena, field->name), .dtype = field->dtype,
-                         .rank = field->rank, .channels = 1, .columns = field->columns};
+    cj__preparation p = {.known = true,
+                         .field = cj__arena_strdup(&m->arena, field->name),
+                         .dtype = field->dtype,
+                         .rank = field->rank,
+                         .channels = 1,
+                         .columns = field->columns};
     if (!p.field) return m->cj->status;
     memcpy(p.shape, field->shape, sizeof p.shape);
     if (p.columns) CJ__TRY(copy_columns(&m->arena, field, &p.column_info));
@@ -134,46 +148,61 @@ static cj_status decide(cj_model *m, const cj_dataset *train, int number, bool n
     return CJ_OK;
 }
 
-/* ---- Agreeing ---------------------------------------------------------------------------------- */
+/* ---- Agreeing -------------------------------------------------------------------------------- */
 
-static cj_status agree_names(cj_model *m, const char *what, int n, const char *const *known, const char *const *found)
+static cj_status agree_names(cj_model *m, const char *what, int n, const char *const *known,
+                             const char *const *found)
 {
     if (!what) return m->cj->status;
     for (int i = 0; known && found && i < n; i++)
         if (strcmp(known[i], found[i]))
-            return cj_fail(m->cj, CJ_ERR_DATA, "%s %d is '%.100s' in the model and '%.100s' in the data", what, i, known[i], found[i]);
+            return cj_fail(m->cj, CJ_ERR_DATA,
+                           "%s %d is '%.100s' in the model and '%.100s' in the data", what, i,
+                           known[i], found[i]);
     return CJ_OK;
 }
 
 static cj_status agree_columns(cj_model *m, const cj__preparation *p, const cj_field *field)
 {
     if (p->columns != field->columns)
-        return cj_fail(m->cj, CJ_ERR_DATA, "the model was made for %d columns, and the data has %d", p->columns, field->columns);
+        return cj_fail(m->cj, CJ_ERR_DATA, "the model was made for %d columns, and the data has %d",
+                       p->columns, field->columns);
     for (int i = 0; i < p->columns; i++) {
         const cj_column *known = &p->column_info[i], *found = &field->column_info[i];
-        if (strcmp(known->name, found->name) || known->kind != found->kind || known->categories != found->categories)
+        if (strcmp(known->name, found->name) || known->kind != found->kind ||
+            known->categories != found->categories)
             return cj_fail(m->cj, CJ_ERR_DATA,
-                           "column %d is '%.60s' (%s, %d categories) in the model and '%.60s' (%s, %d categories) in the data", i,
-                           known->name, is_categorical(p, i) ? "categorical" : "numeric", known->categories, found->name,
-                           found->kind == CJ_COLUMN_CATEGORICAL ? "categorical" : "numeric", found->categories);
-        CJ__TRY(agree_names(m, cj__arena_printf(&m->arena, "category of column '%.60s'", known->name), known->categories,
-                            known->category_names, found->category_names));
+                           "column %d is '%.60s' (%s, %d categories) in the model and '%.60s' (%s, "
+                           "%d categories) in the data",
+                           i, known->name, is_categorical(p, i) ? "categorical" : "numeric",
+                           known->categories, found->name,
+                           found->kind == CJ_COLUMN_CATEGORICAL ? "categorical" : "numeric",
+                           found->categories);
+        CJ__TRY(agree_names(m,
+                            cj__arena_printf(&m->arena, "category of column '%.60s'", known->name),
+                            known->categories, known->category_names, found->category_names));
     }
     return CJ_OK;
 }
 
 /* Data for a model that was prepared before is of the same kind. */
-static cj_status agree(cj_model *m, const cj_dataset *data, const cj_field *field, const cj__preparation *p, const cj_node *x)
+static cj_status agree(cj_model *m, const cj_dataset *data, const cj_field *field,
+                       const cj__preparation *p, const cj_node *x)
 {
     if (p->dtype != field->dtype)
-        return cj_fail(m->cj, CJ_ERR_TYPE, "input '%s' of the model was prepared for %s, and '%s' has %s", x->name,
-                       cj_dtype_info(p->dtype)->name, cj_dataset_name(data), cj_dtype_info(field->dtype)->name);
-    if (p->rank != field->rank || memcmp(p->shape, field->shape, (size_t)p->rank * sizeof *p->shape)) {
+        return cj_fail(m->cj, CJ_ERR_TYPE,
+                       "input '%s' of the model was prepared for %s, and '%s' has %s", x->name,
+                       cj_dtype_info(p->dtype)->name, cj_dataset_name(data),
+                       cj_dtype_info(field->dtype)->name);
+    if (p->rank != field->rank ||
+        memcmp(p->shape, field->shape, (size_t)p->rank * sizeof *p->shape)) {
         if (p->columns && field->columns) return agree_columns(m, p, field);
-        const char *takes = shape_text(&m->arena, p->rank, p->shape), *has = shape_text(&m->arena, field->rank, field->shape);
+        const char *takes = shape_text(&m->arena, p->rank, p->shape),
+                   *has = shape_text(&m->arena, field->rank, field->shape);
         if (!takes || !has) return m->cj->status;
-        return cj_fail(m->cj, CJ_ERR_SHAPE, "input '%s' of the model takes samples %s, and '%s' has '%s' of %s", x->name, takes,
-                       cj_dataset_name(data), field->name, has);
+        return cj_fail(m->cj, CJ_ERR_SHAPE,
+                       "input '%s' of the model takes samples %s, and '%s' has '%s' of %s", x->name,
+                       takes, cj_dataset_name(data), field->name, has);
     }
     return p->column_info && field->columns ? agree_columns(m, p, field) : CJ_OK;
 }
@@ -182,17 +211,20 @@ static cj_status prepare_target(cj_model *m, const cj_field *field)
 {
     bool first = !m->target;
     if (!first && m->classes && field->classes > m->classes)
-        return cj_fail(m->cj, CJ_ERR_DATA, "the model knows %d classes, and the data has %d", m->classes, field->classes);
+        return cj_fail(m->cj, CJ_ERR_DATA, "the model knows %d classes, and the data has %d",
+                       m->classes, field->classes);
     if (!first) return agree_names(m, "class", field->classes, m->class_names, field->class_names);
     m->target = cj__arena_strdup(&m->arena, field->name);
     m->classes = field->classes;
-    return m->target ? copy_names(&m->arena, field->classes, field->class_names, &m->class_names) : m->cj->status;
+    return m->target ? copy_names(&m->arena, field->classes, field->class_names, &m->class_names)
+                     : m->cj->status;
 }
 
-/* ---- Fields and inputs ------------------------------------------------------------------------- */
+/* ---- Fields and inputs ----------------------------------------------------------------------- */
 
 /* The field for input x: by the name it is known under, by the input's name, or the only one. */
-static cj_status find_field(cj_model *m, const cj_dataset *data, const cj_node *x, const cj__preparation *p, int *number)
+static cj_status find_field(cj_model *m, const cj_dataset *data, const cj_node *x,
+                            const cj__preparation *p, int *number)
 {
     int inputs = 0, only = -1;
     for (int i = 0; i < cj_dataset_fields(data); i++)
@@ -202,7 +234,8 @@ static cj_status find_field(cj_model *m, const cj_dataset *data, const cj_node *
     if (*number >= 0 && cj_dataset_field(data, *number)->role == CJ_FIELD_INPUT) return CJ_OK;
     *number = only;
     if (inputs == 1 && m->graph->inputs.count == 1) return CJ_OK;
-    return cj_fail(m->cj, CJ_ERR_NOT_FOUND, "'%s' has no field for input '%s' of the model", cj_dataset_name(data), x->name);
+    return cj_fail(m->cj, CJ_ERR_NOT_FOUND, "'%s' has no field for input '%s' of the model",
+                   cj_dataset_name(data), x->name);
 }
 
 cj_status cj__model_prepare(cj_model *m, const cj_dataset *train, const char *mode)
@@ -221,11 +254,12 @@ cj_status cj__model_prepare(cj_model *m, const cj_dataset *train, const char *mo
         else CJ__TRY(decide(m, train, number, !none, x, p));
     }
     for (int i = 0; i < cj_dataset_fields(train); i++)
-        if (cj_dataset_field(train, i)->role == CJ_FIELD_TARGET) return prepare_target(m, cj_dataset_field(train, i));
+        if (cj_dataset_field(train, i)->role == CJ_FIELD_TARGET)
+            return prepare_target(m, cj_dataset_field(train, i));
     return CJ_OK;
 }
 
-/* ---- Building ---------------------------------------------------------------------------------- */
+/* ---- Building -------------------------------------------------------------------------------- */
 
 static cj_node *constant_vector(cj_graph *g, cj_dtype dtype, int64_t n, const double *values)
 {
@@ -252,18 +286,22 @@ static cj_node *expand_columns(cj_graph *g, cj_node *x, const cj__preparation *p
     double *column = numbers, *code = numbers + width, *categorical = numbers + 2 * width;
     for (int i = 0; i < p->columns; i++) {
         int64_t n = is_categorical(p, i) ? p->column_info[i].categories : 1;
-        for (int64_t k = 0; k < n; k++, at++) column[at] = i, code[at] = (double)k, categorical[at] = is_categorical(p, i);
+        for (int64_t k = 0; k < n; k++, at++)
+            column[at] = i, code[at] = (double)k, categorical[at] = is_categorical(p, i);
     }
     x = cj_gather(x, constant_vector(g, CJ_I64, width, column), 1);
     if (!x) return NULL;
-    cj_node *hit = cj_cast(cj_equal(x, constant_vector(g, x->type.dtype, width, code)), x->type.dtype);
+    cj_node *hit = cj_cast(cj_equal(x, constant_vector(g, x->type.dtype, width, code)),
+                           x->type.dtype);
     return cj_where(constant_vector(g, CJ_BOOL, width, categorical), hit, x);
 }
 
 /* A number, or one a channel. */
-static cj_node *coefficients(cj_graph *g, cj_dtype dtype, const cj__preparation *p, const double *values)
+static cj_node *coefficients(cj_graph *g, cj_dtype dtype, const cj__preparation *p,
+                             const double *values)
 {
-    return p->channels == 1 ? cj_scalar(g, dtype, values[0]) : constant_vector(g, dtype, p->channels, values);
+    return p->channels == 1 ? cj_scalar(g, dtype, values[0])
+                            : constant_vector(g, dtype, p->channels, values);
 }
 
 /* Raw samples and, from them, the model's input. */
@@ -273,7 +311,8 @@ static cj_node *prepare_input(cj_graph *g, const cj_model *m, int i, cj_node **r
     const cj_node *x = m->graph->inputs.items[i].node;
     cj_dim dims[CJ_RANK_MAX] = {cj_symbol(g, "batch")};
     if (!p->known || p->in_graph) {
-        for (int k = 0; k < x->type.rank; k++) dims[k] = cj__dim_translate(m->graph, g, NULL, x->type.dim[k]);
+        for (int k = 0; k < x->type.rank; k++)
+            dims[k] = cj__dim_translate(m->graph, g, NULL, x->type.dim[k]);
         return *raw = cj_placeholder(g, x->name, x->type.dtype, x->type.rank, dims);
     }
     for (int k = 0; k < p->rank; k++) dims[k + 1] = p->shape[k];
@@ -304,7 +343,8 @@ static bool copy_calls(cj_graph *g, const cj_graph *model, cj__layers *layers)
         cj_node *copy = layers->copies[i] = cj__call_clone(g, call, in);
         if (!copy) return false;
         for (int k = 0; k < call->n_out; k++)
-            if (call->out[k].name && !copy->call->out[k].name) cj_node_set_name(&copy->call->out[k], call->out[k].name);
+            if (call->out[k].name && !copy->call->out[k].name)
+                cj_node_set_name(&copy->call->out[k], call->out[k].name);
     }
     g->where = NULL;
     return !g->failed;
@@ -334,7 +374,8 @@ static cj_status copy_lists(cj_graph *g, cj_model *m, cj__layers *layers, cj_nod
 cj_graph *cj__model_assemble(cj_model *m, cj_node **raw, cj_node **outputs)
 {
     if (m->graph->failed) {
-        cj_fail(m->cj, m->graph->failed, "%s", m->graph->message ? m->graph->message : "the model has failed");
+        cj_fail(m->cj, m->graph->failed, "%s",
+                m->graph->message ? m->graph->message : "the model has failed");
         return NULL;
     }
     if (!m->graph->outputs.count) {
@@ -349,7 +390,8 @@ cj_graph *cj__model_assemble(cj_model *m, cj_node **raw, cj_node **outputs)
     layers->seed = from->seed;
     layers->dtype = from->dtype;
     layers->model = m;
-    layers->copies = cj__arena_array(&g->arena, (size_t)m->graph->n_calls + 1, sizeof *layers->copies);
+    layers->copies = cj__arena_array(&g->arena, (size_t)m->graph->n_calls + 1,
+                                     sizeof *layers->copies);
     if (!g->shared_store || !layers->copies) goto failed;
     layers->n_copies = m->graph->n_calls;
     for (int i = 0; i < m->graph->inputs.count; i++) {

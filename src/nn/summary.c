@@ -1,8 +1,9 @@
-/* summary.c: Keras 3's table of a model, character for character as it stands in an 80-column terminal
- * without colour, and one line more: the multiply-adds of one sample.
+/* summary.c: Keras 3's table of a model, character for character as it stands in an 80-column
+ * terminal without colour, and one line more: the multiply-adds of one sample.
  *
- * A chain of layers has three columns, anything else a fourth that says where a layer's inputs come from, and
- * a row for each input. What does not fit a cell goes on in the next line, broken at blanks where there are. */
+ * A chain of layers has three columns, anything else a fourth that says where a layer's inputs come
+ * from, and a row for each input. What does not fit a cell goes on in the next line, broken at
+ * blanks where there are. */
 #include "nn/model.h"
 
 #include <string.h>
@@ -20,7 +21,7 @@ static const int chain_width[] = {31, 22, 13}, graph_width[] = {19, 17, 10, 17};
 static const bool right[] = {false, false, true, false};
 static const char *const header[] = {"Layer (type)", "Output Shape", "Param #", "Connected to"};
 
-/* ---- Cells ------------------------------------------------------------------------------------- */
+/* ---- Cells ----------------------------------------------------------------------------------- */
 
 /* "┏━━━┳━━━┓" from its parts. */
 static void rule(table *t, const char *left, const char *line, const char *middle, const char *end)
@@ -53,8 +54,8 @@ static void row(table *t, const char *const *cell, const char *bar)
         more = false;
         for (int i = 0; i < t->columns; i++) {
             int n = line_length(rest[i], t->width[i], &next[i]), blanks = t->width[i] - n;
-            cj__text_format(&t->out, "%s %*s%.*s%*s ", bar, t->right[i] ? blanks : 0, "", n, rest[i],
-                            t->right[i] ? 0 : blanks, "");
+            cj__text_format(&t->out, "%s %*s%.*s%*s ", bar, t->right[i] ? blanks : 0, "", n,
+                            rest[i], t->right[i] ? 0 : blanks, "");
             rest[i] = next[i];
             more |= *rest[i] != 0;
         }
@@ -63,7 +64,7 @@ static void row(table *t, const char *const *cell, const char *bar)
     }
 }
 
-/* ---- Numbers ----------------------------------------------------------------------------------- */
+/* ---- Numbers --------------------------------------------------------------------------------- */
 
 /* "101,770" */
 static const char *grouped(char out[32], int64_t value)
@@ -95,7 +96,7 @@ static void add_total(cj__text *out, const char *what, int64_t count, int bits)
     cj__text_add(out, ")\n");
 }
 
-/* ---- Rows -------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 /* "max_pool2d" -> "MaxPool2D" */
 static void add_type(cj__text *out, const char *name)
@@ -120,8 +121,8 @@ static void add_shape(cj__text *out, const cj_type *type)
     cj__text_add(out, type->rank == 1 ? ",)" : ")");
 }
 
-/* Which layer or input made `node`, or else what its operand came from: a program may put operators of its own
- * between layers. */
+/* Which layer or input made `node`, or else what its operand came from: a program may put operators
+ * of its own between layers. */
 static const char *maker(const cj__layers *layers, const cj_node *node)
 {
     for (;;) {
@@ -145,7 +146,8 @@ static int64_t parameters_of(const cj_graph *g, const cj__layer_record *r)
     return sum;
 }
 
-static void add_row(table *t, const char *name, const char *type, const cj_type *shape, int64_t parameters, const char *from)
+static void add_row(table *t, const char *name, const char *type, const cj_type *shape,
+                    int64_t parameters, const char *from)
 {
     cj__text cell[2];
     char number[32];
@@ -154,7 +156,10 @@ static void add_row(table *t, const char *name, const char *type, const cj_type 
     add_type(&cell[0], type);
     cj__text_char(&cell[0], ')');
     add_shape(&cell[1], shape);
-    row(t, (const char *const[]){cj__text_string(&cell[0]), cj__text_string(&cell[1]), grouped(number, parameters), from}, "│");
+    row(t,
+        (const char *const[]){cj__text_string(&cell[0]), cj__text_string(&cell[1]),
+                              grouped(number, parameters), from},
+        "│");
     for (int i = 0; i < 2; i++) {
         if (cell[i].failed) t->out.failed = cell[i].failed;
         cj__text_release(&cell[i]);
@@ -163,7 +168,8 @@ static void add_row(table *t, const char *name, const char *type, const cj_type 
 
 static void separator(table *t) { rule(t, "├", "─", "┼", "┤"); }
 
-static void add_layer(table *t, const cj_graph *g, const cj__layers *layers, const cj__layer_record *r)
+static void add_layer(table *t, const cj_graph *g, const cj__layers *layers,
+                      const cj__layer_record *r)
 {
     cj__text from;
     cj__text_init(&from, t->out.cj);
@@ -178,7 +184,8 @@ static bool follows(const cj_graph *g, const cj__layers *layers)
 {
     if (g->inputs.count != 1) return false;
     for (int i = 0; i < layers->count; i++)
-        if (layers->items[i].n != 1 || (i && layers->items[i].x[0] != layers->items[i - 1].y)) return false;
+        if (layers->items[i].n != 1 || (i && layers->items[i].x[0] != layers->items[i - 1].y))
+            return false;
     return true;
 }
 
@@ -218,7 +225,9 @@ cj_status cj_model_summary(cj_model *m, FILE *to)
     CJ__TRY(cj_model_count(m, &counts));
     const cj__layers *layers = m->graph->layers;
     bool chain = follows(m->graph, layers);
-    table t = {.columns = chain ? 3 : 4, .width = chain ? chain_width : graph_width, .right = right};
+    table t = {.columns = chain ? 3 : 4,
+               .width = chain ? chain_width : graph_width,
+               .right = right};
     cj__text_init(&t.out, m->cj);
     add_table(&t, m);
     int bits = cj_dtype_info(layers->dtype)->bits;

@@ -4,8 +4,9 @@
  *     layer = name { blank word }  |  name "(" word { "," word } ")"
  *     word  = key "=" value  |  switch  |  activation  |  value of the next option of the table
  *
- * Both forms of a layer become one list of words, and every word one option of the layer's row, so the text
- * can say what C can. A recipe's list is the second form: {dense: {units: 10}} is "dense(units=10)". */
+ * Both forms of a layer become one list of words, and every word one option of the layer's row, so
+ * the text can say what C can. A recipe's list is the second form: {dense: {units: 10}} is
+ * "dense(units=10)". */
 #include "nn/model.h"
 
 #include "base/registry.h"
@@ -18,10 +19,11 @@ static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c ==
 
 static bool is_word_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
 }
 
-/* ---- Words ------------------------------------------------------------------------------------- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
 typedef struct words {
     int n;
@@ -40,13 +42,16 @@ static char *copy_trimmed(cj__arena *arena, const char *begin, const char *end)
     return copy;
 }
 
-static cj_status add_word(cj__arena *arena, const char *layer, words *out, const char *begin, const char *end)
+static cj_status add_word(cj__arena *arena, const char *layer, words *out, const char *begin,
+                          const char *end)
 {
     if (out->n == WORDS_MAX)
         return cj_fail(arena->cj, CJ_ERR_LIMIT, "%s: more than %d options", layer, WORDS_MAX);
     char *text = copy_trimmed(arena, begin, end), *p = text;
     if (!text) return arena->cj->status;
-    if (!*text) return cj_fail(arena->cj, CJ_ERR_ARGUMENT, "%s: an option is missing between two commas", layer);
+    if (!*text)
+        return cj_fail(arena->cj, CJ_ERR_ARGUMENT, "%s: an option is missing between two commas",
+                       layer);
     while (is_word_char(*p)) p++;
     char *equals = p;
     while (is_blank(*equals)) equals++;
@@ -58,8 +63,8 @@ static cj_status add_word(cj__arena *arena, const char *layer, words *out, const
     return CJ_OK;
 }
 
-/* Where the word at p ends: a blank (or a comma, in the form with brackets) outside brackets and quotes. The
- * text as a whole has matching brackets. */
+/* Where the word at p ends: a blank (or a comma, in the form with brackets) outside brackets and
+ * quotes. The text as a whole has matching brackets. */
 static const char *word_end(const char *p, const char *end, bool commas)
 {
     int depth = 0;
@@ -76,7 +81,8 @@ static const char *word_end(const char *p, const char *end, bool commas)
     return p;
 }
 
-static cj_status split_words(cj__arena *arena, const char *layer, const char *p, const char *end, bool commas, words *out)
+static cj_status split_words(cj__arena *arena, const char *layer, const char *p, const char *end,
+                             bool commas, words *out)
 {
     out->n = 0;
     for (;;) {
@@ -89,7 +95,7 @@ static cj_status split_words(cj__arena *arena, const char *layer, const char *p,
     }
 }
 
-/* ---- Words to options -------------------------------------------------------------------------- */
+/* ---- Words to options ------------------------------------------------------------------------ */
 
 typedef struct setter {
     cj_graph *graph;
@@ -102,12 +108,17 @@ typedef struct setter {
 static cj_status set(setter *s, const cj_option *o, const char *value)
 {
     uint64_t bit = (uint64_t)1 << ((o - s->table) % 64);
-    if (s->seen & bit) return cj_fail(s->graph->cj, CJ_ERR_ARGUMENT, "%s: option '%s' is given twice", s->layer, o->name);
+    if (s->seen & bit)
+        return cj_fail(s->graph->cj, CJ_ERR_ARGUMENT, "%s: option '%s' is given twice", s->layer,
+                       o->name);
     s->seen |= bit;
     return cj__option_set(&s->graph->arena, s->layer, s->table, s->options, o->name, value);
 }
 
-static bool is_seen(const setter *s, const cj_option *o) { return s->seen >> ((o - s->table) % 64) & 1; }
+static bool is_seen(const setter *s, const cj_option *o)
+{
+    return s->seen >> ((o - s->table) % 64) & 1;
+}
 
 /* Does the word up to its bracket name an activation? */
 static bool is_activation(cj_context *cj, const char *word)
@@ -122,7 +133,8 @@ static bool is_activation(cj_context *cj, const char *word)
 
 static bool is_number_type(cj_option_type t)
 {
-    return t == CJ_OPTION_TYPE_INT || t == CJ_OPTION_TYPE_FLOAT || t == CJ_OPTION_TYPE_INTS || t == CJ_OPTION_TYPE_FLOATS;
+    return t == CJ_OPTION_TYPE_INT || t == CJ_OPTION_TYPE_FLOAT || t == CJ_OPTION_TYPE_INTS ||
+           t == CJ_OPTION_TYPE_FLOATS;
 }
 
 static bool is_integer(const struct word *w)
@@ -131,7 +143,8 @@ static bool is_integer(const struct word *w)
     return !w->key && cj__parse_int64(w->value, strlen(w->value), &ignored);
 }
 
-/* A list that no number can follow takes all numbers in a row: "reshape 28 28 1". Returns how many. */
+/* A list that no number can follow takes all numbers in a row: "reshape 28 28 1". Returns how many.
+ */
 static int gather(setter *s, const cj_option *o, const words *w, int at, const char **value)
 {
     int n = 0;
@@ -141,7 +154,8 @@ static int gather(setter *s, const cj_option *o, const words *w, int at, const c
     if (n < 2) return 1;
     cj__text list;
     cj__text_init(&list, s->graph->cj);
-    for (int i = 0; i < n; i++) cj__text_format(&list, "%s%s", i ? ", " : "", w->item[at + i].value);
+    for (int i = 0; i < n; i++)
+        cj__text_format(&list, "%s%s", i ? ", " : "", w->item[at + i].value);
     *value = list.failed ? NULL : cj__arena_strdup(&s->graph->arena, cj__text_string(&list));
     cj__text_release(&list);
     return n;
@@ -158,14 +172,18 @@ static cj_status set_bare(setter *s, const words *w, int at, int *taken)
     o = cj__option_find(s->table, "activation");
     if (o && !is_seen(s, o) && is_activation(cj, value)) return set(s, o, value);
     for (o = s->table; o->type && is_seen(s, o); o++) continue;
-    if (!s->table->type) return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: takes no options, not '%.100s'", s->layer, value);
+    if (!s->table->type)
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: takes no options, not '%.100s'", s->layer, value);
     if (!o->type || o->type == CJ_OPTION_TYPE_BOOL || !strcmp(o->name, "name"))
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: there is no option for the word '%.100s'; key=value is expected", s->layer, value);
+        return cj_fail(cj, CJ_ERR_ARGUMENT,
+                       "%s: there is no option for the word '%.100s'; key=value is expected",
+                       s->layer, value);
     *taken = gather(s, o, w, at, &value);
     return value ? set(s, o, value) : cj->status;
 }
 
-static cj_status set_options(cj_graph *g, const char *layer, const cj_option *table, void *options, const words *w)
+static cj_status set_options(cj_graph *g, const char *layer, const cj_option *table, void *options,
+                             const words *w)
 {
     setter s = {.graph = g, .layer = layer, .table = table, .options = options};
     cj__options_init(table, options);
@@ -177,7 +195,9 @@ static cj_status set_options(cj_graph *g, const char *layer, const cj_option *ta
         }
         const cj_option *o = cj__option_find(table, w->item[i].key);
         if (o) CJ__TRY(set(&s, o, w->item[i].value));
-        else CJ__TRY(cj__option_set(&g->arena, layer, table, options, w->item[i].key, w->item[i].value)); /* names the nearest */
+        else
+            CJ__TRY(cj__option_set(&g->arena, layer, table, options, w->item[i].key,
+                                   w->item[i].value)); /* names the nearest */
     }
     return CJ_OK;
 }
@@ -190,10 +210,13 @@ static cj_node *apply(cj_graph *g, cj_node *const *x, int n, const char *name, c
     if (!row) return cj_graph_fail(g, cj_last_status(g->cj), "%s", cj_message(g->cj));
     void *options = cj__arena_alloc(&g->arena, row->options_size ? row->options_size : 1);
     if (!options) return cj_graph_fail(g, cj_last_status(g->cj), "%s", cj_message(g->cj));
-    cj_status failed = set_options(g, row->name, row->options ? row->options : no_options, options, w);
+    cj_status failed = set_options(g, row->name, row->options ? row->options : no_options, options,
+                                   w);
     if (failed) return cj_graph_fail(g, failed, "%s", cj_message(g->cj));
     if (row->inputs < 0 && n < 2)
-        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s: it takes two or more inputs; in text, layers follow one another", row->name);
+        return cj_graph_fail(g, CJ_ERR_ARGUMENT,
+                             "%s: it takes two or more inputs; in text, layers follow one another",
+                             row->name);
     return cj__layer_add(x, n, row, options);
 }
 
@@ -215,7 +238,7 @@ cj_node *cj_layer_apply(cj_node *const *x, int n, const char *layer, const char 
     return apply(g, x, n, layer, &w);
 }
 
-/* ---- Text to model ----------------------------------------------------------------------------- */
+/* ---- Text to model --------------------------------------------------------------------------- */
 
 /* The first layer "input 28 28 1": no row, because it has no operand. */
 typedef struct input_options {
@@ -224,9 +247,10 @@ typedef struct input_options {
     const char *name;
 } input_options;
 
-static const cj_option input_table[] = {CJ_OPTION_INTS(input_options, shape, 1, 0x1p53, "of a sample"),
-                                        CJ_OPTION_DTYPE(input_options, dtype, CJ_F32, "f32 or f64"),
-                                        CJ_OPTION_STRING(input_options, name, NULL, "of the input"), CJ_OPTION_END};
+static const cj_option input_table[] = {
+    CJ_OPTION_INTS(input_options, shape, 1, 0x1p53, "of a sample"),
+    CJ_OPTION_DTYPE(input_options, dtype, CJ_F32, "f32 or f64"),
+    CJ_OPTION_STRING(input_options, name, NULL, "of the input"), CJ_OPTION_END};
 
 typedef struct builder {
     cj_model *m;
@@ -249,7 +273,8 @@ static cj_status begin_from_data(builder *b)
     int64_t dims[CJ_RANK_MAX];
     if (!b->input)
         return cj_fail(b->m->cj, CJ_ERR_ARGUMENT,
-                       "without data a model begins with its input, such as \"input 28 28 1, flatten, dense 10 softmax\"");
+                       "without data a model begins with its input, such as \"input 28 28 1, "
+                       "flatten, dense 10 softmax\"");
     prepared_shape(b->input, &rank, dims);
     b->x = cj_model_input(b->m, b->input->name, rank, dims);
     return b->m->graph->failed;
@@ -259,16 +284,22 @@ static cj_status begin_from_words(builder *b, const words *w)
 {
     cj_graph *g = b->m->graph;
     input_options o;
-    if (b->x) return cj_fail(g->cj, CJ_ERR_ARGUMENT, "input: only the first layer can be the input");
+    if (b->x)
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "input: only the first layer can be the input");
     CJ__TRY(set_options(g, "input", input_table, &o, w));
     cj_model_set_dtype(b->m, o.dtype);
-    b->x = cj_model_input(b->m, o.name ? o.name : b->input ? b->input->name : "x", o.shape.n, o.shape.v);
+    b->x = cj_model_input(b->m,
+                          o.name     ? o.name
+                          : b->input ? b->input->name
+                                     : "x",
+                          o.shape.n, o.shape.v);
     if (g->failed || !b->input) return g->failed;
     int rank;
     int64_t dims[CJ_RANK_MAX];
     prepared_shape(b->input, &rank, dims);
     if (rank == o.shape.n && !memcmp(dims, o.shape.v, (size_t)rank * sizeof *dims)) return CJ_OK;
-    return cj_fail(g->cj, CJ_ERR_SHAPE, "input: its shape is not the one of '%s' in the data", b->input->name);
+    return cj_fail(g->cj, CJ_ERR_SHAPE, "input: its shape is not the one of '%s' in the data",
+                   b->input->name);
 }
 
 /* Adds the layer in [p, end). */
@@ -276,17 +307,23 @@ static cj_status add_layer(builder *b, const char *p, const char *end)
 {
     cj_graph *g = b->m->graph;
     words w;
-    if (++b->layers > LAYERS_MAX) return cj_fail(g->cj, CJ_ERR_LIMIT, "the model has more than %d layers", LAYERS_MAX);
+    if (++b->layers > LAYERS_MAX)
+        return cj_fail(g->cj, CJ_ERR_LIMIT, "the model has more than %d layers", LAYERS_MAX);
     char *text = copy_trimmed(&g->arena, p, end);
     if (!text) return g->cj->status;
     size_t n = 0, length = strlen(text);
     while (is_word_char(text[n])) n++;
-    if (!length) return cj_fail(g->cj, CJ_ERR_ARGUMENT, "layer %d of the model is empty", b->layers);
-    if (!n) return cj_fail(g->cj, CJ_ERR_ARGUMENT, "'%.100s' does not begin with the name of a layer", text);
+    if (!length)
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "layer %d of the model is empty", b->layers);
+    if (!n)
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "'%.100s' does not begin with the name of a layer",
+                       text);
     const char *rest = text + n, *stop = text + length;
     bool bracket = *rest == '(' && word_end(rest, stop, false) == stop && stop[-1] == ')';
     if (*rest && !bracket && !is_blank(*rest))
-        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "'%.100s' is not of the form name(key=value, key=value) or name word word", text);
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT,
+                       "'%.100s' is not of the form name(key=value, key=value) or name word word",
+                       text);
     char *name = copy_trimmed(&g->arena, text, rest);
     if (!name) return g->cj->status;
     CJ__TRY(split_words(&g->arena, name, rest + bracket, stop - bracket, bracket, &w));
@@ -316,7 +353,8 @@ static cj_status begin(builder *b, cj_context *cj, const cj_dataset *data, uint6
         if (field->role == CJ_FIELD_TARGET && !b->target) b->target = field;
         if (field->role != CJ_FIELD_INPUT) continue;
         if (b->input)
-            return cj_fail(cj, CJ_ERR_ARGUMENT, "a model from text has one input, and the data has '%s' and '%s'",
+            return cj_fail(cj, CJ_ERR_ARGUMENT,
+                           "a model from text has one input, and the data has '%s' and '%s'",
                            b->input->name, field->name);
         b->input = field;
     }
@@ -331,7 +369,11 @@ static cj_status begin(builder *b, cj_context *cj, const cj_dataset *data, uint6
 static cj_model *finish(builder *b, cj_status failed)
 {
     if (!failed) {
-        cj_output(b->m, !b->target ? "y" : b->target->classes > 0 ? "class" : b->target->name, b->x);
+        cj_output(b->m,
+                  !b->target               ? "y"
+                  : b->target->classes > 0 ? "class"
+                                           : b->target->name,
+                  b->x);
         failed = b->m->graph->failed;
     }
     if (!failed) return b->m;
@@ -339,15 +381,19 @@ static cj_model *finish(builder *b, cj_status failed)
     return NULL;
 }
 
-cj_model *cj_model_from_text(cj_context *cj, const char *text, const cj_dataset *data, uint64_t seed)
+cj_model *cj_model_from_text(cj_context *cj, const char *text, const cj_dataset *data,
+                             uint64_t seed)
 {
     builder b;
     cj_status failed = begin(&b, cj, data, seed);
-    if (!failed) failed = text ? add_layers(&b, text) : cj_fail(cj, CJ_ERR_ARGUMENT, "no text of a model given");
+    if (!failed)
+        failed = text ? add_layers(&b, text)
+                      : cj_fail(cj, CJ_ERR_ARGUMENT, "no text of a model given");
     return finish(&b, failed);
 }
 
-cj_model *cj_model_from_recipe(cj_context *cj, cj_recipe *recipe, const char *key, const cj_dataset *data, uint64_t seed)
+cj_model *cj_model_from_recipe(cj_context *cj, cj_recipe *recipe, const char *key,
+                               const cj_dataset *data, uint64_t seed)
 {
     const cj_item *value = cj_recipe_find(recipe, key);
     if (!value || value->kind == CJ_ITEM_NULL) {
@@ -357,8 +403,10 @@ cj_model *cj_model_from_recipe(cj_context *cj, cj_recipe *recipe, const char *ke
     builder b;
     bool list = value->kind == CJ_ITEM_LIST;
     cj_status failed = begin(&b, cj, data, seed);
-    if (!failed && list && !value->first) failed = cj_fail(cj, CJ_ERR_ARGUMENT, "%s: the list of layers is empty", key);
-    for (const cj_item *item = list ? value->first : value; item && !failed; item = list ? item->next : NULL) {
+    if (!failed && list && !value->first)
+        failed = cj_fail(cj, CJ_ERR_ARGUMENT, "%s: the list of layers is empty", key);
+    for (const cj_item *item = list ? value->first : value; item && !failed;
+         item = list ? item->next : NULL) {
         const char *text = NULL;
         failed = cj_item_named(recipe, item, &text);
         if (!failed && (failed = add_layers(&b, text)) != CJ_OK && item->file)
@@ -367,19 +415,22 @@ cj_model *cj_model_from_recipe(cj_context *cj, cj_recipe *recipe, const char *ke
     return finish(&b, failed);
 }
 
-/* ---- Model to text ----------------------------------------------------------------------------- */
+/* ---- Model to text --------------------------------------------------------------------------- */
 
-/* " key=value" when the option is not at its initial value; bare: the value alone, where that can be read back. */
+/* " key=value" when the option is not at its initial value; bare: the value alone, where that can
+ * be read back. */
 static void print_option(cj__text *out, const cj_option *o, const void *options, bool bare)
 {
     cj__text one;
     cj__text_init(&one, out->cj);
     cj__options_print(&one, (cj_option[]){*o, CJ_OPTION_END}, options, false);
-    const char *text = cj__text_string(&one), *equals = strchr(text, '='), *value = equals ? equals + 1 : text;
+    const char *text = cj__text_string(&one), *equals = strchr(text, '='),
+               *value = equals ? equals + 1 : text;
     if (one.failed) out->failed = one.failed;
     else if (*word_end(value, value + strlen(value), false)) /* a blank would cut it */
         cj__text_format(out, " %.*s\"%s\"", (int)(value - text), text, value);
-    else if (equals) cj__text_format(out, " %s", bare && *value != '"' && !strchr(value, '=') ? value : text);
+    else if (equals)
+        cj__text_format(out, " %s", bare && *value != '"' && !strchr(value, '=') ? value : text);
     cj__text_release(&one);
 }
 
@@ -389,7 +440,8 @@ static void print_layer(cj__text *out, const cj__layer_record *r, const char *au
     for (const cj_option *o = r->row->options; o && o->type; o++) {
         bool name = !strcmp(o->name, "name");
         if (name && !strcmp(r->name, automatic)) continue;
-        print_option(out, o, r->options, !name && (o == r->row->options || !strcmp(o->name, "activation")));
+        print_option(out, o, r->options,
+                     !name && (o == r->row->options || !strcmp(o->name, "activation")));
     }
 }
 
@@ -418,15 +470,18 @@ const char *cj_model_text(cj_model *m)
     const cj__layers *layers = m->graph->layers;
     if (!layers->count && m->text) return m->text; /* of a loaded model */
     if (!is_chain(m, layers)) {
-        cj_fail(m->cj, CJ_ERR_UNSUPPORTED, "the layers of the model do not simply follow one another, so no text says it");
+        cj_fail(m->cj, CJ_ERR_UNSUPPORTED,
+                "the layers of the model do not simply follow one another, so no text says it");
         return NULL;
     }
     const cj_node *x = m->graph->inputs.items[0].node;
     cj__text out;
     cj__text_init(&out, m->cj);
     cj__text_add(&out, "input");
-    for (int i = 1; i < x->type.rank; i++) cj__text_format(&out, " %lld", (long long)x->type.dim[i]);
-    if (x->type.dtype != CJ_F32) cj__text_format(&out, " dtype=%s", cj_dtype_info(x->type.dtype)->name);
+    for (int i = 1; i < x->type.rank; i++)
+        cj__text_format(&out, " %lld", (long long)x->type.dim[i]);
+    if (x->type.dtype != CJ_F32)
+        cj__text_format(&out, " dtype=%s", cj_dtype_info(x->type.dtype)->name);
     const cj_option *name = cj__option_find(input_table, "name");
     if (strcmp(x->name, "x")) print_option(&out, name, &(input_options){.name = x->name}, false);
     for (int i = 0; i < layers->count && !out.failed; i++) {

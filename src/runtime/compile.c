@@ -194,19 +194,24 @@ static cj_status cut_segments(cj_program *p)
     return CJ_OK;
 }
 
+/* Late calls run after commit_if was asked and may write straight into the store, so nothing may fail any
+ * more: they are elementwise (a bad index cannot occur), and whatever reads them is late itself. */
 static cj_status mark_late(cj_program *p)
 {
     cj_graph *g = p->graph;
+    unsigned char *early = cj__arena_alloc(&p->arena, (size_t)g->n_calls + 1);
     p->late = cj__arena_alloc(&p->arena, (size_t)g->n_calls + 1);
-    if (!p->late) return CJ_ERR_MEMORY;
+    if (!p->late || !early) return CJ_ERR_MEMORY;
     if (p->finds_sizes) return CJ_OK;
-    /* A call with a body may fail while running, so it does before anything is committed. */
-    for (int i = 0; i < g->n_calls; i++)
-        if (g->calls[i]->op->flags & CJ_OP_CONTROL) cj__graph_mark(g, (cj_node *[]){&g->calls[i]->out[0]}, 1, p->late);
-    cj__graph_mark(g, p->outputs, p->n_outputs, p->late);
-    cj__graph_mark(g, &p->commit_if, 1, p->late);
-    for (int i = 0; i < g->n_calls; i++)
-        p->late[i] = !p->late[i] && !(g->calls[i]->op->flags & (CJ_OP_SOURCE | CJ_OP_OPAQUE));
+    for (int i = 0; i < p->n_outputs; i++) early[p->outputs[i]->call->id] = 1;
+    if (p->commit_if) early[p->commit_if->call->id] = 1;
+    for (int i = g->n_calls - 1; i >= 0; i--) {
+        const cj_call *call = g->calls[i];
+        bool safe = call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW) || call->op == &cj_op_fused;
+        if (!p->live[i] && !(call->op->flags & CJ_OP_OPAQUE)) continue;
+        p->late[i] = !early[i] && safe;
+        for (int k = 0; !p->late[i] && k < call->n_in; k++) early[call->in[k]->call->id] = 1;
+    }
     return CJ_OK;
 }
 
@@ -274,8 +279,8 @@ cj_program *(cj_compile)(cj_graph *g, const cj_compile_opts *opts)
     CJ__CHECK(failed = take_updates(p, g, &o));
     CJ__CHECK(failed = run_passes(p, g, &o));
     CJ__CHECK(failed = cut_segments(p));
-    CJ__CHECK(failed = mark_late(p));
     CJ__CHECK(failed = map_inputs(p, g));
+    CJ__CHECK(failed = mark_late(p));
     CJ__CHECK(failed = compile_bodies(p, &o));
 out:
     if (!failed) return p;

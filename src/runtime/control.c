@@ -1,13 +1,14 @@
 /* control.c: running if, loop and scan: each body is a program with a session inside the plan.
  *
- * The body programs were compiled with the program around them; a plan opens a session on each, which
- * shares the backend, the threads and the store of the session it is in. What goes in and out are
- * tensors laid over the kernel's arrays (a `window`), so that a step copies only its results:
+ * The body programs were compiled with the program around them; a plan opens a session on each,
+ * which shares the backend, the threads and the store of the session it is in. What goes in and out
+ * are tensors laid over the kernel's arrays (a `window`), so that a step copies only its results:
  *
  *     carried    operand -> out[i] <-> workspace, in turns; the last one ends in out[i]
  *     elements   a window on element t of the sequence
  *     stacked    a window on element t of the output, or of a tensor that grows while the number of
- *                iterations is unknown; a result whose own size is unknown is made by the body and copied
+ *                iterations is unknown; a result whose own size is unknown is made by the body and
+ * copied
  */
 #include "runtime/runtime.h"
 
@@ -36,12 +37,12 @@ typedef struct inner {
 
 /* A stacked output. */
 typedef struct stack {
-    bool known;          /* the whole shape was known when planning */
+    bool known; /* the whole shape was known when planning */
     bool element_known;
-    int rank;            /* of an element */
+    int rank; /* of an element */
     int64_t dim[CJ_RANK_MAX];
     size_t element_bytes;
-    cj_tensor *grown;    /* of this run, when not known: its first elements are the stack */
+    cj_tensor *grown; /* of this run, when not known: its first elements are the stack */
     int64_t capacity;
 } stack;
 
@@ -50,8 +51,8 @@ typedef struct control {
     cj__steps steps;
     bool is_scan;
     inner body[2];
-    stack *stacks;       /* loop, scan: by stacked output; if: by output, `known` alone */
-    size_t *carried_at;  /* by carried value: its second place, in the workspace */
+    stack *stacks;      /* loop, scan: by stacked output; if: by output, `known` alone */
+    size_t *carried_at; /* by carried value: its second place, in the workspace */
     int64_t iteration;
     unsigned char condition, go_on;
 } control;
@@ -63,16 +64,19 @@ static cj_session *session_of(const cj_kernel *kernel)
 
 /* ---- Windows ----------------------------------------------------------------------------------- */
 
-static cj_tensor *look(window *w, cj_context *cj, cj_dtype dtype, int rank, const int64_t *dim, void *data)
+static cj_tensor *look(window *w, cj_context *cj, cj_dtype dtype, int rank, const int64_t *dim,
+                       void *data)
 {
     int64_t count;
     size_t bytes;
-    if (!cj__count(rank, dim, &count) || !cj__bytes(count, cj_dtype_info(dtype)->bits, &bytes)) return NULL;
+    if (!cj__count(rank, dim, &count) || !cj__bytes(count, cj_dtype_info(dtype)->bits, &bytes))
+        return NULL;
     static const unsigned char nothing; /* the address of no elements; never read or written */
     w->buffer.cj = cj;
     w->buffer.data = data ? data : (void *)(uintptr_t)&nothing;
     w->buffer.size = bytes;
-    w->tensor = (cj_tensor){.cj = cj, .dtype = dtype, .rank = rank, .count = count, .buffer = &w->buffer};
+    w->tensor =
+        (cj_tensor){.cj = cj, .dtype = dtype, .rank = rank, .count = count, .buffer = &w->buffer};
     for (int i = 0; i < rank; i++) w->tensor.shape[i] = dim[i];
     return &w->tensor;
 }
@@ -86,10 +90,14 @@ static void look_at(window *w, cj_context *cj, const cj_array *a, void *data)
 static void look_at_element(window *w, cj_context *cj, const cj_array *a, int64_t t)
 {
     size_t bytes = a->dim[0] ? (size_t)(a->count / a->dim[0]) * cj__dtype_bytes(a->dtype) : 0;
-    look(w, cj, a->dtype, a->rank - 1, a->dim + 1, bytes ? (char *)a->data + (size_t)t * bytes : a->data);
+    look(w, cj, a->dtype, a->rank - 1, a->dim + 1,
+         bytes ? (char *)a->data + (size_t)t * bytes : a->data);
 }
 
-static size_t bytes_of(const cj_array *a) { return (size_t)a->count * cj__dtype_bytes(a->dtype); }
+static size_t bytes_of(const cj_array *a)
+{
+    return (size_t)a->count * cj__dtype_bytes(a->dtype);
+}
 
 static void copy(void *to, const void *from, size_t bytes)
 {
@@ -147,24 +155,29 @@ static cj_status prepare_stack(const cj_kernel *kernel, int k, int first, stack 
         st->dim[i - first] = size < 0 ? 0 : size;
     }
     int64_t count;
-    if (!cj__count(st->rank, st->dim, &count) || !cj__bytes(count, cj_dtype_info(type->dtype)->bits, &st->element_bytes) ||
+    if (!cj__count(st->rank, st->dim, &count) ||
+        !cj__bytes(count, cj_dtype_info(type->dtype)->bits, &st->element_bytes) ||
         st->element_bytes > (size_t)1 << 47)
-        return cj_fail(kernel->cj, CJ_ERR_LIMIT, "%s: its result has too many elements", kernel->call->op->name);
+        return cj_fail(kernel->cj, CJ_ERR_LIMIT, "%s: its result has too many elements",
+                       kernel->call->op->name);
     return CJ_OK;
 }
 
-static cj_status prepare_if(const cj_kernel *kernel, cj__arena *arena, const void **prepared, size_t *workspace_bytes)
+static cj_status prepare_if(const cj_kernel *kernel, cj__arena *arena, const void **prepared,
+                            size_t *workspace_bytes)
 {
     (void)workspace_bytes;
     control *c = new_control(kernel, arena);
     if (!c) return CJ_ERR_MEMORY;
     *prepared = c;
-    for (int k = 0; k < kernel->call->n_out; k++) CJ__TRY(prepare_stack(kernel, k, 0, &c->stacks[k]));
+    for (int k = 0; k < kernel->call->n_out; k++)
+        CJ__TRY(prepare_stack(kernel, k, 0, &c->stacks[k]));
     for (int j = 0; j < 2; j++) CJ__TRY(open_body(c, kernel, arena, j));
     return CJ_OK;
 }
 
-static cj_status prepare_steps(const cj_kernel *kernel, cj__arena *arena, const void **prepared, size_t *workspace_bytes)
+static cj_status prepare_steps(const cj_kernel *kernel, cj__arena *arena, const void **prepared,
+                               size_t *workspace_bytes)
 {
     control *c = new_control(kernel, arena);
     if (!c) return CJ_ERR_MEMORY;
@@ -172,8 +185,10 @@ static cj_status prepare_steps(const cj_kernel *kernel, cj__arena *arena, const 
     size_t total = 0;
     for (int i = 0; i < c->steps.n_carried; i++) {
         c->carried_at[i] = total;
-        if (!cj__size_add(total, cj__round_up(bytes_of(kernel->in[c->steps.first + i]), ALIGNMENT), &total))
-            return cj_fail(kernel->cj, CJ_ERR_LIMIT, "%s: the carried values are too large", kernel->call->op->name);
+        if (!cj__size_add(total, cj__round_up(bytes_of(kernel->in[c->steps.first + i]), ALIGNMENT),
+                          &total))
+            return cj_fail(kernel->cj, CJ_ERR_LIMIT, "%s: the carried values are too large",
+                           kernel->call->op->name);
     }
     *workspace_bytes = total;
     for (int i = 0; i < c->steps.n_stacked; i++)
@@ -207,7 +222,8 @@ static cj_status grow(control *c, cj_dtype dtype, stack *st, int64_t n, int64_t 
     for (int i = 0; i < st->rank; i++) shape[i + 1] = st->dim[i];
     cj_tensor *t = cj__tensor_new_raw(c->cj, dtype, st->rank + 1, shape);
     if (!t) return c->cj->status;
-    if (st->grown) copy(cj__tensor_data(t), cj__tensor_data(st->grown), (size_t)n * st->element_bytes);
+    if (st->grown)
+        copy(cj__tensor_data(t), cj__tensor_data(st->grown), (size_t)n * st->element_bytes);
     cj_tensor_free(st->grown);
     st->grown = t;
     st->capacity = capacity;
@@ -218,7 +234,8 @@ static cj_status grow(control *c, cj_dtype dtype, stack *st, int64_t n, int64_t 
 static cj_status reserve(control *c, cj_dtype dtype, stack *st, int64_t t, int64_t limit)
 {
     if (st->grown && t < st->capacity) return CJ_OK;
-    int64_t capacity = st->capacity ? st->capacity : (int64_t)(FIRST_STACK_BYTES / (st->element_bytes + 1)) + 1;
+    int64_t capacity = st->capacity ? st->capacity
+                                    : (int64_t)(FIRST_STACK_BYTES / (st->element_bytes + 1)) + 1;
     if (c->is_scan) capacity = limit; /* which is its length, perhaps begun at the end */
     else if (st->capacity && CJ__MUL_OVERFLOWS(capacity, 2, &capacity))
         return cj_fail(c->cj, CJ_ERR_LIMIT, "more iterations than can be stacked");
@@ -227,7 +244,8 @@ static cj_status reserve(control *c, cj_dtype dtype, stack *st, int64_t t, int64
 }
 
 /* The first result of an element that only the body could size tells the size of all. */
-static cj_status take_made(control *c, stack *st, int k, const cj_tensor *made, int64_t t, int64_t limit)
+static cj_status take_made(control *c, stack *st, int k, const cj_tensor *made, int64_t t,
+                           int64_t limit)
 {
     if (!st->grown) {
         for (int i = 0; i < st->rank; i++) st->dim[i] = made->shape[i];
@@ -235,11 +253,14 @@ static cj_status take_made(control *c, stack *st, int k, const cj_tensor *made, 
     }
     if (!cj__same_shape(st->rank, st->dim, made->rank, made->shape)) {
         cj__shape_text a, b;
-        return cj_fail(c->cj, CJ_ERR_SHAPE, "output %d has shape %s, but %s in the iterations before", k,
-                       cj__shape_string(&a, made->rank, made->shape), cj__shape_string(&b, st->rank, st->dim));
+        return cj_fail(c->cj, CJ_ERR_SHAPE,
+                       "output %d has shape %s, but %s in the iterations before", k,
+                       cj__shape_string(&a, made->rank, made->shape),
+                       cj__shape_string(&b, st->rank, st->dim));
     }
     CJ__TRY(reserve(c, made->dtype, st, t, limit));
-    copy((char *)cj__tensor_data(st->grown) + (size_t)t * st->element_bytes, cj__tensor_data(made), st->element_bytes);
+    copy((char *)cj__tensor_data(st->grown) + (size_t)t * st->element_bytes, cj__tensor_data(made),
+         st->element_bytes);
     return CJ_OK;
 }
 
@@ -259,13 +280,15 @@ static cj_status run_if(const cj_kernel *kernel)
     control *c = (control *)(uintptr_t)kernel->prepared;
     bool then = *(const unsigned char *)kernel->in[0]->data;
     inner *b = &c->body[then ? 0 : 1];
-    for (int i = 0; i < b->n_in; i++) look_at(&b->in[i], c->cj, kernel->in[i + 1], kernel->in[i + 1]->data);
+    for (int i = 0; i < b->n_in; i++)
+        look_at(&b->in[i], c->cj, kernel->in[i + 1], kernel->in[i + 1]->data);
     for (int k = 0; k < b->n_out; k++) {
         b->results[k] = c->stacks[k].known ? &b->out[k].tensor : NULL;
         if (c->stacks[k].known) look_at(&b->out[k], c->cj, kernel->out[k], kernel->out[k]->data);
     }
     cj_status failed = cj_run(b->session, b->feeds, b->n_in, b->results, b->n_out);
-    if (failed) cj_fail(c->cj, failed, "%s: %s", then ? "then" : "else", cj_session_message(b->session));
+    if (failed)
+        cj_fail(c->cj, failed, "%s: %s", then ? "then" : "else", cj_session_message(b->session));
     for (int k = 0; k < b->n_out; k++) {
         if (c->stacks[k].known || !b->results[k]) continue;
         if (failed) cj_tensor_free(b->results[k]);
@@ -289,18 +312,22 @@ static void show_captures(control *c, const cj_kernel *kernel)
     const cj__steps *s = &c->steps;
     int after = s->n_carried + s->n_sequences;
     for (int i = after; i < after + s->n_captures; i++)
-        look_at(&c->body[0].in[s->first_in + i], c->cj, kernel->in[s->first + i], kernel->in[s->first + i]->data);
+        look_at(&c->body[0].in[s->first_in + i], c->cj, kernel->in[s->first + i],
+                kernel->in[s->first + i]->data);
 }
 
-/* Runs the body once; element t is read and written; carried values go to out[] or the workspace. */
-static cj_status run_step(control *c, const cj_kernel *kernel, int64_t t, bool first, bool to_output, int64_t limit)
+/* Runs the body once; element t is read and written; carried values go to out[] or the workspace.
+ */
+static cj_status run_step(control *c, const cj_kernel *kernel, int64_t t, bool first,
+                          bool to_output, int64_t limit)
 {
     const cj__steps *s = &c->steps;
     inner *b = &c->body[0];
     CJ__TRY(cj__check_cancel(c->cj));
     for (int i = 0; i < s->n_carried; i++) {
         const cj_array *a = kernel->in[s->first + i];
-        look_at(&b->in[s->first_in + i], c->cj, a, first ? a->data : carried_place(kernel, c, i, !to_output));
+        look_at(&b->in[s->first_in + i], c->cj, a,
+                first ? a->data : carried_place(kernel, c, i, !to_output));
         look_at(&b->out[s->first_out + i], c->cj, a, carried_place(kernel, c, i, to_output));
         b->results[s->first_out + i] = &b->out[s->first_out + i].tensor;
     }
@@ -335,7 +362,8 @@ static void settle_carried(control *c, const cj_kernel *kernel, int64_t steps, b
 {
     for (int i = 0; i < c->steps.n_carried; i++) {
         const cj_array *out = kernel->out[i];
-        const void *from = steps ? carried_place(kernel, c, i, in_output) : kernel->in[c->steps.first + i]->data;
+        const void *from = steps ? carried_place(kernel, c, i, in_output)
+                                 : kernel->in[c->steps.first + i]->data;
         copy(out->data, from, bytes_of(out));
     }
 }
@@ -348,8 +376,8 @@ static cj_status settle_stacks(control *c, const cj_kernel *kernel, int64_t step
         int k = c->steps.n_carried + i;
         if (st->known) {
             if (kernel->out[k]->dim[0] == steps) continue;
-            return cj_fail(c->cj, CJ_ERR_STATE, "it ran %lld times, but %lld were expected", (long long)steps,
-                           (long long)kernel->out[k]->dim[0]);
+            return cj_fail(c->cj, CJ_ERR_STATE, "it ran %lld times, but %lld were expected",
+                           (long long)steps, (long long)kernel->out[k]->dim[0]);
         }
         if (!st->grown) CJ__TRY(grow(c, kernel->out[k]->dtype, st, 0, 0));
         CJ__TRY(cj__dynamic_output(kernel, k, cj_tensor_rows(st->grown, 0, steps)));
@@ -357,7 +385,8 @@ static cj_status settle_stacks(control *c, const cj_kernel *kernel, int64_t step
     return CJ_OK;
 }
 
-/* The bound that a known stacked output sets; -1: none. A loop that would pass it has gone wrong. */
+/* The bound that a known stacked output sets; -1: none. A loop that would pass it has gone wrong.
+ */
 static int64_t stack_bound(const control *c, const cj_kernel *kernel)
 {
     for (int i = 0; i < c->steps.n_stacked; i++)
@@ -370,7 +399,8 @@ static cj_status run_loop(const cj_kernel *kernel)
     control *c = (control *)(uintptr_t)kernel->prepared;
     const cj__body_attrs *a = kernel->call->attributes;
     inner *b = &c->body[0];
-    int64_t limit = a->has_limit ? *(const int64_t *)kernel->in[0]->data : -1, bound = stack_bound(c, kernel), t = 0;
+    int64_t limit = a->has_limit ? *(const int64_t *)kernel->in[0]->data : -1,
+            bound = stack_bound(c, kernel), t = 0;
     if (a->has_limit && limit < 0) limit = 0;
     c->condition = a->has_condition ? *(const unsigned char *)kernel->in[a->has_limit]->data : 1;
     bool to_output = true;
@@ -382,8 +412,9 @@ static cj_status run_loop(const cj_kernel *kernel)
     show_captures(c, kernel);
     for (; c->condition && (limit < 0 || t < limit); t++, to_output = !to_output) {
         c->iteration = t;
-        failed = bound >= 0 && t >= bound ? cj_fail(c->cj, CJ_ERR_STATE, "more than the %lld expected", (long long)bound)
-                                          : run_step(c, kernel, t, t == 0, to_output, limit);
+        failed = bound >= 0 && t >= bound
+                     ? cj_fail(c->cj, CJ_ERR_STATE, "more than the %lld expected", (long long)bound)
+                     : run_step(c, kernel, t, t == 0, to_output, limit);
         if (failed) {
             drop_grown(c);
             return cj__prefix(c->cj, failed, "iteration %lld", (long long)t);

@@ -45,8 +45,8 @@ static cj_status shape_value(planner *pl, const cj_node *node)
         v->array.dim[i] = cj__dim_number(node->type.dim[i], pl->plan->symbols);
         if (v->array.dim[i] < 0) {
             if (!(node->call->op->flags & (CJ_OP_DYNAMIC | CJ_OP_SOURCE)))
-                return cj_fail(&pl->s->cj, CJ_ERR_SHAPE, "%s: the size '%s' of its result is nowhere to be learned from",
-                               node->call->op->name, cj_dim_text(node->call->graph, node->type.dim[i]));
+                return cj_fail(&pl->s->cj, CJ_ERR_SHAPE, "%s: dimension %d of its result is nowhere to be learned from",
+                               node->call->op->name, i);
             v->place = CJ__PLACE_DYNAMIC;
             v->array.count = 0;
             return CJ_OK;

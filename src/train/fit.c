@@ -207,7 +207,7 @@ static cj_status save_cancelled(cj__trainer *t)
     char why[CJ__MESSAGE_BYTES];
     cj__format(why, sizeof why, "%s", cj_message(t->cj));
     cj_status failed = cj__checkpoint_save(t);
-    if (failed) return cj__prefix(t->cj, failed, "%s, and the checkpoint could not be saved: ", why);
+    if (failed) return cj__prefix(t->cj, failed, "%s, and the checkpoint could not be saved", why);
     return cj_fail(t->cj, CJ_ERR_CANCELLED, "%s (epoch %lld, step %lld; resume goes on from there)", why, (long long)t->epoch + 1,
                    (long long)t->step);
 }

@@ -125,7 +125,7 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
     o->target = placeholder(o, "cajal/target", o->target_info);
     cj_node *each = o->target ? row->build(o->prediction, o->target, named.options) : NULL;
     if (!each)
-        return cj__prefix(o->cj, graph_status(o), "loss %s of output '%s' and target '%s': ", row->name,
+        return cj__prefix(o->cj, graph_status(o), "loss %s of output '%s' and target '%s'", row->name,
                           cj_graph_output_name(o->model->graph, 0), o->target_info->name);
     if (each->type.rank != 1) return wrong(o, CJ_ERR_SHAPE, "loss %s gave rank %d, not one number a sample", row->name, each->type.rank);
     cj_node *weight = cj_full_like(each, 1);
@@ -155,7 +155,7 @@ static cj_status add_metric(cj__objective *o, const cj_metric *row, const void *
     cj_node *weight = o->weight->type.rank == 1 ? o->weight : cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER});
     cj_node *sums = weight ? row->build(o->prediction, o->target, cj_cast(weight, o->prediction->type.dtype), options) : NULL;
     if (!sums)
-        return cj__prefix(o->cj, graph_status(o), "metric %s of output '%s' and target '%s': ", row->name,
+        return cj__prefix(o->cj, graph_status(o), "metric %s of output '%s' and target '%s'", row->name,
                           cj_graph_output_name(o->model->graph, 0), o->target_info->name);
     if (sums->type.rank != 1 || sums->type.dim[0] < 0 || sums->type.dim[0] > 1 << 24)
         return wrong(o, CJ_ERR_SHAPE, "metric %s did not give a vector of a fixed length", row->name);

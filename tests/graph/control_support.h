@@ -34,7 +34,8 @@ static cj_tensor *wave(int salt, int rank, const int64_t *shape)
     cj_tensor *t = cj_tensor_new(cj, CJ_F64, rank, shape);
     assert_non_null(t);
     double *v = cj_tensor_map(t, CJ_MAP_WRITE);
-    for (int64_t i = 0; i < cj_tensor_count(t); i++) v[i] = 0.8 * sin(1.7 * (double)i + 0.9 * salt + 0.4);
+    for (int64_t i = 0; i < cj_tensor_count(t); i++)
+        v[i] = 0.8 * sin(1.7 * (double)i + 0.9 * salt + 0.4);
     cj_tensor_unmap(t);
     return t;
 }
@@ -55,7 +56,8 @@ static double *doubles(cj_tensor *t)
     return v;
 }
 
-static void assert_near(double found, double expected, double tolerance, const char *what, int64_t i)
+static void assert_near(double found, double expected, double tolerance, const char *what,
+                        int64_t i)
 {
     if (fabs(found - expected) <= tolerance * (1 + fabs(expected))) return;
     fail_msg("%s [%lld]: found %.17g, expected %.17g", what, (long long)i, found, expected);
@@ -77,7 +79,9 @@ static void open_runner(runner *r, cj_graph *g, cj_node *const *outputs, int n)
 {
     *r = (runner){0};
     assert_built(g);
-    r->program = (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), .output_list = outputs, .n_outputs = n});
+    r->program = (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts),
+                                                    .output_list = outputs,
+                                                    .n_outputs = n});
     if (!r->program) fail_msg("%s", cj_message(cj));
     r->session = cj_session_new(r->program, cj_graph_store(g));
     if (!r->session) fail_msg("%s", cj_message(cj));
@@ -94,7 +98,8 @@ static void drop_outputs(runner *r)
 static void run(runner *r, const cj_feed *feeds, int n)
 {
     drop_outputs(r);
-    if (cj_run(r->session, feeds, n, r->out, cj_program_output_count(r->program))) fail_msg("%s", cj_session_message(r->session));
+    if (cj_run(r->session, feeds, n, r->out, cj_program_output_count(r->program)))
+        fail_msg("%s", cj_session_message(r->session));
 }
 
 static void close_runner(runner *r)
@@ -112,7 +117,8 @@ static double scalar(const runner *r, int k)
 }
 
 /* d (output 0) / d (each element of the variables), against outputs first .. first+n-1. */
-static inline void check_differences(runner *r, cj_node *const *wrt, int n, int first, const cj_feed *feeds, int n_feeds, const char *what)
+static inline void check_differences(runner *r, cj_node *const *wrt, int n, int first,
+                                     const cj_feed *feeds, int n_feeds, const char *what)
 {
     const double h = 1e-4;
     for (int i = 0; i < n; i++) {
@@ -138,7 +144,8 @@ static inline void check_differences(runner *r, cj_node *const *wrt, int n, int 
 }
 
 /* First and second derivative of a scalar. */
-static inline void check_gradients(cj_graph *g, cj_node *loss, cj_node *const *wrt, int n, const cj_feed *feeds, int n_feeds)
+static inline void check_gradients(cj_graph *g, cj_node *loss, cj_node *const *wrt, int n,
+                                   const cj_feed *feeds, int n_feeds)
 {
     cj_node *first[8] = {loss}, *second[8] = {NULL};
     runner r;

@@ -65,7 +65,7 @@ static void refused(fixture *f, cj_status status, const char *words)
 #define MUL(a, b) cj_dim_mul(f.g, a, b)
 #define DIV(a, b) cj_dim_div(f.g, a, b)
 
-/* ---- Normal form ------------------------------------------------------------------------------- */
+/* ---- Normal form ----------------------------------------------------------------------------- */
 
 static void test_numbers(void **state)
 {
@@ -169,7 +169,7 @@ static void test_refusals(void **state)
     stop(&f);
 }
 
-/* ---- Binding and moving ------------------------------------------------------------------------ */
+/* ---- Binding and moving ---------------------------------------------------------------------- */
 
 static void test_values(void **state)
 {
@@ -222,7 +222,7 @@ static void test_translation(void **state)
     stop(&f);
 }
 
-/* ---- Through operators ------------------------------------------------------------------------- */
+/* ---- Through operators ----------------------------------------------------------------------- */
 
 static cj_node *input(fixture *f, const char *name, int rank, const cj_dim *dims)
 {

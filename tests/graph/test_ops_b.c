@@ -15,7 +15,7 @@
 #include "golden.h"
 #include "graph/graph.h"
 
-/* ---- Running ----------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 /* A graph and what is fed to it. */
 typedef struct bench {
@@ -96,7 +96,7 @@ static void expect(cj_tensor *t, int64_t n, const double *v)
     cj_tensor_free(t);
 }
 
-/* ---- Golden values ----------------------------------------------------------------------------- */
+/* ---- Golden values --------------------------------------------------------------------------- */
 
 typedef struct reader {
     char *at;
@@ -227,7 +227,7 @@ static void test_golden(void **state)
     free(bytes);
 }
 
-/* ---- Refusals ---------------------------------------------------------------------------------- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 /* The graph failed with this status and these words; a new one takes its place. */
 static void refused(bench *b, const cj_node *y, cj_status status, const char *words)
@@ -381,7 +381,7 @@ static void test_out_of_range(void **state)
     refused_run(by_loss, (int64_t[]){-1, 1, 2, 0}, "label -1 at position [0]");
 }
 
-/* ---- cj_zero ----------------------------------------------------------------------------------- */
+/* ---- cj_zero --------------------------------------------------------------------------------- */
 
 static void test_zero(void **state)
 {
@@ -416,7 +416,7 @@ static void test_zero(void **state)
     stop(&b);
 }
 
-/* ---- Gradients with symbols, ties, many parts --------------------------------------------------- */
+/* ---- Gradients with symbols, ties, many parts ------------------------------------------------ */
 
 /* d sum(y^2) / d x = 2 y at the places y came from. */
 static void slice_gradient(int64_t begin, cj_dim size, int64_t step, const double expected[5])
@@ -442,6 +442,32 @@ static void test_symbolic_slices(void **state)
     slice_gradient(-2, 2, -3, (double[]){2, 0, 0, 8, 0});
     slice_gradient(3, CJ_INFER, -2, (double[]){0, 4, 0, 8, 0});
     slice_gradient(-3, 0, 1, (double[]){0, 0, 0, 0, 0});
+}
+
+/* Nothing, back to front, is nothing. */
+static void test_empty_reversal(void **state)
+{
+    (void)state;
+    bench b = start();
+    int64_t begin = -1, step = -1;
+    cj_dim size = CJ_INFER;
+    cj_node *x = feed(&b, cj_placeholder(b.g, "x", CJ_F64, CJ_DIMS(cj_symbol(b.g, "n"))),
+                      reals(&b, 1, (int64_t[]){0}, NULL));
+    expect(run(&b, cj_slice(x, &begin, &size, &step)), 0, NULL);
+    stop(&b);
+}
+
+static void test_other_graph(void **state)
+{
+    (void)state;
+    bench b = start();
+    cj_graph *other = cj_graph_new(b.cj);
+    cj_node *y = cj_placeholder(other, "y", CJ_F32, CJ_DIMS(2, cj_symbol(other, "n"), 3));
+    refused(&b, cj_matmul(X(2, 3, 3), y), CJ_ERR_ARGUMENT, "operand 1 belongs to another graph");
+    refused(&b, cj_gather(X(2, 3), y, 0), CJ_ERR_ARGUMENT, "operand 1 belongs to another graph");
+    refused(&b, (cj_concat)((cj_node *[]){X(2, 3, 3), y}, 2, 0), CJ_ERR_ARGUMENT,
+            "operand 1 belongs to another graph");
+    stop(&b);
 }
 
 /* A slice that does not fit is found when the symbol is bound. */
@@ -537,7 +563,7 @@ static void test_shared_matrix(void **state)
     stop(&b);
 }
 
-/* ---- Random numbers ---------------------------------------------------------------------------- */
+/* ---- Random numbers -------------------------------------------------------------------------- */
 
 /* The tensor belongs to `keep`, which outlives the graph. */
 static cj_tensor *draw(cj_context *keep, int64_t first, int64_t rows, bool normal)
@@ -662,6 +688,8 @@ int main(void)
         cmocka_unit_test(test_refused_values),
         cmocka_unit_test(test_out_of_range),
         cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_empty_reversal),
+        cmocka_unit_test(test_other_graph),
         cmocka_unit_test(test_symbolic_slices),
         cmocka_unit_test(test_symbolic_refusals),
         cmocka_unit_test(test_scatter_ties),

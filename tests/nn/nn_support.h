@@ -45,7 +45,8 @@ static inline const char *shape_of(cj_node *x)
     static char text[200];
     int n = snprintf(text, sizeof text, "[");
     for (int i = 0; i < cj_node_rank(x); i++)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%s%s", i ? ", " : "", cj_dim_text(cj_node_graph(x), cj_node_dim(x, i)));
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s%s", i ? ", " : "",
+                      cj_dim_text(cj_node_graph(x), cj_node_dim(x, i)));
     snprintf(text + n, sizeof text - (size_t)n, "]");
     return text;
 }
@@ -59,7 +60,8 @@ static inline double value_of(cj_context *cj, cj_tensor *t, int64_t i)
 }
 
 /* A data set of n samples from memory: inputs of this dtype and shape, targets may be NULL. */
-static inline cj_dataset *memory_data(cj_context *cj, cj_dtype dtype, int rank, const int64_t *shape, const void *x, const int32_t *y)
+static inline cj_dataset *memory_data(cj_context *cj, cj_dtype dtype, int rank,
+                                      const int64_t *shape, const void *x, const int32_t *y)
 {
     cj_tensor *inputs = cj_tensor_from(cj, dtype, rank, shape, x);
     cj_tensor *targets = y ? cj_tensor_from(cj, CJ_I32, 1, shape, y) : NULL;
@@ -71,7 +73,8 @@ static inline cj_dataset *memory_data(cj_context *cj, cj_dtype dtype, int rank, 
     return data;
 }
 
-/* The path of a real file, in $CAJAL_DATA or in the shared folder beside the sources; NULL: skip. */
+/* The path of a real file, in $CAJAL_DATA or in the shared folder beside the sources; NULL: skip.
+ */
 static inline const char *real_file(const char *name)
 {
     static char path[1200];

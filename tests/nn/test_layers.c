@@ -1,5 +1,6 @@
-/* test_layers.c: every layer of the table, the library's and a program's own: built from its sample, printed
- * and built again the same, with shapes that hold for every batch, and one step of descent lowers the loss. */
+/* test_layers.c: every layer of the table, the library's and a program's own: built from its
+ * sample, printed and built again the same, with shapes that hold for every batch, and one step of
+ * descent lowers the loss. */
 #include "nn_support.h"
 
 /* "units=3 : 4, 5": options, and the shape of a sample. */
@@ -70,7 +71,8 @@ static void check_step(cj_context *cj, const cj_layer *row, cj_model *m)
     for (int i = 0; i < n; i++) p[i] = cj_graph_parameter_at(g, i);
     assert_ok(cj, cj_grad(loss, p, n, dp));
     cj_update updates[17] = {{NULL, NULL}};
-    for (int i = 0; i < n; i++) updates[i] = (cj_update){p[i], cj_sub(p[i], cj_scale(cj_zero_as(dp[i], p[i]), 0.05))};
+    for (int i = 0; i < n; i++)
+        updates[i] = (cj_update){p[i], cj_sub(p[i], cj_scale(cj_zero_as(dp[i], p[i]), 0.05))};
     cj_program *program = cj_compile(g, .outputs = {loss}, .updates = updates);
     cj_session *s = program ? cj_session_new(program, cj_model_store(m)) : NULL;
     if (!s) print_error("%s: %s\n", row->name, cj_message(cj));
@@ -124,26 +126,34 @@ static void every_layer(void **state)
 typedef struct own_options {
     double start;
 } own_options;
-static const cj_option own_table[] = {CJ_OPTION_FLOAT(own_options, start, 1, -10, 10, "first value"), CJ_OPTION_END};
+static const cj_option own_table[] = {
+    CJ_OPTION_FLOAT(own_options, start, 1, -10, 10, "first value"), CJ_OPTION_END};
 
 static cj_node *own_build(cj_layer_build *b)
 {
     char initializer[40];
-    snprintf(initializer, sizeof initializer, "constant(value=%g)", ((const own_options *)b->options)->start);
+    snprintf(initializer, sizeof initializer, "constant(value=%g)",
+             ((const own_options *)b->options)->start);
     int64_t n = cj_node_dim(b->x[0], -1);
     cj_node *scale = cj_layer_parameter(b, "scale", 1, &n, initializer, 0, 0, NULL);
     return cj_add(cj_mul(b->x[0], scale), cj_layer_state(b, "running", 1, &n, 0.5));
 }
 
-static const cj_layer own = {.name = "own_scale", .doc = "y = scale x + running", .inputs = 1, .options_size = sizeof(own_options),
-                             .options = own_table, .build = own_build, .sample = "start=2 : 3, 4"};
+static const cj_layer own = {.name = "own_scale",
+                             .doc = "y = scale x + running",
+                             .inputs = 1,
+                             .options_size = sizeof(own_options),
+                             .options = own_table,
+                             .build = own_build,
+                             .sample = "start=2 : 3, 4"};
 
 static cj_node *broken_build(cj_layer_build *b)
 {
     (void)b;
     return NULL;
 }
-static const cj_layer broken = {.name = "broken", .doc = "gives nothing", .inputs = 1, .build = broken_build, .sample = " : 1"};
+static const cj_layer broken = {
+    .name = "broken", .doc = "gives nothing", .inputs = 1, .build = broken_build, .sample = " : 1"};
 
 static void a_layer_of_a_program(void **state)
 {
@@ -162,7 +172,8 @@ static void a_layer_of_a_program(void **state)
     assert_int_equal(counts.parameters, 4 + 4 + 4 + 4 + 10);
     assert_int_equal(counts.trainable, 4 + 4 + 10);
     assert_float_equal(value_of(cj, cj_store_get(cj_model_store(m), "own_scale/scale"), 3), 3, 0);
-    assert_float_equal(value_of(cj, cj_store_get(cj_model_store(m), "own_scale_1/running"), 0), 0.5, 0);
+    assert_float_equal(value_of(cj, cj_store_get(cj_model_store(m), "own_scale_1/running"), 0), 0.5,
+                       0);
     assert_ok(cj, cj_layer_register(cj, &broken));
     assert_null(cj_model_from_text(cj, "input 4, broken", NULL, 0));
     assert_message(cj, CJ_ERR_STATE, "broken: the layer's builder gave no node of its graph");
@@ -171,6 +182,7 @@ static void a_layer_of_a_program(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_layer), cmocka_unit_test(a_layer_of_a_program)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_layer),
+                                       cmocka_unit_test(a_layer_of_a_program)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_model.c: models in C: life, inputs, names, seeds, counts, the summary, and layers in plain graphs. */
+/* test_model.c: models in C: life, inputs, names, seeds, counts, the summary, and layers in plain
+ * graphs. */
 #define _GNU_SOURCE
 #include "nn_support.h"
 
@@ -32,7 +33,9 @@ static void a_model_in_c(void **state)
     assert_int_equal(counts.trainable, 101770);
     assert_int_equal(counts.multiply_adds, 784 * 128 + 1280);
     assert_int_equal(counts.layers, 4);
-    assert_string_equal(cj_model_text(m), "input 28 28 1 name=image, flatten, dense 128 relu, dropout 0.2, dense 10 softmax");
+    assert_string_equal(
+        cj_model_text(m),
+        "input 28 28 1 name=image, flatten, dense 128 relu, dropout 0.2, dense 10 softmax");
     cj_context_free(cj); /* frees the model */
 }
 
@@ -102,7 +105,8 @@ static void layers_in_a_plain_graph(void **state)
     cj_context *cj = test_context();
     cj_graph *g = cj_graph_new(cj);
     cj_node *x = cj_placeholder(g, "x", CJ_F64, CJ_DIMS(cj_symbol(g, "batch"), 3));
-    cj_node *y = cj_dense(cj_dense(x, .units = 2, .activation = "tanh"), .units = 1, .no_bias = true, .name = "last");
+    cj_node *y = cj_dense(cj_dense(x, .units = 2, .activation = "tanh"), .units = 1,
+                          .no_bias = true, .name = "last");
     assert_ok(cj, cj_graph_failed(g));
     assert_string_equal(shape_of(y), "[batch, 1]");
     assert_int_equal(cj_graph_parameter_count(g), 3);
@@ -118,13 +122,15 @@ static void regularizers_are_losses(void **state)
     cj_context *cj = test_context();
     cj_model *m = cj_model_new(cj);
     cj_node *x = cj_input(m, "x", 2);
-    x = cj_dense(x, .units = 2, .kernel_initializer = "constant(value=-0.5)", .kernel_regularizer = "l1_l2(l1=0.1, l2=0.2)",
-                 .bias_initializer = "ones", .bias_regularizer = "l2");
+    x = cj_dense(x, .units = 2, .kernel_initializer = "constant(value=-0.5)",
+                 .kernel_regularizer = "l1_l2(l1=0.1, l2=0.2)", .bias_initializer = "ones",
+                 .bias_regularizer = "l2");
     cj_output(m, "y", x);
     assert_ok(cj, cj_model_failed(m));
     cj__layers *layers = cj__layers_of(cj_model_graph(m));
     assert_int_equal(layers->n_losses, 2);
-    cj_program *p = cj_compile(cj_model_graph(m), .outputs = {layers->losses[0], layers->losses[1]});
+    cj_program *p = cj_compile(cj_model_graph(m),
+                               .outputs = {layers->losses[0], layers->losses[1]});
     cj_session *s = p ? cj_session_new(p, cj_model_store(m)) : NULL;
     if (!s) print_error("%s\n", cj_message(cj));
     assert_non_null(s);
@@ -147,7 +153,8 @@ static void check_summary(cj_context *cj, cj_model *m, const char *name)
     assert_ok(cj, cj_model_summary(m, f));
     fclose(f);
     unsigned char *expected = golden_bytes(golden_path(path, name), &expected_size);
-    if (size != expected_size || memcmp(text, expected, size)) print_error("%s\nis not %s:\n%.*s\n", text, name, (int)expected_size, (char *)expected);
+    if (size != expected_size || memcmp(text, expected, size))
+        print_error("%s\nis not %s:\n%.*s\n", text, name, (int)expected_size, (char *)expected);
     assert_int_equal(size, expected_size);
     assert_memory_equal(text, expected, size);
     free(expected);
@@ -178,8 +185,12 @@ static void summaries(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_model_in_c),      cmocka_unit_test(seeds_decide_weights),   cmocka_unit_test(failures_stay),
-        cmocka_unit_test(layers_in_a_plain_graph), cmocka_unit_test(regularizers_are_losses), cmocka_unit_test(summaries),
+        cmocka_unit_test(a_model_in_c),
+        cmocka_unit_test(seeds_decide_weights),
+        cmocka_unit_test(failures_stay),
+        cmocka_unit_test(layers_in_a_plain_graph),
+        cmocka_unit_test(regularizers_are_losses),
+        cmocka_unit_test(summaries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

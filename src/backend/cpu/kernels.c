@@ -234,4 +234,5 @@ static const cj__kernel_row rows[] = {
     {0}};
 
 extern const cj__backend cj__backend_cpu;
-const cj__backend cj__backend_cpu = {"cpu", "portable vector kernels, chosen for the processor at run time", rows};
+const cj__backend cj__backend_cpu = {
+    .name = "cpu", .doc = "portable vector kernels, chosen for the processor at run time", .kernels = rows};

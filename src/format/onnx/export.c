@@ -220,7 +220,10 @@ static void emit_named(cj__onnx_writer *w, const char *name, const char *op, siz
     cj__onnx_nodes *list = w->scope->nodes;
     cj__onnx_node *items = grow(w, list->items, list->count, &list->capacity, sizeof(*items));
     cj__slice *ends = cj__arena_array(w->arena, n_in + n_out + 1, sizeof(*ends));
-    if (!items || !ends) return no_memory(w);
+    if (!items || !ends) {
+        no_memory(w);
+        return;
+    }
     list->items = items;
     w->node = &items[list->count++];
     *w->node = (cj__onnx_node){.name = text_of(name), .op_type = text_of(op)};
@@ -279,7 +282,10 @@ void cj__onnx_last_list(cj__onnx_writer *w, const char *op, size_t n_in, const c
         if (out[k]) continue;
         if (!own && w->call->n_out > 1) base = cj__arena_printf(w->arena, "%s:%d", name, k);
         out[k] = base ? cj__names_unique(&w->values, base) : NULL;
-        if (!out[k]) return no_memory(w);
+        if (!out[k]) {
+            no_memory(w);
+            return;
+        }
     }
     emit_named(w, name, op, n_in, in, (size_t)w->call->n_out, out);
 }
@@ -418,9 +424,9 @@ void cj__onnx_in_broadcast(cj__onnx_writer *w, const char **names)
 
 const cj__onnx_row *cj__onnx_row_at(size_t i)
 {
-    static const cj__onnx_row *const tables[] = {cj__onnx_elementwise, cj__onnx_activation, cj__onnx_reduce,
-                                                 cj__onnx_shape,       cj__onnx_slice,      cj__onnx_index,
-                                                 cj__onnx_linear,      cj__onnx_control};
+    static const cj__onnx_row *const tables[] = {
+        cj__onnx_rows_elementwise, cj__onnx_rows_activation, cj__onnx_rows_reduce, cj__onnx_rows_shape,
+        cj__onnx_rows_slice,       cj__onnx_rows_index,      cj__onnx_rows_linear, cj__onnx_rows_control};
     for (size_t t = 0; t < CJ__COUNT(tables); t++)
         for (const cj__onnx_row *row = tables[t]; row->onnx || row->op; row++)
             if (i-- == 0) return row;

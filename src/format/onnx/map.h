@@ -47,8 +47,9 @@ enum {
 };
 
 /* Ended by a row without names; map_*.c. */
-extern const cj__onnx_row cj__onnx_elementwise[], cj__onnx_activation[], cj__onnx_reduce[],
-    cj__onnx_shape[], cj__onnx_slice[], cj__onnx_index[], cj__onnx_linear[], cj__onnx_control[];
+extern const cj__onnx_row cj__onnx_rows_elementwise[], cj__onnx_rows_activation[],
+    cj__onnx_rows_reduce[], cj__onnx_rows_shape[], cj__onnx_rows_slice[], cj__onnx_rows_index[],
+    cj__onnx_rows_linear[], cj__onnx_rows_control[];
 /* Row i of all tables, NULL past the last. */
 const cj__onnx_row *cj__onnx_row_at(size_t i);
 

@@ -213,7 +213,7 @@ static void read_dropout(cj__onnx_reader *r, const cj__onnx_row *row)
     {.onnx = onnx_, .op = &cj_op_##name, .write = write_plain, .read = read_plain, .unary = cj_##name}
 #define ONLY(onnx_, function) {.onnx = onnx_, .read = read_plain, .unary = function}
 
-const cj__onnx_row cj__onnx_activation[] = {
+const cj__onnx_row cj__onnx_rows_activation[] = {
     PLAIN(sigmoid, "Sigmoid"),
     PLAIN(softplus, "Softplus"),
     {.onnx = "Relu", .op = &cj_op_relu, .write = write_relu, .read = read_plain, .unary = cj_relu},

@@ -58,6 +58,18 @@ static void read_binary(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, row->binary(a, b));
 }
 
+/* A sum remembers its terms: Slice(x, begin, begin + size) has the size of `size`. */
+static void read_add(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    char *name;
+    read_binary(r, row);
+    if (r->failed || r->g->failed || !cj__onnx_wants(r, 0) ||
+        cj__slice_string(r->arena, r->node->output.items[0], "a name", &name))
+        return;
+    cj__onnx_source *sum = cj__names_get(&r->level->values, name);
+    for (size_t i = 0; sum && i < 2; i++) sum->sum[i] = cj__onnx_source_in(r, i);
+}
+
 /* ---- Compositions of one operand ------------------------------------------------------------- */
 
 static cj_dtype dtype_in(const cj__onnx_writer *w)
@@ -253,7 +265,7 @@ static void read_clip(cj__onnx_reader *r, const cj__onnx_row *row)
     {.onnx = onnx_, .op = &cj_op_##name, .write = write_ordered, .read = read_binary, .types = NUMBERS, \
      .broadcasts = true, .binary = cj_##name}
 
-const cj__onnx_row cj__onnx_elementwise[] = {
+const cj__onnx_row cj__onnx_rows_elementwise[] = {
     UNARY(identity, "Identity", 0),
     {.op = &cj_op_stop_gradient, .write = write_identity},
     UNARY(neg, "Neg", F4 | 1u << CJ_I8 | 1u << CJ_I16 | 1u << CJ_I32 | 1u << CJ_I64),
@@ -285,7 +297,8 @@ const cj__onnx_row cj__onnx_elementwise[] = {
     {.onnx = "IsInf", .op = &cj_op_is_inf, .write = write_same, .read = read_is_inf, .types = 1u << CJ_F32 | 1u << CJ_F64},
     {.onnx = "Cast", .op = &cj_op_cast, .write = write_cast, .read = read_cast},
     {.onnx = "CastLike", .read = read_cast},
-    BINARY(add, "Add", NUMBERS),
+    {.onnx = "Add", .op = &cj_op_add, .write = write_same, .read = read_add, .types = NUMBERS, .broadcasts = true,
+     .binary = (cj_add)},
     BINARY(sub, "Sub", NUMBERS),
     BINARY(mul, "Mul", NUMBERS),
     BINARY(div, "Div", NUMBERS),

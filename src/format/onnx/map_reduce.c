@@ -144,7 +144,7 @@ static void read_cumsum(cj__onnx_reader *r, const cj__onnx_row *row)
 #define REDUCE(name, onnx_, types_) \
     {.onnx = onnx_, .op = &cj_op_##name, .write = write_reduce, .read = read_reduce, .types = types_, .reduce = cj_##name}
 
-const cj__onnx_row cj__onnx_reduce[] = {
+const cj__onnx_row cj__onnx_rows_reduce[] = {
     REDUCE(reduce_sum, "ReduceSum", TYPES),
     {.onnx = "ReduceMean", .op = &cj_op_reduce_mean, .write = write_reduce, .read = read_mean, .types = TYPES},
     REDUCE(reduce_max, "ReduceMax", TYPES | CJ__ONNX_BYTES),

@@ -297,7 +297,7 @@ static void read_depth(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, cj_reshape(y, 4, (cj_dim[]){d[0], c, h, v}));
 }
 
-const cj__onnx_row cj__onnx_shape[] = {
+const cj__onnx_row cj__onnx_rows_shape[] = {
     {.op = &cj_op_dim_value, .write = write_dim_value},
     {.onnx = "Range", .op = &cj_op_iota, .write = write_iota, .read = read_range},
     {.onnx = "ConstantOfShape", .read = read_constant_of_shape},

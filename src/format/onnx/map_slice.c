@@ -499,7 +499,7 @@ static void read_pad(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, constant ? cj_pad(x, before, after, value) : x);
 }
 
-const cj__onnx_row cj__onnx_slice[] = {
+const cj__onnx_row cj__onnx_rows_slice[] = {
     {.onnx = "Slice", .op = &cj_op_slice, .write = write_slice, .read = read_slice},
     {.op = &cj_op_reverse, .write = write_reverse},
     {.op = &cj_op_dynamic_slice, .write = write_dynamic_slice},

@@ -18,7 +18,7 @@ const cj_option cj__first_axis_options[] = {CJ_OPTION_INT(cj__axis_attrs, axis, 
                                                           "the axis; negative counts from the end"),
                                             CJ_OPTION_END};
 
-/* ---- Copying ----------------------------------------------------------------------------------- */
+/* ---- Copying --------------------------------------------------------------------------------- */
 
 #define COPY_ROW(type) \
     do { \
@@ -120,7 +120,7 @@ cj__lines cj__lines_of(const cj_array *x, int64_t axis)
     return l;
 }
 
-/* ---- Dimensions -------------------------------------------------------------------------------- */
+/* ---- Dimensions ------------------------------------------------------------------------------ */
 
 cj_status cj__infer_dims(cj_infer *infer, cj_ints dims, int infer_max)
 {
@@ -156,7 +156,7 @@ const int64_t *cj__keep_ints(cj_graph *g, const int64_t *v, int n)
     return copy;
 }
 
-/* ---- Indices ----------------------------------------------------------------------------------- */
+/* ---- Indices --------------------------------------------------------------------------------- */
 
 cj_status cj__infer_indices(cj_infer *infer, int i)
 {

@@ -22,7 +22,8 @@ typedef struct cj__steps {
 cj__steps cj__steps_of(const cj_call *call);
 
 void cj__if_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj_node **dx);
-void cj__steps_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj_node **dx); /* loop and scan */
+void cj__steps_grad(cj_graph *g, cj_call *call, cj_node *const *dy,
+                    cj_node **dx); /* loop and scan */
 
 cj_node *cj__if_sample(cj_sampler *s, int i);
 cj_node *cj__loop_sample(cj_sampler *s, int i);

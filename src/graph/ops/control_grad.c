@@ -2,25 +2,30 @@
  *
  * if    The same choice between the two branches' vector-Jacobian products.
  *
- * steps (loop and scan) The forward pass runs again and also stacks the carried values that entered each
- *       step. A scan then walks the steps backwards; its body is the vector-Jacobian product of one step:
+ * steps (loop and scan) The forward pass runs again and also stacks the carried values that entered
+ * each step. A scan then walks the steps backwards; its body is the vector-Jacobian product of one
+ * step:
  *
  *           carried    d carried (float), d capture (float; a sum over the steps)
  *           sequences  the stacked carried values, the iteration (loop), elements, d stacked
  *           captures   the step's own
  *           stacked    d element
  *
- *       A loop's length may be found out while running; the scan's sequences are then as long. The second
- *       run of the same loop is as long as the first, so both share one symbol.
+ *       A loop's length may be found out while running; the scan's sequences are then as long. The
+ * second run of the same loop is as long as the first, so both share one symbol.
  *
  * All of it is ordinary calls, so gradients of any order exist. */
 #include "graph/ops/control.h"
 
 #include <string.h>
 
-static bool is_float(const cj_node *node) { return cj_dtype_info(node->type.dtype)->kind == CJ_KIND_FLOAT; }
+static bool is_float(const cj_node *node)
+{
+    return cj_dtype_info(node->type.dtype)->kind == CJ_KIND_FLOAT;
+}
 
-/* A placeholder of `to` for a value of `from`; symbols keep their names. CJ_INFER: a size of its own. */
+/* A placeholder of `to` for a value of `from`; symbols keep their names. CJ_INFER: a size of its
+ * own. */
 static cj_node *input_like(cj_graph *to, const cj_graph *from, const cj_type *type)
 {
     char name[16];
@@ -30,7 +35,8 @@ static cj_node *input_like(cj_graph *to, const cj_graph *from, const cj_type *ty
     for (int i = 0; i < type->rank; i++) {
         /* An expression of sizes found inside tells nothing before they are: it gets a name. */
         cj_dim d = type->dim[i];
-        bool unknown = d == CJ_INFER || (d < 0 && from->dims.items[-1 - d].kind != CJ__EXPR_NAME && cj__dim_is_dynamic(from, d));
+        bool unknown = d == CJ_INFER || (d < 0 && from->dims.items[-1 - d].kind != CJ__EXPR_NAME &&
+                                         cj__dim_is_dynamic(from, d));
         char symbol[32];
         cj__format(symbol, sizeof symbol, "%s.%d", name, i);
         dims[i] = unknown ? cj_symbol(to, symbol) : cj__dim_translate(from, to, NULL, d);
@@ -43,7 +49,9 @@ static bool body_failed(cj_graph *g, const cj_call *call, cj_graph *body)
 {
     if (body && !body->failed && !g->failed) return false;
     if (!body) cj__graph_fail(g, call->op->name, CJ_ERR_MEMORY, "out of memory");
-    else cj__graph_fail(g, call->op->name, body->failed, "the gradient of its body: %s", body->message ? body->message : "");
+    else
+        cj__graph_fail(g, call->op->name, body->failed, "the gradient of its body: %s",
+                       body->message ? body->message : "");
     return true;
 }
 
@@ -56,18 +64,23 @@ static void *array(cj_graph *g, int n)
 
 /* ---- if ---------------------------------------------------------------------------------------- */
 
-/* The branch followed by its product with the cotangents that are not zero; grads[i]: of capture i. */
-static cj_graph *branch_gradient(const cj_call *call, const cj_graph *branch, cj_node *const *dy, cj_node **grads)
+/* The branch followed by its product with the cotangents that are not zero; grads[i]: of capture i.
+ */
+static cj_graph *branch_gradient(const cj_call *call, const cj_graph *branch, cj_node *const *dy,
+                                 cj_node **grads)
 {
     cj_graph *b = cj__graph_clone(branch);
     cj_node **y = b ? array(b, 4 * (call->n_out + call->n_in)) : NULL;
     if (!y) return b;
-    cj_node **cotangent = y + call->n_out, **wrt = cotangent + call->n_out, **found = wrt + call->n_in;
+    cj_node **cotangent = y + call->n_out, **wrt = cotangent + call->n_out,
+            **found = wrt + call->n_in;
     int n_y = 0, n = 0;
     for (int k = 0; k < call->n_out; k++) {
         if (cj__is_zero(dy[k])) continue;
         y[n_y] = b->outputs.items[k].node;
-        cj_type type = y[n_y]->type; /* the other branch may find another size, which must not be claimed here */
+        cj_type type =
+            y[n_y]
+                ->type; /* the other branch may find another size, which must not be claimed here */
         for (int i = 0; i < type.rank; i++)
             if (cj__dim_is_dynamic(call->graph, call->out[k].type.dim[i])) type.dim[i] = CJ_INFER;
         cotangent[n_y] = input_like(b, b, &type);
@@ -76,7 +89,8 @@ static cj_graph *branch_gradient(const cj_call *call, const cj_graph *branch, cj
     for (int i = 1; i < call->n_in; i++)
         if (is_float(call->in[i])) wrt[n++] = b->inputs.items[i - 1].node;
     if (cj_vjp(y, cotangent, n_y, wrt, n, found)) return b;
-    for (int i = 1, j = 0; i < call->n_in; i++) grads[i] = is_float(call->in[i]) ? found[j++] : cj_zero;
+    for (int i = 1, j = 0; i < call->n_in; i++)
+        grads[i] = is_float(call->in[i]) ? found[j++] : cj_zero;
     b->outputs.count = 0;
     return b;
 }
@@ -85,7 +99,8 @@ void cj__if_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj_node **dx)
 {
     const cj__body_attrs *a = call->attributes;
     cj_graph *b[2] = {NULL, NULL};
-    cj_node **grads[2] = {array(g, call->n_in), array(g, call->n_in)}, **in = array(g, call->n_in + call->n_out);
+    cj_node **grads[2] = {array(g, call->n_in), array(g, call->n_in)},
+            **in = array(g, call->n_in + call->n_out);
     if (!grads[0] || !grads[1] || !in) return;
     for (int j = 0; j < 2; j++) {
         b[j] = branch_gradient(call, j ? a->other : a->body, dy, grads[j]);
@@ -102,9 +117,11 @@ void cj__if_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj_node **dx)
     memcpy(in, call->in, (size_t)call->n_in * sizeof *in);
     for (int k = 0; k < call->n_out; k++)
         if (!cj__is_zero(dy[k])) in[n_in++] = dy[k];
-    cj_node *node = cj_apply(g, &cj_op_if, in, n_in, &(cj__body_attrs){.body = b[0], .other = b[1]});
+    cj_node *node = cj_apply(g, &cj_op_if, in, n_in,
+                             &(cj__body_attrs){.body = b[0], .other = b[1]});
     for (int i = 1, k = 0; i < call->n_in && node; i++)
-        if (!cj__is_zero(grads[0][i]) || !cj__is_zero(grads[1][i])) dx[i] = cj_node_output(node, k++);
+        if (!cj__is_zero(grads[0][i]) || !cj__is_zero(grads[1][i]))
+            dx[i] = cj_node_output(node, k++);
 out:
     for (int j = 0; j < 2; j++)
         if (b[j] && !b[j]->is_body) cj_graph_free(b[j]);
@@ -120,11 +137,14 @@ typedef struct walk {
     cj__steps s;
     cj_node *const *dy;
     cj_node **carried, **sequences, **captures; /* operands */
-    cj_node **stacked;   /* by carried value: what entered each step */
-    bool *wanted;        /* by operand from the first carried value on: has a gradient */
+    cj_node **stacked;                          /* by carried value: what entered each step */
+    bool *wanted; /* by operand from the first carried value on: has a gradient */
 } walk;
 
-static cj_node *body_input(const walk *w, int i) { return w->body->inputs.items[w->s.first_in + i].node; }
+static cj_node *body_input(const walk *w, int i)
+{
+    return w->body->inputs.items[w->s.first_in + i].node;
+}
 
 /* Runs forward again for the values that enter the steps. */
 static bool run_again(walk *w)
@@ -133,13 +153,15 @@ static bool run_again(walk *w)
     cj_graph *b = cj__graph_clone(w->body);
     if (!b) return body_failed(w->g, w->call, b), false;
     b->outputs.count = w->s.first_out + w->s.n_carried;
-    for (int i = 0; i < w->s.n_carried; i++) cj_graph_output(b, NULL, b->inputs.items[w->s.first_in + i].node);
+    for (int i = 0; i < w->s.n_carried; i++)
+        cj_graph_output(b, NULL, b->inputs.items[w->s.first_in + i].node);
     cj__body_attrs a = *w->a;
     a.body = b;
     cj_node *node = b->failed ? NULL : cj_apply(w->g, w->call->op, w->call->in, w->call->n_in, &a);
     if (!node) body_failed(w->g, w->call, b);
     if (!b->is_body) cj_graph_free(b);
-    for (int i = 0; node && i < w->s.n_carried; i++) w->stacked[i] = cj_node_output(node, w->s.n_carried + i);
+    for (int i = 0; node && i < w->s.n_carried; i++)
+        w->stacked[i] = cj_node_output(node, w->s.n_carried + i);
     return node != NULL;
 }
 
@@ -174,13 +196,17 @@ static void write_step(const walk *w, step *t)
 {
     const cj__steps *s = &w->s;
     int after = s->n_carried + s->n_sequences, n_in = 0;
-    cj_node **in = t->in + s->first_in, **out = array(t->b, w->body->outputs.count), **ds = array(t->b, s->n_stacked);
+    cj_node **in = t->in + s->first_in, **out = array(t->b, w->body->outputs.count),
+            **ds = array(t->b, s->n_stacked);
     if (!out || !ds) return;
     for (int i = 0; i < s->n_carried; i++)
-        if (is_float(w->carried[i])) t->d_carried[i] = input_like(t->b, w->body, &body_input(w, i)->type);
+        if (is_float(w->carried[i]))
+            t->d_carried[i] = input_like(t->b, w->body, &body_input(w, i)->type);
     for (int i = 0; i < s->n_captures; i++)
-        if (w->wanted[after + i]) t->d_capture[i] = input_like(t->b, w->body, &body_input(w, after + i)->type);
-    for (; n_in < s->n_carried; n_in++) in[n_in] = input_like(t->b, w->body, &body_input(w, n_in)->type);
+        if (w->wanted[after + i])
+            t->d_capture[i] = input_like(t->b, w->body, &body_input(w, after + i)->type);
+    for (; n_in < s->n_carried; n_in++)
+        in[n_in] = input_like(t->b, w->body, &body_input(w, n_in)->type);
     if (s->first_in) {
         t->in[0] = input_like(t->b, w->body, &w->body->inputs.items[0].node->type);
         t->in[1] = cj_scalar(t->b, CJ_BOOL, 1); /* or the step would not have run */
@@ -188,18 +214,22 @@ static void write_step(const walk *w, step *t)
     for (; n_in < after; n_in++) in[n_in] = input_like(t->b, w->body, &body_input(w, n_in)->type);
     for (int i = 0; i < s->n_stacked; i++)
         if (!cj__is_zero(w->dy[s->n_carried + i]))
-            ds[i] = input_like(t->b, w->body, &w->body->outputs.items[s->first_out + s->n_carried + i].node->type);
-    for (; n_in < after + s->n_captures; n_in++) in[n_in] = input_like(t->b, w->body, &body_input(w, n_in)->type);
+            ds[i] = input_like(t->b, w->body,
+                               &w->body->outputs.items[s->first_out + s->n_carried + i].node->type);
+    for (; n_in < after + s->n_captures; n_in++)
+        in[n_in] = input_like(t->b, w->body, &body_input(w, n_in)->type);
     if (t->b->failed || !cj__graph_inline(t->b, w->body, t->in, s->first_in + n_in, out)) return;
     for (int i = 0; i < s->n_carried; i++)
-        if (t->d_carried[i]) t->y[t->n_y] = out[s->first_out + i], t->dy[t->n_y++] = t->d_carried[i];
+        if (t->d_carried[i])
+            t->y[t->n_y] = out[s->first_out + i], t->dy[t->n_y++] = t->d_carried[i];
     for (int i = 0; i < s->n_stacked; i++)
         if (ds[i]) t->y[t->n_y] = out[s->first_out + s->n_carried + i], t->dy[t->n_y++] = ds[i];
     for (int i = 0; i < n_in; i++) add_wrt(t, in[i]);
     cj_vjp(t->y, t->dy, t->n_y, t->wrt, t->n_wrt, t->grads);
 }
 
-/* Gradients of the inputs, by input from the first carried value on; NULL for those that are no floats. */
+/* Gradients of the inputs, by input from the first carried value on; NULL for those that are no
+ * floats. */
 static cj_node *gradient_of(const walk *w, const step *t, int input)
 {
     for (int i = 0; i < t->n_wrt; i++)
@@ -207,7 +237,8 @@ static cj_node *gradient_of(const walk *w, const step *t, int input)
     return NULL;
 }
 
-/* Captures and elements that no step depends on are left out of the scan. Returns whether there are any. */
+/* Captures and elements that no step depends on are left out of the scan. Returns whether there are
+ * any. */
 static bool drop_unwanted(walk *w, const step *t)
 {
     bool dropped = false;
@@ -223,9 +254,11 @@ static void finish_step(const walk *w, const step *t)
 {
     int after = w->s.n_carried + w->s.n_sequences;
     for (int i = 0; i < w->s.n_carried; i++)
-        if (t->d_carried[i]) cj_graph_output(t->b, NULL, cj_zero_as(gradient_of(w, t, i), t->in[w->s.first_in + i]));
+        if (t->d_carried[i])
+            cj_graph_output(t->b, NULL, cj_zero_as(gradient_of(w, t, i), t->in[w->s.first_in + i]));
     for (int i = 0; i < w->s.n_captures; i++)
-        if (t->d_capture[i]) cj_graph_output(t->b, NULL, cj_add(t->d_capture[i], gradient_of(w, t, after + i)));
+        if (t->d_capture[i])
+            cj_graph_output(t->b, NULL, cj_add(t->d_capture[i], gradient_of(w, t, after + i)));
     for (int i = w->s.n_carried; i < after; i++)
         if (w->wanted[i]) cj_graph_output(t->b, NULL, gradient_of(w, t, i));
 }

@@ -8,7 +8,7 @@
 
 #include "tensor/dtype.h"
 
-/* ---- gather ------------------------------------------------------------------------------------ */
+/* ---- gather ---------------------------------------------------------------------------------- */
 
 static cj_status gather_infer(cj_infer *infer)
 {
@@ -100,7 +100,7 @@ cj_node *(cj_gather)(cj_node *x, cj_node *indices, int axis)
     return cj_apply(cj_node_graph(x), &cj_op_gather, in, 2, &(cj__axis_attrs){.axis = axis});
 }
 
-/* ---- scatter_add ------------------------------------------------------------------------------- */
+/* ---- scatter_add ----------------------------------------------------------------------------- */
 
 struct scatter_attrs {
     int64_t axis;
@@ -203,7 +203,7 @@ cj_node *cj_scatter_add(cj_node *updates, cj_node *indices, int axis, cj_dim siz
     return cj_apply(g, &cj_op_scatter_add, in, 2, &(struct scatter_attrs){axis, {1, &size}});
 }
 
-/* ---- one_hot ----------------------------------------------------------------------------------- */
+/* ---- one_hot --------------------------------------------------------------------------------- */
 
 struct one_hot_attrs {
     int64_t depth;

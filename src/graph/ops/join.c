@@ -24,7 +24,7 @@ static void copy_part(const cj_array *whole, const cj_array *part, int64_t axis,
     else cj__block_copy(&b, part->dtype, block, part->data);
 }
 
-/* ---- concat ------------------------------------------------------------------------------------ */
+/* ---- concat ---------------------------------------------------------------------------------- */
 
 static cj_status concat_infer(cj_infer *infer)
 {
@@ -164,7 +164,7 @@ cj_node *cj_stack(cj_node *const *parts, int n, int axis)
     return (cj_concat)(rows, n, axis);
 }
 
-/* ---- split ------------------------------------------------------------------------------------- */
+/* ---- split ----------------------------------------------------------------------------------- */
 
 struct split_attrs {
     int64_t axis;

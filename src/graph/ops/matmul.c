@@ -213,6 +213,9 @@ cj_node *cj_matmul_transposed(cj_node *a, cj_node *b, bool transpose_a, bool tra
     if (!a || !b) return NULL;
     if (cj__is_zero(a) || cj__is_zero(b)) return cj_zero;
     cj_graph *g = cj_node_graph(a);
+    if (cj_node_graph(b) != g)
+        return cj__graph_fail(g, "matmul", CJ_ERR_ARGUMENT, "operand 1 belongs to another graph"),
+               NULL;
     bool a_vector = a->type.rank == 1, b_vector = b->type.rank == 1;
     if (a->type.rank == 0 || b->type.rank == 0)
         return cj__graph_fail(g, "matmul", CJ_ERR_SHAPE,

@@ -43,7 +43,7 @@ static void take_stream(cj_graph *g, int64_t *stream)
     if (*stream >= g->next_stream) g->next_stream = *stream + 1;
 }
 
-/* ---- random_uniform, random_normal ------------------------------------------------------------- */
+/* ---- random_uniform, random_normal ----------------------------------------------------------- */
 
 static const cj_option random_options[] = {
     CJ_OPTION_DTYPE(cj__random_attrs, dtype, CJ_F32, "dtype of the result"),
@@ -153,7 +153,7 @@ RANDOM(random_uniform, "numbers in [0, 1) from the key, every one as likely")
 RANDOM(random_normal,
        "numbers from the key with mean 0 and standard deviation 1, normally distributed")
 
-/* ---- dropout ----------------------------------------------------------------------------------- */
+/* ---- dropout --------------------------------------------------------------------------------- */
 
 struct dropout_attrs {
     double rate;

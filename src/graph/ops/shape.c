@@ -22,7 +22,7 @@ static bool check_list(cj_graph *g, const char *op, int rank, const cj_dim *dims
     return false;
 }
 
-/* ---- reshape ----------------------------------------------------------------------------------- */
+/* ---- reshape --------------------------------------------------------------------------------- */
 
 static cj_status fail_count(cj_infer *infer, const cj_dim *dims, int n)
 {
@@ -150,7 +150,7 @@ cj_node *cj_squeeze(cj_node *x, int axis)
     return cj_reshape(x, rank - 1, dims);
 }
 
-/* ---- transpose --------------------------------------------------------------------------------- */
+/* ---- transpose ------------------------------------------------------------------------------- */
 
 static const cj_option transpose_options[] = {
     CJ_OPTION_INTS(cj__permutation_attrs, permutation, 0, CJ_RANK_MAX - 1,
@@ -245,7 +245,7 @@ cj_node *(cj_transpose)(cj_node *x, const int64_t *permutation)
     return cj_apply(cj_node_graph(x), &cj_op_transpose, &x, 1, &(cj__permutation_attrs){{rank, p}});
 }
 
-/* ---- broadcast --------------------------------------------------------------------------------- */
+/* ---- broadcast ------------------------------------------------------------------------------- */
 
 static cj_status broadcast_infer(cj_infer *infer)
 {
@@ -325,7 +325,7 @@ cj_node *cj_broadcast_to(cj_node *x, int rank, const cj_dim *dims)
     return cj_apply(g, &cj_op_broadcast, &x, 1, &(cj__dims_attrs){{rank, dims}});
 }
 
-/* ---- reverse ----------------------------------------------------------------------------------- */
+/* ---- reverse --------------------------------------------------------------------------------- */
 
 struct reverse_attrs {
     cj_ints axes;

@@ -9,7 +9,7 @@
  * dimension and refuses negative ones. */
 #include "graph/ops/block.h"
 
-/* ---- slice ------------------------------------------------------------------------------------- */
+/* ---- slice ----------------------------------------------------------------------------------- */
 
 struct slice_attrs {
     cj_ints begin, size, step;
@@ -208,7 +208,7 @@ cj_node *cj_slice_axis(cj_node *x, int axis, int64_t begin, cj_dim size)
     return cj_slice(x, begins, sizes, NULL);
 }
 
-/* ---- dynamic_slice, update_slice --------------------------------------------------------------- */
+/* ---- dynamic_slice, update_slice ------------------------------------------------------------- */
 
 /* begin is i64[rank of x], and no size is larger than x's. */
 static cj_status check_window(cj_infer *infer, const cj_type *begin, const cj_dim *size, int n)

@@ -6,7 +6,7 @@
 
 #include "graph/ops/block.h"
 
-/* ---- softmax, log_softmax ---------------------------------------------------------------------- */
+/* ---- softmax, log_softmax -------------------------------------------------------------------- */
 
 static cj_status softmax_infer(cj_infer *infer)
 {
@@ -114,7 +114,7 @@ static cj_node *sample_softmax(cj_sampler *s, int i, cj_node *(*build)(cj_node *
 SOFTMAX(softmax, "y_i = e^(x_i) / sum of e^(x_j) over an axis", "Softmax")
 SOFTMAX(log_softmax, "y_i = x_i - ln(sum of e^(x_j)) over an axis", "LogSoftmax")
 
-/* ---- sparse_softmax_crossentropy --------------------------------------------------------------- */
+/* ---- sparse_softmax_crossentropy ------------------------------------------------------------- */
 
 static cj_status crossentropy_infer(cj_infer *infer)
 {

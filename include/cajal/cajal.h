@@ -1,0 +1,24 @@
+/* cajal.h: everything. A program that wants less includes the header it uses; each stands alone and
+ * is the manual of its part:
+ *
+ *     base.h     context, statuses, messages         data.h     data sets, splits, loaders
+ *     tensor.h   values                              nn.h       models, layers, losses, optimizers
+ *     graph.h    graphs and their gradients          train.h    fit, evaluate, predict, save, load
+ *     run.h      programs and sessions               io.h       .npy, .npz, safetensors
+ *     op.h       operators of your own               recipe.h   recipes; option.h: named options */
+#ifndef CAJAL_CAJAL_H
+#define CAJAL_CAJAL_H
+
+#include <cajal/base.h>
+#include <cajal/data.h>
+#include <cajal/graph.h>
+#include <cajal/io.h>
+#include <cajal/nn.h>
+#include <cajal/op.h>
+#include <cajal/option.h>
+#include <cajal/recipe.h>
+#include <cajal/run.h>
+#include <cajal/tensor.h>
+#include <cajal/train.h>
+
+#endif

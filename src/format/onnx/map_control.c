@@ -1,0 +1,289 @@
+/* map_control.c: If, Loop and Scan, and fused groups, which are written as what is in them.
+ *
+ * Bodies of ours take what they use from outside as operands; ONNX's bodies see the names around them.
+ * Writing, a capture is the outer name. Reading, the names that a body uses and does not make become its
+ * captures, in order of first use. */
+#include <string.h>
+
+#include "format/onnx/map.h"
+#include "graph/ops/control.h"
+
+enum { OPERANDS_MAX = 256 };
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static const char **operands(cj__onnx_writer *w)
+{
+    const char **in = cj__arena_array(w->arena, (size_t)w->call->n_in + 1, sizeof(*in));
+    if (!in) cj__onnx_refuse(w, CJ_ERR_MEMORY, "out of memory");
+    for (int i = 0; in && i < w->call->n_in; i++) in[i] = cj__onnx_in(w, i);
+    return w->failed ? NULL : in;
+}
+
+static const char *body_name(cj__onnx_writer *w, const char *role)
+{
+    const char *name = cj__names_unique(&w->nodes, role);
+    if (!name) cj__onnx_refuse(w, CJ_ERR_MEMORY, "out of memory");
+    return name;
+}
+
+static void write_if(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj__body_attrs *a = w->call->attributes;
+    const char **in = operands(w), *then = body_name(w, "then"), *other = body_name(w, "else");
+    (void)row;
+    if (w->failed) return;
+    cj__onnx_graph *then_body = cj__onnx_write_body(w, then, a->body, 0, in + 1);
+    cj__onnx_graph *else_body = cj__onnx_write_body(w, other, a->other, 0, in + 1);
+    if (w->failed) return;
+    cj__onnx_last_list(w, "If", 1, in);
+    cj__onnx_put_graph(w, "else_branch", else_body);
+    cj__onnx_put_graph(w, "then_branch", then_body);
+}
+
+static void write_loop(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj__body_attrs *a = w->call->attributes;
+    cj__steps s = cj__steps_of(w->call);
+    const char **in = operands(w), *name = body_name(w, "body");
+    const char **to = cj__arena_array(w->arena, (size_t)s.n_carried + 3, sizeof(*to));
+    (void)row;
+    if (!to) cj__onnx_refuse(w, CJ_ERR_MEMORY, "out of memory");
+    if (w->failed) return;
+    to[0] = a->has_limit ? in[0] : "";
+    to[1] = a->has_condition ? in[a->has_limit] : "";
+    for (int i = 0; i < s.n_carried; i++) to[2 + i] = in[s.first + i];
+    cj__onnx_graph *body = cj__onnx_write_body(w, name, a->body, 2 + s.n_carried, in + s.first + s.n_carried);
+    cj__onnx_last_list(w, "Loop", 2 + (size_t)s.n_carried, to);
+    cj__onnx_put_graph(w, "body", body);
+}
+
+static void write_scan(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj__body_attrs *a = w->call->attributes;
+    cj__steps s = cj__steps_of(w->call);
+    const char **in = operands(w), *name = body_name(w, "body");
+    int n = s.n_carried + s.n_sequences;
+    int64_t backward[64];
+    (void)row;
+    if (w->failed) return;
+    for (int i = 0; i < 64; i++) backward[i] = 1;
+    cj__onnx_graph *body = cj__onnx_write_body(w, name, a->body, n, in + n);
+    cj__onnx_last_list(w, "Scan", (size_t)n, in);
+    cj__onnx_put_graph(w, "body", body);
+    cj__onnx_put_int(w, "num_scan_inputs", s.n_sequences);
+    if (!a->reverse) return;
+    cj__onnx_put_ints(w, "scan_input_directions", s.n_sequences < 64 ? s.n_sequences : 64, backward);
+    if (s.n_stacked) cj__onnx_put_ints(w, "scan_output_directions", s.n_stacked < 64 ? s.n_stacked : 64, backward);
+}
+
+static void write_fused(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const char **in = operands(w), **out = cj__arena_array(w->arena, (size_t)w->call->n_out, sizeof(*out));
+    const cj_call *call = w->call;
+    (void)row;
+    if (!out) cj__onnx_refuse(w, CJ_ERR_MEMORY, "out of memory");
+    if (w->failed) return;
+    cj__onnx_write_inline(w, ((const cj__body_attrs *)call->attributes)->body, in, out);
+    w->scope->names[call->id] = out;
+}
+
+/* ---- Free names ------------------------------------------------------------------------------ */
+
+static bool add_free(cj__onnx_reader *r, cj__onnx_free *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (!strcmp(list->names[i], name)) return true;
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 16;
+        const char **names = cj__arena_array(r->arena, capacity, sizeof(*names));
+        if (!names) return cj__onnx_fail(r, CJ_ERR_MEMORY, "out of memory"), false;
+        if (list->count) memcpy(names, list->names, list->count * sizeof(*names));
+        list->names = names;
+        list->capacity = capacity;
+    }
+    list->names[list->count++] = name;
+    return true;
+}
+
+static bool use(cj__onnx_reader *r, const cj__names *made, cj__slice slice, cj__onnx_free *out)
+{
+    char *name;
+    if (!slice.size) return true;
+    if (cj__slice_string(r->arena, slice, "a name", &name)) return cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text"), false;
+    return cj__names_get(made, name) || add_free(r, out, name);
+}
+
+static bool make(cj__onnx_reader *r, cj__names *made, cj__slice slice)
+{
+    char *name;
+    if (!slice.size) return true;
+    if (cj__slice_string(r->arena, slice, "a name", &name)) return cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text"), false;
+    if (!cj__names_put(made, name, name)) return cj__onnx_fail(r, CJ_ERR_MEMORY, "out of memory"), false;
+    return true;
+}
+
+/* Recursion is as deep as the parser let the file be. */
+bool cj__onnx_free_names(cj__onnx_reader *r, const cj__onnx_graph *graph, cj__onnx_free *out)
+{
+    cj__names made;
+    cj__names_init(&made, r->arena);
+    for (size_t i = 0; i < graph->input.count; i++)
+        if (!make(r, &made, graph->input.items[i].name)) return false;
+    for (size_t i = 0; i < graph->initializer.count; i++)
+        if (!make(r, &made, graph->initializer.items[i].name)) return false;
+    for (size_t i = 0; i < graph->node.count; i++) {
+        const cj__onnx_node *node = &graph->node.items[i];
+        for (size_t k = 0; k < node->input.count; k++)
+            if (!use(r, &made, node->input.items[k], out)) return false;
+        for (size_t k = 0; k < node->attribute.count; k++) {
+            const cj__onnx_attribute *a = &node->attribute.items[k];
+            cj__onnx_free inner = {0};
+            if (a->type != CJ__ONNX_ATTR_GRAPH || !a->as.g) continue;
+            if (!cj__onnx_free_names(r, a->as.g, &inner)) return false;
+            for (size_t n = 0; n < inner.count; n++)
+                if (!cj__names_get(&made, inner.names[n]) && !add_free(r, out, inner.names[n])) return false;
+        }
+        for (size_t k = 0; k < node->output.count; k++)
+            if (!make(r, &made, node->output.items[k])) return false;
+    }
+    for (size_t i = 0; i < graph->output.count; i++)
+        if (!use(r, &made, graph->output.items[i].name, out)) return false;
+    return true;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+static cj_node *scalar(cj__onnx_reader *r, size_t i, cj_dtype dtype)
+{
+    return cj__onnx_has(r, i) ? cj_cast(cj_reshape(cj__onnx_node_in(r, i), 0, NULL), dtype) : NULL;
+}
+
+static void set_all(cj__onnx_reader *r, cj_node *y)
+{
+    for (size_t k = 0; y && k < r->node->output.count; k++) cj__onnx_set(r, k, cj_node_output(y, (int)k));
+}
+
+static void read_if(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj__onnx_graph *then = cj__onnx_get_graph(r, "then_branch"), *other = cj__onnx_get_graph(r, "else_branch");
+    cj__onnx_free names = {0};
+    int n = 0;
+    (void)row;
+    if (r->failed || !cj__onnx_free_names(r, then, &names) || !cj__onnx_free_names(r, other, &names)) return;
+    cj_node *condition = scalar(r, 0, CJ_BOOL);
+    cj_node **captured = cj__arena_array(r->arena, names.count + 1, sizeof(*captured));
+    if (!condition || !captured) {
+        cj__onnx_fail(r, captured ? CJ_ERR_DATA : CJ_ERR_MEMORY, "it has no condition");
+        return;
+    }
+    cj_graph *a = cj__onnx_read_body(r, then, NULL, 0, &names, captured, &n);
+    cj_graph *b = a ? cj__onnx_read_body(r, other, NULL, 0, &names, captured, &n) : NULL;
+    if (b) set_all(r, cj_if(condition, a, b, captured, n));
+    else cj_graph_free(a);
+}
+
+static void read_loop(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj__onnx_graph *graph = cj__onnx_get_graph(r, "body");
+    cj__onnx_free names = {0};
+    int n = 0, n_carried = (int)r->node->input.count - 2;
+    cj_node *carried[OPERANDS_MAX];
+    cj_type types[OPERANDS_MAX + 2] = {{.dtype = CJ_I64}, {.dtype = CJ_BOOL}};
+    (void)row;
+    if (r->failed || !cj__onnx_free_names(r, graph, &names)) return;
+    if (n_carried < 0) n_carried = 0;
+    cj_node **captured = cj__arena_array(r->arena, names.count + 1, sizeof(*captured));
+    if (!captured || n_carried > OPERANDS_MAX) {
+        cj__onnx_fail(r, captured ? CJ_ERR_LIMIT : CJ_ERR_MEMORY, "%d operands", n_carried);
+        return;
+    }
+    for (int i = 0; i < n_carried; i++) {
+        if (!(carried[i] = cj__onnx_node_in(r, (size_t)i + 2))) return;
+        types[i + 2] = carried[i]->type;
+    }
+    cj_node *limit = scalar(r, 0, CJ_I64), *condition = scalar(r, 1, CJ_BOOL);
+    double always;
+    if (condition && cj__is_constant(condition, &always) && always != 0) condition = NULL;
+    cj_graph *body = cj__onnx_read_body(r, graph, types, n_carried + 2, &names, captured, &n);
+    if (!body) return;
+    cj_node *nothing[1] = {NULL};
+    if (!limit && !condition && !n_carried && !n) { /* an operand must say which graph this is */
+        condition = cj_scalar(r->g, CJ_BOOL, 1);
+    }
+    set_all(r, cj_loop(limit, condition, n_carried ? carried : nothing, n_carried, body, captured, n));
+}
+
+/* x with its axis in front, or (back) the other way. */
+static cj_node *axis_first(cj_node *x, int64_t axis, bool back)
+{
+    int64_t p[CJ_RANK_MAX];
+    if (!x || axis == 0) return x;
+    int at = cj__axis(x, "Scan", axis, x->type.rank);
+    for (int i = 0; at >= 0 && i < x->type.rank; i++)
+        p[i] = back ? (i == at ? 0 : i < at ? i + 1 : i) : i == 0 ? at : i <= at ? i - 1 : i;
+    return at < 0 ? NULL : cj_transpose(x, p);
+}
+
+static int list_of(cj__onnx_reader *r, const char *name, int64_t out[OPERANDS_MAX])
+{
+    memset(out, 0, OPERANDS_MAX * sizeof(*out));
+    return cj__onnx_get_ints(r, name, OPERANDS_MAX, out);
+}
+
+static void read_scan(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj__onnx_graph *graph = cj__onnx_get_graph(r, "body");
+    int64_t sequences = cj__onnx_get_int(r, "num_scan_inputs", 0), in_axes[OPERANDS_MAX], out_axes[OPERANDS_MAX];
+    int64_t backward[OPERANDS_MAX], prepend[OPERANDS_MAX];
+    cj__onnx_free names = {0};
+    int n = 0, n_in = (int)r->node->input.count, carried = n_in - (int)sequences;
+    cj_node *in[OPERANDS_MAX];
+    cj_type types[OPERANDS_MAX];
+    (void)row;
+    if (r->opset < 9) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "Scan of opset 8, which has batches");
+    list_of(r, "scan_input_axes", in_axes);
+    list_of(r, "scan_output_axes", out_axes);
+    list_of(r, "scan_input_directions", backward);
+    list_of(r, "scan_output_directions", prepend);
+    if (r->failed || !cj__onnx_free_names(r, graph, &names)) return;
+    if (n_in > OPERANDS_MAX || sequences < 1 || sequences > n_in || r->node->output.count > OPERANDS_MAX) {
+        cj__onnx_fail(r, CJ_ERR_DATA, "%d operands, of which %lld are sequences", n_in, (long long)sequences);
+        return;
+    }
+    for (int i = 0; i < n_in; i++) {
+        in[i] = cj__onnx_node_in(r, (size_t)i);
+        if (i >= carried) in[i] = axis_first(in[i], in_axes[i - carried], false);
+        if (i >= carried && backward[i - carried]) in[i] = cj_reverse(in[i], 0);
+        if (!in[i]) return;
+        types[i] = in[i]->type;
+        if (i < carried) continue;
+        if (types[i].rank < 1) {
+            cj__onnx_fail(r, CJ_ERR_SHAPE, "sequence %d is a scalar", i - carried);
+            return;
+        }
+        types[i].rank--;
+        memmove(types[i].dim, types[i].dim + 1, (size_t)types[i].rank * sizeof(cj_dim));
+    }
+    cj_node **captured = cj__arena_array(r->arena, names.count + 1, sizeof(*captured));
+    if (!captured) {
+        cj__onnx_fail(r, CJ_ERR_MEMORY, "out of memory");
+        return;
+    }
+    cj_graph *body = cj__onnx_read_body(r, graph, types, n_in, &names, captured, &n);
+    cj_node *y = body ? cj_scan(in, carried, in + carried, (int)sequences, false, body, captured, n) : NULL;
+    for (int k = 0; y && k < (int)r->node->output.count; k++) {
+        cj_node *out = cj_node_output(y, k);
+        if (k >= carried && prepend[k - carried]) out = cj_reverse(out, 0);
+        if (k >= carried) out = axis_first(out, out_axes[k - carried], true);
+        cj__onnx_set(r, (size_t)k, out);
+    }
+}
+
+const cj__onnx_row cj__onnx_rows_control[] = {
+    {.onnx = "If", .op = &cj_op_if, .write = write_if, .read = read_if},
+    {.onnx = "Loop", .op = &cj_op_loop, .write = write_loop, .read = read_loop},
+    {.onnx = "Scan", .op = &cj_op_scan, .write = write_scan, .read = read_scan},
+    {.op = &cj_op_fused, .write = write_fused},
+    {0},
+};

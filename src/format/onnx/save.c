@@ -1,0 +1,191 @@
+/* save.c: models and graphs in ONNX files.
+ *
+ * A model is saved as it is run: raw inputs, their preparation, the graph, in one. Loaded again, all of it
+ * is the graph, so predict takes the same raw samples, and fit goes on with the same parameters. Files are
+ * replaced whole or not at all. */
+#include <string.h>
+
+#include <cajal/train.h>
+
+#include "base/file.h"
+#include "format/onnx/file.h"
+
+/* ---- Graphs ---------------------------------------------------------------------------------- */
+
+/* ["dense/kernel", ...] of the variables that are, or are not, parameters. */
+static void list_variables(cj_graph *g, cj__onnx_properties *p, const char *key, bool parameters)
+{
+    cj__text text;
+    int n = 0;
+    cj__text_init(&text, g->cj);
+    cj__text_char(&text, '[');
+    for (int i = 0; i < g->variables.count; i++) {
+        const char *name = g->variables.items[i].name;
+        if ((cj__nodes_find(&g->parameters, name) != NULL) != parameters) continue;
+        if (n++) cj__text_char(&text, ',');
+        cj__text_json(&text, name);
+    }
+    cj__text_char(&text, ']');
+    if (text.failed && !p->failed) p->failed = text.failed;
+    if (n || parameters) cj__onnx_property(p, key, cj__text_string(&text));
+    cj__text_release(&text);
+}
+
+cj_status cj__onnx_write_graph(cj_graph *g, cj__onnx_properties *properties, cj__text *out)
+{
+    cj__onnx_writer w;
+    cj__onnx_model model;
+    cj__onnx_writer_init(&w, g->cj, properties->arena);
+    if (g->variables.count) {
+        list_variables(g, properties, "cajal.parameters", true);
+        list_variables(g, properties, "cajal.variables", false);
+    }
+    cj_status failed = properties->failed;
+    if (!failed) failed = cj__onnx_export(&w, g, &model);
+    if (!failed) {
+        model.metadata_props.items = properties->items;
+        model.metadata_props.count = properties->count;
+        failed = cj__onnx_serialize(&model, out);
+    }
+    cj__onnx_writer_release(&w);
+    return failed ? failed : out->failed;
+}
+
+cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *bytes, size_t size, const char *folder,
+                              cj_graph **out, cj__onnx_model **model)
+{
+    cj__names parameters, variables;
+    bool trained, state;
+    *out = NULL;
+    CJ__TRY(cj__onnx_parse(arena, bytes, size, model));
+    CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.parameters", &parameters, &trained));
+    CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.variables", &variables, &state));
+    return cj__onnx_import(cj, arena, *model, folder, trained ? &parameters : NULL, trained ? &variables : NULL, out);
+}
+
+cj_status cj_onnx_save_graph(cj_graph *g, const char *path)
+{
+    cj__arena arena;
+    cj__text text;
+    cj__arena_init(&arena, g->cj);
+    cj__text_init(&text, g->cj);
+    cj_status failed = cj__onnx_write_graph(g, &(cj__onnx_properties){.arena = &arena}, &text);
+    if (!failed) failed = cj__file_save(g->cj, path, text.bytes, text.length);
+    cj__text_release(&text);
+    cj__arena_release(&arena);
+    return failed;
+}
+
+/* The folder of a path in the arena: "." when it has none. */
+static char *folder_of(cj__arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return cj__arena_strdup(arena, ".");
+    return cj__arena_printf(arena, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path)
+{
+    cj__file_bytes file;
+    cj__arena arena;
+    cj__onnx_model *model;
+    cj_graph *g = NULL;
+    if (!cj || cj__file_load(cj, path, 0, &file)) return NULL;
+    cj__arena_init(&arena, cj);
+    char *folder = folder_of(&arena, path);
+    cj_status failed = folder ? cj__onnx_read_graph(cj, &arena, file.data, file.size, folder, &g, &model) : CJ_ERR_MEMORY;
+    if (failed) cj__prefix(cj, failed, "%s", path);
+    cj__arena_release(&arena);
+    cj__file_unload(&file);
+    return g;
+}
+
+/* ---- Models ---------------------------------------------------------------------------------- */
+
+static cj_status write_model(cj_model *m, cj__arena *arena, cj__text *text)
+{
+    int n_in = m->graph->inputs.count, n_out = m->graph->outputs.count;
+    cj_node **raw = cj__arena_array(arena, (size_t)n_in + 1, sizeof(cj_node *));
+    cj_node **outputs = cj__arena_array(arena, (size_t)n_out + 1, sizeof(cj_node *));
+    if (!raw || !outputs) return CJ_ERR_MEMORY;
+    if (!n_out) return cj_fail(m->cj, CJ_ERR_STATE, "the model has no output, so there is nothing to save");
+    cj_graph *g = cj__model_assemble(m, raw, outputs);
+    if (!g) return cj_last_status(m->cj);
+    for (int i = 0; i < n_out && !g->outputs.count; i++)
+        for (int k = 0; k < n_out; k++) cj_graph_output(g, m->graph->outputs.items[k].name, outputs[k]);
+    /* What is a parameter of the model is one of the copy. */
+    for (int i = 0; i < m->graph->parameters.count && !g->failed; i++) {
+        const char *name = m->graph->parameters.items[i].name;
+        cj_node *node = cj__nodes_find(&g->variables, name);
+        if (node && !cj__nodes_find(&g->parameters, name)) cj__nodes_add(g, &g->parameters, name, node);
+    }
+    cj__onnx_properties properties = {.arena = arena};
+    cj__onnx_describe_model(&properties, m);
+    cj_status failed = g->failed ? g->failed : cj__onnx_write_graph(g, &properties, text);
+    cj_graph_free(g);
+    return failed;
+}
+
+cj_status cj_save(cj_model *m, const char *path)
+{
+    cj__arena arena;
+    cj__text text;
+    if (!m) return CJ_ERR_MEMORY;
+    if (m->graph->failed) return cj_fail(m->cj, m->graph->failed, "%s", m->graph->message ? m->graph->message : "the model has failed");
+    cj__arena_init(&arena, m->cj);
+    cj__text_init(&text, m->cj);
+    cj_status failed = write_model(m, &arena, &text);
+    if (!failed) failed = cj__file_save(m->cj, path, text.bytes, text.length);
+    else cj__prefix(m->cj, failed, "%s", path);
+    cj__text_release(&text);
+    cj__arena_release(&arena);
+    return failed;
+}
+
+/* The graph takes the place of the empty one a new model has. */
+static cj_status adopt_graph(cj_model *m, cj_graph *g)
+{
+    cj__layers *layers = cj__layers_of(g);
+    m->preparation = cj__arena_array(&m->arena, (size_t)g->inputs.count + 1, sizeof(*m->preparation));
+    if (!layers || !m->preparation) {
+        cj_graph_free(g);
+        return CJ_ERR_MEMORY;
+    }
+    m->n_preparations = g->inputs.count;
+    cj_graph_free(m->graph);
+    m->graph = g;
+    cj__disown(&g->owned);
+    layers->model = m;
+    return CJ_OK;
+}
+
+static cj_model *read_model(cj_context *cj, const void *bytes, size_t size, const char *path)
+{
+    cj__arena arena;
+    cj__onnx_model *from;
+    cj_graph *g = NULL;
+    cj__arena_init(&arena, cj);
+    char *folder = path ? folder_of(&arena, path) : NULL;
+    cj_model *m = path && !folder ? NULL : cj_model_new(cj);
+    cj_status failed = m ? cj__onnx_read_graph(cj, &arena, bytes, size, folder, &g, &from) : CJ_ERR_MEMORY;
+    if (!failed) failed = adopt_graph(m, g);
+    if (!failed) failed = cj__onnx_recall_model(&arena, from, m);
+    if (failed && path) cj__prefix(cj, failed, "%s", path);
+    if (failed) cj_model_free(m);
+    cj__arena_release(&arena);
+    return failed ? NULL : m;
+}
+
+cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size)
+{
+    return cj ? read_model(cj, bytes, size, NULL) : NULL;
+}
+
+cj_model *cj_load(cj_context *cj, const char *path)
+{
+    cj__file_bytes file;
+    if (!cj || cj__file_load(cj, path, 0, &file)) return NULL;
+    cj_model *m = read_model(cj, file.data, file.size, path);
+    cj__file_unload(&file);
+    return m;
+}

@@ -1,0 +1,89 @@
+/* test_faults.c: every allocation of making, preparing, assembling and describing a model fails in
+ * turn. */
+#include "nn_support.h"
+
+#include "data/dataset.h"
+#include "faults.h"
+
+static const char table[] = "size,colour,kind\n1,red,a\n2,blue,b\n3,red,a\n6,green,b\n";
+
+static cj_status use(cj_model *m, const cj_dataset *data)
+{
+    cj_node *raw[2], *y[2];
+    cj_status failed = cj__model_prepare(m, data, NULL);
+    cj_graph *g = failed ? NULL : cj__model_assemble(m, raw, y);
+    if (!failed && !g) failed = cj_last_status(m->cj);
+    cj_graph_free(g);
+    if (!failed && !cj_model_text(m)) failed = cj_last_status(m->cj);
+    FILE *to = failed ? NULL : tmpfile();
+    if (to) {
+        failed = cj_model_summary(m, to);
+        fclose(to);
+    }
+    return failed;
+}
+
+static cj_status from_text(cj_context *cj, void *arg)
+{
+    (void)arg;
+    cj_dataset *data = cj__table_parse(cj, "t.csv", table, strlen(table),
+                                       &(cj_dataset_opts){.types = "colour:categorical"});
+    if (!data) return cj_last_status(cj);
+    cj_model *m = cj_model_from_text(
+        cj,
+        "dense(3, relu, kernel_regularizer=l1_l2(l1=0.1, l2=0.1)), dropout 0.5, dense 2 softmax",
+        data, 1);
+    cj_status failed = m ? use(m, data) : cj_last_status(cj);
+    cj_model_free(m);
+    cj_dataset_free(data);
+    return failed;
+}
+
+static cj_status in_c(cj_context *cj, void *arg)
+{
+    (void)arg;
+    cj_model *m = cj_model_new(cj);
+    if (!m) return cj_last_status(cj);
+    cj_node *x = cj_input(m, "a", 2, 3), *z = cj_input(m, "b", 6);
+    x = cj_layer_apply(&x, 1, "reshape", "[3, -1]");
+    x = cj_flatten(x);
+    x = cj_add_layer((cj_node *[]){x, z}, 2);
+    x = cj_activation_layer(x, .function = "tanh");
+    cj_output(m, "y", cj_concatenate((cj_node *[]){x, z}, 2, -1));
+    cj_status failed = cj_model_failed(m);
+    FILE *to = failed ? NULL : tmpfile();
+    if (to) {
+        failed = cj_model_summary(m, to);
+        fclose(to);
+    }
+    cj_model_free(m);
+    return failed;
+}
+
+static cj_status mistakes(cj_context *cj, void *arg)
+{
+    (void)arg;
+    static const char *const texts[] = {"input 4, dens 3", "input 4, dense 3 unit=4",
+                                        "input 4, dense 3 rleu",
+                                        "input 4, dense 3 kernel_regularizer=l3"};
+    for (size_t i = 0; i < CJ__COUNT(texts); i++) {
+        assert_null(cj_model_from_text(cj, texts[i], NULL, 0));
+        if (cj_last_status(cj) == CJ_ERR_MEMORY) return CJ_ERR_MEMORY;
+        assert_int_equal(cj_last_status(cj), CJ_ERR_ARGUMENT);
+    }
+    return CJ_OK;
+}
+
+static void allocations_fail(void **state)
+{
+    (void)state;
+    assert_true(faults_sweep_memory(from_text, NULL, NULL, 0) > 50);
+    assert_true(faults_sweep_memory(in_c, NULL, NULL, 0) > 20);
+    assert_true(faults_sweep_memory(mistakes, NULL, NULL, 0) > 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(allocations_fail)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
