@@ -1,14 +1,14 @@
 /* custom_layer.c: a layer, a loss and a callback of one's own, used by name like those of Cajal.
  *
- * A layer is a few graph nodes and some parameters; a loss is a few nodes. Neither has a derivative
- * of its own: cj_grad knows the operators they are made of. Options are described once, as a table
- * of the fields of a structure: parsing, range checks, help and error messages come from it, so
- * that "squash(power=2)" works in C, in recipes and on the command line of a program that registers
- * it. */
+ * A layer is a few graph nodes and some parameters; a loss is a few nodes. Neither has a
+ * derivative of its own: cj_grad knows the operators they are made of. Options are described
+ * once, as a table of the fields of a structure: parsing, range checks, help and error messages
+ * come from it, so that "squash(power=2)" works in C, in recipes and on the command line of a
+ * program that registers it. */
 #include <cajal/cajal.h>
 #include <math.h>
 
-/* ---- Layer: y = tanh(gain x^power), with one gain to learn for each number ---------------------- */
+/* ---- Layer: y = tanh(gain x^power), with one gain to learn for each number ------------------- */
 typedef struct squash_opts {
     int64_t power;
     const char *name; /* the layer's; every layer may have this option */
@@ -21,27 +21,29 @@ static cj_node *squash_build(cj_layer_build *b)
 {
     const squash_opts *o = b->options;
     int64_t units = cj_node_dim(b->x[0], -1);
-    cj_node *gain = cj_layer_parameter(b, "gain", 1, &units, "ones", 0, 0, NULL); /* saved as "squash/gain" */
+    cj_node *gain = cj_layer_parameter(b, "gain", 1, &units, "ones", 0, 0, NULL);
     cj_node *x = b->x[0];
     for (int64_t i = 1; i < o->power; i++) x = cj_mul(x, b->x[0]);
     return cj_tanh(cj_mul(x, gain));
 }
 static const cj_layer squash = {.name = "squash", .doc = "y = tanh(gain x^power)", .inputs = 1,
-                                .options_size = sizeof(squash_opts), .options = squash_options, .build = squash_build};
+                                .options_size = sizeof(squash_opts), .options = squash_options,
+                                .build = squash_build};
 
-/* ---- Loss: ln cosh(e) = e + ln(1 + e^-2e) - ln 2, a square near 0 that grows straight far out --- */
+/* ---- Loss: ln cosh(e) = e + ln(1 + e^-2e) - ln 2: a square near 0, straight far out ---------- */
 static cj_node *log_cosh_build(cj_node *prediction, cj_node *target, const void *options)
 {
     (void)options;
-    cj_node *e = cj_sub(prediction, target); /* both [batch, 1]; a loss gives one number a sample: [batch] */
+    cj_node *e = cj_sub(prediction, target); /* both [batch, 1]; a loss gives [batch] */
     return cj_squeeze(cj_shift(cj_add(e, cj_softplus(cj_scale(e, -2))), -log(2)), -1);
 }
-static const cj_loss log_cosh = {.name = "log_cosh", .doc = "ln cosh(prediction - target)", .build = log_cosh_build};
+static const cj_loss log_cosh = {.name = "log_cosh", .doc = "ln cosh(prediction - target)",
+                                 .build = log_cosh_build};
 
-/* ---- Callback: enough is enough ----------------------------------------------------------------- */
+/* ---- Callback: enough is enough -------------------------------------------------------------- */
 static bool good_enough(void *user, const cj_fit_state *state)
 {
-    return cj_score(state->scores, "loss") > *(const double *)user; /* false ends training, cleanly */
+    return cj_score(state->scores, "loss") > *(const double *)user; /* false: the end */
 }
 
 int main(void)
@@ -58,16 +60,18 @@ int main(void)
     cj_dataset *data = cj_dataset_from_tensors(cj, x, y);
     cj_tensor_free(x), cj_tensor_free(y);
 
-    cj_model *m = failed || !data ? NULL : cj_model_from_text(cj, "dense 16, squash power=1, dense 1", data, 0);
+    const char *layers = "dense 16, squash power=1, dense 1";
+    cj_model *m = failed || !data ? NULL : cj_model_from_text(cj, layers, data, 0);
     double enough = 0.002;
     const cj_callback stop = {.name = "good_enough", .user = &enough, .on_epoch_end = good_enough};
     failed = !m ? cj_last_status(cj)
-                : cj_fit(m, data, .epochs = 500, .batch_size = 20, .learning_rate = 0.01, .loss = "log_cosh",
-                         .callbacks = (const cj_callback *[]){&stop, NULL});
-    int epochs = failed ? 0 : cj_history_epochs(cj_model_history(m));
-    double loss = failed ? INFINITY : cj_score(cj_history_at(cj_model_history(m), epochs - 1), "loss");
+                : cj_fit(m, data, .epochs = 500, .batch_size = 20, .learning_rate = 0.01,
+                         .loss = "log_cosh", .callbacks = (const cj_callback *[]){&stop, NULL});
+    const cj_history *h = failed ? NULL : cj_model_history(m);
+    int epochs = h ? cj_history_epochs(h) : 0;
+    double loss = h ? cj_score(cj_history_at(h, epochs - 1), "loss") : INFINITY;
     if (failed) fprintf(stderr, "%s\n", cj_message(cj));
-    else printf("log_cosh is %.4f after %d epochs; the model again: %s\n", loss, epochs, cj_model_text(m));
+    else printf("log_cosh is %.4f after %d epochs of: %s\n", loss, epochs, cj_model_text(m));
     cj_context_free(cj);
     return loss <= enough && epochs < 500 ? 0 : 1;
 }

@@ -16,7 +16,8 @@ static inline const char *find_table(int argc, char **argv, const char *name, ch
     const char *folders[] = {"", "tabular/", "../shared/datasets/tabular/"};
     if (argc > 1) return snprintf(path, 1024, "%s", argv[1]), path;
     for (int i = 0; i < 3; i++) {
-        if (!roots[i] || snprintf(path, 1024, "%s/%s%s", roots[i], folders[i], name) >= 1024) continue;
+        if (!roots[i]) continue;
+        snprintf(path, 1024, "%s/%s%s", roots[i], folders[i], name);
         FILE *f = fopen(path, "rb");
         if (f) return fclose(f), path;
     }

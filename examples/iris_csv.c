@@ -1,20 +1,22 @@
 /* iris_csv.c: from a table to a saved model, and back from the file to an answer.
  *
  * Fisher's 150 irises (1936): four measures of a flower, three species. The table is read, its
- * columns and classes are found, a quarter of each species is held out, a small network is trained
- * and saved. The file is ONNX and has everything inside: means and deviations of the columns, names
- * of the classes. So the program that loads it gives raw centimetres and gets a name.
+ * columns and classes are found, a quarter of each species is held out, a small network is
+ * trained and saved. The file is ONNX and has everything inside: means and deviations of the
+ * columns, names of the classes. So the program that loads it gives raw centimetres and gets a
+ * name.
  *
  *     iris_csv [iris.csv]      any table whose last column is what is to be predicted */
 #include <cajal/cajal.h>
 
 #include "example.h"
 
-static cj_status train_and_save(cj_context *cj, const char *table, const char *file, double *accuracy)
+static cj_status train_and_save(cj_context *cj, const char *table, const char *file,
+                                double *accuracy)
 {
     cj_dataset *all = cj_dataset_open(cj, table), *train, *held_out;
     if (!all) return cj_last_status(cj);
-    cj_status failed = cj_dataset_split(all, &train, &held_out, .fraction = 0.25, .seed = 3);
+    cj_status failed = cj_dataset_split(all, &train, &held_out, .fraction = 0.25, .seed = 1);
     if (failed) return failed;
 
     cj_model *m = cj_model_from_text(cj, "dense 16 relu, dense 3 softmax", train, 0);
@@ -40,8 +42,7 @@ static cj_status load_and_ask(cj_context *cj, const char *file, const float flow
     cj_model_info info;
     cj_model_get_info(m, &info);
     for (int i = 0; i < 3 && !failed; i++)
-        printf("%s%.3f %s", i ? ", " : "this flower: ", p[i], info.class_names ? info.class_names[i] : "?");
-    printf("\n");
+        printf("%-10s %.3f\n", info.class_names ? info.class_names[i] : "?", p[i]);
     cj_session_free(s);
     return failed;
 }
@@ -54,7 +55,8 @@ int main(int argc, char **argv)
     if (!cj) return 1;
     double accuracy = 0;
     cj_status failed = train_and_save(cj, table, "iris.onnx", &accuracy);
-    failed = failed ? failed : load_and_ask(cj, "iris.onnx", (const float[]){5.1f, 3.5f, 1.4f, 0.2f});
+    const float flower[] = {5.1f, 3.5f, 1.4f, 0.2f};
+    failed = failed ? failed : load_and_ask(cj, "iris.onnx", flower);
     if (failed) fprintf(stderr, "%s\n", cj_message(cj));
     cj_context_free(cj);
     return !failed && accuracy >= 0.90 ? 0 : 1;

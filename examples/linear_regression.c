@@ -1,7 +1,8 @@
 /* linear_regression.c: find the line behind noisy points by gradient descent.
  *
- * The points are y = 3x + 2 + noise. The line is y = w x + b; its loss is the mean squared distance
- * to the points. A step computes the slope of the loss in w and in b and walks a little downhill:
+ * The points are y = 3x + 2 + noise. The line is y = w x + b; its loss is the mean squared
+ * distance to the points. A step computes the slope of the loss in w and in b and walks a little
+ * downhill:
  *
  *     w <- w - rate dL/dw        b <- b - rate dL/db
  *
@@ -28,7 +29,7 @@ int main(void)
     if (!cj) return 1;
     cj_graph *g = cj_graph_new(cj);
 
-    /* The data come from a program too: random numbers are nodes, a function of a key and a seed. */
+    /* The data come from a program too: random numbers are nodes, a function of a key. */
     cj_node *key = cj_random_key(g);
     cj_node *drawn = cj_random_normal(key, CJ_F32, -1, CJ_DIMS(POINTS, 1));
     cj_node *noise = cj_scale(cj_random_normal(key, CJ_F32, -1, CJ_DIMS(POINTS, 1)), 0.5);
@@ -48,9 +49,9 @@ int main(void)
     /* One step: the loss, its gradient, and what becomes of the parameters. */
     cj_node *loss = cj_mse(prediction, y), *gradient[2];
     cj_grad(loss, params, 2, gradient);
-    cj_program *step = cj_compile(g, .outputs = {loss},
-                                  .updates = cj_updates("sgd", params, gradient, 2, .learning_rate = 0.1));
-    cj_session *s = cj_session_new(step, cj_graph_store(g)); /* NULL operands give NULL: checked once */
+    const cj_update *updates = cj_updates("sgd", params, gradient, 2, .learning_rate = 0.1);
+    cj_program *step = cj_compile(g, .outputs = {loss}, .updates = updates);
+    cj_session *s = cj_session_new(step, cj_graph_store(g)); /* NULL gives NULL: checked once */
     if (!s) failed = cj_last_status(cj);
 
     cj_tensor *loss_value = NULL;

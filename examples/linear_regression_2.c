@@ -5,10 +5,11 @@
  * session and initialises the variables again, so it predicts with fresh random numbers.
  *
  * Three more things a reader would stumble over there. Its targets have shape (4) and its
- * predictions (4, 1), which broadcast to 4 x 4 differences; cj_mse takes [4] as [4, 1]. A learning
- * rate of 0.1 is too large for these features: steps grow above 2 / (largest curvature), here 2 /
- * 43.6 = 0.046. And the second feature is always the first plus one, so w1, w2 and b are not
- * unique, though predictions are: w1 x + w2 (x + 1) + b = x only says w1 + w2 = 1 and w2 + b = 0. */
+ * predictions (4, 1), which broadcast to 4 x 4 differences; cj_mse takes [4] as [4, 1]. A
+ * learning rate of 0.1 is too large for these features: steps grow above 2 / (largest curvature),
+ * here 2 / 43.7 = 0.046. And the second feature is always the first plus one, so w1, w2 and b are
+ * not unique, though predictions are: w1 x + w2 (x + 1) + b = x only says w1 + w2 = 1 and w2 + b
+ * = 0. */
 #include <cajal/cajal.h>
 #include <math.h>
 
@@ -21,11 +22,13 @@ int main(void)
 {
     cj_context *cj = cj_context_new(NULL);
     if (!cj) return 1;
-    const float features[] = {1, 2, 2, 3, 3, 4, 4, 5}, targets[] = {1, 2, 3, 4}, unseen[] = {5, 6, 6, 7};
+    const float features[] = {1, 2, 2, 3, 3, 4, 4, 5}, targets[] = {1, 2, 3, 4};
+    const float unseen[] = {5, 6, 6, 7};
     cj_tensor *xs = cj_tensor_from(cj, CJ_F32, 2, (int64_t[]){4, 2}, features);
     cj_tensor *ys = cj_tensor_from(cj, CJ_F32, 1, (int64_t[]){4}, targets);
     cj_tensor *news = cj_tensor_from(cj, CJ_F32, 2, (int64_t[]){2, 2}, unseen);
-    cj_tensor *w0 = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){2, 1}), *b0 = cj_tensor_new(cj, CJ_F32, 1, (int64_t[]){1});
+    cj_tensor *w0 = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){2, 1});
+    cj_tensor *b0 = cj_tensor_new(cj, CJ_F32, 1, (int64_t[]){1});
 
     /* "rows" is a symbol: 4 while training, 2 when asked about new rows; nothing is built twice. */
     cj_graph *g = cj_graph_new(cj);
@@ -37,8 +40,8 @@ int main(void)
     cj_node *loss = cj_mse(prediction, y), *gradient[2];
     cj_grad(loss, params, 2, gradient);
 
-    cj_program *train = cj_compile(g, .outputs = {loss},
-                                   .updates = cj_updates("sgd", params, gradient, 2, .learning_rate = 0.04));
+    const cj_update *updates = cj_updates("sgd", params, gradient, 2, .learning_rate = 0.04);
+    cj_program *train = cj_compile(g, .outputs = {loss}, .updates = updates);
     cj_program *predict = cj_compile(g, .outputs = {prediction});
     cj_session *training = cj_session_new(train, cj_graph_store(g));
     cj_session *predicting = cj_session_new(predict, cj_graph_store(g));

@@ -1,16 +1,18 @@
 /* sgd_by_hand.c: stochastic gradient descent written out, without an optimizer.
  *
  * Gradient descent takes the gradient over all samples for one step. The stochastic kind (Robbins
- * and Monro 1951) picks one sample at random, pretends that its loss is the whole loss, and steps:
+ * and Monro 1951) picks one sample at random, pretends that its loss is the whole loss, and
+ * steps:
  *
  *     repeat:  i <- random sample;  L = (x_i . w - y_i)^2;  w <- w - rate dL/dw
  *
- * A step is cheap and right on average only. With a constant rate w trembles around the answer for
- * ever, so the rate shrinks with the steps.
+ * A step is cheap and right on average only. With a constant rate w trembles around the answer
+ * for ever, so the rate shrinks with the steps.
  *
- * The handbook's sgd(X, y) is another thing: it changes X, the data, instead of weights, no sample
- * is ever chosen, and its products X X^T y have the wrong shapes. What was meant is below, wholly
- * on the graph: the choice of the sample, its gradient (cj_grad) and the new weights (cj_update). */
+ * The handbook's sgd(X, y) is another thing: it changes X, the data, instead of weights, no
+ * sample is ever chosen, and its products X X^T y have the wrong shapes. What was meant is below,
+ * wholly on the graph: the choice of the sample, its gradient (cj_grad) and the new weights
+ * (cj_update). */
 #include <cajal/cajal.h>
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* xor.c: the smallest problem that a single layer cannot solve.
  *
- * "Exactly one of two" is 1 at two opposite corners of a square and 0 at the other two; no straight
- * line has the ones on one side (Minsky and Papert 1969). A hidden layer bends the plane first: two
- * lines, and then what lies between them. Four tanh units make it easy to find. */
+ * "Exactly one of two" is 1 at two opposite corners of a square and 0 at the other two; no
+ * straight line has the ones on one side (Minsky and Papert 1969). A hidden layer bends the plane
+ * first: two lines, and then what lies between them. Four tanh units make it easy to find. */
 #include <cajal/cajal.h>
 
 int main(void)
@@ -20,7 +20,8 @@ int main(void)
     cj_output(m, "xor", cj_dense(h, .units = 1, .activation = "sigmoid"));
 
     cj_status failed = cj_fit(m, corners, .epochs = 500, .batch_size = 4, .learning_rate = 0.05,
-                              .loss = "binary_crossentropy", .metrics = "none", .normalize = "none");
+                              .loss = "binary_crossentropy", .metrics = "none",
+                              .normalize = "none");
     cj_session *s = failed ? NULL : cj_model_session(m);
     float p[4] = {0};
     failed = failed ? failed : s ? cj_predict(s, inputs, 4, p, 1) : cj_last_status(cj);

@@ -74,7 +74,8 @@ typedef struct cj_layer_info {
     const cj_type *output;
     int64_t parameters;
 } cj_layer_info;
-/* Layer i in the order of building; false past the last. Texts and type live as long as the model. */
+/* Layer i in the order of building, or operator i of a model that was loaded and has none; false past the
+ * last. Texts and type live as long as the model. */
 CJ_API bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info);
 
 /* ---- Layers ------------------------------------------------------------------------------------ */

@@ -1,9 +1,9 @@
 /* train.h: fit, evaluate, predict; saving and loading models; run directories.
  *
  *     cj_scores scores;
- *     cj_status failed = cj_fit(m, train, .epochs = 5, .optimizer = "adam", .metrics = "accuracy", .progress = stderr);
- *     failed = failed ? failed : cj_evaluate(m, test, &scores);
- *     failed = failed ? failed : cj_save(m, "fashion.onnx");
+ *     cj_status failed = cj_fit(m, train, .epochs = 5, .optimizer = "adam", .metrics = "accuracy",
+ * .progress = stderr); failed = failed ? failed : cj_evaluate(m, test, &scores); failed = failed ?
+ * failed : cj_save(m, "fashion.onnx");
  *
  * The verbs and names are Keras's. Messages are the context's. */
 #ifndef CAJAL_TRAIN_H
@@ -27,7 +27,7 @@ typedef struct cj_scores {
 /* The score of that name, NaN when there is none. */
 CJ_API double cj_score(const cj_scores *scores, const char *name);
 
-/* ---- Callbacks --------------------------------------------------------------------------------- */
+/* ---- Callbacks ------------------------------------------------------------------------------- */
 
 typedef struct cj_fit_state {
     cj_model *model;
@@ -46,17 +46,22 @@ typedef struct cj_callback {
     bool (*on_epoch_end)(void *user, const cj_fit_state *state);
 } cj_callback;
 
-/* ---- History ----------------------------------------------------------------------------------- */
+/* ---- History --------------------------------------------------------------------------------- */
 
 typedef struct cj_history cj_history; /* owned by the model: of its last fit */
 CJ_API int cj_history_epochs(const cj_history *h);
-/* epoch (from 1), seconds (of training so far), loss, metrics, val_loss ..., learning_rate; NULL past the last. */
+/* epoch (from 1), seconds (of training so far), loss, metrics, val_loss ..., learning_rate; NULL
+ * past the last. */
 CJ_API const cj_scores *cj_history_at(const cj_history *h, int epoch_index);
 
-/* ---- Fit --------------------------------------------------------------------------------------- */
+/* ---- Fit ------------------------------------------------------------------------------------- */
 
 /* How progress is shown: one line an epoch, or a bar redrawn in place, for terminals. */
-typedef enum cj_progress_style { CJ_PROGRESS_LINES, CJ_PROGRESS_BAR, CJ_PROGRESS_COLOR } cj_progress_style;
+typedef enum cj_progress_style {
+    CJ_PROGRESS_LINES,
+    CJ_PROGRESS_BAR,
+    CJ_PROGRESS_COLOR
+} cj_progress_style;
 
 typedef struct cj_fit_opts {
     size_t struct_size;
@@ -65,21 +70,24 @@ typedef struct cj_fit_opts {
     const char *optimizer;      /* default "adam" */
     double learning_rate;       /* default the optimizer's */
     const char *schedule;       /* default constant */
-    const char *loss;           /* default from the target: sparse_categorical_crossentropy for classes,
-                                   binary_crossentropy for two classes with one output, mse for numbers */
-    const char *metrics;        /* "accuracy, f1"; default accuracy for classes, none for numbers; "none" */
+    const char *loss; /* default from the target: sparse_categorical_crossentropy for classes,
+                         binary_crossentropy for two classes with one output, mse for numbers */
+    const char
+        *metrics; /* "accuracy, f1"; default accuracy for classes, none for numbers; "none" */
     const cj_dataset *validation;
     double validation_split;    /* taken from the training set, stratified, seeded */
     uint64_t seed;              /* shuffling, dropout, the split */
     bool no_shuffle;
     int64_t patience;           /* early stopping: epochs without improvement; 0: none */
     const char *monitor;        /* default val_loss, else loss */
-    bool no_restore;            /* with patience: keep the last weights instead of the best epoch's */
-    const char *normalize;      /* "auto" (default): pixels by 1/255, tables by mean and deviation; "none" */
-    const char *run;            /* run directory (made): results.csv, best.onnx, last.onnx, checkpoint/ */
+    bool no_restore; /* with patience: keep the last weights instead of the best epoch's */
+    const char
+        *normalize;  /* "auto" (default): pixels by 1/255, tables by mean and deviation; "none" */
+    const char *run; /* run directory (made): results.csv, best.onnx, last.onnx, checkpoint/ */
     bool overwrite;             /* the run directory may have a run in it, which is lost */
     bool resume;                /* go on from the run directory's checkpoint */
-    int64_t checkpoint_steps;   /* a checkpoint also every so many steps; 0: at the end of each epoch */
+    int64_t
+        checkpoint_steps; /* a checkpoint also every so many steps; 0: at the end of each epoch */
     FILE *progress;             /* Keras's progress lines, NULL: none */
     cj_progress_style progress_style;
     int progress_columns;       /* width of the terminal, default 80 */
@@ -90,16 +98,16 @@ typedef struct cj_fit_opts {
 /* Trains. The model must have one output (its target is the data set's target field). May be called
  * again: training goes on where it was, with new orders and masks.
  *
- * NaN or infinity in the loss or the gradient: CJ_ERR_NUMERIC naming epoch, step and which; the model is
- * as it was before that step. Cancelled by the context: CJ_ERR_CANCELLED; the model is as it was after the
- * last whole step.
+ * NaN or infinity in the loss or the gradient: CJ_ERR_NUMERIC naming epoch, step and which; the
+ * model is as it was before that step. Cancelled by the context: CJ_ERR_CANCELLED; the model is as
+ * it was after the last whole step.
  *
  * With a run directory there is a checkpoint before the first step, at the end of each epoch, every
- * checkpoint_steps, and when cancelled; the newest two are kept. A fit with `resume` and the same data and
- * options goes on from the newest undamaged one, to the same bits as if it had never stopped; only epochs,
- * patience and how progress is shown may differ. A file that cannot be written while training goes on (disk
- * full) is a warning to the context's log, and the last good one stays; one that cannot be written at the
- * beginning or at the end is an error. */
+ * checkpoint_steps, and when cancelled; the newest two are kept. A fit with `resume` and the same
+ * data and options goes on from the newest undamaged one, to the same bits as if it had never
+ * stopped; only epochs, patience and how progress is shown may differ. A file that cannot be
+ * written while training goes on (disk full) is a warning to the context's log, and the last good
+ * one stays; one that cannot be written at the beginning or at the end is an error. */
 CJ_API cj_status cj_fit(cj_model *m, const cj_dataset *train, const cj_fit_opts *opts);
 /* Of the last fit; NULL before the first. */
 CJ_API const cj_history *cj_model_history(const cj_model *m);
@@ -111,23 +119,27 @@ typedef struct cj_evaluate_opts {
     int64_t batch_size;   /* default 256 */
     const char *loss;     /* default what the model was trained with */
     const char *metrics;  /* default what the model was trained with */
-    int64_t *confusion;   /* classes * classes (2 * 2 for one output), rows truth, columns prediction; or NULL */
+    int64_t *confusion; /* classes * classes (2 * 2 for one output), rows truth, columns prediction;
+                           or NULL */
     FILE *progress;
     cj_progress_style progress_style;
     int progress_columns;
 } cj_evaluate_opts;
 CJ_API cj_status cj_evaluate(cj_model *m, const cj_dataset *data, const cj_evaluate_opts *opts);
 /* scikit-learn's classification_report of a confusion matrix, for all classes. */
-CJ_API cj_status cj_classification_report(cj_model *m, const int64_t *confusion, int classes, FILE *to);
+CJ_API cj_status cj_classification_report(cj_model *m, const int64_t *confusion, int classes,
+                                          FILE *to);
 
-/* ---- Predict ----------------------------------------------------------------------------------- */
+/* ---- Predict --------------------------------------------------------------------------------- */
 
-/* A session on a model for raw samples (as the data set had them); one a thread. Free with cj_session_free,
- * before the model. The model must have one input and one output. Make sessions after training. */
+/* A session on a model for raw samples (as the data set had them); one a thread. Free with
+ * cj_session_free, before the model. The model must have one input and one output. Make sessions
+ * after training. */
 CJ_API cj_session *cj_model_session(cj_model *m);
-/* n raw samples of the model's single input in, n * output_size floats out. The message of a failure is the
- * session's. */
-CJ_API cj_status cj_predict(cj_session *s, const void *samples, int64_t n, float *out, int64_t output_size);
+/* n raw samples of the model's single input in, n * output_size floats out. The message of a
+ * failure is the session's. */
+CJ_API cj_status cj_predict(cj_session *s, const void *samples, int64_t n, float *out,
+                            int64_t output_size);
 /* The whole data set: a new tensor [count, outputs...]. */
 CJ_API cj_status cj_predict_dataset(cj_model *m, const cj_dataset *data, cj_tensor **out);
 
@@ -147,23 +159,26 @@ typedef struct cj_model_info {
 } cj_model_info;
 CJ_API void cj_model_get_info(cj_model *m, cj_model_info *info);
 
-/* ---- Files ------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
-/* ONNX, self-contained: preparation inside the graph, names and maps as metadata. Atomic: the old file or
- * the new one. No paths, times or thread counts inside: equal models give equal bytes. */
+/* ONNX, self-contained: preparation inside the graph, names and maps as metadata. Atomic: the old
+ * file or the new one. No paths, times or thread counts inside: equal models give equal bytes. */
 CJ_API cj_status cj_save(cj_model *m, const char *path);
 CJ_API cj_model *cj_load(cj_context *cj, const char *path);
 CJ_API cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size);
-/* Any ONNX model as a graph, its inputs (that are no initializers) and outputs in the file's order, its weights
- * as parameters. NULL with a message; CJ_ERR_UNSUPPORTED names node and operator. The caller frees it, or the
- * context. */
+/* Any ONNX model as a graph, its inputs (that are no initializers) and outputs in the file's order,
+ * its weights as parameters. NULL with a message; CJ_ERR_UNSUPPORTED names node and operator. The
+ * caller frees it, or the context. */
 CJ_API cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path);
 CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
-#define cj_fit(m, data, ...) (cj_fit)(m, data, &(cj_fit_opts){.struct_size = sizeof(cj_fit_opts), __VA_ARGS__})
-#define cj_evaluate(m, data, ...)                                                                  \
-    (cj_evaluate)(m, data, &(cj_evaluate_opts){.struct_size = sizeof(cj_evaluate_opts), .scores = __VA_ARGS__})
+#define cj_fit(m, data, ...) \
+    (cj_fit)(m, data, &(cj_fit_opts){.struct_size = sizeof(cj_fit_opts), __VA_ARGS__})
+#define cj_evaluate(m, data, ...) \
+    (cj_evaluate)(m, data, \
+                  &(cj_evaluate_opts){.struct_size = sizeof(cj_evaluate_opts), \
+                                      .scores = __VA_ARGS__})
 #endif
 
 #ifdef __cplusplus

@@ -99,7 +99,7 @@ static cj_tensor *predict_dataset(cli *c, const char *source, bool word, cj_mode
     bool idx = cli_ends_with(source, "-ubyte") || cli_ends_with(source, "-ubyte.gz");
     bool table = cli_data_is_table(source);
     cj_tensor *outputs = NULL;
-    if (table && info->columns == 0)
+    if (table && info->columns == 0 && info->input_rank != 1)
         return cli_misused(c, "predict: %.500s: the model was not trained on a table", source),
                NULL;
     if (!split && !table && !idx && !word) split = "test";

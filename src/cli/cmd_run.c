@@ -167,10 +167,28 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static int run_graph(job *t, cj_model *m)
+/* The backend of the keys, NULL for the best there are. false after a failure that has been told.
+ */
+static bool choose_backend(cli *c, const char **out)
+{
+    const char *names[32] = {NULL}, *wanted = cli_string(c, "backend");
+    *out = wanted;
+    for (int i = 0; i < 31 && (names[i] = cj_backend_name_at(i)) != NULL; i++)
+        if (wanted && !strcmp(names[i], wanted)) return true;
+    if (!wanted) return true;
+    const char *near = cj_nearest(wanted, names);
+    cli_misused(c, "run: there is no backend '%.80s'%s%s%s", wanted, near ? " (did you mean '" : "",
+                near ? near : "; cajal list backends tells them", near ? "'?)" : "");
+    return false;
+}
+
+static int run_graph(job *t)
 {
     cli *c = t->c;
-    t->graph = cj_model_graph(m);
+    const char *backend;
+    t->graph = cj_onnx_load_graph(c->cj, t->path);
+    if (!t->graph) return cli_failed(c, c->cj);
+    if (!choose_backend(c, &backend)) return c->status;
     t->n_in = cj_graph_input_count(t->graph);
     t->n_out = cj_graph_output_count(t->graph);
     t->in = calloc((size_t)t->n_in + 1, sizeof *t->in);
@@ -179,8 +197,8 @@ static int run_graph(job *t, cj_model *m)
     if (!t->in || !t->out || !t->feeds) return cli_fail(c, CJ_ERR_MEMORY, "run: out of memory");
     if (load_inputs(t)) return c->status;
     t->program = cj_compile(t->graph, .training = false);
-    cj_session_opts opts = {.struct_size = sizeof opts, .backend = cli_string(c, "backend")};
-    if (t->program) t->session = cj_session_new_opts(t->program, cj_model_store(m), &opts);
+    cj_session_opts opts = {.struct_size = sizeof opts, .backend = backend};
+    if (t->program) t->session = cj_session_new_opts(t->program, cj_graph_store(t->graph), &opts);
     if (!t->session) return cli_failed(c, c->cj);
     double start = now_ms();
     cj_status failed = cj_run(t->session, t->feeds, t->n_in, t->out, t->n_out);
@@ -208,10 +226,8 @@ static int run(cli *c)
             c->args.n_words);
     cj_recipe *recipe = cli_recipe(c, NULL);
     if (!recipe || !cli_context(c, recipe)) return c->status;
-    cj_model *m = cli_model_load(c, c->args.words[0]);
-    if (!m) return c->status;
     job t = {.c = c, .path = c->args.words[0], .folder = cli_string(c, "output_dir")};
-    int status = run_graph(&t, m);
+    int status = run_graph(&t);
     release(&t);
     return status;
 }

@@ -23,6 +23,17 @@ static cj_model *open_model(cli *c)
     return m;
 }
 
+/* A loaded model is one graph; its layers are found again by the text it was made from, if it has
+ * one. */
+static cj_model *with_layers(cli *c, cj_model *m)
+{
+    cj_model_counts counts;
+    if (cj_model_count(m, &counts) || counts.layers) return m;
+    const char *text = cj_model_text(m);
+    cj_model *again = text ? cj_model_from_text(c->cj, text, NULL, 0) : NULL;
+    return again ? again : m;
+}
+
 static void print_shape(cli_json *j, const char *key, const cj_type *type)
 {
     cli_json_list(j, key);
@@ -67,8 +78,8 @@ static int run(cli *c)
     cj_status failed = CJ_OK;
     if (cli_bool(c, "dot")) failed = cj_graph_dot(cj_model_graph(m), c->out);
     else if (cli_bool(c, "graph")) failed = cj_graph_print(cj_model_graph(m), c->out);
-    else if (c->json) return print_json(c, m);
-    else failed = cj_model_summary(m, c->out);
+    else if (c->json) return print_json(c, with_layers(c, m));
+    else failed = cj_model_summary(with_layers(c, m), c->out);
     return failed ? cli_failed(c, c->cj) : CLI_DONE;
 }
 

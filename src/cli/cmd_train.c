@@ -203,7 +203,10 @@ static void print_json(training *t, const char *model)
     for (int i = 0; i < epochs; i++) {
         const cj_scores *s = cj_history_at(h, i);
         cli_json_object(&j, NULL);
-        for (int k = 0; k < s->n; k++) cli_json_number(&j, s->name[k], s->value[k]);
+        for (int k = 0; k < s->n; k++) {
+            if (!strcmp(s->name[k], "epoch")) cli_json_int(&j, "epoch", (int64_t)s->value[k]);
+            else cli_json_number(&j, s->name[k], s->value[k]);
+        }
         cli_json_end(&j);
     }
     cli_json_end(&j);

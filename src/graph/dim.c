@@ -301,7 +301,9 @@ const char *cj_dim_text(cj_graph *g, cj_dim d)
     return text ? text : "?";
 }
 
-void cj__type_text(cj__text *out, cj_graph *g, const cj_type *type)
+void cj__dim_print(cj__text *out, const cj_graph *g, cj_dim d) { print_dim(out, g, d, 0); }
+
+void cj__type_text(cj__text *out, const cj_graph *g, const cj_type *type)
 {
     cj__text_add(out, type->dtype == CJ_DTYPE_NONE ? "?" : cj_dtype_info(type->dtype)->name);
     cj__text_char(out, '[');

@@ -67,8 +67,10 @@ bool cj__dim_agree(cj_graph *g, const cj_call *call, cj_dim a, cj_dim b);
 /* The product of all dimensions of a type. */
 cj_dim cj__type_count(cj_graph *g, const cj_type *type);
 bool cj__type_equal(const cj_type *a, const cj_type *b);
+/* "4*batch+1" */
+void cj__dim_print(cj__text *out, const cj_graph *g, cj_dim d);
 /* "f32[batch, 10]" */
-void cj__type_text(cj__text *out, cj_graph *g, const cj_type *type);
+void cj__type_text(cj__text *out, const cj_graph *g, const cj_type *type);
 
 /* ---- Graphs: graph.c --------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "nn/model.h"
 
 #include "base/random.h"
+#include "tensor/tensor.h"
 
 #include <math.h>
 
@@ -33,6 +34,12 @@ static double draw_same(const cj_initializer_target *at, int64_t i, double a, do
     (void)at, (void)i, (void)b;
     return a;
 }
+/* 53 bits, so that tensors of doubles are not floats in disguise. The first 24 are those of a float. */
+static double draw_uniform_f64(const cj_initializer_target *at, int64_t i, double low, double high)
+{
+    uint64_t bits = (uint64_t)word(at, i, 0) << 21 | word(at, i, 1) >> 11;
+    return low + (high - low) * ((double)bits * 0x1p-53);
+}
 static double draw_uniform(const cj_initializer_target *at, int64_t i, double low, double high)
 {
     return low + (high - low) * (double)cj__random_unit(word(at, i, 0));
@@ -50,6 +57,11 @@ static double draw_truncated(const cj_initializer_target *at, int64_t i, double 
         if (fabs(x) <= 2) break;
     }
     return mean + deviation * (fabs(x) <= 2 ? x : 0);
+}
+
+static cj_status fill_between(cj_tensor *t, const cj_initializer_target *at, double low, double high)
+{
+    return fill(t, cj_tensor_dtype(t) == CJ_F64 ? draw_uniform_f64 : draw_uniform, at, low, high);
 }
 
 /* The deviation of a standard normal cut off at two deviations. */
@@ -73,10 +85,13 @@ const cj_initializer cj_initializer_constant = {.name = "constant", .doc = "all 
 
 static const cj_option uniform_table[] = {
     CJ_OPTION_FLOAT(fill_options, minval, -0.05, -1e300, 1e300, "smallest value"),
-    CJ_OPTION_FLOAT(fill_options, maxval, 0.05, -1e300, 1e300, "largest value (not reached)"), CJ_OPTION_END};
+    CJ_OPTION_FLOAT(fill_options, maxval, 0.05, -1e300, 1e300, "largest value (not reached, but for rounding)"), CJ_OPTION_END};
 static cj_status fill_uniform(cj_tensor *t, const cj_initializer_target *at, const void *o)
 {
-    return fill(t, draw_uniform, at, ((const fill_options *)o)->minval, ((const fill_options *)o)->maxval);
+    const fill_options *options = o;
+    if (options->minval > options->maxval)
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "random_uniform: minval=%g is more than maxval=%g", options->minval, options->maxval);
+    return fill_between(t, at, options->minval, options->maxval);
 }
 const cj_initializer cj_initializer_random_uniform = {.name = "random_uniform", .doc = "uniform in [minval, maxval)",
                                                       .options_size = sizeof(fill_options), .options = uniform_table, .fill = fill_uniform};
@@ -100,7 +115,7 @@ static cj_status fill_scaled(cj_tensor *t, const cj_initializer_target *at, bool
 {
     double variance = variance_of(at, he), limit = sqrt(3 * variance);
     if (normal) return fill(t, draw_truncated, at, 0, sqrt(variance) / truncated_deviation);
-    return fill(t, draw_uniform, at, -limit, limit);
+    return fill_between(t, at, -limit, limit);
 }
 static cj_status fill_glorot_uniform(cj_tensor *t, const cj_initializer_target *at, const void *o) { (void)o; return fill_scaled(t, at, false, false); }
 static cj_status fill_glorot_normal(cj_tensor *t, const cj_initializer_target *at, const void *o) { (void)o; return fill_scaled(t, at, false, true); }

@@ -32,9 +32,12 @@ static cj_node *logits_of(cj_node *prediction, const cj_op *activation)
 /* Target in the prediction's dtype and shape: [batch] fits [batch, 1]. */
 cj_node *cj__target_like(cj_node *prediction, cj_node *target, const char *loss)
 {
-    if (!prediction || !target) return NULL;
-    cj_graph *g = prediction->call->graph;
-    target = cj_cast(target, prediction->type.dtype);
+    cj_graph *g = cj_node_graph(prediction);
+    if (!g || !target) return NULL;
+    if (prediction->type.rank < 1) return cj_graph_fail(g, CJ_ERR_SHAPE, "%s: the prediction is a scalar, with no axis of samples", loss);
+    if (cj_dtype_info(prediction->type.dtype)->kind != CJ_KIND_FLOAT)
+        return cj_graph_fail(g, CJ_ERR_TYPE, "%s: the prediction is %s, expected floats", loss, cj_dtype_info(prediction->type.dtype)->name);
+    target = cj_cast(cj_zero_as(target, prediction), prediction->type.dtype);
     if (target && target->type.rank + 1 == prediction->type.rank && prediction->type.dim[prediction->type.rank - 1] == 1)
         target = cj_expand_dims(target, -1);
     if (target && target->type.rank != prediction->type.rank)
@@ -79,7 +82,9 @@ static const cj_option crossentropy_table[] = {
 static const cj_option sparse_table[] = {
     CJ_OPTION_BOOL(crossentropy_options, from_logits, false, "the prediction is not yet through softmax"), CJ_OPTION_END};
 
-/* With logits z and target t: max(z, 0) - z t + log(1 + e^-|z|), which overflows nowhere. */
+/* With logits z and target t: -log sigmoid(z) = log(1 + e^-z), so t log(1 + e^-z) + (1 - t) log(1 + e^z). It
+ * overflows nowhere, small losses keep their digits, and it is smooth at z = 0, where the usual form
+ * max(z, 0) - z t + log(1 + e^-|z|) has two kinks whose gradients do not cancel. */
 static cj_node *build_binary(cj_node *prediction, cj_node *target, const void *options)
 {
     const crossentropy_options *o = options;
@@ -87,9 +92,10 @@ static cj_node *build_binary(cj_node *prediction, cj_node *target, const void *o
     if (!target) return NULL;
     if (o->label_smoothing > 0) target = cj_shift(cj_scale(target, 1 - o->label_smoothing), o->label_smoothing / 2);
     cj_node *z = o->from_logits ? prediction : logits_of(prediction, &cj_op_sigmoid);
+    cj_node *one_minus = cj_shift(cj_neg(target), 1);
     if (z)
-        return mean_per_sample(cj_add(cj_sub(cj_relu(z), cj_mul(z, target)), cj_softplus(cj_neg(cj_abs(z)))));
-    cj_node *p = clipped(prediction), *one_minus = cj_shift(cj_neg(target), 1);
+        return mean_per_sample(cj_add(cj_mul(target, cj_softplus(cj_neg(z))), cj_mul(one_minus, cj_softplus(z))));
+    cj_node *p = clipped(prediction);
     cj_node *likelihood = cj_add(cj_mul(target, cj_log(p)), cj_mul(one_minus, cj_log(cj_shift(cj_neg(p), 1))));
     return mean_per_sample(cj_neg(likelihood));
 }
@@ -105,13 +111,26 @@ static cj_node *log_probabilities(cj_node *prediction, bool from_logits)
     return cj_log(clipped(cj_div(prediction, cj_reduce_sum(prediction, 1, &last, true))));
 }
 
+/* Predictions of classes are [batch, ..., classes]. */
+static bool with_classes(cj_node *prediction, const char *loss)
+{
+    cj_graph *g = cj_node_graph(prediction);
+    if (g && prediction->type.rank < 2)
+        cj_graph_fail(g, CJ_ERR_SHAPE, "%s: the prediction has rank %d, expected [batch, classes] or more axes", loss, prediction->type.rank);
+    return g && prediction->type.rank >= 2;
+}
+
 static cj_node *build_categorical(cj_node *prediction, cj_node *target, const void *options)
 {
     const crossentropy_options *o = options;
-    if (!prediction || prediction->type.rank < 1) return NULL;
+    if (!with_classes(prediction, "categorical_crossentropy")) return NULL;
     target = cj__target_like(prediction, target, "categorical_crossentropy");
     if (!target) return NULL;
     cj_dim classes = cj_node_dim(prediction, -1);
+    if (o->label_smoothing > 0 && classes < 0)
+        return cj_graph_fail(prediction->call->graph, CJ_ERR_SHAPE,
+                             "categorical_crossentropy: label_smoothing needs a fixed number of classes, found %s",
+                             cj_dim_text(prediction->call->graph, classes));
     if (o->label_smoothing > 0)
         target = cj_shift(cj_scale(target, 1 - o->label_smoothing), o->label_smoothing / (classes > 0 ? (double)classes : 1));
     int64_t last = prediction->type.rank - 1;
@@ -124,10 +143,9 @@ const cj_loss cj_loss_categorical_crossentropy = {
 static cj_node *build_sparse(cj_node *prediction, cj_node *target, const void *options)
 {
     const crossentropy_options *o = options;
-    if (!prediction || !target) return NULL;
+    if (!with_classes(prediction, "sparse_categorical_crossentropy") || !target) return NULL;
     cj_graph *g = prediction->call->graph;
-    if (prediction->type.rank < 2)
-        return cj_graph_fail(g, CJ_ERR_SHAPE, "sparse_categorical_crossentropy: the prediction needs an axis of classes");
+    if (target == cj_zero) return cj_graph_fail(g, CJ_ERR_TYPE, "sparse_categorical_crossentropy: the target is cj_zero, expected classes as numbers");
     if (target->type.rank == prediction->type.rank && cj_node_dim(target, -1) == 1) target = cj_squeeze(target, -1);
     if (target && cj_dtype_info(target->type.dtype)->kind == CJ_KIND_FLOAT) target = cj_cast(target, CJ_I32);
     if (!target) return NULL;
@@ -135,8 +153,11 @@ static cj_node *build_sparse(cj_node *prediction, cj_node *target, const void *o
         return cj_graph_fail(g, CJ_ERR_SHAPE, "sparse_categorical_crossentropy: the prediction has rank %d, the target rank %d, expected %d",
                              prediction->type.rank, target->type.rank, prediction->type.rank - 1);
     cj_node *z = o->from_logits ? prediction : logits_of(prediction, &cj_op_softmax);
-    if (!z) z = log_probabilities(prediction, false); /* softmax of log p is p again */
-    return z ? mean_per_sample(cj_sparse_softmax_crossentropy(z, target)) : NULL;
+    if (z) return mean_per_sample(cj_sparse_softmax_crossentropy(z, target));
+    /* log(sum p) - log p[label]; clipped probabilities do not quite sum to one, so the first term goes. */
+    z = log_probabilities(prediction, false);
+    int64_t last = prediction->type.rank - 1;
+    return mean_per_sample(cj_sub(cj_sparse_softmax_crossentropy(z, target), cj_logsumexp(z, 1, &last, false)));
 }
 const cj_loss cj_loss_sparse_categorical_crossentropy = {
     .name = "sparse_categorical_crossentropy", .doc = "-log p[label] for labels as numbers",

@@ -93,7 +93,7 @@ cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int row_kind, const 
     const cj_option *table = NULL;
     options_of(row_kind, NULL, NULL, NULL, &k);
     *out = (cj__named){0};
-    CJ__TRY(cj__options_parse_name(arena, text, &name, &rest));
+    CJ__TRY(cj__options_parse_name(arena, text ? text : "", &name, &rest));
     const void *row = cj__find(cj, (cj__row_kind)row_kind, k.list, k.word, name);
     if (!row) return cj_last_status(cj);
     options_of(row_kind, row, &size, &table, &k);

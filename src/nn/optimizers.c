@@ -10,6 +10,7 @@
 
 #include "base/registry.h"
 
+#include <float.h>
 #include <string.h>
 
 static const char *const forms[] = {"keras", "torch", NULL};
@@ -21,6 +22,16 @@ static cj_node *f64(const cj_optimizer_step *s, double value) { return cj_scalar
 static cj_node *correction(const cj_optimizer_step *s, double b) { return cj_shift(cj_neg(cj_pow(f64(s, b), s->step)), 1); }
 /* b x + (1 - b) y */
 static cj_node *average(cj_node *x, cj_node *y, double b) { return cj_add(cj_scale(x, b), cj_scale(y, 1 - b)); }
+/* keras: w -= a decay w first, apart from the gradient (Loshchilov and Hutter 2019); torch: g += decay w. */
+static void decay(const cj_optimizer_step *s, bool apart, double amount, cj_node **w, cj_node **g)
+{
+    if (amount == 0) return;
+    if (apart) *w = cj_sub(*w, cj_mul(cj_scale(s->learning_rate, amount), *w));
+    else *g = cj_add(*g, cj_scale(*w, amount));
+}
+/* A beta of 1 would make the correction 1 - b^t zero. */
+#define BETA_MAX 0.999999999
+#define DECAY_HELP "keras: the parameter shrinks by learning_rate weight_decay w; torch: weight_decay w is added to the gradient"
 
 /* ---- sgd --------------------------------------------------------------------------------------- */
 
@@ -33,8 +44,8 @@ typedef struct sgd_options {
 static const cj_option sgd_table[] = {
     CJ_OPTION_FLOAT(sgd_options, momentum, 0, 0, 1, "share of the last step that is kept"),
     CJ_OPTION_BOOL(sgd_options, nesterov, false, "look ahead (Nesterov 1983; Sutskever et al. 2013)"),
-    CJ_OPTION_FLOAT(sgd_options, weight_decay, 0, 0, 1e6, "added to the gradient: weight_decay w"),
-    CJ_OPTION_WORD(sgd_options, form, FORM_KERAS, forms, "does the velocity hold the learning rate (keras) or not (torch)"),
+    CJ_OPTION_FLOAT(sgd_options, weight_decay, 0, 0, 1e6, DECAY_HELP),
+    CJ_OPTION_WORD(sgd_options, form, FORM_KERAS, forms, "does the velocity hold the learning rate (keras) or not (torch); and how weight_decay works"),
     CJ_OPTION_END};
 
 /* keras: v = momentum v - a g;  w += v,             nesterov: w += momentum v - a g
@@ -43,7 +54,7 @@ static bool build_sgd(cj_optimizer_step *s)
 {
     const sgd_options *o = s->options;
     cj_node *g = s->gradient, *w = s->parameter;
-    if (o->weight_decay > 0) g = cj_add(g, cj_scale(w, o->weight_decay));
+    decay(s, o->form == FORM_KERAS, o->weight_decay, &w, &g);
     if (o->momentum == 0) {
         s->new_parameter = cj_sub(w, cj_mul(s->learning_rate, g));
     } else if (o->form == FORM_KERAS) {
@@ -70,15 +81,15 @@ typedef struct adam_options {
     int form;
 } adam_options;
 static const cj_option adam_table[] = {
-    CJ_OPTION_FLOAT(adam_options, beta_1, 0.9, 0, 1, "decay of the mean of gradients"),
-    CJ_OPTION_FLOAT(adam_options, beta_2, 0.999, 0, 1, "decay of the mean of squared gradients"),
+    CJ_OPTION_FLOAT(adam_options, beta_1, 0.9, 0, BETA_MAX, "decay of the mean of gradients"),
+    CJ_OPTION_FLOAT(adam_options, beta_2, 0.999, 0, BETA_MAX, "decay of the mean of squared gradients"),
     CJ_OPTION_FLOAT(adam_options, epsilon, 1e-7, 0, 1, "keeps the division finite"),
-    CJ_OPTION_FLOAT(adam_options, weight_decay, 0, 0, 1e6, "added to the gradient: weight_decay w"),
+    CJ_OPTION_FLOAT(adam_options, weight_decay, 0, 0, 1e6, DECAY_HELP),
     CJ_OPTION_WORD(adam_options, form, FORM_KERAS, forms, "is epsilon added before (keras) or after (torch) the bias correction"),
     CJ_OPTION_END};
 static const cj_option adamw_table[] = {
-    CJ_OPTION_FLOAT(adam_options, beta_1, 0.9, 0, 1, "decay of the mean of gradients"),
-    CJ_OPTION_FLOAT(adam_options, beta_2, 0.999, 0, 1, "decay of the mean of squared gradients"),
+    CJ_OPTION_FLOAT(adam_options, beta_1, 0.9, 0, BETA_MAX, "decay of the mean of gradients"),
+    CJ_OPTION_FLOAT(adam_options, beta_2, 0.999, 0, BETA_MAX, "decay of the mean of squared gradients"),
     CJ_OPTION_FLOAT(adam_options, epsilon, 1e-7, 0, 1, "keeps the division finite"),
     CJ_OPTION_FLOAT(adam_options, weight_decay, 0.004, 0, 1e6, "the parameter shrinks by learning_rate weight_decay w"),
     CJ_OPTION_WORD(adam_options, form, FORM_KERAS, forms, "is epsilon added before (keras) or after (torch) the bias correction"),
@@ -104,19 +115,18 @@ static void adam_step(cj_optimizer_step *s, cj_node *w, cj_node *g)
 static bool build_adam(cj_optimizer_step *s)
 {
     const adam_options *o = s->options;
-    cj_node *g = s->gradient;
-    if (o->weight_decay > 0) g = cj_add(g, cj_scale(s->parameter, o->weight_decay));
-    adam_step(s, s->parameter, g);
+    cj_node *w = s->parameter, *g = s->gradient;
+    decay(s, o->form == FORM_KERAS, o->weight_decay, &w, &g);
+    adam_step(s, w, g);
     return s->new_parameter != NULL;
 }
 
-/* Decoupled weight decay (Loshchilov and Hutter 2019): w -= a weight_decay w first. */
 static bool build_adamw(cj_optimizer_step *s)
 {
     const adam_options *o = s->options;
-    cj_node *w = s->parameter;
-    if (o->weight_decay > 0) w = cj_sub(w, cj_mul(cj_scale(s->learning_rate, o->weight_decay), w));
-    adam_step(s, w, s->gradient);
+    cj_node *w = s->parameter, *g = s->gradient;
+    decay(s, true, o->weight_decay, &w, &g);
+    adam_step(s, w, g);
     return s->new_parameter != NULL;
 }
 
@@ -131,7 +141,7 @@ const cj_optimizer cj_optimizer_adamw = {.name = "adamw", .doc = "adam with deco
 /* ---- rmsprop ----------------------------------------------------------------------------------- */
 
 typedef struct rmsprop_options {
-    double rho, momentum, epsilon;
+    double rho, momentum, epsilon, weight_decay;
     bool centered;
     int form;
 } rmsprop_options;
@@ -140,54 +150,91 @@ static const cj_option rmsprop_table[] = {
     CJ_OPTION_FLOAT(rmsprop_options, momentum, 0, 0, 1, "share of the last step that is kept"),
     CJ_OPTION_FLOAT(rmsprop_options, epsilon, 1e-7, 0, 1, "keeps the division finite"),
     CJ_OPTION_BOOL(rmsprop_options, centered, false, "divide by the deviation, not the root mean square"),
+    CJ_OPTION_FLOAT(rmsprop_options, weight_decay, 0, 0, 1e6, DECAY_HELP),
     CJ_OPTION_WORD(rmsprop_options, form, FORM_KERAS, forms, "is epsilon added inside (keras) or outside (torch) the root"),
     CJ_OPTION_END};
 
-/* v = rho v + (1 - rho) g^2, centered: less the square of the mean gradient
+/* v = rho v + (1 - rho) g^2, centered: less the square of the mean gradient (rounding may take it below 0)
  * keras: d = a g / sqrt(v + epsilon);  u = momentum u + d;  w -= u
  * torch: d = g / (sqrt v + epsilon);   u = momentum u + d;  w -= a u */
 static bool build_rmsprop(cj_optimizer_step *s)
 {
     const rmsprop_options *o = s->options;
-    cj_node *g = s->gradient, *v = average(s->slots[0], cj_square(g), o->rho), *spread = v;
-    int slot = 0;
-    s->new_slots[slot++] = v;
-    if (o->centered) {
-        cj_node *mean = average(s->slots[slot], g, o->rho);
-        s->new_slots[slot++] = mean;
-        spread = cj_sub(v, cj_square(mean));
-    }
     bool keras = o->form == FORM_KERAS;
+    cj_node *w = s->parameter, *g = s->gradient;
+    decay(s, keras, o->weight_decay, &w, &g);
+    cj_node *v = average(s->slots[0], cj_square(g), o->rho), *spread = v;
+    s->new_slots[0] = v;
+    if (o->centered) {
+        s->new_slots[2] = average(s->slots[2], g, o->rho);
+        spread = cj_relu(cj_sub(v, cj_square(s->new_slots[2])));
+    }
     cj_node *root = keras ? cj_sqrt(cj_shift(spread, o->epsilon)) : cj_shift(cj_sqrt(spread), o->epsilon);
     cj_node *step = cj_div(keras ? cj_mul(s->learning_rate, g) : g, root);
     if (o->momentum > 0) {
-        step = cj_add(cj_scale(s->slots[slot], o->momentum), step);
-        s->new_slots[slot++] = step;
+        step = cj_add(cj_scale(s->slots[1], o->momentum), step);
+        s->new_slots[1] = step;
     }
-    s->new_parameter = cj_sub(s->parameter, keras ? step : cj_mul(s->learning_rate, step));
+    s->new_parameter = cj_sub(w, keras ? step : cj_mul(s->learning_rate, step));
     return s->new_parameter != NULL;
 }
 static int rmsprop_slots(const void *options)
 {
     const rmsprop_options *o = options;
-    return 1 + o->centered + (o->momentum > 0);
+    return o->centered ? 3 : o->momentum > 0 ? 2 : 1;
 }
-static const char *const rmsprop_names[] = {"v", "slot_1", "slot_2", NULL};
+static const char *const rmsprop_names[] = {"v", "momentum", "mean", NULL};
 const cj_optimizer cj_optimizer_rmsprop = {.name = "rmsprop", .doc = "divides by a running root mean square (Tieleman and Hinton 2012)",
                                            .options_size = sizeof(rmsprop_options), .options = rmsprop_table, .learning_rate = 0.001,
                                            .slots = rmsprop_names, .build = build_rmsprop, .slot_count = rmsprop_slots};
 
 /* ---- Updates ----------------------------------------------------------------------------------- */
 
+static bool same_type(const cj_type *a, cj_dtype dtype, int rank, const cj_dim *dims)
+{
+    if (a->dtype != dtype || a->rank != rank) return false;
+    for (int i = 0; i < rank; i++)
+        if (a->dim[i] != dims[i]) return false;
+    return true;
+}
+
 static cj_node *state(cj_graph *g, const char *name, cj_dtype dtype, int rank, const cj_dim *dims)
 {
     cj_node *there = cj_find_variable(g, name);
-    if (there) return there;
+    if (there && same_type(&there->type, dtype, rank, dims)) return there;
+    if (there) return cj_graph_fail(g, CJ_ERR_EXISTS, "variable '%s' is there already, and of another type or shape", name);
     cj_tensor *zeros = cj_tensor_new(g->cj, dtype, rank, dims);
     if (!zeros) return cj_graph_fail(g, cj_last_status(g->cj), "%s", cj_message(g->cj));
     cj_node *node = cj_variable(g, name, zeros);
     cj_tensor_free(zeros);
     return node;
+}
+
+/* What a caller may have mixed up, said before shapes that broadcast hide it. */
+static bool check_pair(cj_graph *g, cj_node *w, cj_node *gradient, int i)
+{
+    if (!w || !gradient) return cj_graph_fail(g, CJ_ERR_ARGUMENT, "updates: %s %d is NULL", w ? "gradient" : "parameter", i), false;
+    if (w == cj_zero || w->call->graph != g || w->call->op != &cj_op_variable)
+        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "updates: parameter %d is not a variable of the graph", i), false;
+    if (gradient == cj_zero || same_type(&gradient->type, w->type.dtype, w->type.rank, w->type.dim)) return true;
+    cj__text text;
+    cj__text_init(&text, g->cj);
+    cj__type_text(&text, g, &gradient->type);
+    cj__text_add(&text, ", the parameter ");
+    cj__type_text(&text, g, &w->type);
+    cj_graph_fail(g, CJ_ERR_SHAPE, "updates: the gradient of '%s' is %s", w->name, cj__text_string(&text));
+    cj__text_release(&text);
+    return false;
+}
+
+static bool check_rate(cj_graph *g, const cj_updates_opts *o)
+{
+    const cj_node *rate = o->learning_rate_node;
+    if (!(o->learning_rate >= 0 && o->learning_rate <= DBL_MAX))
+        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "learning_rate=%g is not above 0", o->learning_rate), false;
+    if (rate && (rate == cj_zero || rate->type.rank != 0 || cj_dtype_info(rate->type.dtype)->kind != CJ_KIND_FLOAT))
+        return cj_graph_fail(g, CJ_ERR_SHAPE, "updates: the learning rate is not a scalar of floats"), false;
+    return true;
 }
 
 static bool update_parameter(cj_graph *g, const cj_optimizer *row, cj_optimizer_step *s, const char *prefix, int n_slots,
@@ -209,7 +256,7 @@ static bool update_parameter(cj_graph *g, const cj_optimizer *row, cj_optimizer_
 const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters, cj_node *const *gradients, int n,
                               const cj_updates_opts *opts)
 {
-    cj_graph *g = cj__graph_of(parameters, n);
+    cj_graph *g = parameters && gradients ? cj__graph_of(parameters, n) : NULL;
     if (!g || g->failed) return NULL;
     cj_updates_opts o = {0};
     if (opts) memcpy(&o, opts, opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
@@ -220,8 +267,11 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
     const cj_optimizer *row = named.row;
     int n_slots = 0;
     while (row->slots && row->slots[n_slots]) n_slots++;
+    int names = n_slots, most = (int)(sizeof((cj_optimizer_step *)0)->slots / sizeof(cj_node *));
     if (row->slot_count) n_slots = row->slot_count(named.options);
-    if (o.learning_rate < 0) return cj_graph_fail(g, CJ_ERR_ARGUMENT, "learning_rate=%g is not above 0", o.learning_rate), NULL;
+    if (n_slots < 0 || n_slots > names || n_slots > most)
+        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s: %d slots, of %d names, and at most %d", row->name, n_slots, names, most), NULL;
+    if (!check_rate(g, &o)) return NULL;
     const char *step_name = cj__arena_printf(&g->arena, "%s/step", prefix);
     cj_update *updates = cj__arena_array(&g->arena, (size_t)n * (1 + (size_t)n_slots) + 2, sizeof *updates), *next = updates;
     cj_node *step = step_name && updates ? state(g, step_name, CJ_I64, CJ_SCALAR) : NULL;
@@ -229,7 +279,7 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
     cj_node *step_next = cj_add(step, cj_scalar(g, CJ_I64, 1)), *step_f64 = cj_cast(step_next, CJ_F64);
     double rate = o.learning_rate > 0 ? o.learning_rate : row->learning_rate;
     for (int i = 0; i < n; i++) {
-        if (!parameters[i] || !gradients[i]) return NULL;
+        if (!check_pair(g, parameters[i], gradients[i], i)) return NULL;
         cj_optimizer_step s = {.graph = g, .parameter = parameters[i], .gradient = cj_zero_as(gradients[i], parameters[i]),
                                .step = step_f64, .options = named.options};
         s.learning_rate = o.learning_rate_node ? cj_cast(o.learning_rate_node, s.parameter->type.dtype)

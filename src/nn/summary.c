@@ -166,6 +166,24 @@ static void add_row(table *t, const char *name, const char *type, const cj_type 
     }
 }
 
+/* A graph without layers, as other programs save them, is shown by its operators: number i of those
+ * that compute. Variables among an operator's operands are its parameters. NULL past the last. */
+static const cj_call *computing_call(const cj_graph *g, int i, int64_t *parameters)
+{
+    int k = 0;
+    while (k < g->n_calls && (g->calls[k]->n_in == 0 || i-- > 0)) k++;
+    if (k == g->n_calls) return NULL;
+    *parameters = 0;
+    for (int n = 0; n < g->calls[k]->n_in; n++) {
+        const cj_node *x = g->calls[k]->in[n];
+        if (x->call->op != &cj_op_variable) continue;
+        int64_t count = 1;
+        for (int axis = 0; axis < x->type.rank; axis++) count *= x->type.dim[axis];
+        *parameters += count;
+    }
+    return g->calls[k];
+}
+
 static void separator(table *t) { rule(t, "├", "─", "┼", "┤"); }
 
 static void add_layer(table *t, const cj_graph *g, const cj__layers *layers,
@@ -178,6 +196,17 @@ static void add_layer(table *t, const cj_graph *g, const cj__layers *layers,
     add_row(t, r->name, r->row->name, &r->y->type, parameters_of(g, r), cj__text_string(&from));
     if (from.failed) t->out.failed = from.failed;
     cj__text_release(&from);
+}
+
+static void add_calls(table *t, const cj_graph *g)
+{
+    int64_t parameters;
+    const cj_call *call;
+    for (int i = 0; (call = computing_call(g, i, &parameters)) != NULL; i++) {
+        const cj_node *y = &call->out[0];
+        if (i) separator(t);
+        add_row(t, y->name ? y->name : call->op->name, call->op->name, &y->type, parameters, "");
+    }
 }
 
 static bool follows(const cj_graph *g, const cj__layers *layers)
@@ -207,12 +236,23 @@ static void add_table(table *t, cj_model *m)
         if (i || inputs) separator(t);
         add_layer(t, g, layers, &layers->items[i]);
     }
+    if (!layers->count) add_calls(t, g);
     rule(t, "└", "─", "┴", "┘");
 }
 
 bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info)
 {
     const cj__layers *layers = m->graph->layers;
+    int64_t parameters;
+    const cj_call *call = layers && !layers->count && i >= 0
+                              ? computing_call(m->graph, i, &parameters)
+                              : NULL;
+    if (call) {
+        const cj_node *y = &call->out[0];
+        *info = (cj_layer_info){y->name ? y->name : call->op->name, call->op->name, &y->type,
+                                parameters};
+        return true;
+    }
     if (!layers || i < 0 || i >= layers->count) return false;
     const cj__layer_record *r = &layers->items[i];
     *info = (cj_layer_info){r->name, r->row->name, &r->y->type, parameters_of(m->graph, r)};

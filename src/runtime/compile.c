@@ -31,6 +31,8 @@ static cj_status take_outputs(cj_program *p, cj_graph *g, const cj_compile_opts 
         list = o->outputs;
     }
     if (!n && !o->updates) n = g->outputs.count, list = NULL;
+    if (!n && !o->updates)
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "compile: there are no outputs and no updates, and the graph has no outputs of its own");
     p->outputs = cj__arena_array(&p->arena, (size_t)n + 1, sizeof *p->outputs);
     if (!p->outputs) return CJ_ERR_MEMORY;
     for (int i = 0; i < n; i++) {
@@ -41,12 +43,26 @@ static cj_status take_outputs(cj_program *p, cj_graph *g, const cj_compile_opts 
     return CJ_OK;
 }
 
+static cj_status wrong_type(cj_graph *g, const cj_node *variable, const cj_node *value)
+{
+    cj__text text;
+    cj__text_init(&text, g->cj);
+    cj__text_format(&text, "compile: variable '%s' is ", variable->name);
+    cj__type_text(&text, g, &variable->type);
+    cj__text_add(&text, ", but its new value is ");
+    cj__type_text(&text, g, &value->type);
+    cj_status failed = cj_fail(g->cj, CJ_ERR_SHAPE, "%s", cj__text_string(&text));
+    cj__text_release(&text);
+    return failed;
+}
+
 static cj_status take_updates(cj_program *p, cj_graph *g, const cj_compile_opts *o)
 {
     int n = 0;
     while (o->updates && (o->updates[n].variable || o->updates[n].value)) n++;
     p->updates = cj__arena_array(&p->arena, (size_t)n + 1, sizeof *p->updates);
-    if (!p->updates) return CJ_ERR_MEMORY;
+    unsigned char *updated = cj__arena_alloc(&p->arena, (size_t)g->n_calls + 1); /* by call */
+    if (!p->updates || !updated) return CJ_ERR_MEMORY;
     for (int i = 0; i < n; i++) {
         cj_node *variable = o->updates[i].variable, *value = o->updates[i].value;
         CJ__TRY(check_node(g, "updated variable", i, variable));
@@ -54,11 +70,8 @@ static cj_status take_updates(cj_program *p, cj_graph *g, const cj_compile_opts 
         if (value == cj_zero) value = cj_zero_as(value, variable);
         CJ__TRY(check_node(g, "update", i, value));
         const char *name = variable->name;
-        if (!cj__type_equal(&variable->type, &value->type))
-            return cj_fail(g->cj, CJ_ERR_SHAPE, "compile: the new value of '%s' has another shape or dtype", name);
-        for (int k = 0; k < i; k++)
-            if (!strcmp(p->updates[k].name, name))
-                return cj_fail(g->cj, CJ_ERR_ARGUMENT, "compile: variable '%s' is updated twice", name);
+        if (!cj__type_equal(&variable->type, &value->type)) return wrong_type(g, variable, value);
+        if (updated[variable->call->id]++) return cj_fail(g->cj, CJ_ERR_ARGUMENT, "compile: variable '%s' is updated twice", name);
         name = cj__arena_strdup(&p->arena, name);
         if (!name) return CJ_ERR_MEMORY;
         p->updates[p->n_updates++] = (cj__program_update){name, NULL, value};
@@ -67,7 +80,8 @@ static cj_status take_updates(cj_program *p, cj_graph *g, const cj_compile_opts 
     if (!p->commit_if) return CJ_OK;
     CJ__TRY(check_node(g, "commit_if", 0, p->commit_if));
     if (p->commit_if->type.dtype != CJ_BOOL || p->commit_if->type.rank)
-        return cj_fail(g->cj, CJ_ERR_TYPE, "compile: commit_if must be a bool scalar");
+        return cj_fail(g->cj, CJ_ERR_TYPE, "compile: commit_if must be a bool scalar, it is %s of rank %d",
+                       cj_dtype_info(p->commit_if->type.dtype)->name, p->commit_if->type.rank);
     return CJ_OK;
 }
 
@@ -226,9 +240,12 @@ static cj_status map_inputs(cj_program *p, const cj_graph *original)
     /* An input that only other programs of this graph read need not be fed. */
     p->live = cj__arena_alloc(&p->arena, (size_t)p->graph->n_calls + 1);
     if (!p->live) return CJ_ERR_MEMORY;
-    cj__graph_mark(p->graph, p->outputs, p->n_outputs, p->live);
-    cj__graph_mark(p->graph, &p->commit_if, 1, p->live);
-    for (int i = 0; i < p->n_updates; i++) cj__graph_mark(p->graph, &p->updates[i].value, 1, p->live);
+    cj_node **needed = cj__arena_array(&p->arena, (size_t)(p->n_outputs + p->n_updates) + 1, sizeof *needed);
+    if (!needed) return CJ_ERR_MEMORY;
+    for (int i = 0; i < p->n_outputs; i++) needed[i] = p->outputs[i];
+    for (int i = 0; i < p->n_updates; i++) needed[p->n_outputs + i] = p->updates[i].value;
+    needed[p->n_outputs + p->n_updates] = p->commit_if;
+    cj__graph_mark(p->graph, needed, p->n_outputs + p->n_updates + 1, p->live);
     cj__disown(&p->graph->owned); /* the program's alone from here on */
     return CJ_OK;
 }

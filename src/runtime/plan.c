@@ -171,6 +171,29 @@ static cj_status make_steps(planner *pl)
     return CJ_OK;
 }
 
+/* About how long a step takes on one core, in nanoseconds: 100 GFLOP/s for products, 10 GB/s for each sweep
+ * over memory. Only its order of magnitude matters. */
+static double estimate_ns(const cj_kernel *k)
+{
+    double bytes = 0;
+    for (int i = 0; i < k->call->n_in; i++) bytes += (double)k->in[i]->count * cj_dtype_info(k->in[i]->dtype)->bits / 8;
+    for (int i = 0; i < k->call->n_out; i++) bytes += (double)k->out[i]->count * cj_dtype_info(k->out[i]->dtype)->bits / 8;
+    if (k->call->op != &cj_op_matmul) return bytes / 10;
+    const cj__matmul_attrs *a = k->call->attributes;
+    return 2 * (double)k->out[0]->count * (double)k->in[0]->dim[k->in[0]->rank - (a->transpose_a ? 2 : 1)] / 100;
+}
+
+/* Waking a team and waiting for it costs some microseconds a step, and much more when another program has
+ * one of the cores: a plan of small steps is faster on its own thread. The bits are the same either way. */
+static void choose_threads(planner *pl)
+{
+    enum { STEP_NS = 30000 };
+    double all = 0;
+    for (int i = 0; i < pl->plan->n_steps; i++) all += estimate_ns(&pl->plan->steps[i].kernel);
+    if (all >= (double)STEP_NS * pl->plan->n_steps) return;
+    for (int i = 0; i < pl->plan->n_steps; i++) pl->plan->steps[i].kernel.team = NULL;
+}
+
 /* ---- Liveness ---------------------------------------------------------------------------------- */
 
 static void find_last_uses(planner *pl)
@@ -344,6 +367,7 @@ static cj_status build(planner *pl, cj__arena *scratch)
     for (size_t i = 0; i < values; i++) pl->last_use[i] = -1, pl->root[i] = (int)i;
     CJ__TRY(shape_values(pl));
     CJ__TRY(make_steps(pl));
+    choose_threads(pl);
     find_last_uses(pl);
     place_updates(pl);
     CJ__TRY(place_values(pl));
@@ -362,8 +386,10 @@ cj__plan *cj__plan_new(cj_session *s, int segment)
     planner pl = {.s = s, .plan = plan, .p = s->program};
     cj_status failed = build(&pl, &scratch);
     cj__arena_release(&scratch);
-    s->made++;
-    if (!failed) return plan;
+    if (!failed) {
+        s->made++;
+        return plan;
+    }
     if (failed == CJ_ERR_MEMORY && s->cj.status != CJ_ERR_LIMIT) cj_fail(&s->cj, failed, "plan: out of memory");
     cj__plan_free(s, plan);
     return NULL;

@@ -13,15 +13,57 @@
 
 #include <string.h>
 
+/* "f32[4, 3] "; the texts of messages that name two types. */
+static void shape_text(cj__text *out, cj_dtype dtype, int rank, const int64_t *dims)
+{
+    cj__text_format(out, "%s[", cj_dtype_info(dtype)->name);
+    for (int i = 0; i < rank; i++) cj__text_format(out, "%s%lld", i ? ", " : "", (long long)dims[i]);
+    cj__text_char(out, ']');
+}
+
+static bool same_shape(const cj_tensor *t, cj_dtype dtype, int rank, const int64_t *dims)
+{
+    bool same = cj_tensor_dtype(t) == dtype && cj_tensor_rank(t) == rank;
+    for (int i = 0; same && i < rank; i++) same = cj_tensor_shape(t)[i] == dims[i];
+    return same;
+}
+
+/* "WHAT is f32[2], expected f32[3]" */
+static cj_status wrong_tensor(cj_session *s, const char *what, const cj_tensor *t, cj_dtype dtype, int rank, const int64_t *dims)
+{
+    cj__text text;
+    cj__text_init(&text, &s->cj);
+    cj__text_format(&text, "%s is ", what);
+    shape_text(&text, cj_tensor_dtype(t), cj_tensor_rank(t), cj_tensor_shape(t));
+    cj__text_add(&text, ", expected ");
+    shape_text(&text, dtype, rank, dims);
+    cj_status failed = cj_fail(&s->cj, cj_tensor_dtype(t) == dtype ? CJ_ERR_SHAPE : CJ_ERR_TYPE, "%s", cj__text_string(&text));
+    cj__text_release(&text);
+    return failed;
+}
+
 /* ---- Life cycle -------------------------------------------------------------------------------- */
 
 static cj_status find_backend(cj_session *s, const char *name)
 {
     const cj__backend *const *b = cj__backends();
     while (name && *b && strcmp((*b)->name, name)) b++;
-    if (name && !*b) return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, "there is no backend '%s'", name);
+    if (name && !*b) return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, "there is no backend '%s' in this build", name);
     s->backend = name ? *b : NULL;
     return CJ_OK;
+}
+
+/* Does the store have a variable of this type? */
+static cj_status check_variable(cj_session *s, const char *name, const cj_type *type)
+{
+    int index = cj__store_index(s->store, name);
+    if (index < 0)
+        return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, s->store ? "the store has no variable '%s'" : "the program has variable '%s', but no store was given", name);
+    const cj_tensor *t = cj_store_tensor_at(s->store, index);
+    if (same_shape(t, type->dtype, type->rank, type->dim)) return CJ_OK;
+    char what[256];
+    cj__format(what, sizeof what, "the store's variable '%.200s'", name);
+    return wrong_tensor(s, what, t, type->dtype, type->rank, type->dim);
 }
 
 static cj_status bind_variables(cj_session *s)
@@ -29,17 +71,11 @@ static cj_status bind_variables(cj_session *s)
     const cj_graph *g = s->program->graph;
     for (int i = 0; i < g->variables.count; i++) {
         const cj_node *v = g->variables.items[i].node;
-        int index = cj__store_index(s->store, v->name);
-        if (index < 0) return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, "the store has no variable '%s'", v->name);
-        s->store_index[v->call->id] = index;
-        const cj_tensor *t = cj_store_tensor_at(s->store, index);
-        bool same = cj_tensor_dtype(t) == v->type.dtype && cj_tensor_rank(t) == v->type.rank;
-        for (int k = 0; same && k < v->type.rank; k++) same = cj_tensor_shape(t)[k] == v->type.dim[k];
-        if (!same) return cj_fail(&s->cj, CJ_ERR_SHAPE, "the store's '%s' has another dtype or shape than the program's", v->name);
+        CJ__TRY(check_variable(s, v->name, &v->type));
+        s->store_index[v->call->id] = cj__store_index(s->store, v->name);
     }
     for (int i = 0; i < s->program->n_updates; i++)
-        if (cj__store_index(s->store, s->program->updates[i].name) < 0)
-            return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, "the store has no variable '%s' to update", s->program->updates[i].name);
+        CJ__TRY(check_variable(s, s->program->updates[i].name, &s->program->updates[i].value->type));
     return CJ_OK;
 }
 
@@ -56,8 +92,9 @@ static cj_status make_tables(cj_session *s)
     s->workspace = cj__arena_array(&s->arena, segments, sizeof *s->workspace);
     s->workspace_bytes = cj__arena_array(&s->arena, segments, sizeof *s->workspace_bytes);
     s->plans = cj__arena_array(&s->arena, (size_t)s->plans_max, sizeof *s->plans);
+    s->made_output = cj__arena_array(&s->arena, (size_t)p->n_outputs + 1, sizeof *s->made_output);
     if (!s->value_base || !s->store_index || !s->symbols || !s->inputs || !s->active || !s->workspace ||
-        !s->workspace_bytes || !s->plans)
+        !s->workspace_bytes || !s->plans || !s->made_output)
         return CJ_ERR_MEMORY;
     for (int i = 0; i < g->n_calls; i++) {
         s->value_base[i] = s->n_values;
@@ -162,15 +199,18 @@ static cj_status match_feeds(cj_session *s, const cj_feed *feeds, int n)
 {
     const cj_program *p = s->program;
     for (int i = 0; i < p->n_inputs; i++) s->inputs[i] = NULL;
+    if (n > 0 && !feeds) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d feeds, but the list of feeds is NULL", n);
     for (int f = 0; f < n; f++) {
         int i = 0;
         while (i < p->n_inputs && !(feeds[f].node ? p->original_inputs[i] == feeds[f].node
                                                   : feeds[f].name && !strcmp(p->graph->inputs.items[i].name, feeds[f].name)))
             i++;
         if (i == p->n_inputs)
-            return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: feed %d%s%s is no input of this program", f,
-                           feeds[f].name ? ": " : "", feeds[f].name ? feeds[f].name : "");
+            return feeds[f].name && !feeds[f].node
+                       ? cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: the program has no input '%s' (feed %d)", feeds[f].name, f)
+                       : cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: the node of feed %d is no input of this program", f);
         if (!feeds[f].value) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' is fed NULL", p->graph->inputs.items[i].name);
+        if (s->inputs[i]) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' is fed twice", p->graph->inputs.items[i].name);
         s->inputs[i] = feeds[f].value;
     }
     for (int i = 0; i < p->n_inputs; i++)
@@ -179,10 +219,23 @@ static cj_status match_feeds(cj_session *s, const cj_feed *feeds, int n)
     return CJ_OK;
 }
 
-static cj_status wrong_size(cj_session *s, const char *name, int axis, int64_t found, int64_t expected)
+/* "input 'x': dimension 0 (batch) is 5, expected 4" */
+static cj_status wrong_size(cj_session *s, int i, int axis, int64_t found)
 {
-    return cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s': dimension %d is %lld, expected %lld", name, axis, (long long)found,
-                   (long long)expected);
+    const cj_graph *g = s->program->graph;
+    cj_dim d = g->inputs.items[i].node->type.dim[axis];
+    int64_t expected = cj__dim_number(d, s->symbols);
+    cj__text dim;
+    cj__text_init(&dim, &s->cj);
+    if (d < 0) cj__text_add(&dim, " (");
+    if (d < 0) cj__dim_print(&dim, g, d);
+    if (d < 0) cj__text_char(&dim, ')');
+    cj_status failed = expected < 0 ? cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s': dimension %d%s needs a symbol that no other input binds",
+                                              g->inputs.items[i].name, axis, cj__text_string(&dim))
+                                    : cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s': dimension %d%s is %lld, expected %lld",
+                                              g->inputs.items[i].name, axis, cj__text_string(&dim), (long long)found, (long long)expected);
+    cj__text_release(&dim);
+    return failed;
 }
 
 /* Plain symbols take their value here; expressions are compared after all symbols are known. */
@@ -202,10 +255,9 @@ static cj_status bind_input(cj_session *s, int i, bool expressions)
         int64_t size = cj_tensor_shape(t)[k];
         cj_dim d = type->dim[k];
         bool is_name = d < 0 && g->dims.items[-1 - d].kind == CJ__EXPR_NAME;
-        if (d >= 0 && d != size) return wrong_size(s, name, k, size, d);
+        if (d >= 0 && d != size) return wrong_size(s, i, k, size);
         if (is_name && s->symbols[-1 - d] < 0) s->symbols[-1 - d] = size;
-        if (d < 0 && (is_name || expressions) && s->symbols[-1 - d] != size)
-            return wrong_size(s, name, k, size, s->symbols[-1 - d]);
+        if (d < 0 && (is_name || expressions) && s->symbols[-1 - d] != size) return wrong_size(s, i, k, size);
     }
     return CJ_OK;
 }
@@ -270,10 +322,11 @@ static cj_status activate(cj_session *s, int segment)
         s->plans[at] = plan;
     }
     if (plan->arena_bytes > s->workspace_bytes[segment]) {
-        void *bigger = cj__alloc_aligned(&s->cj, plan->arena_bytes);
-        if (!bigger) return s->cj.status;
+        /* The old one goes first: both at once might pass a memory limit that one of them keeps. */
         cj__free_aligned(&s->cj, s->workspace[segment], s->workspace_bytes[segment]);
-        s->workspace[segment] = bigger;
+        s->workspace_bytes[segment] = 0;
+        s->workspace[segment] = cj__alloc_aligned(&s->cj, plan->arena_bytes);
+        if (!s->workspace[segment]) return s->cj.status;
         s->workspace_bytes[segment] = plan->arena_bytes;
     }
     plan->used = ++s->clock;
@@ -351,28 +404,43 @@ static cj_status run_steps(cj_session *s, cj__plan *plan, int begin, int end)
     return CJ_OK;
 }
 
-static cj_status give_outputs(cj_session *s, cj_tensor **outputs, int n)
+/* Checks the tensors given for outputs and makes those that are not. Nothing is written yet: what the late steps
+ * read may lie in a tensor that is fed and given. When it fails, the made ones are gone again. */
+static cj_status make_outputs(cj_session *s, cj_tensor **outputs, int n)
 {
     const cj_program *p = s->program;
-    if (n > p->n_outputs) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d outputs wanted of %d", n, p->n_outputs);
+    if (n < 0 || n > p->n_outputs) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d outputs wanted, the program has %d", n, p->n_outputs);
+    if (n && !outputs) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d outputs wanted, but the list of outputs is NULL", n);
     for (int i = 0; i < n; i++) {
-        const cj__value *v = cj__session_value(s, p->outputs[i]);
-        const cj_array *a = &v->array;
-        if (outputs[i]) {
-            bool same = cj_tensor_dtype(outputs[i]) == a->dtype && cj_tensor_rank(outputs[i]) == a->rank;
-            for (int k = 0; same && k < a->rank; k++) same = cj_tensor_shape(outputs[i])[k] == a->dim[k];
-            if (!same) return cj_fail(&s->cj, CJ_ERR_SHAPE, "run: the tensor given for output %d has another dtype or shape", i);
-            if (v->bytes) memcpy(cj__tensor_data(outputs[i]), a->data, v->bytes);
-        }
+        const cj_array *a = &cj__session_value(s, p->outputs[i])->array;
+        char what[64];
+        cj__format(what, sizeof what, "run: the tensor given for output %d", i);
+        if (outputs[i] && !same_shape(outputs[i], a->dtype, a->rank, a->dim))
+            return wrong_tensor(s, what, outputs[i], a->dtype, a->rank, a->dim);
+        if (outputs[i] && cj__tensor_writable(outputs[i]))
+            return cj_fail(&s->cj, CJ_ERR_MEMORY, "%s cannot be made writable: %s", what, cj_message(p->cj));
+        s->made_output[i] = !outputs[i];
     }
     for (int i = 0; i < n; i++) {
-        const cj__value *v = cj__session_value(s, p->outputs[i]);
+        const cj_array *a = &cj__session_value(s, p->outputs[i])->array;
         if (outputs[i]) continue;
-        outputs[i] = cj_tensor_from(p->cj, v->array.dtype, v->array.rank, v->array.dim, v->bytes ? v->array.data : NULL);
-        if (outputs[i]) continue;
-        return cj_fail(&s->cj, CJ_ERR_MEMORY, "run: out of memory for output %d", i);
+        if ((outputs[i] = cj_tensor_new(p->cj, a->dtype, a->rank, a->dim))) continue;
+        for (int k = 0; k < i; k++) {
+            if (!s->made_output[k]) continue;
+            cj_tensor_free(outputs[k]);
+            outputs[k] = NULL;
+        }
+        return cj_fail(&s->cj, cj_last_status(p->cj), "run: output %d: %s", i, cj_message(p->cj));
     }
     return CJ_OK;
+}
+
+static void fill_outputs(cj_session *s, cj_tensor **outputs, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const cj__value *v = cj__session_value(s, s->program->outputs[i]);
+        if (v->bytes) memmove(cj__tensor_data(outputs[i]), v->array.data, v->bytes);
+    }
 }
 
 static bool commits(cj_session *s)
@@ -417,20 +485,22 @@ static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor
         point(s, s->active[segment]);
         CJ__TRY(run_steps(s, s->active[segment], 0, s->active[segment]->n_early));
     }
-    CJ__TRY(give_outputs(s, outputs, n_outputs));
-    if (!p->n_updates || !commits(s)) return CJ_OK;
+    CJ__TRY(make_outputs(s, outputs, n_outputs));
     cj__plan *plan = s->active[0];
-    for (int i = plan->n_early; i < plan->n_steps; i++) {
+    s->committed = p->n_updates && commits(s);
+    for (int i = plan->n_early; s->committed && i < plan->n_steps; i++) {
         cj_status failed = plan->steps[i].run(&plan->steps[i].kernel);
-        if (failed) return cj__prefix(&s->cj, failed, "%s", plan->steps[i].call->op->name);
+        CJ_ASSERT(!failed); /* compile.c: what may fail is early */
+        (void)failed;
     }
-    commit(s);
-    s->committed = true;
+    fill_outputs(s, outputs, n_outputs);
+    if (s->committed) commit(s);
     return CJ_OK;
 }
 
 cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs, int n_outputs)
 {
+    if (!s) return CJ_ERR_ARGUMENT;
     uint64_t mode = cj__float_mode();
     if (!s->backend || !s->backend->keeps_subnormals) cj__float_mode_flush();
     cj_status failed = run(s, feeds, n_feeds, outputs, n_outputs);

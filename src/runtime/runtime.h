@@ -88,6 +88,7 @@ struct cj_session {
     cj_tensor **dynamic;     /* by value: what a dynamic call made, until the next run */
     int64_t *symbols;        /* of the run */
     const cj_tensor **inputs; /* of the run, by input */
+    bool *made_output;       /* by output: the run makes its tensor */
     cj__plan **active;       /* by segment: the plans of the run */
     cj__plan *last;          /* the last plan run, to print */
     cj__arena arena;

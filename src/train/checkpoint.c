@@ -1,14 +1,14 @@
 /* checkpoint.c: the state of training as a safetensors file, and back.
  *
- *     store/NAME         every entry of the model's store: parameters, state, optimizer slots, random key
- *     best/NAME          the weights of the best epoch, when early stopping keeps them
+ *     store/NAME         every entry of the model's store: parameters, state, optimizer slots,
+ * random key best/NAME          the weights of the best epoch, when early stopping keeps them
  *     training/totals    sums over the samples of the epoch so far
  *     training/history   a row an epoch; columns are named in the metadata
  *     metadata           where training is, and the arguments it must be resumed with
  *
- * A batch is a function of (seed, epoch, step) and a dropout mask of (seed, step, sample), so nothing else
- * is state. Every tensor has a checksum; a damaged file is passed over for the one before. Files are named
- * by step and written whole or not at all. */
+ * A batch is a function of (seed, epoch, step) and a dropout mask of (seed, step, sample), so
+ * nothing else is state. Every tensor has a checksum; a damaged file is passed over for the one
+ * before. Files are named by step and written whole or not at all. */
 #include "train/train.h"
 
 #include "base/file.h"
@@ -19,7 +19,7 @@
 enum { KEPT = 2 };
 static const char prefix[] = "step-", suffix[] = ".safetensors";
 
-/* ---- The folder -------------------------------------------------------------------------------- */
+/* ---- The folder ------------------------------------------------------------------------------ */
 
 typedef struct folder {
     cj__arena arena;
@@ -35,7 +35,8 @@ static int take_name(void *arg, const char *name)
     int64_t number;
     if (length <= sizeof prefix + sizeof suffix - 2 || strncmp(name, prefix, sizeof prefix - 1) ||
         strcmp(name + length - (sizeof suffix - 1), suffix) ||
-        !cj__parse_int64(name + sizeof prefix - 1, length - (sizeof prefix - 1) - (sizeof suffix - 1), &number))
+        !cj__parse_int64(name + sizeof prefix - 1,
+                         length - (sizeof prefix - 1) - (sizeof suffix - 1), &number))
         return 0;
     if (f->count == f->capacity) {
         int capacity = f->capacity ? 2 * f->capacity : 8;
@@ -78,7 +79,7 @@ static cj_status remove_from(cj__trainer *t, int keep)
 
 cj_status cj__checkpoint_remove_all(cj__trainer *t) { return remove_from(t, 0); }
 
-/* ---- Saving ------------------------------------------------------------------------------------ */
+/* ---- Saving ---------------------------------------------------------------------------------- */
 
 /* Shares the buffers: nothing is copied. */
 static cj_status add_store(cj_tensors *list, const char *folder_name, const cj_store *store)
@@ -87,9 +88,12 @@ static cj_status add_store(cj_tensors *list, const char *folder_name, const cj_s
         cj_tensor *t = cj_store_tensor_at(store, i);
         char name[600];
         const char *entry = cj_store_name_at(store, i);
-        if (strlen(entry) > 500) return cj_fail(t->cj, CJ_ERR_LIMIT, "checkpoint: the name '%.50s...' is too long", entry);
+        if (strlen(entry) > 500)
+            return cj_fail(t->cj, CJ_ERR_LIMIT, "checkpoint: the name '%.50s...' is too long",
+                           entry);
         cj__format(name, sizeof name, "%s/%s", folder_name, entry);
-        CJ__TRY(cj_tensors_add(list, name, cj_tensor_reshape(t, cj_tensor_rank(t), cj_tensor_shape(t))));
+        CJ__TRY(cj_tensors_add(list, name,
+                               cj_tensor_reshape(t, cj_tensor_rank(t), cj_tensor_shape(t))));
     }
     return CJ_OK;
 }
@@ -121,7 +125,9 @@ static cj_status add_history(cj__trainer *t, cj_tensors *list)
     cj__text names;
     cj__text_init(&names, t->cj);
     if (h->count) cj__scores_csv(&names, &h->epochs[0], true);
-    cj_status failed = names.failed ? names.failed : cj_tensors_set_metadata(list, "history", cj__text_string(&names));
+    cj_status failed = names.failed
+                           ? names.failed
+                           : cj_tensors_set_metadata(list, "history", cj__text_string(&names));
     cj__text_release(&names);
     return failed;
 }
@@ -130,7 +136,9 @@ static cj_status fill(cj__trainer *t, cj_tensors *list)
 {
     CJ__TRY(add_store(list, "store", cj_model_store(t->m)));
     CJ__TRY(add_store(list, "best", t->best_weights));
-    CJ__TRY(cj_tensors_add(list, "training/totals", cj_tensor_from(t->cj, CJ_F64, 1, (int64_t[]){t->objective.n_totals}, t->totals)));
+    CJ__TRY(cj_tensors_add(list, "training/totals",
+                           cj_tensor_from(t->cj, CJ_F64, 1, (int64_t[]){t->objective.n_totals},
+                                          t->totals)));
     CJ__TRY(add_history(t, list));
     CJ__TRY(set_int(list, "checkpoint", 1));
     CJ__TRY(set_int(list, "epoch", t->epoch));
@@ -162,17 +170,19 @@ cj_status cj__checkpoint_save(cj__trainer *t)
     return failed ? failed : remove_from(t, KEPT);
 }
 
-/* ---- Loading ----------------------------------------------------------------------------------- */
+/* ---- Loading --------------------------------------------------------------------------------- */
 
 static cj_status malformed(cj__trainer *t, const char *what)
 {
     return cj_fail(t->cj, CJ_ERR_FORMAT, "the checkpoint's %s is not what was written", what);
 }
 
-static cj_status get_int(cj__trainer *t, const cj_tensors *list, const char *key, int64_t max, int64_t *value)
+static cj_status get_int(cj__trainer *t, const cj_tensors *list, const char *key, int64_t max,
+                         int64_t *value)
 {
     const char *text = cj_tensors_metadata(list, key);
-    if (!text || !cj__parse_int64(text, strlen(text), value) || *value < 0 || *value > max) return malformed(t, key);
+    if (!text || !cj__parse_int64(text, strlen(text), value) || *value < 0 || *value > max)
+        return malformed(t, key);
     return CJ_OK;
 }
 
@@ -189,7 +199,8 @@ static cj_status check_arguments(cj__trainer *t, const char *saved)
     while (*a && *b) {
         size_t n = strcspn(a, "\n"), k = strcspn(b, "\n");
         if (n != k || memcmp(a, b, n))
-            return cj_fail(t->cj, CJ_ERR_ARGUMENT, "resume: the run in %s was trained with %.*s, not with %.*s", t->o.run,
+            return cj_fail(t->cj, CJ_ERR_ARGUMENT,
+                           "resume: the run in %s was trained with %.*s, not with %.*s", t->o.run,
                            (int)(n < 200 ? n : 200), a, (int)(k < 200 ? k : 200), b);
         a += n + (a[n] == '\n');
         b += k + (b[k] == '\n');
@@ -203,7 +214,8 @@ static bool is_like(const cj_tensor *a, const cj_tensor *b)
 }
 
 /* A store's entries from the list; `write` false only looks whether they are all there. */
-static cj_status take_store(cj__trainer *t, const cj_tensors *list, const char *folder_name, cj_store *store, bool write)
+static cj_status take_store(cj__trainer *t, const cj_tensors *list, const char *folder_name,
+                            cj_store *store, bool write)
 {
     for (int i = 0; store && i < cj_store_count(store); i++) {
         char name[600];
@@ -236,8 +248,8 @@ static cj_status take_history(cj__trainer *t, const cj_tensors *list)
     const char *names = cj_tensors_metadata(list, "history");
     const cj_tensor *table = cj_tensors_find(list, "training/history");
     cj_scores row;
-    if (!names || !split_names(names, &row) || !table || table->dtype != CJ_F64 || table->rank != 2 ||
-        table->shape[0] != t->epoch || table->shape[1] != row.n + 1)
+    if (!names || !split_names(names, &row) || !table || table->dtype != CJ_F64 ||
+        table->rank != 2 || table->shape[0] != t->epoch || table->shape[1] != row.n + 1)
         return malformed(t, "history");
     t->history->count = 0;
     const double *values = cj__tensor_data(table);
@@ -267,7 +279,8 @@ static cj_status take(cj__trainer *t, const cj_tensors *list)
     CJ__TRY(get_number(t, list, "best", &at.best));
     CJ__TRY(get_number(t, list, "seconds", &at.seconds));
     CJ__TRY(get_number(t, list, "learning_rate", &at.learning_rate));
-    if (!totals || totals->dtype != CJ_F64 || totals->count != t->objective.n_totals) return malformed(t, "totals");
+    if (!totals || totals->dtype != CJ_F64 || totals->count != t->objective.n_totals)
+        return malformed(t, "totals");
     int64_t epochs_before, steps_before;
     CJ__TRY(get_int(t, list, "epochs_before", UINT32_MAX / 2, &epochs_before));
     CJ__TRY(get_int(t, list, "steps_before", INT64_MAX / 2, &steps_before));
@@ -285,8 +298,8 @@ static cj_status take(cj__trainer *t, const cj_tensors *list)
 /* Damage is passed over; wrong arguments, lack of memory and cancellation are not. */
 static bool is_damage(cj_status failed)
 {
-    return failed == CJ_ERR_FORMAT || failed == CJ_ERR_DATA || failed == CJ_ERR_IO || failed == CJ_ERR_UNSUPPORTED ||
-           failed == CJ_ERR_NOT_FOUND;
+    return failed == CJ_ERR_FORMAT || failed == CJ_ERR_DATA || failed == CJ_ERR_IO ||
+           failed == CJ_ERR_UNSUPPORTED || failed == CJ_ERR_NOT_FOUND;
 }
 
 cj_status cj__checkpoint_load(cj__trainer *t)
@@ -294,7 +307,8 @@ cj_status cj__checkpoint_load(cj__trainer *t)
     folder f;
     cj_status failed = open_folder(t, &f);
     if (!failed && !f.count)
-        failed = cj_fail(t->cj, CJ_ERR_NOT_FOUND, "resume: there is no checkpoint in %s", t->checkpoint_path);
+        failed = cj_fail(t->cj, CJ_ERR_NOT_FOUND, "resume: there is no checkpoint in %s",
+                         t->checkpoint_path);
     for (int i = 0; !failed && i < f.count; i++) {
         cj_tensors *list = NULL;
         char *path = cj__arena_printf(&f.arena, "%s/%s", f.path, f.names[i]);
@@ -303,7 +317,8 @@ cj_status cj__checkpoint_load(cj__trainer *t)
         cj_tensors_free(list);
         if (!failed) break;
         if (!is_damage(failed) || i + 1 == f.count) break;
-        cj__log(t->cj, CJ_LOG_WARNING, "%s is damaged, resuming from %s: %s", f.names[i], f.names[i + 1], cj_message(t->cj));
+        cj__log(t->cj, CJ_LOG_WARNING, "%s is damaged, resuming from %s: %s", f.names[i],
+                f.names[i + 1], cj_message(t->cj));
         failed = CJ_OK;
     }
     cj__arena_release(&f.arena);

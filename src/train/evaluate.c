@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- Evaluate ---------------------------------------------------------------------------------- */
+/* ---- Evaluate -------------------------------------------------------------------------------- */
 
 typedef struct evaluation {
     cj__objective objective;
@@ -19,35 +19,48 @@ typedef struct evaluation {
 
 static int64_t now_ns(void *user) { return cj__monotonic_ns(user); }
 
-static cj_status prepare(evaluation *e, cj_model *m, const cj_dataset *data, const cj_evaluate_opts *o)
+static cj_status prepare(evaluation *e, cj_model *m, const cj_dataset *data,
+                         const cj_evaluate_opts *o)
 {
     if (!data || !cj_dataset_count(data))
-        return cj_fail(m->cj, CJ_ERR_ARGUMENT, "evaluate: %s has no samples", data ? cj_dataset_name(data) : "the data set (NULL)");
+        return cj_fail(m->cj, CJ_ERR_ARGUMENT, "evaluate: %s has no samples",
+                       data ? cj_dataset_name(data) : "the data set (NULL)");
     if (o->batch_size < 0)
-        return cj_fail(m->cj, CJ_ERR_ARGUMENT, "evaluate: batch_size=%lld is not above 0", (long long)o->batch_size);
+        return cj_fail(m->cj, CJ_ERR_ARGUMENT, "evaluate: batch_size=%lld is not above 0",
+                       (long long)o->batch_size);
     CJ__TRY(cj_model_failed(m));
     CJ__TRY(cj__check_prepared(m, data));
-    CJ__TRY(cj__objective_init(&e->objective, m, data, o->loss ? o->loss : m->loss, o->metrics ? o->metrics : m->metrics,
-                               o->confusion != NULL));
-    cj_compile_opts co = {.struct_size = sizeof co, .output_list = e->objective.sums, .n_outputs = e->objective.n_sums};
-    cj_loader_opts lo = {.struct_size = sizeof lo, .batch_size = o->batch_size ? o->batch_size : 256,
+    CJ__TRY(cj__objective_init(&e->objective, m, data, o->loss ? o->loss : m->loss,
+                               o->metrics ? o->metrics : m->metrics, o->confusion != NULL));
+    cj_compile_opts co = {.struct_size = sizeof co,
+                          .output_list = e->objective.sums,
+                          .n_outputs = e->objective.n_sums};
+    cj_loader_opts lo = {.struct_size = sizeof lo,
+                         .batch_size = o->batch_size ? o->batch_size : 256,
                          .no_prefetch = cj_threads(m->cj) == 1};
     if (!(e->program = (cj_compile)(e->objective.graph, &co)) ||
         !(e->session = cj_session_new(e->program, cj_model_store(m))) ||
         !(e->loader = (cj_loader_new)((cj_dataset *)(uintptr_t)data, &lo)))
         return cj_last_status(m->cj);
-    e->totals = cj__arena_array(&e->objective.arena, (size_t)e->objective.n_totals, sizeof *e->totals);
+    e->totals = cj__arena_array(&e->objective.arena, (size_t)e->objective.n_totals,
+                                sizeof *e->totals);
     return e->totals ? cj__objective_outputs(&e->objective, e->outputs) : CJ_ERR_MEMORY;
 }
 
-static void show(const cj_evaluate_opts *o, cj_context *cj, const cj_scores *scores, int64_t steps, int64_t start_ns)
+static void show(const cj_evaluate_opts *o, cj_context *cj, const cj_scores *scores, int64_t steps,
+                 int64_t start_ns)
 {
     const char *names[CJ_SCORES_MAX];
     for (int i = 0; i < scores->n; i++) names[i] = scores->name[i];
-    cj__progress p = {.to = o->progress, .terminal = o->progress_style != CJ_PROGRESS_LINES,
+    cj__progress p = {.to = o->progress,
+                      .terminal = o->progress_style != CJ_PROGRESS_LINES,
                       .color = o->progress_style == CJ_PROGRESS_COLOR,
-                      .columns = o->progress_columns > 0 ? o->progress_columns : 80, .now_ns = now_ns, .user = cj,
-                      .step = steps, .steps = steps, .start_ns = start_ns};
+                      .columns = o->progress_columns > 0 ? o->progress_columns : 80,
+                      .now_ns = now_ns,
+                      .user = cj,
+                      .step = steps,
+                      .steps = steps,
+                      .start_ns = start_ns};
     cj__progress_end(&p, scores->n, names, scores->value);
 }
 
@@ -56,7 +69,8 @@ cj_status (cj_evaluate)(cj_model *m, const cj_dataset *data, const cj_evaluate_o
     if (!m) return CJ_ERR_ARGUMENT;
     cj_evaluate_opts o = {0};
     if (opts && opts->struct_size > sizeof o)
-        return cj_fail(m->cj, CJ_ERR_ARGUMENT, "evaluate: the options are of a newer version of the library");
+        return cj_fail(m->cj, CJ_ERR_ARGUMENT,
+                       "evaluate: the options are of a newer version of the library");
     if (opts) memcpy(&o, opts, opts->struct_size ? opts->struct_size : sizeof o);
     evaluation e = {0};
     int64_t start_ns = cj__monotonic_ns(m->cj);
@@ -67,7 +81,8 @@ cj_status (cj_evaluate)(cj_model *m, const cj_dataset *data, const cj_evaluate_o
         cj__objective_scores(&e.objective, e.totals, "", &scores);
         if (o.scores) *o.scores = scores;
         int64_t n = e.objective.confusion_classes * e.objective.confusion_classes;
-        for (int64_t i = 0; o.confusion && i < n; i++) o.confusion[i] = llround(e.totals[e.objective.n_totals - n + i]);
+        for (int64_t i = 0; o.confusion && i < n; i++)
+            o.confusion[i] = llround(e.totals[e.objective.n_totals - n + i]);
         show(&o, m->cj, &scores, cj_loader_steps(e.loader), start_ns);
     }
     cj_loader_free(e.loader);
@@ -78,7 +93,7 @@ cj_status (cj_evaluate)(cj_model *m, const cj_dataset *data, const cj_evaluate_o
     return failed;
 }
 
-/* ---- Classification report --------------------------------------------------------------------- */
+/* ---- Classification report ------------------------------------------------------------------- */
 
 typedef struct judged { /* one line */
     double precision, recall, f1;
@@ -95,7 +110,8 @@ static judged judge(const int64_t *confusion, int classes, int c)
         support += confusion[(size_t)c * (size_t)classes + (size_t)i];
         said += (double)confusion[(size_t)i * (size_t)classes + (size_t)c];
     }
-    return (judged){ratio(tp, said), ratio(tp, (double)support), ratio(2 * tp, said + (double)support), support};
+    return (judged){ratio(tp, said), ratio(tp, (double)support),
+                    ratio(2 * tp, said + (double)support), support};
 }
 
 /* In characters, for UTF-8. */
@@ -114,7 +130,8 @@ static void add_name(cj__text *out, int width, const char *name)
 static void add_line(cj__text *out, int width, const char *name, judged j)
 {
     add_name(out, width, name);
-    cj__text_format(out, "  %9.2f %9.2f %9.2f %9lld\n", j.precision, j.recall, j.f1, (long long)j.support);
+    cj__text_format(out, "  %9.2f %9.2f %9.2f %9lld\n", j.precision, j.recall, j.f1,
+                    (long long)j.support);
 }
 
 static const char *class_name(const cj_model *m, int c, char number[16])
@@ -132,13 +149,16 @@ static void add_averages(cj__text *out, int width, const int64_t *confusion, int
     for (int c = 0; c < classes; c++) {
         judged j = judge(confusion, classes, c);
         double w = (double)j.support;
-        macro.precision += j.precision / classes, macro.recall += j.recall / classes, macro.f1 += j.f1 / classes;
-        weighted.precision += w * j.precision, weighted.recall += w * j.recall, weighted.f1 += w * j.f1;
+        macro.precision += j.precision / classes, macro.recall += j.recall / classes,
+            macro.f1 += j.f1 / classes;
+        weighted.precision += w * j.precision, weighted.recall += w * j.recall,
+            weighted.f1 += w * j.f1;
         right += (double)confusion[(size_t)c * (size_t)classes + (size_t)c];
         all += j.support;
     }
     double n = (double)all;
-    weighted = (judged){ratio(weighted.precision, n), ratio(weighted.recall, n), ratio(weighted.f1, n), all};
+    weighted = (judged){ratio(weighted.precision, n), ratio(weighted.recall, n),
+                        ratio(weighted.f1, n), all};
     macro.support = all;
     add_name(out, width, "accuracy");
     cj__text_format(out, "  %9s %9s %9.2f %9lld\n", "", "", ratio(right, n), (long long)all);
@@ -149,7 +169,8 @@ static void add_averages(cj__text *out, int width, const int64_t *confusion, int
 cj_status cj_classification_report(cj_model *m, const int64_t *confusion, int classes, FILE *to)
 {
     if (!m || !confusion || !to) return CJ_ERR_ARGUMENT;
-    if (classes < 1 || classes > 1 << 20) return cj_fail(m->cj, CJ_ERR_ARGUMENT, "report: %d classes", classes);
+    if (classes < 1 || classes > 1 << 20)
+        return cj_fail(m->cj, CJ_ERR_ARGUMENT, "report: %d classes", classes);
     char number[16];
     int width = width_of("weighted avg");
     for (int c = 0; c < classes; c++) {
@@ -160,7 +181,8 @@ cj_status cj_classification_report(cj_model *m, const int64_t *confusion, int cl
     cj__text_init(&out, m->cj);
     add_name(&out, width, "");
     cj__text_format(&out, "  %9s %9s %9s %9s\n\n", "precision", "recall", "f1-score", "support");
-    for (int c = 0; c < classes; c++) add_line(&out, width, class_name(m, c, number), judge(confusion, classes, c));
+    for (int c = 0; c < classes; c++)
+        add_line(&out, width, class_name(m, c, number), judge(confusion, classes, c));
     cj__text_char(&out, '\n');
     add_averages(&out, width, confusion, classes);
     cj_status failed = out.failed;

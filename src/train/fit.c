@@ -1,8 +1,9 @@
 /* fit.c: training as it runs: steps, epochs, early stopping.
  *
- * Where training is stands in the trainer (epochs, steps, totals, best score) and in the store; both change
- * only at the end of a step and at the end of an epoch, so a checkpoint can be taken between any two of
- * them, and a training that goes on from one does exactly what the uninterrupted one did. */
+ * Where training is stands in the trainer (epochs, steps, totals, best score) and in the store;
+ * both change only at the end of a step and at the end of an epoch, so a checkpoint can be taken
+ * between any two of them, and a training that goes on from one does exactly what the uninterrupted
+ * one did. */
 #include "train/train.h"
 
 #include "tensor/tensor.h"
@@ -10,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- A step ------------------------------------------------------------------------------------ */
+/* ---- A step ---------------------------------------------------------------------------------- */
 
 static double rate_now(const cj__trainer *t)
 {
@@ -26,10 +27,12 @@ static cj_status not_finite(cj__trainer *t)
     bool loss = !isfinite(check[0]);
     double value = loss ? check[0] : check[1];
     return cj_fail(t->cj, CJ_ERR_NUMERIC,
-                   "epoch %lld, step %lld: the %s is %s, so training cannot go on; the model is as it was before this step "
+                   "epoch %lld, step %lld: the %s is %s, so training cannot go on; the model is as "
+                   "it was before this step "
                    "(is there NaN in the data, or is the learning rate %g too large?)",
-                   (long long)t->epoch + 1, (long long)t->step + 1, loss ? "loss" : "norm of the gradient",
-                   isnan(value) ? "NaN" : "infinite", t->learning_rate);
+                   (long long)t->epoch + 1, (long long)t->step + 1,
+                   loss ? "loss" : "norm of the gradient", isnan(value) ? "NaN" : "infinite",
+                   t->learning_rate);
 }
 
 static cj_status run_step(cj__trainer *t, const cj_batch *batch)
@@ -49,8 +52,8 @@ static cj_status run_step(cj__trainer *t, const cj_batch *batch)
     }
     cj_status failed = cj_run(t->step_session, feeds, n, t->outputs, ob->n_sums + 1);
     if (failed)
-        return cj_fail(t->cj, failed, "epoch %lld, step %lld: %s", (long long)t->epoch + 1, (long long)t->step + 1,
-                       cj_session_message(t->step_session));
+        return cj_fail(t->cj, failed, "epoch %lld, step %lld: %s", (long long)t->epoch + 1,
+                       (long long)t->step + 1, cj_session_message(t->step_session));
     cj_session_get_info(t->step_session, &info);
     if (!info.committed) return not_finite(t);
     cj__objective_add(ob, t->outputs + 1, t->totals);
@@ -59,7 +62,7 @@ static cj_status run_step(cj__trainer *t, const cj_batch *batch)
     return CJ_OK;
 }
 
-/* ---- Callbacks and progress -------------------------------------------------------------------- */
+/* ---- Callbacks and progress ------------------------------------------------------------------ */
 
 double cj__trainer_seconds(const cj__trainer *t)
 {
@@ -72,12 +75,20 @@ static void call_back(cj__trainer *t, int when, const cj_scores *scores)
 {
     const cj_callback *const *list = t->o.callbacks;
     if (!list || !*list) return;
-    cj_fit_state state = {.model = t->m, .epoch = t->epoch + (when != EPOCH_END), .epochs = t->o.epochs,
-                          .step = when == EPOCH_END ? t->steps : t->step, .steps = t->steps, .total_step = t->total_step, .learning_rate = t->learning_rate, .seconds = cj__trainer_seconds(t),
+    cj_fit_state state = {.model = t->m,
+                          .epoch = t->epoch + (when != EPOCH_END),
+                          .epochs = t->o.epochs,
+                          .step = when == EPOCH_END ? t->steps : t->step,
+                          .steps = t->steps,
+                          .total_step = t->total_step,
+                          .learning_rate = t->learning_rate,
+                          .seconds = cj__trainer_seconds(t),
                           .scores = scores};
     for (; *list; list++) {
         const cj_callback *c = *list;
-        bool (*call)(void *, const cj_fit_state *) = when == EPOCH_BEGIN ? c->on_epoch_begin : when == STEP_END ? c->on_step_end : c->on_epoch_end;
+        bool (*call)(void *, const cj_fit_state *) = when == EPOCH_BEGIN ? c->on_epoch_begin
+                                                     : when == STEP_END  ? c->on_step_end
+                                                                         : c->on_epoch_end;
         if (call && !call(c->user, &state)) t->stop = true;
     }
 }
@@ -88,7 +99,8 @@ static int shown(const cj_scores *scores, const char **names, double *values)
     int n = 0;
     for (int i = 0; i < scores->n; i++) {
         const char *name = scores->name[i];
-        if (!strcmp(name, "epoch") || !strcmp(name, "seconds") || !strcmp(name, "learning_rate")) continue;
+        if (!strcmp(name, "epoch") || !strcmp(name, "seconds") || !strcmp(name, "learning_rate"))
+            continue;
         names[n] = name;
         values[n++] = scores->value[i];
     }
@@ -106,7 +118,7 @@ static void step_done(cj__trainer *t)
     call_back(t, STEP_END, &running);
 }
 
-/* ---- An epoch ---------------------------------------------------------------------------------- */
+/* ---- An epoch -------------------------------------------------------------------------------- */
 
 static cj_status run_steps(cj__trainer *t)
 {
@@ -135,9 +147,12 @@ static cj_status judge(cj__trainer *t, const cj_scores *scores, bool *improved)
 {
     double score = cj_score(scores, t->monitor);
     *improved = is_better(t, score);
-    if (*improved && t->best_weights) CJ__TRY(cj__trainer_weights(t, t->best_weights, cj_model_store(t->m)));
+    if (*improved && t->best_weights)
+        CJ__TRY(cj__trainer_weights(t, t->best_weights, cj_model_store(t->m)));
     if (t->o.run && t->progress.to) {
-        if (*improved) cj__progress_improved(&t->progress, t->epoch + 1, t->monitor, t->best, score, t->best_path);
+        if (*improved)
+            cj__progress_improved(&t->progress, t->epoch + 1, t->monitor, t->best, score,
+                                  t->best_path);
         else cj__progress_not_improved(&t->progress, t->epoch + 1, t->monitor, t->best);
     }
     t->wait = *improved ? 0 : t->wait + 1;
@@ -159,7 +174,8 @@ static cj_status end_epoch(cj__trainer *t)
     bool improved;
     cj_scores scores = {.samples = (int64_t)t->totals[1]};
     if (t->validation)
-        CJ__TRY(cj__objective_run(&t->objective, t->eval_session, t->validation_loader, t->outputs + 1, t->validation_totals));
+        CJ__TRY(cj__objective_run(&t->objective, t->eval_session, t->validation_loader,
+                                  t->outputs + 1, t->validation_totals));
     cj__scores_set(&scores, "", "epoch", (double)(t->epoch + 1));
     cj__scores_set(&scores, "", "seconds", cj__trainer_seconds(t));
     cj__objective_scores(&t->objective, t->totals, "", &scores);
@@ -208,8 +224,8 @@ static cj_status save_cancelled(cj__trainer *t)
     cj__format(why, sizeof why, "%s", cj_message(t->cj));
     cj_status failed = cj__checkpoint_save(t);
     if (failed) return cj__prefix(t->cj, failed, "%s, and the checkpoint could not be saved", why);
-    return cj_fail(t->cj, CJ_ERR_CANCELLED, "%s (epoch %lld, step %lld; resume goes on from there)", why, (long long)t->epoch + 1,
-                   (long long)t->step);
+    return cj_fail(t->cj, CJ_ERR_CANCELLED, "%s (epoch %lld, step %lld; resume goes on from there)",
+                   why, (long long)t->epoch + 1, (long long)t->step);
 }
 
 cj_status (cj_fit)(cj_model *m, const cj_dataset *data, const cj_fit_opts *opts)

@@ -30,7 +30,7 @@ void cj__scores_csv(cj__text *out, const cj_scores *scores, bool names)
     cj__text_char(out, '\n');
 }
 
-/* ---- History ----------------------------------------------------------------------------------- */
+/* ---- History --------------------------------------------------------------------------------- */
 
 static void free_history(cj_context *cj, cj_history *h)
 {
@@ -59,8 +59,10 @@ cj_status cj__history_add(cj_history *h, const cj_scores *scores)
 {
     if (h->count == h->capacity) {
         int capacity = h->capacity ? 2 * h->capacity : 8;
-        if (capacity > 1 << 24) return cj_fail(h->cj, CJ_ERR_LIMIT, "more than %d epochs in one fit", h->capacity);
-        cj_scores *grown = cj__realloc(h->cj, h->epochs, (size_t)h->capacity * sizeof *grown, (size_t)capacity * sizeof *grown);
+        if (capacity > 1 << 24)
+            return cj_fail(h->cj, CJ_ERR_LIMIT, "more than %d epochs in one fit", h->capacity);
+        cj_scores *grown = cj__realloc(h->cj, h->epochs, (size_t)h->capacity * sizeof *grown,
+                                       (size_t)capacity * sizeof *grown);
         if (!grown) return cj_last_status(h->cj);
         h->epochs = grown;
         h->capacity = capacity;
@@ -70,7 +72,13 @@ cj_status cj__history_add(cj_history *h, const cj_scores *scores)
 }
 
 int cj_history_epochs(const cj_history *h) { return h ? h->count : 0; }
-const cj_scores *cj_history_at(const cj_history *h, int i) { return h && i >= 0 && i < h->count ? &h->epochs[i] : NULL; }
-const cj_history *cj_model_history(const cj_model *m) { return m && m->history && m->history->fitted ? m->history : NULL; }
+const cj_scores *cj_history_at(const cj_history *h, int i)
+{
+    return h && i >= 0 && i < h->count ? &h->epochs[i] : NULL;
+}
+const cj_history *cj_model_history(const cj_model *m)
+{
+    return m && m->history && m->history->fitted ? m->history : NULL;
+}
 
 void cj__keep_program(cj_program *program) { cj__disown(&program->owned); }

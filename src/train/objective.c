@@ -1,7 +1,7 @@
 /* objective.c: a model, its target, loss and metrics in one graph.
  *
- * fit compiles it for training and for validation, evaluate for evaluation. What is reported are sums over
- * samples, added on the host in double:
+ * fit compiles it for training and for validation, evaluate for evaluation. What is reported are
+ * sums over samples, added on the host in double:
  *
  *     head     {sum of loss times weight, sum of weights, penalty times sum of weights}, in double
  *     metrics  a vector each, as their rows say
@@ -14,9 +14,10 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- Which fields, which loss ------------------------------------------------------------------ */
+/* ---- Which fields, which loss ---------------------------------------------------------------- */
 
-static cj_status wrong(const cj__objective *o, cj_status status, const char *format, ...) CJ_PRINTF(3, 4);
+static cj_status wrong(const cj__objective *o, cj_status status, const char *format, ...)
+    CJ_PRINTF(3, 4);
 static cj_status wrong(const cj__objective *o, cj_status status, const char *format, ...)
 {
     char text[512];
@@ -38,25 +39,34 @@ static cj_status find_fields(cj__objective *o, const cj_dataset *data)
         if (role == CJ_FIELD_WEIGHT) o->weight_field = i;
     }
     if (o->target_field < 0)
-        return wrong(o, CJ_ERR_ARGUMENT, "%s has no target, so there is nothing to learn or to compare with", o->data_name);
+        return wrong(o, CJ_ERR_ARGUMENT,
+                     "%s has no target, so there is nothing to learn or to compare with",
+                     o->data_name);
     o->target_info = cj_dataset_field(data, o->target_field);
     for (int i = 0; i < o->n_inputs; i++) {
         int found = cj_dataset_field_find(data, o->raw[i]->name);
-        if (found < 0 || cj_dataset_field(data, found)->role != CJ_FIELD_INPUT) found = o->n_inputs == 1 ? only : -1;
-        if (found < 0) return wrong(o, CJ_ERR_NOT_FOUND, "%s has no field for the model's input '%s'", o->data_name, o->raw[i]->name);
+        if (found < 0 || cj_dataset_field(data, found)->role != CJ_FIELD_INPUT)
+            found = o->n_inputs == 1 ? only : -1;
+        if (found < 0)
+            return wrong(o, CJ_ERR_NOT_FOUND, "%s has no field for the model's input '%s'",
+                         o->data_name, o->raw[i]->name);
         o->input_field[i] = found;
         const cj_field *f = cj_dataset_field(data, found);
         const cj_type *type = &o->raw[i]->type;
         bool same = f->dtype == type->dtype && f->rank + 1 == type->rank;
-        for (int k = 0; same && k < f->rank; k++) same = type->dim[k + 1] < 0 || type->dim[k + 1] == f->shape[k];
+        for (int k = 0; same && k < f->rank; k++)
+            same = type->dim[k + 1] < 0 || type->dim[k + 1] == f->shape[k];
         cj__text text;
         cj__text_init(&text, o->cj);
         cj__type_text(&text, o->graph, type);
         cj__shape_text shape;
         cj_status failed = text.failed;
         if (!failed && !same)
-            failed = wrong(o, CJ_ERR_SHAPE, "the model's input takes %s, but a sample of '%s' of %s is %s %s", cj__text_string(&text),
-                           f->name, o->data_name, cj_dtype_info(f->dtype)->name, cj__shape_string(&shape, f->rank, f->shape));
+            failed = wrong(o, CJ_ERR_SHAPE,
+                           "the model's input takes %s, but a sample of '%s' of %s is %s %s",
+                           cj__text_string(&text), f->name, o->data_name,
+                           cj_dtype_info(f->dtype)->name,
+                           cj__shape_string(&shape, f->rank, f->shape));
         cj__text_release(&text);
         CJ__TRY(failed);
     }
@@ -73,7 +83,9 @@ static int64_t prediction_width(const cj__objective *o)
 static const char *default_loss(const cj__objective *o)
 {
     if (o->target_info->classes == 0) return "mse";
-    return o->target_info->classes == 2 && prediction_width(o) == 1 ? "binary_crossentropy" : "sparse_categorical_crossentropy";
+    return o->target_info->classes == 2 && prediction_width(o) == 1
+               ? "binary_crossentropy"
+               : "sparse_categorical_crossentropy";
 }
 
 /* What newcomers get wrong most, said before shapes disagree somewhere inside. */
@@ -85,22 +97,32 @@ static cj_status check_loss(const cj__objective *o, const cj_loss *loss)
     bool one_label = target->rank == 0 || (target->rank == 1 && target->shape[0] == 1);
     bool is_float = cj_dtype_info(target->dtype)->kind == CJ_KIND_FLOAT;
     if (loss->integer_target && is_float)
-        return wrong(o, CJ_ERR_ARGUMENT, "loss %s is for classes, but the target '%s' of %s is a number (%s): mse fits", loss->name,
-                     target->name, o->data_name, cj_dtype_info(target->dtype)->name);
+        return wrong(o, CJ_ERR_ARGUMENT,
+                     "loss %s is for classes, but the target '%s' of %s is a number (%s): mse fits",
+                     loss->name, target->name, o->data_name, cj_dtype_info(target->dtype)->name);
     if (loss->integer_target && target->classes && width > 0 && width != target->classes)
-        return wrong(o, CJ_ERR_SHAPE, "the model's output '%s' has %lld values a sample, but '%s' of %s has %d classes: the last "
-                     "layer needs %d units", output, (long long)width, target->name, o->data_name, target->classes, target->classes);
+        return wrong(o, CJ_ERR_SHAPE,
+                     "the model's output '%s' has %lld values a sample, but '%s' of %s has %d "
+                     "classes: the last "
+                     "layer needs %d units",
+                     output, (long long)width, target->name, o->data_name, target->classes,
+                     target->classes);
     if (!strcmp(loss->name, "binary_crossentropy") && width == 1 && target->classes > 2)
-        return wrong(o, CJ_ERR_SHAPE, "loss binary_crossentropy with one output is for two classes, but '%s' of %s has %d: "
-                     "sparse_categorical_crossentropy with %d units fits", target->name, o->data_name, target->classes, target->classes);
+        return wrong(
+            o, CJ_ERR_SHAPE,
+            "loss binary_crossentropy with one output is for two classes, but '%s' of %s has %d: "
+            "sparse_categorical_crossentropy with %d units fits",
+            target->name, o->data_name, target->classes, target->classes);
     if (!loss->integer_target && target->classes && one_label && width > 1)
-        return wrong(o, CJ_ERR_SHAPE, "loss %s compares every one of the %lld values of output '%s' with a target of its own, but "
-                     "'%s' of %s is one class number: sparse_categorical_crossentropy fits", loss->name, (long long)width, output,
-                     target->name, o->data_name);
+        return wrong(o, CJ_ERR_SHAPE,
+                     "loss %s compares every one of the %lld values of output '%s' with a target "
+                     "of its own, but "
+                     "'%s' of %s is one class number: sparse_categorical_crossentropy fits",
+                     loss->name, (long long)width, output, target->name, o->data_name);
     return CJ_OK;
 }
 
-/* ---- Building ---------------------------------------------------------------------------------- */
+/* ---- Building -------------------------------------------------------------------------------- */
 
 static cj_status graph_status(const cj__objective *o)
 {
@@ -125,17 +147,23 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
     o->target = placeholder(o, "cajal/target", o->target_info);
     cj_node *each = o->target ? row->build(o->prediction, o->target, named.options) : NULL;
     if (!each)
-        return cj__prefix(o->cj, graph_status(o), "loss %s of output '%s' and target '%s'", row->name,
-                          cj_graph_output_name(o->model->graph, 0), o->target_info->name);
-    if (each->type.rank != 1) return wrong(o, CJ_ERR_SHAPE, "loss %s gave rank %d, not one number a sample", row->name, each->type.rank);
+        return cj__prefix(o->cj, graph_status(o), "loss %s of output '%s' and target '%s'",
+                          row->name, cj_graph_output_name(o->model->graph, 0),
+                          o->target_info->name);
+    if (each->type.rank != 1)
+        return wrong(o, CJ_ERR_SHAPE, "loss %s gave rank %d, not one number a sample", row->name,
+                     each->type.rank);
     cj_node *weight = cj_full_like(each, 1);
     if (o->weight_field >= 0) {
         o->weight = placeholder(o, "cajal/weight", cj_dataset_field(data, o->weight_field));
-        weight = o->weight ? cj_cast(cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER}), each->type.dtype) : NULL;
+        weight = o->weight ? cj_cast(cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER}),
+                                     each->type.dtype)
+                           : NULL;
     }
     cj_node *weighted = cj_mul(each, weight), *total = cj_sum(weighted), *weights = cj_sum(weight);
     if (!weights) return graph_status(o);
-    cj_node *tiny = cj_scalar(g, each->type.dtype, 1e-30); /* a batch of zero weights teaches nothing */
+    cj_node *tiny = cj_scalar(g, each->type.dtype,
+                              1e-30); /* a batch of zero weights teaches nothing */
     o->loss = cj_div(total, cj_maximum(weights, tiny));
     cj_node *penalty = cj_scalar(g, CJ_F64, 0);
     const cj__layers *layers = cj__layers_of(g);
@@ -144,21 +172,29 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
         penalty = cj_add(penalty, cj_cast(layers->losses[i], CJ_F64));
     }
     cj_node *weights_f64 = cj_sum(cj_cast(weight, CJ_F64));
-    cj_node *head[] = {cj_sum(cj_cast(weighted, CJ_F64)), weights_f64, cj_mul(penalty, weights_f64)};
-    o->sums[o->n_sums++] = o->loss && head[0] && head[1] && head[2] ? cj_stack(head, CJ__HEAD, 0) : NULL;
+    cj_node *head[] = {cj_sum(cj_cast(weighted, CJ_F64)), weights_f64,
+                       cj_mul(penalty, weights_f64)};
+    o->sums[o->n_sums++] = o->loss && head[0] && head[1] && head[2] ? cj_stack(head, CJ__HEAD, 0)
+                                                                    : NULL;
     if (!o->weight) o->weight = weight;
     return o->sums[0] ? CJ_OK : graph_status(o);
 }
 
 static cj_status add_metric(cj__objective *o, const cj_metric *row, const void *options)
 {
-    cj_node *weight = o->weight->type.rank == 1 ? o->weight : cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER});
-    cj_node *sums = weight ? row->build(o->prediction, o->target, cj_cast(weight, o->prediction->type.dtype), options) : NULL;
+    cj_node *weight = o->weight->type.rank == 1
+                          ? o->weight
+                          : cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER});
+    cj_node *sums = weight ? row->build(o->prediction, o->target,
+                                        cj_cast(weight, o->prediction->type.dtype), options)
+                           : NULL;
     if (!sums)
-        return cj__prefix(o->cj, graph_status(o), "metric %s of output '%s' and target '%s'", row->name,
-                          cj_graph_output_name(o->model->graph, 0), o->target_info->name);
+        return cj__prefix(o->cj, graph_status(o), "metric %s of output '%s' and target '%s'",
+                          row->name, cj_graph_output_name(o->model->graph, 0),
+                          o->target_info->name);
     if (sums->type.rank != 1 || sums->type.dim[0] < 0 || sums->type.dim[0] > 1 << 24)
-        return wrong(o, CJ_ERR_SHAPE, "metric %s did not give a vector of a fixed length", row->name);
+        return wrong(o, CJ_ERR_SHAPE, "metric %s did not give a vector of a fixed length",
+                     row->name);
     o->metrics[o->n_sums - 1] = (cj__metric_use){row, options, o->n_totals, (int)sums->type.dim[0]};
     o->n_totals += (int)sums->type.dim[0];
     o->sums[o->n_sums++] = sums;
@@ -179,11 +215,16 @@ static cj_status build_metrics(cj__objective *o)
         if (!item) return CJ_ERR_MEMORY;
         CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_METRIC, item, &named));
         const cj_metric *row = named.row;
-        if (!row->value) return wrong(o, CJ_ERR_ARGUMENT, "metric %s is no single number: evaluate gives it", row->name);
-        if (strlen(row->name) + sizeof "val_" > CJ_NAME_MAX) return wrong(o, CJ_ERR_LIMIT, "metric %.50s: its name is too long", row->name);
-        if (o->n_metrics == CJ__METRICS_MAX) return wrong(o, CJ_ERR_LIMIT, "more than %d metrics", CJ__METRICS_MAX);
+        if (!row->value)
+            return wrong(o, CJ_ERR_ARGUMENT, "metric %s is no single number: evaluate gives it",
+                         row->name);
+        if (strlen(row->name) + sizeof "val_" > CJ_NAME_MAX)
+            return wrong(o, CJ_ERR_LIMIT, "metric %.50s: its name is too long", row->name);
+        if (o->n_metrics == CJ__METRICS_MAX)
+            return wrong(o, CJ_ERR_LIMIT, "more than %d metrics", CJ__METRICS_MAX);
         for (int i = 0; i < o->n_metrics; i++)
-            if (o->metrics[i].row == row) return wrong(o, CJ_ERR_ARGUMENT, "metric %s is there twice", row->name);
+            if (o->metrics[i].row == row)
+                return wrong(o, CJ_ERR_ARGUMENT, "metric %s is there twice", row->name);
         CJ__TRY(add_metric(o, row, named.options));
         o->n_metrics++;
         text = end;
@@ -196,29 +237,36 @@ static cj_status build_confusion(cj__objective *o)
     static const char *const row_name = "confusion";
     cj__named named;
     if (!o->target_info->classes)
-        return wrong(o, CJ_ERR_ARGUMENT, "the target '%s' of %s is a number: there are no classes to confuse", o->target_info->name, o->data_name);
+        return wrong(o, CJ_ERR_ARGUMENT,
+                     "the target '%s' of %s is a number: there are no classes to confuse",
+                     o->target_info->name, o->data_name);
     CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_METRIC, row_name, &named));
     CJ__TRY(add_metric(o, named.row, named.options));
     o->confusion_classes = prediction_width(o) == 1 ? 2 : prediction_width(o);
     return CJ_OK;
 }
 
-static cj_status build(cj__objective *o, const cj_dataset *data, const char *loss, const char *metrics, bool confusion)
+static cj_status build(cj__objective *o, const cj_dataset *data, const char *loss,
+                       const char *metrics, bool confusion)
 {
     cj_node *outputs[CJ__INPUTS_MAX] = {0};
     const cj_graph *model = o->model->graph;
     CJ__TRY(cj_model_failed(o->model));
     if (cj_graph_output_count(model) != 1)
-        return wrong(o, CJ_ERR_ARGUMENT, "the model has %d outputs; one is needed (cj_output)", cj_graph_output_count(model));
+        return wrong(o, CJ_ERR_ARGUMENT, "the model has %d outputs; one is needed (cj_output)",
+                     cj_graph_output_count(model));
     if ((o->n_inputs = cj_graph_input_count(model)) < 1 || o->n_inputs > CJ__INPUTS_MAX)
-        return wrong(o, CJ_ERR_ARGUMENT, "the model has %d inputs; 1 to %d are possible", o->n_inputs, CJ__INPUTS_MAX);
+        return wrong(o, CJ_ERR_ARGUMENT, "the model has %d inputs; 1 to %d are possible",
+                     o->n_inputs, CJ__INPUTS_MAX);
     o->graph = cj__model_assemble(o->model, o->raw, outputs);
     if (!o->graph) return cj_last_status(o->cj) ? cj_last_status(o->cj) : CJ_ERR_MEMORY;
     CJ__TRY(cj_graph_failed(o->graph));
     o->prediction = outputs[0];
     CJ__TRY(find_fields(o, data));
     o->loss_text = cj__arena_strdup(&o->arena, loss ? loss : default_loss(o));
-    o->metrics_text = cj__arena_strdup(&o->arena, metrics ? metrics : o->target_info->classes ? "accuracy" : "none");
+    o->metrics_text = cj__arena_strdup(&o->arena, metrics                   ? metrics
+                                                  : o->target_info->classes ? "accuracy"
+                                                                            : "none");
     if (!o->loss_text || !o->metrics_text) return CJ_ERR_MEMORY;
     CJ__TRY(build_loss(o, data));
     o->n_totals = CJ__HEAD;
@@ -226,8 +274,8 @@ static cj_status build(cj__objective *o, const cj_dataset *data, const char *los
     return confusion ? build_confusion(o) : CJ_OK;
 }
 
-cj_status cj__objective_init(cj__objective *o, cj_model *m, const cj_dataset *data, const char *loss, const char *metrics,
-                             bool confusion)
+cj_status cj__objective_init(cj__objective *o, cj_model *m, const cj_dataset *data,
+                             const char *loss, const char *metrics, bool confusion)
 {
     *o = (cj__objective){.cj = m->cj, .model = m, .data_name = cj_dataset_name(data)};
     cj__arena_init(&o->arena, m->cj);
@@ -245,21 +293,26 @@ void cj__objective_release(cj__objective *o)
     *o = (cj__objective){0};
 }
 
-/* ---- Running ----------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
-cj_status cj__objective_check(const cj__objective *o, const cj_dataset *other, const cj_dataset *data)
+cj_status cj__objective_check(const cj__objective *o, const cj_dataset *other,
+                              const cj_dataset *data)
 {
     const char *name = cj_dataset_name(other);
     if (cj_dataset_fields(other) != cj_dataset_fields(data))
-        return wrong(o, CJ_ERR_ARGUMENT, "%s has %d fields, but %s has %d", name, cj_dataset_fields(other), o->data_name,
-                     cj_dataset_fields(data));
+        return wrong(o, CJ_ERR_ARGUMENT, "%s has %d fields, but %s has %d", name,
+                     cj_dataset_fields(other), o->data_name, cj_dataset_fields(data));
     for (int i = 0; i < cj_dataset_fields(data); i++) {
         const cj_field *a = cj_dataset_field(data, i), *b = cj_dataset_field(other, i);
-        bool same = a->dtype == b->dtype && cj__same_shape(a->rank, a->shape, b->rank, b->shape) && a->role == b->role;
+        bool same = a->dtype == b->dtype && cj__same_shape(a->rank, a->shape, b->rank, b->shape) &&
+                    a->role == b->role;
         if (!same)
-            return wrong(o, CJ_ERR_ARGUMENT, "field '%s' of %s has another type or shape than '%s' of %s", b->name, name, a->name, o->data_name);
+            return wrong(o, CJ_ERR_ARGUMENT,
+                         "field '%s' of %s has another type or shape than '%s' of %s", b->name,
+                         name, a->name, o->data_name);
         if (b->classes > a->classes)
-            return wrong(o, CJ_ERR_ARGUMENT, "'%s' of %s has %d classes, that of %s %d", b->name, name, b->classes, o->data_name, a->classes);
+            return wrong(o, CJ_ERR_ARGUMENT, "'%s' of %s has %d classes, that of %s %d", b->name,
+                         name, b->classes, o->data_name, a->classes);
     }
     return CJ_OK;
 }
@@ -267,9 +320,11 @@ cj_status cj__objective_check(const cj__objective *o, const cj_dataset *other, c
 int cj__objective_feed(const cj__objective *o, const cj_batch *batch, cj_feed *feeds)
 {
     int n = 0;
-    for (int i = 0; i < o->n_inputs; i++) feeds[n++] = (cj_feed){.node = o->raw[i], .value = batch->tensors[o->input_field[i]]};
+    for (int i = 0; i < o->n_inputs; i++)
+        feeds[n++] = (cj_feed){.node = o->raw[i], .value = batch->tensors[o->input_field[i]]};
     feeds[n++] = (cj_feed){.node = o->target, .value = batch->tensors[o->target_field]};
-    if (o->weight_field >= 0) feeds[n++] = (cj_feed){.node = o->weight, .value = batch->tensors[o->weight_field]};
+    if (o->weight_field >= 0)
+        feeds[n++] = (cj_feed){.node = o->weight, .value = batch->tensors[o->weight_field]};
     return n;
 }
 
@@ -287,21 +342,25 @@ void cj__objective_add(const cj__objective *o, cj_tensor *const *outputs, double
     for (int i = 0; i < o->n_sums; i++) {
         int64_t n = cj_tensor_count(outputs[i]);
         const void *values = cj__tensor_data(outputs[i]);
-        for (int64_t k = 0; k < n; k++) *totals++ += cj_load_f64(cj_tensor_dtype(outputs[i]), values, (size_t)k);
+        for (int64_t k = 0; k < n; k++)
+            *totals++ += cj_load_f64(cj_tensor_dtype(outputs[i]), values, (size_t)k);
     }
 }
 
-void cj__objective_scores(const cj__objective *o, const double *totals, const char *prefix, cj_scores *scores)
+void cj__objective_scores(const cj__objective *o, const double *totals, const char *prefix,
+                          cj_scores *scores)
 {
     double weight = totals[1] > 0 ? totals[1] : 1;
     cj__scores_set(scores, prefix, "loss", (totals[0] + totals[2]) / weight);
     for (int i = 0; i < o->n_metrics; i++) {
         const cj__metric_use *use = &o->metrics[i];
-        cj__scores_set(scores, prefix, use->row->name, use->row->value(totals + use->first, use->n, use->options));
+        cj__scores_set(scores, prefix, use->row->name,
+                       use->row->value(totals + use->first, use->n, use->options));
     }
 }
 
-cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *loader, cj_tensor **outputs, double *totals)
+cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *loader,
+                            cj_tensor **outputs, double *totals)
 {
     cj_batch batch;
     cj_feed feeds[CJ__INPUTS_MAX + 2];
@@ -310,7 +369,8 @@ cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *lo
     for (;;) {
         CJ__TRY(cj_loader_next(loader, &batch));
         if (!batch.count) return CJ_OK;
-        cj_status failed = cj_run(s, feeds, cj__objective_feed(o, &batch, feeds), outputs, o->n_sums);
+        cj_status failed = cj_run(s, feeds, cj__objective_feed(o, &batch, feeds), outputs,
+                                  o->n_sums);
         if (failed) return cj_fail(o->cj, failed, "%s", cj_session_message(s));
         cj__objective_add(o, outputs, totals);
     }

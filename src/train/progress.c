@@ -29,14 +29,14 @@ static void add(line *l, const char *color, const char *text)
     size_t room = sizeof l->text - l->bytes;
     bool paint = color && l->color;
     if (room < strlen(text) + 32) return;
-    if (paint) l->bytes += (size_t)sprintf(l->text + l->bytes, "\x1b[%sm", color);
+    if (paint) l->bytes += (size_t)cj__format(l->text + l->bytes, room, "\x1b[%sm", color);
     for (const char *s = text; *s; s++) {
         bool begins = ((unsigned char)*s & 0xc0) != 0x80;
         if (begins && l->columns && l->width >= l->columns) break;
         l->width += begins;
         l->text[l->bytes++] = *s;
     }
-    if (paint) l->bytes += (size_t)sprintf(l->text + l->bytes, "\x1b[0m");
+    if (paint) l->bytes += (size_t)cj__format(l->text + l->bytes, 8, "\x1b[0m");
     l->text[l->bytes] = 0;
 }
 
@@ -146,7 +146,8 @@ void cj__progress_begin(cj__progress *p, int64_t epoch, int64_t epochs, int64_t 
     fflush(p->to);
 }
 
-void cj__progress_step(cj__progress *p, int64_t step, int n, const char *const *names, const double *values)
+void cj__progress_step(cj__progress *p, int64_t step, int n, const char *const *names,
+                       const double *values)
 {
     if (!p->to) return;
     int64_t now = p->now_ns(p->user);

@@ -1,28 +1,31 @@
 /* run.c: the run directory.
  *
- *     results.csv       a line an epoch, appended; written anew after a failed append and when resuming
- *     best.onnx         the model after the epoch with the best monitored score
- *     last.onnx         the model after the last epoch
- *     checkpoint/       the two newest states of training
+ *     results.csv       a line an epoch, appended; written anew after a failed append and when
+ * resuming best.onnx         the model after the epoch with the best monitored score last.onnx the
+ * model after the last epoch checkpoint/       the two newest states of training
  *
- * The checkpoint comes last: whatever a kill leaves behind is overwritten by the same bytes when training
- * goes on from the checkpoint before. */
+ * The checkpoint comes last: whatever a kill leaves behind is overwritten by the same bytes when
+ * training goes on from the checkpoint before. */
 #include "train/train.h"
 
 #include "base/file.h"
 
 #include <string.h>
 
-const char *cj__run_path(cj__trainer *t, const char *name) { return cj__arena_printf(&t->arena, "%s/%s", t->o.run, name); }
+const char *cj__run_path(cj__trainer *t, const char *name)
+{
+    return cj__arena_printf(&t->arena, "%s/%s", t->o.run, name);
+}
 
 cj_status cj__run_warn(cj__trainer *t, cj_status failed, const char *what)
 {
     if (failed != CJ_ERR_IO && failed != CJ_ERR_NOT_FOUND) return failed;
-    cj__log(t->cj, CJ_LOG_WARNING, "%s could not be written, training goes on: %s", what, cj_message(t->cj));
+    cj__log(t->cj, CJ_LOG_WARNING, "%s could not be written, training goes on: %s", what,
+            cj_message(t->cj));
     return CJ_OK;
 }
 
-/* ---- results.csv ------------------------------------------------------------------------------- */
+/* ---- results.csv ----------------------------------------------------------------------------- */
 
 static cj_status write_results(cj__trainer *t, const char *path, bool all)
 {
@@ -34,7 +37,9 @@ static cj_status write_results(cj__trainer *t, const char *path, bool all)
     for (int i = from; i < h->count; i++) cj__scores_csv(&text, &h->epochs[i], false);
     cj_status failed = text.failed;
     const char *bytes = cj__text_string(&text);
-    if (!failed) failed = all ? cj__file_save(t->cj, path, bytes, text.length) : cj__file_append(t->cj, path, bytes, text.length);
+    if (!failed)
+        failed = all ? cj__file_save(t->cj, path, bytes, text.length)
+                     : cj__file_append(t->cj, path, bytes, text.length);
     cj__text_release(&text);
     return failed;
 }
@@ -46,7 +51,7 @@ static cj_status results(cj__trainer *t)
     return failed;
 }
 
-/* ---- Claiming ---------------------------------------------------------------------------------- */
+/* ---- Claiming -------------------------------------------------------------------------------- */
 
 static cj_status exists(cj__trainer *t, const char *name, bool *found)
 {
@@ -78,8 +83,10 @@ static cj_status refuse_used(cj__trainer *t)
         bool found;
         CJ__TRY(exists(t, traces[i], &found));
         if (found)
-            return cj_fail(t->cj, CJ_ERR_EXISTS, "run directory %s has a run in it (%s): resume it, choose another, or overwrite it",
-                           t->o.run, traces[i]);
+            return cj_fail(
+                t->cj, CJ_ERR_EXISTS,
+                "run directory %s has a run in it (%s): resume it, choose another, or overwrite it",
+                t->o.run, traces[i]);
     }
     return CJ_OK;
 }
@@ -90,7 +97,8 @@ cj_status cj__run_begin(cj__trainer *t)
     t->last_path = cj__run_path(t, "last.onnx");
     t->results_path = cj__run_path(t, "results.csv");
     t->checkpoint_path = cj__run_path(t, "checkpoint");
-    if (!t->best_path || !t->last_path || !t->results_path || !t->checkpoint_path) return CJ_ERR_MEMORY;
+    if (!t->best_path || !t->last_path || !t->results_path || !t->checkpoint_path)
+        return CJ_ERR_MEMORY;
     t->rewrite_results = true; /* rows of epochs that the checkpoint does not know go */
     if (t->o.resume) {
         CJ__TRY(cj__checkpoint_load(t));
@@ -101,7 +109,7 @@ cj_status cj__run_begin(cj__trainer *t)
     return cj__checkpoint_save(t);
 }
 
-/* ---- While training ---------------------------------------------------------------------------- */
+/* ---- While training -------------------------------------------------------------------------- */
 
 cj_status cj__run_epoch(cj__trainer *t, bool improved)
 {

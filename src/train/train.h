@@ -1,9 +1,9 @@
 /* train.h: the inside of training.
  *
- *     objective   the graph of a model with its target, loss and metrics; what fit and evaluate compile
- *     trainer     one call of fit: programs, sessions, loaders, and where training is
- *     history     what train/ hangs on a model: scores of the epochs, programs for prediction
- *     run         the run directory; checkpoint: the files in it from which training goes on */
+ *     objective   the graph of a model with its target, loss and metrics; what fit and evaluate
+ * compile trainer     one call of fit: programs, sessions, loaders, and where training is history
+ * what train/ hangs on a model: scores of the epochs, programs for prediction run         the run
+ * directory; checkpoint: the files in it from which training goes on */
 #ifndef CAJAL_TRAIN_TRAIN_H
 #define CAJAL_TRAIN_TRAIN_H
 
@@ -14,7 +14,7 @@
 #include "base/registry.h"
 #include "train/progress.h"
 
-/* ---- Objective: objective.c -------------------------------------------------------------------- */
+/* ---- Objective: objective.c ------------------------------------------------------------------ */
 
 /* So many fit into cj_scores: epoch, seconds, learning_rate, and loss and metrics twice. */
 enum { CJ__METRICS_MAX = (CJ_SCORES_MAX - 5) / 2, CJ__HEAD = 3, CJ__INPUTS_MAX = 16 };
@@ -25,8 +25,8 @@ typedef struct cj__metric_use {
     int first, n; /* its sums among the totals */
 } cj__metric_use;
 
-/* Sums over samples, first all of the loss: totals[0] loss times weight, [1] weight, [2] penalty times
- * weight; then each metric's. */
+/* Sums over samples, first all of the loss: totals[0] loss times weight, [1] weight, [2] penalty
+ * times weight; then each metric's. */
 typedef struct cj__objective {
     cj_context *cj;
     cj_model *model;
@@ -34,35 +34,42 @@ typedef struct cj__objective {
     cj__arena arena;
     cj_graph *graph;
     const char *loss_text, *metrics_text;
-    int n_inputs, input_field[CJ__INPUTS_MAX], target_field, weight_field; /* fields of the data set; weight_field -1: none */
+    int n_inputs, input_field[CJ__INPUTS_MAX], target_field,
+        weight_field; /* fields of the data set; weight_field -1: none */
     const cj_field *target_info;
     cj_node *raw[CJ__INPUTS_MAX], *prediction, *target, *weight;
-    cj_node *loss;                        /* mean of the batch with penalties: what is differentiated */
-    cj_node *sums[2 + CJ__METRICS_MAX];   /* head (f64[3]), then one vector a metric, the confusion last */
+    cj_node *loss; /* mean of the batch with penalties: what is differentiated */
+    cj_node *
+        sums[2 + CJ__METRICS_MAX]; /* head (f64[3]), then one vector a metric, the confusion last */
     cj__metric_use metrics[1 + CJ__METRICS_MAX];
     int n_metrics, n_sums, n_totals;
     int64_t confusion_classes;            /* 0: none wanted; its counts are the last totals */
 } cj__objective;
 
 /* loss and metrics NULL: by the target. The model is prepared before. */
-cj_status cj__objective_init(cj__objective *o, cj_model *m, const cj_dataset *data, const char *loss, const char *metrics,
-                             bool confusion);
+cj_status cj__objective_init(cj__objective *o, cj_model *m, const cj_dataset *data,
+                             const char *loss, const char *metrics, bool confusion);
 void cj__objective_release(cj__objective *o);
 /* The feeds of a batch: at most CJ__INPUTS_MAX + 2. */
 int cj__objective_feed(const cj__objective *o, const cj_batch *batch, cj_feed *feeds);
 /* Whether another data set has the fields this one was made for. */
-cj_status cj__objective_check(const cj__objective *o, const cj_dataset *other, const cj_dataset *data);
+cj_status cj__objective_check(const cj__objective *o, const cj_dataset *other,
+                              const cj_dataset *data);
 /* Tensors for o->sums, to be reused run after run; freed by the caller. */
 cj_status cj__objective_outputs(const cj__objective *o, cj_tensor **outputs);
 void cj__objective_add(const cj__objective *o, cj_tensor *const *outputs, double *totals);
 /* Adds loss and metrics under prefix + name. */
-void cj__objective_scores(const cj__objective *o, const double *totals, const char *prefix, cj_scores *scores);
-/* All batches of the loader's epoch through a program of o->sums. totals and outputs are the caller's. */
-cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *loader, cj_tensor **outputs, double *totals);
+void cj__objective_scores(const cj__objective *o, const double *totals, const char *prefix,
+                          cj_scores *scores);
+/* All batches of the loader's epoch through a program of o->sums. totals and outputs are the
+ * caller's. */
+cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *loader,
+                            cj_tensor **outputs, double *totals);
 
-/* ---- History: history.c ------------------------------------------------------------------------ */
+/* ---- History: history.c ---------------------------------------------------------------------- */
 
-typedef struct cj__predictor { /* a compiled program for cj_model_session; kept until the model goes */
+typedef struct cj__predictor { /* a compiled program for cj_model_session; kept until the model goes
+                                */
     struct cj__predictor *next;
     cj_program *program;
 } cj__predictor;
@@ -87,7 +94,7 @@ cj_status cj__check_prepared(cj_model *m, const cj_dataset *data);
 /* Gives a program to the context no more: it goes with its user here. */
 void cj__keep_program(cj_program *program);
 
-/* ---- Trainer: trainer.c (building), fit.c (running) -------------------------------------------- */
+/* ---- Trainer: trainer.c (building), fit.c (running) ------------------------------------------ */
 
 typedef struct cj__trainer {
     cj_context *cj;
@@ -111,7 +118,8 @@ typedef struct cj__trainer {
     int64_t start_ns;
     bool stop;
 
-    /* Where training is: what a checkpoint holds beside the store, the totals and the best weights. */
+    /* Where training is: what a checkpoint holds beside the store, the totals and the best weights.
+     */
     int64_t epoch, step, total_step; /* epochs done, steps done in this one, steps of this fit */
     double seconds;                  /* before this call */
     double best;
@@ -127,13 +135,14 @@ typedef struct cj__trainer {
     bool unsaved;                    /* last.onnx is not of the last epoch */
 } cj__trainer;
 
-cj_status cj__trainer_init(cj__trainer *t, cj_model *m, const cj_dataset *train, const cj_fit_opts *opts);
+cj_status cj__trainer_init(cj__trainer *t, cj_model *m, const cj_dataset *train,
+                           const cj_fit_opts *opts);
 void cj__trainer_release(cj__trainer *t);
 double cj__trainer_seconds(const cj__trainer *t); /* of training so far, earlier calls included */
 /* Copies the model's variables to the store `to`, or back. */
 cj_status cj__trainer_weights(cj__trainer *t, cj_store *to, const cj_store *from);
 
-/* ---- Run directory: run.c, checkpoint.c -------------------------------------------------------- */
+/* ---- Run directory: run.c, checkpoint.c ------------------------------------------------------ */
 
 /* Makes or claims t->o.run and restores the newest checkpoint when resuming. */
 cj_status cj__run_begin(cj__trainer *t);
@@ -142,7 +151,8 @@ cj_status cj__run_epoch(cj__trainer *t, bool improved);
 cj_status cj__run_end(cj__trainer *t);
 /* folder/name in the trainer's arena. */
 const char *cj__run_path(cj__trainer *t, const char *name);
-/* CJ_OK for a file that could not be written, with a warning in the log; any other failure as it is. */
+/* CJ_OK for a file that could not be written, with a warning in the log; any other failure as it
+ * is. */
 cj_status cj__run_warn(cj__trainer *t, cj_status failed, const char *what);
 
 /* Writes checkpoint/step-NNNNNNNNNNNN.safetensors and removes all but the newest two. */

@@ -3,7 +3,8 @@
  * The training step is one program:
  *
  *     batch -> model -> loss -> gradients -> (clipped) -> optimizer -> new parameters and slots
- *                         \-> {loss, squared norm of the gradients}: commit only when both are finite
+ *                         \-> {loss, squared norm of the gradients}: commit only when both are
+ * finite
  *
  * The learning rate is fed, so schedules never recompile. After the first batch of each size a step
  * allocates nothing. */
@@ -14,33 +15,40 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- Options ----------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 static cj_status negative(cj_context *cj, const char *name, double value, const char *expected)
 {
     char text[32];
-    return cj_fail(cj, CJ_ERR_ARGUMENT, "fit: %s=%s is not %s", name, cj__number(text, value), expected);
+    return cj_fail(cj, CJ_ERR_ARGUMENT, "fit: %s=%s is not %s", name, cj__number(text, value),
+                   expected);
 }
 
 static cj_status take_options(cj__trainer *t, const cj_fit_opts *opts)
 {
     cj_fit_opts *o = &t->o;
     if (opts && opts->struct_size > sizeof *o)
-        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: the options are of a newer version of the library");
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT,
+                       "fit: the options are of a newer version of the library");
     if (opts) memcpy(o, opts, opts->struct_size ? opts->struct_size : sizeof *o);
     if (o->epochs < 0) return negative(t->cj, "epochs", (double)o->epochs, "above 0");
-    if (o->epochs > UINT32_MAX / 2) return negative(t->cj, "epochs", (double)o->epochs, "below 2^31");
+    if (o->epochs > UINT32_MAX / 2)
+        return negative(t->cj, "epochs", (double)o->epochs, "below 2^31");
     if (o->batch_size < 0) return negative(t->cj, "batch_size", (double)o->batch_size, "above 0");
-    if (!(o->learning_rate >= 0) || isinf(o->learning_rate)) return negative(t->cj, "learning_rate", o->learning_rate, "a number above 0");
+    if (!(o->learning_rate >= 0) || isinf(o->learning_rate))
+        return negative(t->cj, "learning_rate", o->learning_rate, "a number above 0");
     if (!(o->validation_split >= 0 && o->validation_split < 1))
         return negative(t->cj, "validation_split", o->validation_split, "between 0 and 1");
     if (!(o->clip_norm >= 0)) return negative(t->cj, "clip_norm", o->clip_norm, "above 0");
     if (o->patience < 0) return negative(t->cj, "patience", (double)o->patience, "0 or more");
-    if (o->checkpoint_steps < 0) return negative(t->cj, "checkpoint_steps", (double)o->checkpoint_steps, "0 or more");
+    if (o->checkpoint_steps < 0)
+        return negative(t->cj, "checkpoint_steps", (double)o->checkpoint_steps, "0 or more");
     if (o->validation && o->validation_split > 0)
-        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: validation and validation_split are both given; one is possible");
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT,
+                       "fit: validation and validation_split are both given; one is possible");
     if ((o->resume || o->checkpoint_steps) && !o->run)
-        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: %s needs a run directory", o->resume ? "resume" : "checkpoint_steps");
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: %s needs a run directory",
+                       o->resume ? "resume" : "checkpoint_steps");
     if (!o->epochs) o->epochs = 1;
     if (!o->batch_size) o->batch_size = 32;
     if (!o->optimizer) o->optimizer = "adam";
@@ -48,49 +56,62 @@ static cj_status take_options(cj__trainer *t, const cj_fit_opts *opts)
     return CJ_OK;
 }
 
-/* ---- Data -------------------------------------------------------------------------------------- */
+/* ---- Data ------------------------------------------------------------------------------------ */
 
 static cj_status take_data(cj__trainer *t, const cj_dataset *train)
 {
     if (!train) return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: there is no data set");
-    if (!cj_dataset_count(train)) return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: %s has no samples", cj_dataset_name(train));
+    if (!cj_dataset_count(train))
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: %s has no samples", cj_dataset_name(train));
     t->data = train;
     t->validation = t->o.validation;
     if (t->o.validation_split > 0) {
-        cj_split_opts split = {.struct_size = sizeof split, .fraction = t->o.validation_split, .seed = t->o.seed};
+        cj_split_opts split = {.struct_size = sizeof split,
+                               .fraction = t->o.validation_split,
+                               .seed = t->o.seed};
         CJ__TRY((cj_dataset_split)(train, &t->train_part, &t->held_out, &split));
         t->data = t->train_part;
         t->validation = t->held_out;
     }
     if (t->validation && !cj_dataset_count(t->validation))
-        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: the validation set %s has no samples", cj_dataset_name(t->validation));
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: the validation set %s has no samples",
+                       cj_dataset_name(t->validation));
     return CJ_OK;
 }
 
 static cj_loader *new_loader(cj__trainer *t, const cj_dataset *data, bool shuffle)
 {
-    cj_loader_opts o = {.struct_size = sizeof o, .batch_size = t->o.batch_size, .shuffle = shuffle, .seed = t->o.seed,
+    cj_loader_opts o = {.struct_size = sizeof o,
+                        .batch_size = t->o.batch_size,
+                        .shuffle = shuffle,
+                        .seed = t->o.seed,
                         .no_prefetch = cj_threads(t->cj) == 1};
     return (cj_loader_new)((cj_dataset *)(uintptr_t)data, &o);
 }
 
-/* ---- The training step ------------------------------------------------------------------------- */
+/* ---- The training step ----------------------------------------------------------------------- */
 
-static cj_node *finite(cj_node *x) { return cj_logical_not(cj_logical_or(cj_is_nan(x), cj_is_inf(x))); }
+static cj_node *all_finite(cj_node *x)
+{
+    return cj_logical_not(cj_logical_or(cj_is_nan(x), cj_is_inf(x)));
+}
 
 static cj_node *squared_norm(cj_graph *g, cj_node *const *gradients, int n)
 {
     cj_node *sum = cj_scalar(g, CJ_F64, 0);
     for (int i = 0; i < n; i++)
-        if (!cj__is_zero(gradients[i])) sum = cj_add(sum, cj_cast(cj_sum(cj_square(gradients[i])), CJ_F64));
+        if (!cj__is_zero(gradients[i]))
+            sum = cj_add(sum, cj_cast(cj_sum(cj_square(gradients[i])), CJ_F64));
     return sum;
 }
 
 static void clip(cj_node **gradients, int n, cj_node *norm, double limit)
 {
-    cj_node *factor = cj_div(cj_full_like(norm, limit), cj_maximum(norm, cj_full_like(norm, limit)));
+    cj_node *factor = cj_div(cj_full_like(norm, limit),
+                             cj_maximum(norm, cj_full_like(norm, limit)));
     for (int i = 0; i < n; i++)
-        if (gradients[i] && !cj__is_zero(gradients[i])) gradients[i] = cj_mul(gradients[i], cj_cast(factor, gradients[i]->type.dtype));
+        if (gradients[i] && !cj__is_zero(gradients[i]))
+            gradients[i] = cj_mul(gradients[i], cj_cast(factor, gradients[i]->type.dtype));
 }
 
 static cj_status compile_step(cj__trainer *t)
@@ -99,7 +120,8 @@ static cj_status compile_step(cj__trainer *t)
     cj_graph *g = ob->graph;
     int n = cj_graph_parameter_count(g);
     if (!n) return cj_fail(t->cj, CJ_ERR_STATE, "fit: the model has no parameters to train");
-    cj_node **parameters = cj__arena_array(&t->arena, 2 * (size_t)n, sizeof *parameters), **gradients = parameters + n;
+    cj_node **parameters = cj__arena_array(&t->arena, 2 * (size_t)n, sizeof *parameters),
+            **gradients = parameters + n;
     if (!parameters) return CJ_ERR_MEMORY;
     for (int i = 0; i < n; i++) parameters[i] = cj_graph_parameter_at(g, i);
     CJ__TRY(cj_grad(ob->loss, parameters, n, gradients));
@@ -108,13 +130,18 @@ static cj_status compile_step(cj__trainer *t)
     t->rate_node = cj_placeholder(g, "cajal/learning_rate", CJ_F64, CJ_SCALAR);
     cj_updates_opts uo = {.struct_size = sizeof uo, .learning_rate_node = t->rate_node};
     const cj_update *updates = (cj_updates)(t->o.optimizer, parameters, gradients, n, &uo);
-    cj_node *outputs[2 + 1 + CJ__METRICS_MAX] = {loss && norm2 ? cj_stack((cj_node *[]){loss, norm2}, 2, 0) : NULL};
+    cj_node *outputs[2 + 1 + CJ__METRICS_MAX] = {
+        loss && norm2 ? cj_stack((cj_node *[]){loss, norm2}, 2, 0) : NULL};
     for (int i = 0; i < ob->n_sums; i++) outputs[i + 1] = ob->sums[i];
-    cj_node *good = loss && norm2 ? cj_logical_and(finite(loss), finite(norm2)) : NULL;
+    cj_node *good = loss && norm2 ? cj_logical_and(all_finite(loss), all_finite(norm2)) : NULL;
     if (cj_graph_failed(g) || !updates || !good || !outputs[0])
         return cj_last_status(t->cj) ? cj_last_status(t->cj) : CJ_ERR_MEMORY;
-    cj_compile_opts co = {.struct_size = sizeof co, .output_list = outputs, .n_outputs = ob->n_sums + 1, .updates = updates,
-                          .commit_if = good, .training = true};
+    cj_compile_opts co = {.struct_size = sizeof co,
+                          .output_list = outputs,
+                          .n_outputs = ob->n_sums + 1,
+                          .updates = updates,
+                          .commit_if = good,
+                          .training = true};
     t->step_program = (cj_compile)(g, &co);
     return t->step_program ? CJ_OK : cj_last_status(t->cj);
 }
@@ -122,7 +149,9 @@ static cj_status compile_step(cj__trainer *t)
 static cj_status compile_evaluation(cj__trainer *t)
 {
     if (!t->validation) return CJ_OK;
-    cj_compile_opts co = {.struct_size = sizeof co, .output_list = t->objective.sums, .n_outputs = t->objective.n_sums};
+    cj_compile_opts co = {.struct_size = sizeof co,
+                          .output_list = t->objective.sums,
+                          .n_outputs = t->objective.n_sums};
     t->eval_program = (cj_compile)(t->objective.graph, &co);
     return t->eval_program ? CJ_OK : cj_last_status(t->cj);
 }
@@ -134,7 +163,8 @@ static void reset_slots(cj__trainer *t)
     if (!strcmp(t->history->optimizer, t->o.optimizer)) return;
     for (int i = 0; i < cj_store_count(store); i++) {
         cj_tensor *value = cj_store_tensor_at(store, i);
-        if (!strncmp(cj_store_name_at(store, i), "optimizer/", 10)) memset(cj__tensor_data(value), 0, cj_tensor_size_bytes(value));
+        if (!strncmp(cj_store_name_at(store, i), "optimizer/", 10))
+            memset(cj__tensor_data(value), 0, cj_tensor_size_bytes(value));
     }
     cj__format(t->history->optimizer, sizeof t->history->optimizer, "%s", t->o.optimizer);
 }
@@ -143,11 +173,14 @@ static cj_status make_sessions(cj__trainer *t)
 {
     cj_store *store = cj_model_store(t->m);
     if (!(t->step_session = cj_session_new(t->step_program, store))) return cj_last_status(t->cj);
-    if (t->eval_program && !(t->eval_session = cj_session_new(t->eval_program, store))) return cj_last_status(t->cj);
+    if (t->eval_program && !(t->eval_session = cj_session_new(t->eval_program, store)))
+        return cj_last_status(t->cj);
     if (!(t->loader = new_loader(t, t->data, !t->o.no_shuffle))) return cj_last_status(t->cj);
-    if (t->validation && !(t->validation_loader = new_loader(t, t->validation, false))) return cj_last_status(t->cj);
+    if (t->validation && !(t->validation_loader = new_loader(t, t->validation, false)))
+        return cj_last_status(t->cj);
     t->steps = cj_loader_steps(t->loader);
-    if (!(t->outputs[0] = cj_tensor_new(t->cj, CJ_F64, 1, (int64_t[]){2}))) return cj_last_status(t->cj);
+    if (!(t->outputs[0] = cj_tensor_new(t->cj, CJ_F64, 1, (int64_t[]){2})))
+        return cj_last_status(t->cj);
     CJ__TRY(cj__objective_outputs(&t->objective, t->outputs + 1));
     if (!(t->rate = cj_tensor_new(t->cj, CJ_F64, 0, NULL))) return cj_last_status(t->cj);
     t->totals = cj__arena_array(&t->arena, 2 * (size_t)t->objective.n_totals, sizeof *t->totals);
@@ -157,11 +190,14 @@ static cj_status make_sessions(cj__trainer *t)
     return CJ_OK;
 }
 
-/* ---- What is watched --------------------------------------------------------------------------- */
+/* ---- What is watched ------------------------------------------------------------------------- */
 
 static cj_status take_monitor(cj__trainer *t)
 {
-    const char *name = t->o.monitor ? t->o.monitor : t->validation ? "val_loss" : "loss", *base = name;
+    const char *name = t->o.monitor    ? t->o.monitor
+                       : t->validation ? "val_loss"
+                                       : "loss",
+               *base = name;
     t->monitor = name;
     t->best = 0;
     bool known = false;
@@ -171,8 +207,11 @@ static cj_status take_monitor(cj__trainer *t)
         if (!strcmp(base, t->objective.metrics[i].row->name))
             known = true, t->smaller_is_better = t->objective.metrics[i].row->smaller_is_better;
     if (!known)
-        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: monitor '%.48s' is none of the scores: loss and the metrics (%s)%s", name,
-                       t->objective.metrics_text, t->validation ? ", and each with val_ before" : "; there is no validation set");
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT,
+                       "fit: monitor '%.48s' is none of the scores: loss and the metrics (%s)%s",
+                       name, t->objective.metrics_text,
+                       t->validation ? ", and each with val_ before"
+                                     : "; there is no validation set");
     t->best = t->smaller_is_better ? INFINITY : -INFINITY;
     if (t->o.patience > 0 && !t->o.no_restore) {
         if (!(t->best_weights = cj_store_new(t->cj))) return cj_last_status(t->cj);
@@ -195,7 +234,8 @@ static cj_status take_schedule(cj__trainer *t)
 {
     cj__named named;
     CJ__TRY(cj__named_parse(&t->arena, t->cj, CJ__ROW_OPTIMIZER, t->o.optimizer, &named));
-    if (t->o.learning_rate == 0) t->o.learning_rate = ((const cj_optimizer *)named.row)->learning_rate;
+    if (t->o.learning_rate == 0)
+        t->o.learning_rate = ((const cj_optimizer *)named.row)->learning_rate;
     CJ__TRY(cj__named_parse(&t->arena, t->cj, CJ__ROW_SCHEDULE, t->o.schedule, &named));
     t->schedule = named.row;
     t->schedule_options = named.options;
@@ -208,20 +248,23 @@ static cj_status write_arguments(cj__trainer *t)
     const cj_fit_opts *o = &t->o;
     cj__text a;
     cj__text_init(&a, t->cj);
-    cj__text_format(&a, "samples=%lld\nvalidation_samples=%lld\nbatch_size=%lld\nseed=%llu\nshuffle=%s\n",
-                    (long long)cj_dataset_count(t->data), (long long)(t->validation ? cj_dataset_count(t->validation) : 0),
-                    (long long)o->batch_size, (unsigned long long)o->seed, o->no_shuffle ? "false" : "true");
+    cj__text_format(
+        &a, "samples=%lld\nvalidation_samples=%lld\nbatch_size=%lld\nseed=%llu\nshuffle=%s\n",
+        (long long)cj_dataset_count(t->data),
+        (long long)(t->validation ? cj_dataset_count(t->validation) : 0), (long long)o->batch_size,
+        (unsigned long long)o->seed, o->no_shuffle ? "false" : "true");
     cj__text_format(&a, "optimizer=%s\nlearning_rate=", o->optimizer);
     cj__text_number(&a, o->learning_rate);
     cj__text_format(&a, "\nschedule=%s\nclip_norm=", o->schedule);
     cj__text_number(&a, o->clip_norm);
-    cj__text_format(&a, "\nloss=%s\nmetrics=%s\nmonitor=%s\n", t->objective.loss_text, t->objective.metrics_text, t->monitor);
+    cj__text_format(&a, "\nloss=%s\nmetrics=%s\nmonitor=%s\n", t->objective.loss_text,
+                    t->objective.metrics_text, t->monitor);
     t->arguments = a.failed ? NULL : cj__arena_strdup(&t->arena, cj__text_string(&a));
     cj__text_release(&a);
     return t->arguments ? CJ_OK : CJ_ERR_MEMORY;
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static int64_t now_ns(void *user) { return cj__monotonic_ns(user); }
 
@@ -250,13 +293,17 @@ static cj_status build(cj__trainer *t, const cj_dataset *train, const cj_fit_opt
     reset_slots(t);
     t->history->count = 0;
     t->history->fitted = t->history->stale = true;
-    t->progress = (cj__progress){.to = t->o.progress, .terminal = t->o.progress_style != CJ_PROGRESS_LINES,
+    t->progress = (cj__progress){.to = t->o.progress,
+                                 .terminal = t->o.progress_style != CJ_PROGRESS_LINES,
                                  .color = t->o.progress_style == CJ_PROGRESS_COLOR,
-                                 .columns = t->o.progress_columns > 0 ? t->o.progress_columns : 80, .now_ns = now_ns, .user = t->cj};
+                                 .columns = t->o.progress_columns > 0 ? t->o.progress_columns : 80,
+                                 .now_ns = now_ns,
+                                 .user = t->cj};
     return CJ_OK;
 }
 
-cj_status cj__trainer_init(cj__trainer *t, cj_model *m, const cj_dataset *train, const cj_fit_opts *opts)
+cj_status cj__trainer_init(cj__trainer *t, cj_model *m, const cj_dataset *train,
+                           const cj_fit_opts *opts)
 {
     *t = (cj__trainer){.cj = m->cj, .m = m};
     cj__arena_init(&t->arena, m->cj);
@@ -264,7 +311,9 @@ cj_status cj__trainer_init(cj__trainer *t, cj_model *m, const cj_dataset *train,
     t->history = cj__history_of(m);
     if (!t->history) return cj_last_status(m->cj);
     cj_status failed = build(t, train, opts);
-    return failed == CJ_ERR_MEMORY && !*cj_message(m->cj) ? cj_fail(m->cj, failed, "fit: out of memory") : failed;
+    return failed == CJ_ERR_MEMORY && !*cj_message(m->cj)
+               ? cj_fail(m->cj, failed, "fit: out of memory")
+               : failed;
 }
 
 void cj__trainer_release(cj__trainer *t)

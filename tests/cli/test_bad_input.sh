@@ -105,13 +105,13 @@ refuse 2 "types.a" -- train data=./good.csv types.a=colour "model=$net"
 
 # ---- Shapes that disagree ------------------------------------------------------------------------
 refuse 1 "input" -- train data=./good.csv "model=input 5, dense 2 softmax"
-refuse 1 2 3 -- train data=./good.csv "model=dense 3 softmax" loss=binary_crossentropy
+refuse 1 binary_crossentropy "3 values" -- train data=./good.csv "model=dense 3 softmax" loss=binary_crossentropy
 cut -d, -f1,2,4 good.csv >two.csv
 refuse 1 "'c'" -- evaluate $model data=./two.csv
 refuse 1 "'c'" -- predict $model two.csv
 npy wide.npy "(2, 5)" 40
 refuse 1 wide.npy "f32[3]" "f32[2, 5]" -- predict $model wide.npy
-refuse 1 "2, 5" -- run $model --inputs wide.npy
+refuse 1 "dimension 1 is 5" "expected 3" -- run $model --inputs wide.npy
 refuse 2 "not trained on a table" -- predict fine-run/best.onnx good.csv
 refuse 2 missing -- run $model
 npy fits.npy "(2, 3)" 24

@@ -14,13 +14,11 @@ static void environment(void **state)
 {
     (void)state;
     FILE *file = tmpfile();
-    int columns = 0;
     setenv("COLUMNS", "33", 1);
-    assert_int_equal(terminal_style(file, false, &columns), CJ_PROGRESS_LINES);
-    assert_int_equal(columns, 33);
+    assert_int_equal(terminal_style(file, false), CJ_PROGRESS_LINES);
+    assert_int_equal(terminal_columns(file), 33);
     setenv("COLUMNS", "-5", 1);
-    terminal_style(file, false, &columns);
-    assert_int_equal(columns, 80);
+    assert_int_equal(terminal_columns(file), 80);
     fclose(file);
 }
 

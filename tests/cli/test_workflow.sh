@@ -161,7 +161,7 @@ check xor.json 'd["accuracy"] == 1 and "val_loss" not in d'
 
 say "regression: outputs only"
 awk 'BEGIN { print "x,y"; for (i = 0; i < 60; i++) printf "%.3f,%.3f\n", i / 10, i * 0.3 + 2 }' >line.csv
-cajal train data=./line.csv "model=dense 1" learning_rate=0.1 epochs=60 out=line --quiet --json >line.json
+cajal train data=./line.csv "model=dense 1" learning_rate=0.5 epochs=60 out=line --quiet --json >line.json
 check line.json '"accuracy" not in d and d["val_loss"] < 0.5'
 cajal predict line/best.onnx line.csv --json >predict.json
 check predict.json 'set(d["predictions"][0]) == {"output"} and abs(d["predictions"][10]["output"][0] - 5) < 1'

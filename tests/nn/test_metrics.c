@@ -1,4 +1,5 @@
-/* test_metrics.c: metrics against scikit-learn (tools/golden/metrics.py), the same for any batch size. */
+/* test_metrics.c: metrics against scikit-learn (tools/golden/metrics.py), the same for any batch
+ * size. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +39,8 @@ static cj_node *sample_placeholder(cj_graph *g, const char *name, const cj_tenso
     return cj_placeholder(g, name, cj_tensor_dtype(like), cj_tensor_rank(like), dims);
 }
 
-static measured measure(const char *metric, cj_tensor *prediction, cj_tensor *target, cj_tensor *weight, int64_t batch)
+static measured measure(const char *metric, cj_tensor *prediction, cj_tensor *target,
+                        cj_tensor *weight, int64_t batch)
 {
     measured m = {0};
     cj__arena arena;
@@ -51,19 +53,22 @@ static measured measure(const char *metric, cj_tensor *prediction, cj_tensor *ta
     cj_node *w = sample_placeholder(g, "w", weight);
     cj_node *sums = row->build(p, t, w, named.options);
     if (!sums) fail_msg("%s: %s", metric, cj_message(cj));
-    cj_program *program = (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), .outputs = {sums}});
+    cj_program *program = (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts),
+                                                             .outputs = {sums}});
     cj_session *s = program ? cj_session_new(program, NULL) : NULL;
     if (!s) fail_msg("%s: %s", metric, cj_message(cj));
     int64_t n = cj_tensor_shape(prediction)[0];
     for (int64_t at = 0; at < n; at += batch) {
         int64_t end = at + batch < n ? at + batch : n;
-        cj_tensor *rows[] = {cj_tensor_rows(prediction, at, end), cj_tensor_rows(target, at, end), cj_tensor_rows(weight, at, end)};
+        cj_tensor *rows[] = {cj_tensor_rows(prediction, at, end), cj_tensor_rows(target, at, end),
+                             cj_tensor_rows(weight, at, end)};
         cj_tensor *out = NULL;
         cj_feed feeds[] = {{p, rows[0], NULL}, {t, rows[1], NULL}, {w, rows[2], NULL}};
         if (cj_run(s, feeds, 3, &out, 1)) fail_msg("%s: %s", metric, cj_session_message(s));
         m.n = cj_tensor_count(out);
         assert_in_range(m.n, 1, 64);
-        for (int64_t i = 0; i < m.n; i++) m.sums[i] += cj_load_f64(cj_tensor_dtype(out), cj_tensor_map_read(out), (size_t)i);
+        for (int64_t i = 0; i < m.n; i++)
+            m.sums[i] += cj_load_f64(cj_tensor_dtype(out), cj_tensor_map_read(out), (size_t)i);
         cj_tensor_free(out);
         for (int i = 0; i < 3; i++) cj_tensor_free(rows[i]);
     }
@@ -92,17 +97,22 @@ static void as_scikit_learn(void **state)
     (void)state;
     int compared = 0;
     for (size_t c = 0; c < CJ__COUNT(cases); c++) {
-        cj_tensor *p = array(cases[c], "prediction"), *t = array(cases[c], "target"), *w = ones(cj_tensor_shape(p)[0]);
+        cj_tensor *p = array(cases[c], "prediction"), *t = array(cases[c], "target"),
+                  *w = ones(cj_tensor_shape(p)[0]);
         for (size_t k = 0; k < CJ__COUNT(names); k++) {
             const cj_tensor *golden_value = array(cases[c], names[k]);
             if (!golden_value) continue;
             double expected = *(const double *)cj_tensor_map_read(golden_value);
-            bool counts = k < 4; /* exact whatever the batches; means of numbers to the rounding of their sum */
+            bool counts =
+                k <
+                4; /* exact whatever the batches; means of numbers to the rounding of their sum */
             double first = measure(names[k], p, t, w, batches[0]).value;
             for (size_t b = 0; b < CJ__COUNT(batches); b++, compared++) {
                 double value = measure(names[k], p, t, w, batches[b]).value;
-                if (!(fabs(value - expected) <= 1e-14 * (1 + fabs(expected))) || (counts && value != first))
-                    fail_msg("%s of %s in batches of %d: %.17g, expected %.17g", names[k], cases[c], (int)batches[b], value, expected);
+                if (!(fabs(value - expected) <= 1e-14 * (1 + fabs(expected))) ||
+                    (counts && value != first))
+                    fail_msg("%s of %s in batches of %d: %.17g, expected %.17g", names[k], cases[c],
+                             (int)batches[b], value, expected);
             }
         }
         cj_tensor_free(w);
@@ -115,13 +125,16 @@ static void confusion(void **state)
     (void)state;
     static const char *const with[] = {"many", "rare", "binary"};
     for (size_t c = 0; c < CJ__COUNT(with); c++) {
-        cj_tensor *p = array(with[c], "prediction"), *t = array(with[c], "target"), *w = ones(cj_tensor_shape(p)[0]);
+        cj_tensor *p = array(with[c], "prediction"), *t = array(with[c], "target"),
+                  *w = ones(cj_tensor_shape(p)[0]);
         const cj_tensor *matrix = array(with[c], "confusion");
         const int64_t *expected = cj_tensor_map_read(matrix);
         measured m = measure("confusion", p, t, w, 13);
         assert_int_equal(m.n, cj_tensor_count(matrix));
         for (int64_t i = 0; i < m.n; i++)
-            if (m.sums[i] != (double)expected[i]) fail_msg("%s: count %d is %g, expected %d", with[c], (int)i, m.sums[i], (int)expected[i]);
+            if (m.sums[i] != (double)expected[i])
+                fail_msg("%s: count %d is %g, expected %d", with[c], (int)i, m.sums[i],
+                         (int)expected[i]);
         cj_tensor_free(w);
     }
 }
@@ -133,12 +146,15 @@ static void weights(void **state)
     cj_tensor *p = array("many", "prediction"), *t = array("many", "target"), *w = ones(203);
     float *v = cj_tensor_map(w, CJ_MAP_WRITE);
     for (int i = 0; i < 203; i++) v[i] = (float)(i < 100);
-    cj_tensor *p100 = cj_tensor_rows(p, 0, 100), *t100 = cj_tensor_rows(t, 0, 100), *w100 = ones(100);
+    cj_tensor *p100 = cj_tensor_rows(p, 0, 100), *t100 = cj_tensor_rows(t, 0, 100),
+              *w100 = ones(100);
     for (int k = 0; k < 4; k++)
-        assert_true(measure(names[k], p, t, w, 32).value == measure(names[k], p100, t100, w100, 32).value);
+        assert_true(measure(names[k], p, t, w, 32).value ==
+                    measure(names[k], p100, t100, w100, 32).value);
     for (int i = 0; i < 203; i++) v[i] *= 2;
     for (int k = 0; k < 4; k++)
-        assert_true(measure(names[k], p, t, w, 32).value == measure(names[k], p100, t100, w100, 32).value);
+        assert_true(measure(names[k], p, t, w, 32).value ==
+                    measure(names[k], p100, t100, w100, 32).value);
     cj_tensor_free(p100), cj_tensor_free(t100), cj_tensor_free(w100), cj_tensor_free(w);
 }
 
@@ -161,7 +177,8 @@ static int setup(void **state)
     (void)state;
     char path[512];
     cj = cj_context_new(NULL);
-    if (cj_npz_load(cj, golden_path(path, "nn/metrics.npz"), &golden)) fail_msg("%s", cj_message(cj));
+    if (cj_npz_load(cj, golden_path(path, "nn/metrics.npz"), &golden))
+        fail_msg("%s", cj_message(cj));
     return 0;
 }
 static int teardown(void **state)
@@ -174,7 +191,8 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_scikit_learn), cmocka_unit_test(confusion), cmocka_unit_test(weights),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_scikit_learn),
+                                       cmocka_unit_test(confusion), cmocka_unit_test(weights),
                                        cmocka_unit_test(threshold)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

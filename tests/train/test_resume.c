@@ -1,4 +1,5 @@
-/* test_resume.c: a training that was stopped, cancelled or killed ends with the same bits as one that never was. */
+/* test_resume.c: a training that was stopped, cancelled or killed ends with the same bits as one
+ * that never was. */
 /* ctest: timeout 240 */
 #define _POSIX_C_SOURCE 200809L
 #include "train_support.h"
@@ -34,18 +35,23 @@ static void count_warnings(void *user, cj_log_level level, const char *text)
     ((attempt *)user)->warnings += level == CJ_LOG_WARNING;
 }
 
-/* One call of fit in a context of its own. A run with everything that has state: shuffling, dropout, momentum,
- * a schedule, early stopping's best weights, checkpoints within epochs. */
+/* One call of fit in a context of its own. A run with everything that has state: shuffling,
+ * dropout, momentum, a schedule, early stopping's best weights, checkpoints within epochs. */
 static void attempt_fit(attempt *a, const char *run, bool resume, int64_t cancel_at, int64_t epochs)
 {
     *a = (attempt){.stop = {.at = cancel_at}};
-    a->cj = cj_context_new(&(cj_config){.threads = 1, .clock = &still, .cancel = cancel, .cancel_user = &a->stop,
-                                        .log = count_warnings, .log_user = a});
+    a->cj = cj_context_new(&(cj_config){.threads = 1,
+                                        .clock = &still,
+                                        .cancel = cancel,
+                                        .cancel_user = &a->stop,
+                                        .log = count_warnings,
+                                        .log_user = a});
     cj_dataset *ds = clouds(a->cj, SAMPLES, 5, 3);
     a->m = cj_model_from_text(a->cj, "dense 9 tanh, dropout 0.25, dense 3 softmax", ds, 3);
     if (!a->m) fail_msg("%s", cj_message(a->cj));
-    a->status = cj_fit(a->m, ds, .epochs = epochs, .batch_size = BATCH, .optimizer = "adam", .learning_rate = 0.02,
-                       .schedule = "step(epochs=2)", .metrics = "accuracy, f1", .validation_split = 0.2, .seed = 5, .patience = 3,
+    a->status = cj_fit(a->m, ds, .epochs = epochs, .batch_size = BATCH, .optimizer = "adam",
+                       .learning_rate = 0.02, .schedule = "step(epochs=2)",
+                       .metrics = "accuracy, f1", .validation_split = 0.2, .seed = 5, .patience = 3,
                        .run = run, .resume = resume, .overwrite = !resume, .checkpoint_steps = 2);
 }
 
@@ -146,14 +152,16 @@ static void killed(void **state)
             _exit(a.status ? 9 : 0);
         }
         random = random * 1664525u + 1013904223u;
-        nanosleep(&(struct timespec){0, (long)(random >> 8) % 12000000}, NULL);
+        nanosleep(&(struct timespec){0, (long)(random >> 8) % 60000000}, NULL);
         kill(child, SIGKILL);
         int status = 0;
         waitpid(child, &status, 0);
-        if (WIFEXITED(status) && WEXITSTATUS(status)) fail_msg("after %d kills a resumed training failed", kills);
+        if (WIFEXITED(status) && WEXITSTATUS(status))
+            fail_msg("after %d kills a resumed training failed", kills);
         kills += WIFSIGNALED(status);
         char checkpoints[400];
-        snprintf(checkpoints, sizeof checkpoints, "ls '%s'/checkpoint/step-*.safetensors >/dev/null 2>&1", run);
+        snprintf(checkpoints, sizeof checkpoints,
+                 "ls '%s'/checkpoint/step-*.safetensors >/dev/null 2>&1", run);
         resume = system(checkpoints) == 0;
         if (WIFEXITED(status)) {
             attempt a;
@@ -225,10 +233,12 @@ static void refuses(void **state)
     assert_int_equal(cj_fit(m, ds, .run = run), CJ_ERR_EXISTS);
     assert_non_null(strstr(cj_message(cj), "has a run in it"));
     assert_int_equal(cj_fit(m, ds, .run = run, .resume = true, .batch_size = 5), CJ_ERR_ARGUMENT);
-    if (!strstr(cj_message(cj), "was trained with batch_size=32, not with batch_size=5")) fail_msg("%s", cj_message(cj));
+    if (!strstr(cj_message(cj), "was trained with batch_size=32, not with batch_size=5"))
+        fail_msg("%s", cj_message(cj));
     cj_model *other = cj_model_from_text(cj, "dense 3 relu, dense 2 softmax", ds, 1);
     cj_status failed = cj_fit(other, ds, .run = run, .resume = true);
-    if (failed != CJ_ERR_FORMAT || !strstr(cj_message(cj), "dense/kernel")) fail_msg("%s", cj_message(cj));
+    if (failed != CJ_ERR_FORMAT || !strstr(cj_message(cj), "dense/kernel"))
+        fail_msg("%s", cj_message(cj));
     OK(cj_fit(m, ds, .run = run, .overwrite = true));
     cj_context_free(cj);
     remove_folder(run);
@@ -245,8 +255,10 @@ static void two_are_kept(void **state)
     snprintf(path, sizeof path, "%s/results.csv", whole_run);
     size_t size;
     unsigned char *csv = golden_bytes(path, &size);
-    static const char header[] = "epoch,seconds,loss,accuracy,f1,val_loss,val_accuracy,val_f1,learning_rate\n1,0,";
-    if (size < sizeof header || memcmp(csv, header, sizeof header - 1)) fail_msg("%.*s", (int)size, csv);
+    static const char header[] =
+        "epoch,seconds,loss,accuracy,f1,val_loss,val_accuracy,val_f1,learning_rate\n1,0,";
+    if (size < sizeof header || memcmp(csv, header, sizeof header - 1))
+        fail_msg("%.*s", (int)size, csv);
     int lines = 0;
     for (size_t i = 0; i < size; i++) lines += csv[i] == '\n';
     assert_int_equal(lines, EPOCHS + 1);
@@ -255,7 +267,8 @@ static void two_are_kept(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(two_are_kept), cmocka_unit_test(cancelled), cmocka_unit_test(longer),
-                                       cmocka_unit_test(killed), cmocka_unit_test(damaged), cmocka_unit_test(refuses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(two_are_kept), cmocka_unit_test(cancelled),
+                                       cmocka_unit_test(longer),       cmocka_unit_test(killed),
+                                       cmocka_unit_test(damaged),      cmocka_unit_test(refuses)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

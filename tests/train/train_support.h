@@ -31,7 +31,8 @@ static inline void check(cj_context *cj, cj_status failed, const char *file, int
 /* n samples of `features` numbers in `classes` clouds; the same for the same arguments. */
 static inline cj_dataset *clouds(cj_context *cj, int n, int features, int classes)
 {
-    cj_tensor *x = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){n, features}), *y = x ? cj_tensor_new(cj, CJ_I32, 1, (int64_t[]){n}) : NULL;
+    cj_tensor *x = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){n, features}),
+              *y = x ? cj_tensor_new(cj, CJ_I32, 1, (int64_t[]){n}) : NULL;
     float *xs = y ? cj_tensor_map(x, CJ_MAP_WRITE) : NULL;
     int32_t *ys = y ? cj_tensor_map(y, CJ_MAP_WRITE) : NULL;
     uint32_t state = 12345;
@@ -39,7 +40,8 @@ static inline cj_dataset *clouds(cj_context *cj, int n, int features, int classe
         ys[i] = i % classes;
         for (int k = 0; k < features; k++) {
             state = state * 1664525u + 1013904223u;
-            xs[i * features + k] = (float)(state >> 8) / 16777216.0f + (k % classes == ys[i] ? 0.6f : 0.0f);
+            xs[i * features + k] = (float)(state >> 8) / 16777216.0f +
+                                   (k % classes == ys[i] ? 0.6f : 0.0f);
         }
     }
     cj_dataset *ds = xs && ys ? cj_dataset_from_tensors(cj, x, y) : NULL;

@@ -238,6 +238,18 @@ int cj__onnx_dims_in(cj__onnx_reader *r, size_t i, const char *what, int max, cj
     return integers_in(r, i, what, max, out, true);
 }
 
+/* 0.1f as 0.1: the shortest decimal that is the same float, which is what was meant before it was stored. */
+static double decimal(float value)
+{
+    for (int digits = 6; digits <= 9; digits++) {
+        char text[32];
+        double wide;
+        cj__format(text, sizeof(text), "%.*g", digits, (double)value);
+        if (cj__parse_double(text, strlen(text), &wide) && (float)wide == value) return wide;
+    }
+    return (double)value;
+}
+
 bool cj__onnx_number_in(cj__onnx_reader *r, size_t i, const char *what, double *value)
 {
     cj__onnx_source *source = cj__onnx_source_in(r, i);
@@ -245,11 +257,14 @@ bool cj__onnx_number_in(cj__onnx_reader *r, size_t i, const char *what, double *
     const cj_tensor *t = tensor_of(r, source);
     const cj__onnx_sizes *sizes = t ? NULL : source->sizes;
     if (t && t->count == 1) *value = cj_load_f64(t->dtype, cj__tensor_data(t), 0);
-    else if (sizes && sizes->n == 1 && !sizes->at[0].symbolic) *value = (double)sizes->at[0].v;
+    if (t && t->count == 1 && t->dtype == CJ_F32) *value = decimal((float)*value);
+    if (t && t->count == 1) return !r->failed;
+    if (sizes && sizes->n == 1 && !sizes->at[0].symbolic) *value = (double)sizes->at[0].v;
     else if (!source->node || !cj__is_constant(source->node, value))
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "%s (operand %zu) is no number known before running", what, i);
     return !r->failed;
 }
+
 
 /* ---- Attributes ------------------------------------------------------------------------------ */
 
@@ -276,7 +291,7 @@ int64_t cj__onnx_get_int(cj__onnx_reader *r, const char *name, int64_t initial)
 double cj__onnx_get_float(cj__onnx_reader *r, const char *name, double initial)
 {
     const cj__onnx_attribute *a = typed(r, name, CJ__ONNX_ATTR_FLOAT);
-    return a ? (double)a->as.f : initial;
+    return a ? decimal(a->as.f) : initial;
 }
 
 int cj__onnx_get_ints(cj__onnx_reader *r, const char *name, int max, int64_t *out)
@@ -393,6 +408,8 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
                       standard ? "" : ".", cj__slice_show(node->op_type, op));
         return;
     }
+    if (r->opset < 7 && cj__onnx_has_attribute(r, "broadcast"))
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "the broadcasting of opset 6");
     if (r->failed) return;
     row->read(r, row);
     if (r->g->failed && !r->failed) {
@@ -552,7 +569,7 @@ static bool find_opset(cj__onnx_reader *r, const cj__onnx_model *model)
         const cj__onnx_opset *o = &model->opset_import.items[i];
         if (!o->domain.size || cj__slice_is(o->domain, "ai.onnx")) r->opset = o->version;
     }
-    if (r->opset < 7) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "opset %lld; Cajal reads 7 and newer", (long long)r->opset);
+    if (r->opset < 6) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "opset %lld; Cajal reads 6 and newer", (long long)r->opset);
     if (model->functions.count) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "functions of the model's own");
     return !r->failed;
 }

@@ -116,6 +116,11 @@ static void read_prelu(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = x_in(r), *slope = cj__onnx_node_in(r, 1);
     (void)row;
+    if (x && slope && r->opset < 7 && slope->type.rank == 1 && x->type.rank > 1) { /* one for each channel */
+        cj_dim dims[CJ_RANK_MAX];
+        for (int i = 0; i < x->type.rank - 1; i++) dims[i] = i ? 1 : slope->type.dim[0];
+        slope = cj_reshape(slope, x->type.rank - 1, dims);
+    }
     cj__onnx_set(r, 0, cj_where(cj_less(x, zero_like(x)), cj_mul(x, slope), x));
 }
 

@@ -218,15 +218,20 @@ static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
 
 static void write_reverse(cj__onnx_writer *w, const cj__onnx_row *row)
 {
-    cj_ints axes = cj__onnx_field_ints(w->call, "axes");
-    int64_t starts[CJ_RANK_MAX], ends[CJ_RANK_MAX];
+    cj_ints reversed = cj__onnx_field_ints(w->call, "axes");
+    int64_t starts[CJ_RANK_MAX], ends[CJ_RANK_MAX], axes[CJ_RANK_MAX];
+    int n = 0;
     const char *x = cj__onnx_in(w, 0);
     (void)row;
-    for (int i = 0; i < axes.n; i++) starts[i] = -1, ends[i] = START;
-    if (axes.n == 0) cj__onnx_last(w, "Identity", x, NULL);
+    for (int i = 0; i < reversed.n; i++) {
+        cj_dim size = w->call->out[0].type.dim[reversed.v[i]];
+        if (size == 0 || size == 1) continue; /* nothing to turn; onnx 1.12 takes an empty axis for one of 1 */
+        starts[n] = -1, ends[n] = START, axes[n++] = reversed.v[i];
+    }
+    if (n == 0) cj__onnx_last(w, "Identity", x, NULL);
     else
-        cj__onnx_last(w, "Slice", x, cj__onnx_ints(w, axes.n, starts), cj__onnx_ints(w, axes.n, ends),
-                      cj__onnx_ints(w, axes.n, axes.v), cj__onnx_ints(w, axes.n, starts), NULL);
+        cj__onnx_last(w, "Slice", x, cj__onnx_ints(w, n, starts), cj__onnx_ints(w, n, ends),
+                      cj__onnx_ints(w, n, axes), cj__onnx_ints(w, n, starts), NULL);
 }
 
 /* ---- Blocks at a begin known when running ---------------------------------------------------- */
@@ -354,6 +359,7 @@ static void read_split(cj__onnx_reader *r, const cj__onnx_row *row)
     if (r->opset < 13 ? cj__onnx_has_attribute(r, "split") : cj__onnx_has(r, 1)) {
         const cj__onnx_sizes *known = r->opset < 13 ? NULL : cj__onnx_sizes_in(r, 1);
         int given = r->opset < 13 ? cj__onnx_get_ints(r, "split", 64, sizes) : known ? known->n : -1;
+        if (r->opset >= 13 && !known) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "the sizes are not known before running");
         if (given != n) {
             cj__onnx_fail(r, CJ_ERR_DATA, "%d sizes for %d outputs", given, n);
             return;

@@ -85,7 +85,7 @@ void cj__onnx_describe_model(cj__onnx_properties *p, cj_model *m)
         put_columns(&text, first->column_info, first->columns);
         put_text(p, "cajal.columns", &text);
     }
-    if (first && first->known) {
+    if (first && first->known && !first->in_graph) { /* a loaded model has kept the key */
         put_preparation(&text, first);
         put_text(p, "cajal.input", &text);
     }
@@ -233,6 +233,8 @@ cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj
     for (int i = 0; i < m->n_preparations; i++) {
         const cj_type *x = &m->graph->inputs.items[i].node->type;
         cj__preparation *p = &m->preparation[i];
+        p->known = p->in_graph = find(from, "cajal.input") != NULL;
+        p->field = m->graph->inputs.items[i].name;
         p->dtype = x->dtype;
         p->rank = x->rank ? x->rank - 1 : 0;
         for (int k = 0; k < p->rank; k++) p->shape[k] = x->dim[k + 1];

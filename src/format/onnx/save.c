@@ -111,8 +111,8 @@ static cj_status write_model(cj_model *m, cj__arena *arena, cj__text *text)
     if (!n_out) return cj_fail(m->cj, CJ_ERR_STATE, "the model has no output, so there is nothing to save");
     cj_graph *g = cj__model_assemble(m, raw, outputs);
     if (!g) return cj_last_status(m->cj);
-    for (int i = 0; i < n_out && !g->outputs.count; i++)
-        for (int k = 0; k < n_out; k++) cj_graph_output(g, m->graph->outputs.items[k].name, outputs[k]);
+    bool named = g->outputs.count > 0;
+    for (int i = 0; i < n_out && !named; i++) cj_graph_output(g, m->graph->outputs.items[i].name, outputs[i]);
     /* What is a parameter of the model is one of the copy. */
     for (int i = 0; i < m->graph->parameters.count && !g->failed; i++) {
         const char *name = m->graph->parameters.items[i].name;

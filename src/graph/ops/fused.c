@@ -19,6 +19,12 @@ static cj_status infer_fused(cj_infer *infer)
             same = cj_infer_equal(infer, cj__dim_translate(body, infer->graph, NULL, inside->dim[k]), outside->dim[k]);
         if (!same) return cj_infer_fail(infer, CJ_ERR_TYPE, "operand %d is not of the type the body takes", i);
     }
+    /* Sizes the body takes for equal (a broadcast of [n] to [batch]) must be so outside as well. */
+    for (int i = 0; i < body->dims.n_agreements; i++) {
+        const cj__agreement *a = &body->dims.agreements[i];
+        if (!cj_infer_equal(infer, cj__dim_translate(body, infer->graph, NULL, a->a), cj__dim_translate(body, infer->graph, NULL, a->b)))
+            return cj_infer_fail(infer, CJ_ERR_SHAPE, "sizes that the body takes for equal differ");
+    }
     call->n_out = body->outputs.count;
     for (int i = 0; i < call->n_out; i++) {
         infer->out[i] = body->outputs.items[i].node->type;

@@ -1,5 +1,7 @@
 /* cse.c: equal calls become one. Two calls are equal when operator, operands and attributes are; random
- * calls too, for they are functions of their key and stream. */
+ * calls too, for they are functions of their key and stream. Constants are equal when they are small and have
+ * the same bits: each goes to one place of a little table, and a later one in the same place only costs a
+ * merge that is missed. */
 #include "graph/pass/pass.h"
 
 #include <string.h>
@@ -10,8 +12,22 @@ static bool equal(const cj_call *a, const cj_op *op, cj_node *const *in, int n_i
     return !op->attributes_size || cj__options_equal(op->attributes, a->attributes, attributes);
 }
 
+static cj_node *equal_constant(cj__rewrite *r, const cj_call *call)
+{
+    enum { BYTES_MAX = 256 };
+    const cj_tensor *value = ((const cj__constant_attrs *)call->attributes)->value;
+    size_t size = cj_tensor_size_bytes(value);
+    if (size > BYTES_MAX) return NULL;
+    uint64_t hash = cj__hash(cj_tensor_map_read(value), size, (uint64_t)cj_tensor_dtype(value));
+    cj_tensor_unmap(value);
+    cj_node **place = &r->constants[hash % CJ__CONSTANTS_SEEN];
+    if (*place && cj_tensor_equal(((const cj__constant_attrs *)(*place)->call->attributes)->value, value)) return *place;
+    return *place = cj__call_clone(r->to, call, NULL);
+}
+
 cj_node *cj__pass_cse(cj__rewrite *r, const cj_call *call, cj_node *const *in)
 {
+    if (call->op == &cj_op_constant) return equal_constant(r, call);
     if (call->op->flags & (CJ_OP_SOURCE | CJ_OP_OPAQUE | CJ_OP_CONTROL)) return NULL;
     /* The twin has the same last operand, so it comes after it; look back over a bounded window. */
     enum { WINDOW = 256 };

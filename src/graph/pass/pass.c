@@ -13,7 +13,7 @@ static bool rewrite_call(cj__rewrite *r, const cj_call *call, cj__pass_fn pass, 
 {
     for (int k = 0; k < call->n_in; k++) in[k] = cj__rewritten(r, call->in[k]);
     r->to->where = call->where;
-    cj_node *node = call->op->flags & CJ_OP_SOURCE ? NULL : pass(r, call, in);
+    cj_node *node = call->op->flags & CJ_OP_SOURCE && call->op != &cj_op_constant ? NULL : pass(r, call, in);
     if (!node && !r->to->failed) node = cj__call_clone(r->to, call, in);
     r->map[call->id] = node;
     return node && !r->to->failed;

@@ -9,12 +9,15 @@
 
 #include "graph/graph.h"
 
+enum { CJ__CONSTANTS_SEEN = 256 };
+
 typedef struct cj__rewrite {
     const cj_graph *from;
     cj_graph *to;
     cj_node **map; /* by call id of `from`: output 0 of what stands for it; NULL: not needed */
     bool training; /* what cj_training means */
     void *state;   /* the pass's own */
+    cj_node *constants[CJ__CONSTANTS_SEEN]; /* cse: small constants of `to`, each at the hash of its value */
 } cj__rewrite;
 
 /* What stands for `call`, whose operands are now `in`; NULL for a plain copy. */

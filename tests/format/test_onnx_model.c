@@ -1,0 +1,156 @@
+/* Models in files: what was trained predicts the same after a round trip, is saved to the same bytes again,
+ * and trains on.
+ *
+ *     test_onnx_model                all
+ *     test_onnx_model --dump DIR     also writes DIR/classifier.onnx with an input and what it answers
+ *
+ * ctest: timeout 120 */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "onnx_support.h"
+
+#include <cajal/io.h>
+
+
+#include "base/file.h"
+
+enum { SAMPLES = 60, FEATURES = 5, CLASSES = 3 };
+
+static const char *folder;
+static char path[300], again[320];
+
+/* Pixels whose sum modulo 3 is no secret: class k has feature k larger. */
+static cj_dataset *points(cj_context *cj, float *raw)
+{
+    cj_tensor *x = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){SAMPLES, FEATURES}), *y = cj_tensor_new(cj, CJ_I32, 1, (int64_t[]){SAMPLES});
+    assert_non_null(x);
+    assert_non_null(y);
+    for (int i = 0; i < SAMPLES; i++) {
+        ((int32_t *)cj__tensor_data(y))[i] = i % CLASSES;
+        for (int k = 0; k < FEATURES; k++) {
+            raw[i * FEATURES + k] = (float)((i * 7 + k * 13) % 11) + (k == i % CLASSES ? 20.0f : 0.0f);
+            ((float *)cj__tensor_data(x))[i * FEATURES + k] = raw[i * FEATURES + k];
+        }
+    }
+    cj_dataset *data = cj_dataset_from_tensors(cj, x, y);
+    cj_tensor_free(x);
+    cj_tensor_free(y);
+    assert_non_null(data);
+    return data;
+}
+
+static void predict(cj_context *cj, cj_model *m, const float *raw, float *out)
+{
+    cj_session *s = cj_model_session(m);
+    if (!s) fail_msg("%s", cj_message(cj));
+    if (cj_predict(s, raw, SAMPLES, out, CLASSES)) fail_msg("%s", cj_session_message(s));
+    cj_session_free(s);
+}
+
+static void dump(cj_context *cj, cj_model *m, const float *raw, const float *out)
+{
+    char file[300];
+    cj__format(file, sizeof(file), "%s/classifier.onnx", folder);
+    assert_int_equal(cj_save(m, file), CJ_OK);
+    cj_tensor *x = cj_tensor_from(cj, CJ_F32, 2, (int64_t[]){SAMPLES, FEATURES}, raw);
+    cj_tensor *y = cj_tensor_from(cj, CJ_F32, 2, (int64_t[]){SAMPLES, CLASSES}, out);
+    cj__format(file, sizeof(file), "%s/classifier_in_0.npy", folder);
+    assert_int_equal(cj_npy_save(cj, file, x), CJ_OK);
+    cj__format(file, sizeof(file), "%s/classifier_0.npy", folder);
+    assert_int_equal(cj_npy_save(cj, file, y), CJ_OK);
+    cj_tensor_free(x);
+    cj_tensor_free(y);
+}
+
+static void a_trained_model_comes_back(void **state)
+{
+    static float raw[SAMPLES * FEATURES], a[SAMPLES * CLASSES], b[SAMPLES * CLASSES];
+    (void)state;
+    cj_context *cj = cj_context_new(NULL);
+    cj_dataset *data = points(cj, raw);
+    cj_model *m = cj_model_from_text(cj, "dense 8 relu, dropout 0.1, dense 3 softmax", data, 1);
+    if (!m) fail_msg("%s", cj_message(cj));
+    cj_fit_opts opts = {.struct_size = sizeof(opts), .epochs = 5, .batch_size = 10};
+    if ((cj_fit)(m, data, &opts)) fail_msg("%s", cj_message(cj));
+    predict(cj, m, raw, a);
+    if (folder) dump(cj, m, raw, a);
+    if (cj_save(m, path)) fail_msg("%s", cj_message(cj));
+    cj_model *n = cj_load(cj, path);
+    if (!n) fail_msg("%s", cj_message(cj));
+    predict(cj, n, raw, b);
+    for (int i = 0; i < SAMPLES * CLASSES; i++)
+        if (fabsf(a[i] - b[i]) > 1e-6f) fail_msg("element %d is %g, after the file %g", i, (double)a[i], (double)b[i]);
+    /* What the model knows comes back. */
+    cj_model_info info, old;
+    cj_model_get_info(n, &info);
+    cj_model_get_info(m, &old);
+    assert_int_equal(info.classes, CLASSES);
+    assert_int_equal(info.output_size, CLASSES);
+    assert_string_equal(info.loss, old.loss);
+    assert_string_equal(cj_model_text(n), cj_model_text(m));
+    assert_int_equal(cj_graph_parameter_count(cj_model_graph(n)), 4);
+    assert_non_null(cj_find_variable(cj_model_graph(n), "dense/kernel"));
+    /* Saved again, it is the same file. */
+    if (cj_save(n, again)) fail_msg("%s", cj_message(cj));
+    cj__file_bytes f, g;
+    assert_int_equal(cj__file_load(cj, path, 0, &f), CJ_OK);
+    assert_int_equal(cj__file_load(cj, again, 0, &g), CJ_OK);
+    bool same = f.size == g.size && !memcmp(f.data, g.data, f.size);
+    size_t sizes[] = {f.size, g.size};
+    cj_model *p = cj_load_memory(cj, f.data, f.size);
+    assert_non_null(p);
+    predict(cj, p, raw, b);
+    assert_memory_equal(a, b, sizeof(a));
+    cj__file_unload(&f);
+    cj__file_unload(&g);
+    if (!same) fail_msg("saved again, the file differs (%zu and %zu bytes)", sizes[0], sizes[1]);
+    /* It trains on, and its parameters change. */
+    if ((cj_fit)(n, data, &opts)) fail_msg("%s", cj_message(cj));
+    predict(cj, n, raw, b);
+    assert_memory_not_equal(a, b, sizeof(a));
+    cj_model_free(m);
+    cj_model_free(n);
+    cj_model_free(p);
+    cj_dataset_free(data);
+    assert_int_equal(cj_memory_used(cj), 0);
+    cj_context_free(cj);
+}
+
+/* Every truncation and some flipped bytes of a file: an error or a model, never a crash. */
+static void damaged_files_are_survived(void **state)
+{
+    (void)state;
+    cj_context *cj = cj_context_new(NULL);
+    cj__file_bytes f;
+    if (cj__file_load(cj, path, 0, &f)) fail_msg("%s", cj_message(cj));
+    unsigned char *copy = malloc(f.size);
+    assert_non_null(copy);
+    for (size_t n = 0; n < f.size; n += 7) {
+        cj_model_free(cj_load_memory(cj, f.data, n));
+        memcpy(copy, f.data, f.size);
+        copy[n] ^= (unsigned char)(1u << n % 8);
+        cj_model_free(cj_load_memory(cj, copy, f.size));
+    }
+    free(copy);
+    cj__file_unload(&f);
+    cj_context_free(cj);
+}
+
+int main(int argc, char **argv)
+{
+    const char *temporary = getenv("TMPDIR");
+    if (argc > 2 && !strcmp(argv[1], "--dump")) folder = argv[2];
+    snprintf(path, sizeof(path), "%s/cajal_onnx_%ld.onnx", temporary ? temporary : "/tmp", (long)getpid());
+    snprintf(again, sizeof(again), "%s.again", path);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_trained_model_comes_back),
+        cmocka_unit_test(damaged_files_are_survived),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(path);
+    unlink(again);
+    return failed;
+}

@@ -1,0 +1,101 @@
+/* test_activations.c: activation functions by name against PyTorch (tools/golden/losses.py), values and gradients
+ * at ordinary numbers, at kinks, and where e^x overflows. */
+#include "nn_golden.h"
+
+static cj_context *cj;
+static cj_tensors *golden;
+
+typedef struct function {
+    const char *name, *text;
+} function;
+
+static const function functions[] = {
+    {"linear", "linear"}, {"relu", "relu"}, {"leaky_relu", "leaky_relu"}, {"steep", "leaky_relu(negative_slope=0.01)"},
+    {"elu", "elu"}, {"elu2", "elu(2)"}, {"gelu", "gelu"}, {"sigmoid", "sigmoid"}, {"tanh", "tanh"}, {"softmax", "softmax"},
+    {"softmax_axis", "softmax(axis=1)"}, {"softplus", "softplus"}, {"swish", "swish"},
+};
+
+static void check(const function *f, cj_dtype dtype, const char *backend)
+{
+    cj_tensor *values[2] = {golden_get(golden, f->name, "x"), golden_get(golden, f->name, "cotangent")};
+    cj_graph *g = cj_graph_new(cj);
+    cj_node *in[2] = {batch_placeholder(g, "x", dtype, values[0]), batch_placeholder(g, "c", dtype, values[1])};
+    cj_node *y = cj_activation(in[0], f->text);
+    if (!y) fail_msg("%s: %s", f->text, cj_message(cj));
+    cj_tensor *out[2];
+    run_with_gradient(cj, backend, y, in[0], in[1], in, values, 2, out);
+    for (int i = 0; i < 2; i++) {
+        char what[200];
+        snprintf(what, sizeof what, "%s of %s on %s: %s", f->text, dtype == CJ_F64 ? "f64" : "f32", backend ? backend : "best", i ? "gradient" : "value");
+        assert_near(what, out[i], golden_get(golden, f->name, i ? "gradient" : "y"), dtype == CJ_F64 ? 1e-10 : 1e-5);
+        cj_tensor_free(out[i]);
+    }
+    cj_graph_free(g);
+}
+
+static void as_torch(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        for (int b = 0; b < 2; b++) {
+            check(&functions[i], CJ_F64, backends[b]);
+            check(&functions[i], CJ_F32, backends[b]);
+        }
+}
+
+static void every_row_is_checked(void **state)
+{
+    (void)state;
+    const cj_activation_row *row;
+    for (int i = 0; (row = cj_activation_at(cj, i)); i++) {
+        bool found = false;
+        for (size_t k = 0; k < sizeof functions / sizeof *functions; k++) found |= !strcmp(functions[k].name, row->name);
+        if (!found) fail_msg("activation %s has no golden numbers", row->name);
+    }
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    static const function wrong[] = {
+        {"rellu", "unknown activation 'rellu' (did you mean 'relu'?)"},
+        {"elu(alpha=-1)", "elu: alpha=-1 is not between 0 and 1000000"},
+        {"leaky_relu(slope=0.1)", NULL},
+        {"softmax(axis=8)", NULL},
+        {"softmax(axis=2)", NULL}, /* of a matrix */
+        {"relu(1)", NULL},
+        {"relu(", NULL},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cj_graph *g = cj_graph_new(cj);
+        cj_node *x = cj_placeholder(g, "x", CJ_F32, CJ_DIMS(2, 3));
+        if (cj_activation(x, wrong[i].name)) fail_msg("%s was taken", wrong[i].name);
+        assert_int_not_equal(cj_graph_failed(g), CJ_OK);
+        if (wrong[i].text) assert_string_equal(cj_message(cj), wrong[i].text);
+        cj_graph_free(g);
+    }
+}
+
+static void none(void **state)
+{
+    (void)state;
+    cj_graph *g = cj_graph_new(cj);
+    cj_node *x = cj_placeholder(g, "x", CJ_F32, CJ_DIMS(2, 3));
+    assert_ptr_equal(cj_activation(x, NULL), x);
+    assert_ptr_equal(cj_activation(x, ""), x);
+    assert_ptr_equal(cj_activation(x, "linear"), x);
+    assert_null(cj_activation(NULL, "relu"));
+    cj_graph_free(g);
+}
+
+int main(void)
+{
+    cj = test_context();
+    golden = golden_load(cj, "nn/activations.npz");
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_torch), cmocka_unit_test(every_row_is_checked), cmocka_unit_test(refused),
+                                       cmocka_unit_test(none)};
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    cj_tensors_free(golden);
+    cj_context_free(cj);
+    return failed;
+}

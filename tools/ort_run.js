@@ -1,0 +1,95 @@
+// ort_run.js: runs every DIR/<name>.onnx in ONNX Runtime and compares output k with DIR/<name>_<k>.npy.
+//
+//     node tools/ort_run.js NODE_MODULES/onnxruntime-node DIR
+//
+// Inputs are read from DIR/<name>_in_<k>.npy. Models with operators or types that the runtime has no
+// kernel for are counted, not failed, and so are the few cases where the runtime refuses, or answers
+// otherwise, what ONNX leaves open (below). Ends with status 1 when a number differs or a model is refused.
+'use strict';
+const fs = require('fs');
+const path = require('path');
+const ort = require(path.resolve(process.argv[2]));
+const folder = process.argv[3];
+
+const kinds = {
+  f4: ['float32', Float32Array], f8: ['float64', Float64Array], i1: ['int8', Int8Array], i2: ['int16', Int16Array],
+  i4: ['int32', Int32Array], i8: ['int64', BigInt64Array], u1: ['uint8', Uint8Array], u2: ['uint16', Uint16Array],
+  u4: ['uint32', Uint32Array], u8: ['uint64', BigUint64Array], b1: ['bool', Uint8Array], f2: ['float16', Uint16Array],
+};
+
+function readNpy(file) {
+  const bytes = fs.readFileSync(file);
+  const length = bytes.readUInt16LE(8);
+  const header = bytes.toString('latin1', 10, 10 + length);
+  const [type, Kind] = kinds[/'descr': '[<|=](..)'/.exec(header)[1]];
+  const dims = /'shape': \(([^)]*)\)/.exec(header)[1].split(',').filter(s => s.trim()).map(Number);
+  const data = bytes.buffer.slice(bytes.byteOffset + 10 + length, bytes.byteOffset + bytes.length);
+  return { type, dims, data: new Kind(data) };
+}
+
+function half(bits) {
+  const sign = bits & 0x8000 ? -1 : 1, exponent = bits >> 10 & 31, mantissa = bits & 1023;
+  if (exponent === 31) return mantissa ? NaN : sign * Infinity;
+  return sign * (exponent ? (1 + mantissa / 1024) * 2 ** (exponent - 15) : mantissa * 2 ** -24);
+}
+
+// Integer division by zero (ours is 0), bf16 (JavaScript has no such array), Scan over no elements.
+const openErrors = /division by zero|modulo by zero|Unsupported data type: 16|ort_value_tensor_slicer/i;
+// The mean of nothing (ours is NaN as numpy's), negative powers of the integer 0 (ours is 0).
+const openValues = /^(reduce_mean|pow)_\d+: element \d+ is (0|-\d+), expected (NaN|0)$/;
+// It divides by the size of an empty array, and dies.
+const deadly = (name, expected) => name.startsWith('top_k_') && expected.data.length === 0;
+
+function difference(expected, got) {
+  if (String(expected.dims) !== String(got.dims)) return `shape [${got.dims}], expected [${expected.dims}]`;
+  const data = got.data;
+  for (let i = 0; i < expected.data.length; i++) {
+    let a = expected.data[i], b = data[i];
+    if (expected.type === 'float16') a = half(a), b = data instanceof Uint16Array ? half(b) : Number(b);
+    if (typeof a === 'bigint') { if (BigInt(a) !== BigInt(b)) return `element ${i} is ${b}, expected ${a}`; continue; }
+    a = Number(a); b = Number(b);
+    if (Number.isNaN(a) && Number.isNaN(b)) continue;
+    if (!(a === b || Math.abs(a - b) <= 1e-5 + 1e-4 * Math.abs(a))) return `element ${i} is ${b}, expected ${a}`;
+  }
+  return null;
+}
+
+async function main() {
+  const names = fs.readdirSync(folder).filter(f => f.endsWith('.onnx')).map(f => f.slice(0, -5)).sort();
+  const only = process.argv[4];
+  let equal = 0, bad = 0, open = 0;
+  const missing = {};
+  for (const name of names) {
+    if (only && !name.startsWith(only)) continue;
+    try {
+      const first = path.join(folder, name + '_0.npy');
+      if (fs.existsSync(first) && deadly(name, readNpy(first))) { open++; continue; }
+      const session = await ort.InferenceSession.create(path.join(folder, name + '.onnx'),
+        { logSeverityLevel: 4, graphOptimizationLevel: 'disabled', intraOpNumThreads: 1 });
+      const feeds = {};
+      session.inputNames.forEach((input, k) => {
+        const t = readNpy(path.join(folder, `${name}_in_${k}.npy`));
+        feeds[input] = new ort.Tensor(t.type, t.data, t.dims);
+      });
+      const results = await session.run(feeds);
+      let wrong = null;
+      session.outputNames.forEach((output, k) => {
+        wrong = wrong || difference(readNpy(path.join(folder, `${name}_${k}.npy`)), results[output]);
+      });
+      if (!wrong) equal++;
+      else if (openValues.test(`${name}: ${wrong}`)) open++;
+      else { bad++; console.log(`${name}: ${wrong}`); }
+    } catch (error) {
+      const text = String(error.message || error);
+      if (/NOT_IMPLEMENTED|Could not find an implementation|not supported/i.test(text)) {
+        const op = name.replace(/_\d+$/, '');
+        missing[op] = (missing[op] || 0) + 1;
+      } else if (openErrors.test(text)) open++;
+      else { bad++; console.log(`${name}: ${text.slice(0, 300)}`); }
+    }
+  }
+  const list = Object.entries(missing).map(([op, n]) => `${op} ${n}`).join(', ');
+  console.log(`${equal} equal, ${bad} wrong, ${open} that ONNX leaves open; no kernel in ONNX Runtime: ${list || 'none'}`);
+  process.exit(bad ? 1 : 0);
+}
+main();
