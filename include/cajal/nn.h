@@ -257,6 +257,19 @@ CJ_API const cj_update *cj_updates(const char *optimizer, cj_node *const *parame
 /* The learning rate of a schedule given as text: "cosine(warmup=100)". */
 CJ_API cj_status cj_schedule_rate(cj_context *cj, const char *schedule, const cj_schedule_point *at, double *rate);
 
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+/* ONNX, self-contained: preparation inside the graph, names and maps as metadata. Atomic: the old
+ * file or the new one. No paths, times or thread counts inside: equal models give equal bytes. */
+CJ_API cj_status cj_save(cj_model *m, const char *path);
+CJ_API cj_model *cj_load(cj_context *cj, const char *path);
+CJ_API cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size);
+/* Any ONNX model as a graph, its inputs (that are no initializers) and outputs in the file's order,
+ * its weights as parameters. NULL with a message; CJ_ERR_UNSUPPORTED names node and operator. The
+ * caller frees it, or the context. */
+CJ_API cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path);
+CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
+
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define cj_input(m, name, ...)                                                                     \
     cj_model_input(m, name, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__})
@@ -267,8 +280,9 @@ CJ_API cj_status cj_schedule_rate(cj_context *cj, const char *schedule, const cj
 #define cj_dropout(x, ...)                                                                         \
     (cj_dropout)(cj_at(x, CJ_HERE), &(cj_dropout_opts){.struct_size = sizeof(cj_dropout_opts), __VA_ARGS__})
 #define cj_flatten(x) (cj_flatten)(cj_at(x, CJ_HERE))
+#define cj_loss_node(prediction, target, loss) (cj_loss_node)(cj_at(prediction, CJ_HERE), target, loss)
 #define cj_updates(optimizer, p, g, n, ...)                                                        \
-    (cj_updates)(optimizer, p, g, n, &(cj_updates_opts){.struct_size = sizeof(cj_updates_opts), __VA_ARGS__})
+    (cj_updates)(optimizer, cj_at_first(p, n, CJ_HERE), g, n, &(cj_updates_opts){.struct_size = sizeof(cj_updates_opts), __VA_ARGS__})
 #endif
 
 #ifdef __cplusplus

@@ -159,18 +159,7 @@ typedef struct cj_model_info {
 } cj_model_info;
 CJ_API void cj_model_get_info(cj_model *m, cj_model_info *info);
 
-/* ---- Files ----------------------------------------------------------------------------------- */
-
-/* ONNX, self-contained: preparation inside the graph, names and maps as metadata. Atomic: the old
- * file or the new one. No paths, times or thread counts inside: equal models give equal bytes. */
-CJ_API cj_status cj_save(cj_model *m, const char *path);
-CJ_API cj_model *cj_load(cj_context *cj, const char *path);
-CJ_API cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size);
-/* Any ONNX model as a graph, its inputs (that are no initializers) and outputs in the file's order,
- * its weights as parameters. NULL with a message; CJ_ERR_UNSUPPORTED names node and operator. The
- * caller frees it, or the context. */
-CJ_API cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path);
-CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
+/* cj_save, cj_load, cj_load_memory are in nn.h. */
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define cj_fit(m, data, ...) \

@@ -163,7 +163,7 @@ const cj_loss cj_loss_sparse_categorical_crossentropy = {
     .name = "sparse_categorical_crossentropy", .doc = "-log p[label] for labels as numbers",
     .options_size = sizeof(crossentropy_options), .options = sparse_table, .build = build_sparse, .integer_target = true};
 
-cj_node *cj_loss_node(cj_node *prediction, cj_node *target, const char *loss)
+cj_node *(cj_loss_node)(cj_node *prediction, cj_node *target, const char *loss)
 {
     cj_graph *g = cj_node_graph(prediction);
     if (!g || !target || cj_graph_failed(g)) return NULL;

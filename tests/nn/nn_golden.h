@@ -19,6 +19,13 @@ static inline cj_tensors *golden_load(cj_context *cj, const char *name)
     return list;
 }
 
+/* The last message is this, after the place in the caller's source or alone. */
+static inline void assert_said(cj_context *cj, const char *message)
+{
+    const char *said = cj_message(cj), *place = strstr(said, ".c:"), *end = place ? strchr(place + 3, ' ') : NULL;
+    assert_string_equal(end ? end + 1 : said, message);
+}
+
 /* "name/part"; NULL when there is none. */
 static inline cj_tensor *golden_find(cj_tensors *list, const char *name, const char *part)
 {

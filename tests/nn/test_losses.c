@@ -230,7 +230,7 @@ static void refused(void **state)
         cj_node *y = cj_loss_node(x, t, w->loss);
         if (y || cj_graph_failed(g) != w->status || !*cj_message(cj))
             fail_msg("%s (%zu): status %d, expected %d: %s", w->loss, i, cj_graph_failed(g), w->status, cj_message(cj));
-        if (w->message) assert_string_equal(cj_message(cj), w->message);
+        if (w->message) assert_said(cj, w->message);
         cj_graph_free(g);
     }
 }

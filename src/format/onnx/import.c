@@ -73,14 +73,6 @@ static cj__onnx_source *declare(cj__onnx_reader *r, cj__slice slice, const char 
     return source;
 }
 
-cj__onnx_source *cj__onnx_lookup(cj__onnx_reader *r, const cj__onnx_level *level, const char *name)
-{
-    (void)r;
-    cj__onnx_source *source = NULL;
-    for (; level && !source; level = level->outer) source = cj__names_get(&level->values, name);
-    return source;
-}
-
 bool cj__onnx_has(const cj__onnx_reader *r, size_t i)
 {
     return i < r->node->input.count && r->node->input.items[i].size > 0;

@@ -226,8 +226,6 @@ bool cj__onnx_free_names(cj__onnx_reader *r, const cj__onnx_graph *graph, cj__on
 /* A body: its inputs stand for nodes of these types (n of them), then one for each captured node. */
 cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, const cj_type *inputs, int n,
                              const cj__onnx_free *captures, cj_node **captured, int *n_captured);
-/* The source of a name, made here or further out (a capture is then not made); NULL: none. */
-cj__onnx_source *cj__onnx_lookup(cj__onnx_reader *r, const cj__onnx_level *level, const char *name);
 cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source);
 
 /* The model's graph, verified. The caller frees it. parameters, variables: names, or NULL. */

@@ -5,8 +5,6 @@
  * replaced whole or not at all. */
 #include <string.h>
 
-#include <cajal/train.h>
-
 #include "base/file.h"
 #include "format/onnx/file.h"
 
