@@ -248,6 +248,7 @@ typedef struct cj_updates_opts {
     double learning_rate;        /* 0: the optimizer's default */
     cj_node *learning_rate_node; /* instead: a scalar, fed or computed */
     const char *prefix;          /* of the slots' names in the store; default "optimizer" */
+    const char *where;           /* for errors; the macro sets it */
 } cj_updates_opts;
 /* The updates of one training step, for cj_compile, ended by {NULL, NULL}; owned by the graph. Makes the
  * optimizer's state: "optimizer/step" (i64) and "optimizer/m/dense/kernel" ... gradients may be cj_zero. */
@@ -282,7 +283,7 @@ CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
 #define cj_flatten(x) (cj_flatten)(cj_at(x, CJ_HERE))
 #define cj_loss_node(prediction, target, loss) (cj_loss_node)(cj_at(prediction, CJ_HERE), target, loss)
 #define cj_updates(optimizer, p, g, n, ...)                                                        \
-    (cj_updates)(optimizer, cj_at_first(p, n, CJ_HERE), g, n, &(cj_updates_opts){.struct_size = sizeof(cj_updates_opts), __VA_ARGS__})
+    (cj_updates)(optimizer, p, g, n, &(cj_updates_opts){.struct_size = sizeof(cj_updates_opts), .where = CJ_HERE, __VA_ARGS__})
 #endif
 
 #ifdef __cplusplus

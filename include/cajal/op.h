@@ -46,7 +46,7 @@ struct cj_call {
 /* Properties; passes and plans read these, never names. */
 enum {
     CJ_OP_ELEMENTWISE = 1 << 0, /* element i of each output is a function of element i of the operands,
-                                   which all have the output's shape */
+                                   which all have the output's shape; the kernel never fails */
     CJ_OP_COMMUTATIVE = 1 << 1,
     CJ_OP_VIEW = 1 << 2,        /* output 0 is operand 0's elements in the same order: a plan may alias */
     CJ_OP_INPLACE = 1 << 3,     /* output 0 may overwrite operand 0 when that has no later reader;

@@ -63,7 +63,8 @@ bool cj__meet(cj_graph *g, const char *op, cj_node **nodes, int n, bool same_dty
 {
     if (!g || g->failed) return false;
     for (int i = 0; i < n; i++) {
-        if (!nodes[i] || cj__is_zero(nodes[i])) return false;
+        if (!nodes[i]) return false;
+        if (cj__is_zero(nodes[i])) return cj__graph_fail(g, op, CJ_ERR_ARGUMENT, "operand %d is cj_zero, which has no shape", i), false;
         if (nodes[i]->call->graph != g)
             return cj__graph_fail(g, op, CJ_ERR_ARGUMENT, "operand %d belongs to another graph", i), false;
     }

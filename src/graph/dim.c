@@ -425,10 +425,22 @@ bool cj__type_equal(const cj_type *a, const cj_type *b)
     return true;
 }
 
+/* batch and batch + 1; 3*batch and 4*batch, which only a batch of none would make equal. */
+static bool surely_differ(const cj_graph *g, cj_dim a, cj_dim b)
+{
+    poly p = to_poly(g, a), q = to_poly(g, b);
+    bool same_terms = p.n == q.n, same_factors = p.n == q.n;
+    for (int i = 0; i < p.n && same_terms; i++) {
+        same_terms = p.monomial[i] == q.monomial[i];
+        same_factors = same_factors && p.coefficient[i] == q.coefficient[i];
+    }
+    return same_terms && (same_factors ? p.constant != q.constant : p.n == 1 && !p.constant && !q.constant);
+}
+
 bool cj__dim_agree(cj_graph *g, const cj_call *call, cj_dim a, cj_dim b)
 {
     if (a == b) return true;
-    if (a >= 0 && b >= 0) return false;
+    if (surely_differ(g, a, b)) return false;
     cj__dims *dims = &g->dims;
     if (dims->n_agreements == dims->agreements_capacity) {
         int capacity = dims->agreements_capacity ? 2 * dims->agreements_capacity : 8;

@@ -120,7 +120,8 @@ static cj_status check_arguments(cj_graph *g, cj_node *const *y, cj_node *const 
 {
     for (int i = 0; i < n_y; i++) {
         if (!y[i] || !dy[i]) return g->failed ? g->failed : cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "output %d is NULL", i);
-        if (cj__is_zero(y[i]) || y[i]->call->graph != g)
+        if (cj__is_zero(y[i])) return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "output %d is cj_zero, which depends on nothing", i);
+        if (y[i]->call->graph != g)
             return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "output %d is not a node of this graph", i);
         if (!is_float(y[i]))
             return cj__graph_fail(g, "grad", CJ_ERR_TYPE, "output %d is %s; only floats have gradients", i,
@@ -128,7 +129,8 @@ static cj_status check_arguments(cj_graph *g, cj_node *const *y, cj_node *const 
     }
     for (int i = 0; i < n; i++) {
         if (!wrt[i]) return g->failed ? g->failed : cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "wrt[%d] is NULL", i);
-        if (cj__is_zero(wrt[i]) || wrt[i]->call->graph != g)
+        if (cj__is_zero(wrt[i])) return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "wrt[%d] is cj_zero, which is no variable", i);
+        if (wrt[i]->call->graph != g)
             return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "wrt[%d] is not a node of this graph", i);
         if (!is_float(wrt[i]))
             return cj__graph_fail(g, "grad", CJ_ERR_TYPE, "wrt[%d] is %s; only floats have gradients", i,

@@ -152,6 +152,8 @@ cj_node *cj_at(cj_node *node, const char *where)
     return node;
 }
 
+cj_node *cj_at_end(cj_node *node) { return cj_at(node, NULL); }
+
 cj_graph *cj_graph_at(cj_graph *graph, const char *where)
 {
     if (graph) graph->where = where;

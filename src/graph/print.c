@@ -80,7 +80,8 @@ static void graph_text(cj__text *out, cj_graph *g, int indent)
         }
     }
     for (int i = 0; i < g->outputs.count; i++) {
-        cj__text_format(out, "%*soutput %s = ", indent, "", g->outputs.items[i].name ? g->outputs.items[i].name : "");
+        const char *name = g->outputs.items[i].name;
+        cj__text_format(out, "%*soutput%s%s = ", indent, "", name ? " " : "", name ? name : "");
         value_text(out, g->outputs.items[i].node);
         cj__text_char(out, '\n');
     }

@@ -47,7 +47,7 @@ cj_status cj_graph_verify(cj_graph *g)
         if (at->failed) return cj_fail(g->cj, at->failed, "%s", at->message ? at->message : "the graph failed");
         for (int i = 0; i < at->n_calls; i++) CJ__TRY(verify_call(at, at->calls[i], i));
         for (int i = 0; i < at->outputs.count; i++)
-            if (at->outputs.items[i].node->call->graph != at) return wrong(at, NULL, "an output is of another graph");
+            if (!at->outputs.items[i].node || at->outputs.items[i].node->call->graph != at) return wrong(at, NULL, "an output is of another graph");
         if (at != g && at->next_body) stack[depth++] = at->next_body;
         if (at->bodies) {
             if (depth == DEPTH) return cj_fail(g->cj, CJ_ERR_LIMIT, "graph: bodies are nested more than %d deep", DEPTH);

@@ -97,7 +97,7 @@ const cj_initializer cj_initializer_random_uniform = {.name = "random_uniform", 
                                                       .options_size = sizeof(fill_options), .options = uniform_table, .fill = fill_uniform};
 
 static const cj_option normal_table[] = {
-    CJ_OPTION_FLOAT(fill_options, mean, 0, -1e300, 1e300, "mean"),
+    CJ_OPTION_FLOAT(fill_options, mean, 0, -1e300, 1e300, "mean of the values"),
     CJ_OPTION_FLOAT(fill_options, stddev, 0.05, 0, 1e300, "standard deviation"), CJ_OPTION_END};
 static cj_status fill_normal(cj_tensor *t, const cj_initializer_target *at, const void *o)
 {

@@ -260,6 +260,7 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
     if (!g || g->failed) return NULL;
     cj_updates_opts o = {0};
     if (opts) memcpy(&o, opts, opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    cj_graph_at(g, o.where);
     const char *prefix = o.prefix ? o.prefix : "optimizer";
     cj__named named;
     if (cj__named_parse(&g->arena, g->cj, CJ__ROW_OPTIMIZER, optimizer, &named))

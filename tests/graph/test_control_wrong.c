@@ -194,7 +194,8 @@ static void wrong_scans_are_named(void **state)
     cj_reshape(cj_graph_input_at(broken, 0), CJ_DIMS(-7));
     cj_node *none = cj_scan(&v.y, 1, &v.x, 1, false, broken, NULL, 0);
     assert_null(none);
-    assert_true(strstr(cj_message(cj), "body: the body failed: reshape: ") == cj_message(cj));
+    assert_non_null(strstr(cj_message(cj), "body: the body failed: "));
+    assert_non_null(strstr(cj_message(cj), "reshape: "));
     cj_graph_free(v.g);
 }
 

@@ -1,5 +1,5 @@
-/* Corner cases of cj_grad and cj_vjp that no single operator shows: what is not reached, nodes used twice,
- * gradients of gradients, several outputs, lowered composites, and what is refused. */
+/* Corner cases of cj_grad and cj_vjp that no single operator shows: what is not reached, nodes used
+ * twice, gradients of gradients, several outputs, lowered composites, and what is refused. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,8 @@ static double value(cj_node *node, int i)
     if (cj_graph_failed(g)) print_error("%s\n", cj_message(cj));
     assert_int_equal(cj_graph_failed(g), CJ_OK);
     assert_non_null(node);
-    cj_program *p = (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), .outputs = {node}});
+    cj_program *p = (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts),
+                                                       .outputs = {node}});
     if (!p) print_error("%s\n", cj_message(cj));
     assert_non_null(p);
     cj_session *s = cj_session_new(p, cj_graph_store(g));
@@ -98,7 +99,8 @@ static void not_reached(void **state)
     assert_value(gradient(x, x), 0, 1);
     assert_ptr_equal(gradient(cj_square(cj_stop_gradient(x)), x), cj_zero);
     assert_value(gradient(cj_mul(x, cj_stop_gradient(x)), x), 0, 2);
-    assert_ptr_equal(gradient(cj_cast(cj_cast(x, CJ_I32), CJ_F64), x), cj_zero); /* through integers */
+    assert_ptr_equal(gradient(cj_cast(cj_cast(x, CJ_I32), CJ_F64), x),
+                     cj_zero); /* through integers */
 }
 
 static void through_intermediates(void **state)
@@ -133,8 +135,10 @@ static void higher_orders(void **state)
     (void)state;
     double v = 0.6;
     cj_node *x = scalar_variable("x", v), *d = cj_sin(cj_square(x));
-    double expected[] = {2 * v * cos(v * v), 2 * cos(v * v) - 4 * v * v * sin(v * v), -12 * v * sin(v * v) - 8 * v * v * v * cos(v * v),
-                         -12 * sin(v * v) - 48 * v * v * cos(v * v) + 16 * v * v * v * v * sin(v * v)};
+    double expected[] = {2 * v * cos(v * v), 2 * cos(v * v) - 4 * v * v * sin(v * v),
+                         -12 * v * sin(v * v) - 8 * v * v * v * cos(v * v),
+                         -12 * sin(v * v) - 48 * v * v * cos(v * v) +
+                             16 * v * v * v * v * sin(v * v)};
     for (int order = 0; order < 4; order++) assert_value(d = gradient(d, x), 0, expected[order]);
     cj_node *cubic = cj_mul(x, cj_mul(x, x));
     for (int order = 0; order < 3; order++) cubic = gradient(cubic, x);
@@ -191,7 +195,8 @@ static void composites(void **state)
     double s = 1 / (1 + exp(-0.3));
     assert_value(d, 0, s + 0.3 * s * (1 - s));
     assert_value(dd, 0, s * (1 - s) * (2 + 0.3 * (1 - 2 * s)));
-    assert_value(gradient(cj_gelu(x), x), 0, 0.5 * (1 + erf(0.3 / sqrt(2))) + 0.3 * exp(-0.045) / sqrt(2 * acos(-1)));
+    assert_value(gradient(cj_gelu(x), x), 0,
+                 0.5 * (1 + erf(0.3 / sqrt(2))) + 0.3 * exp(-0.045) / sqrt(2 * acos(-1)));
 }
 
 #define assert_refused(call, status, words) \
@@ -199,7 +204,8 @@ static void composites(void **state)
         cj_graph *was = g; \
         assert_int_equal(call, status); \
         assert_int_equal(cj_graph_failed(g), status); \
-        if (!strstr(cj_message(cj), words)) print_error("\"%s\" has no \"%s\"\n", cj_message(cj), words); \
+        if (!strstr(cj_message(cj), words)) \
+            print_error("\"%s\" has no \"%s\"\n", cj_message(cj), words); \
         assert_non_null(strstr(cj_message(cj), words)); \
         cj_graph_free(was); \
         g = cj_graph_new(cj); \
@@ -230,9 +236,13 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(not_reached, setup, teardown), cmocka_unit_test_setup_teardown(through_intermediates, setup, teardown),
-        cmocka_unit_test_setup_teardown(used_many_times, setup, teardown), cmocka_unit_test_setup_teardown(higher_orders, setup, teardown),
-        cmocka_unit_test_setup_teardown(vector_products, setup, teardown), cmocka_unit_test_setup_teardown(two_outputs, setup, teardown),
-        cmocka_unit_test_setup_teardown(composites, setup, teardown), cmocka_unit_test_setup_teardown(refused, setup, teardown)};
+        cmocka_unit_test_setup_teardown(not_reached, setup, teardown),
+        cmocka_unit_test_setup_teardown(through_intermediates, setup, teardown),
+        cmocka_unit_test_setup_teardown(used_many_times, setup, teardown),
+        cmocka_unit_test_setup_teardown(higher_orders, setup, teardown),
+        cmocka_unit_test_setup_teardown(vector_products, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_outputs, setup, teardown),
+        cmocka_unit_test_setup_teardown(composites, setup, teardown),
+        cmocka_unit_test_setup_teardown(refused, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,8 @@ static inline cj_tensors *golden_load(cj_context *cj, const char *name)
 /* The last message is this, after the place in the caller's source or alone. */
 static inline void assert_said(cj_context *cj, const char *message)
 {
-    const char *said = cj_message(cj), *place = strstr(said, ".c:"), *end = place ? strchr(place + 3, ' ') : NULL;
+    const char *said = cj_message(cj), *place = strstr(said, ".c:"),
+               *end = place ? strchr(place + 3, ' ') : NULL;
     assert_string_equal(end ? end + 1 : said, message);
 }
 
@@ -42,10 +43,13 @@ static inline cj_tensor *golden_get(cj_tensors *list, const char *name, const ch
 }
 
 /* |found - expected| <= tolerance * max(1, |expected|), everywhere; what is NaN stays so. */
-static inline void assert_near(const char *what, const cj_tensor *found, const cj_tensor *expected, double tolerance)
+static inline void assert_near(const char *what, const cj_tensor *found, const cj_tensor *expected,
+                               double tolerance)
 {
-    if (cj_tensor_count(found) != cj_tensor_count(expected) || cj_tensor_rank(found) != cj_tensor_rank(expected))
-        fail_msg("%s: %lld elements, rank %d; expected %lld, rank %d", what, (long long)cj_tensor_count(found), cj_tensor_rank(found),
+    if (cj_tensor_count(found) != cj_tensor_count(expected) ||
+        cj_tensor_rank(found) != cj_tensor_rank(expected))
+        fail_msg("%s: %lld elements, rank %d; expected %lld, rank %d", what,
+                 (long long)cj_tensor_count(found), cj_tensor_rank(found),
                  (long long)cj_tensor_count(expected), cj_tensor_rank(expected));
     for (int64_t i = 0; i < cj_tensor_count(found); i++) {
         double a = cj_load_f64(cj_tensor_dtype(found), cj_tensor_map_read(found), (size_t)i);
@@ -57,16 +61,19 @@ static inline void assert_near(const char *what, const cj_tensor *found, const c
 }
 
 /* A placeholder with a free first axis. */
-static inline cj_node *batch_placeholder(cj_graph *g, const char *name, cj_dtype dtype, const cj_tensor *like)
+static inline cj_node *batch_placeholder(cj_graph *g, const char *name, cj_dtype dtype,
+                                         const cj_tensor *like)
 {
     cj_dim dims[CJ_RANK_MAX] = {cj_symbol(g, "batch")};
     for (int i = 1; i < cj_tensor_rank(like); i++) dims[i] = cj_tensor_shape(like)[i];
     return cj_placeholder(g, name, dtype, cj_tensor_rank(like), dims);
 }
 
-/* Runs y and the gradient of sum(y * cotangent) with respect to x. Values are fed as the placeholders' dtypes. */
-static inline void run_with_gradient(cj_context *cj, const char *backend, cj_node *y, cj_node *x, cj_node *cotangent,
-                                     cj_node *const *inputs, cj_tensor *const *values, int n, cj_tensor *out[2])
+/* Runs y and the gradient of sum(y * cotangent) with respect to x. Values are fed as the
+ * placeholders' dtypes. */
+static inline void run_with_gradient(cj_context *cj, const char *backend, cj_node *y, cj_node *x,
+                                     cj_node *cotangent, cj_node *const *inputs,
+                                     cj_tensor *const *values, int n, cj_tensor *out[2])
 {
     cj_graph *g = cj_node_graph(x);
     cj_node *dx = NULL, *dy = cotangent;
@@ -74,11 +81,14 @@ static inline void run_with_gradient(cj_context *cj, const char *backend, cj_nod
     assert_ok(cj, cj_vjp(&y, &dy, 1, &x, 1, &dx));
     cj_program *program = cj_compile(g, .outputs = {y, cj_zero_as(dx, x)}, .training = true);
     if (!program) fail_msg("%s", cj_message(cj));
-    cj_session *s = cj_session_new_opts(program, cj_graph_store(g), &(cj_session_opts){.struct_size = sizeof(cj_session_opts), .backend = backend});
+    cj_session *s = cj_session_new_opts(program, cj_graph_store(g),
+                                        &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
+                                                           .backend = backend});
     assert_non_null(s);
     cj_feed feeds[4];
     for (int i = 0; i < n; i++)
-        feeds[i] = (cj_feed){.node = inputs[i], .value = cj_tensor_cast(values[i], cj_node_dtype(inputs[i]))};
+        feeds[i] = (cj_feed){.node = inputs[i],
+                             .value = cj_tensor_cast(values[i], cj_node_dtype(inputs[i]))};
     out[0] = out[1] = NULL;
     if (cj_run(s, feeds, n, out, 2)) fail_msg("%s", cj_session_message(s));
     for (int i = 0; i < n; i++) cj_tensor_free((cj_tensor *)feeds[i].value);

@@ -1,5 +1,5 @@
-/* test_activations.c: activation functions by name against PyTorch (tools/golden/losses.py), values and gradients
- * at ordinary numbers, at kinks, and where e^x overflows. */
+/* test_activations.c: activation functions by name against PyTorch (tools/golden/losses.py), values
+ * and gradients at ordinary numbers, at kinks, and where e^x overflows. */
 #include "nn_golden.h"
 
 static cj_context *cj;
@@ -10,24 +10,38 @@ typedef struct function {
 } function;
 
 static const function functions[] = {
-    {"linear", "linear"}, {"relu", "relu"}, {"leaky_relu", "leaky_relu"}, {"steep", "leaky_relu(negative_slope=0.01)"},
-    {"elu", "elu"}, {"elu2", "elu(2)"}, {"gelu", "gelu"}, {"sigmoid", "sigmoid"}, {"tanh", "tanh"}, {"softmax", "softmax"},
-    {"softmax_axis", "softmax(axis=1)"}, {"softplus", "softplus"}, {"swish", "swish"},
+    {"linear", "linear"},
+    {"relu", "relu"},
+    {"leaky_relu", "leaky_relu"},
+    {"steep", "leaky_relu(negative_slope=0.01)"},
+    {"elu", "elu"},
+    {"elu2", "elu(2)"},
+    {"gelu", "gelu"},
+    {"sigmoid", "sigmoid"},
+    {"tanh", "tanh"},
+    {"softmax", "softmax"},
+    {"softmax_axis", "softmax(axis=1)"},
+    {"softplus", "softplus"},
+    {"swish", "swish"},
 };
 
 static void check(const function *f, cj_dtype dtype, const char *backend)
 {
-    cj_tensor *values[2] = {golden_get(golden, f->name, "x"), golden_get(golden, f->name, "cotangent")};
+    cj_tensor *values[2] = {golden_get(golden, f->name, "x"),
+                            golden_get(golden, f->name, "cotangent")};
     cj_graph *g = cj_graph_new(cj);
-    cj_node *in[2] = {batch_placeholder(g, "x", dtype, values[0]), batch_placeholder(g, "c", dtype, values[1])};
+    cj_node *in[2] = {batch_placeholder(g, "x", dtype, values[0]),
+                      batch_placeholder(g, "c", dtype, values[1])};
     cj_node *y = cj_activation(in[0], f->text);
     if (!y) fail_msg("%s: %s", f->text, cj_message(cj));
     cj_tensor *out[2];
     run_with_gradient(cj, backend, y, in[0], in[1], in, values, 2, out);
     for (int i = 0; i < 2; i++) {
         char what[200];
-        snprintf(what, sizeof what, "%s of %s on %s: %s", f->text, dtype == CJ_F64 ? "f64" : "f32", backend ? backend : "best", i ? "gradient" : "value");
-        assert_near(what, out[i], golden_get(golden, f->name, i ? "gradient" : "y"), dtype == CJ_F64 ? 1e-10 : 1e-5);
+        snprintf(what, sizeof what, "%s of %s on %s: %s", f->text, dtype == CJ_F64 ? "f64" : "f32",
+                 backend ? backend : "best", i ? "gradient" : "value");
+        assert_near(what, out[i], golden_get(golden, f->name, i ? "gradient" : "y"),
+                    dtype == CJ_F64 ? 1e-10 : 1e-5);
         cj_tensor_free(out[i]);
     }
     cj_graph_free(g);
@@ -49,7 +63,8 @@ static void every_row_is_checked(void **state)
     const cj_activation_row *row;
     for (int i = 0; (row = cj_activation_at(cj, i)); i++) {
         bool found = false;
-        for (size_t k = 0; k < sizeof functions / sizeof *functions; k++) found |= !strcmp(functions[k].name, row->name);
+        for (size_t k = 0; k < sizeof functions / sizeof *functions; k++)
+            found |= !strcmp(functions[k].name, row->name);
         if (!found) fail_msg("activation %s has no golden numbers", row->name);
     }
 }
@@ -92,8 +107,9 @@ int main(void)
 {
     cj = test_context();
     golden = golden_load(cj, "nn/activations.npz");
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_torch), cmocka_unit_test(every_row_is_checked), cmocka_unit_test(refused),
-                                       cmocka_unit_test(none)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_torch),
+                                       cmocka_unit_test(every_row_is_checked),
+                                       cmocka_unit_test(refused), cmocka_unit_test(none)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     cj_tensors_free(golden);
     cj_context_free(cj);

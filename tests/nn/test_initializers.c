@@ -1,6 +1,6 @@
-/* test_initializers.c: initial values against what theory says of their distribution: limits, moments within five
- * deviations of the estimate, the whole distribution (Kolmogorov-Smirnov); the same bits for the same seed and
- * parameter, others for others. */
+/* test_initializers.c: initial values against what theory says of their distribution: limits,
+ * moments within five deviations of the estimate, the whole distribution (Kolmogorov-Smirnov); the
+ * same bits for the same seed and parameter, others for others. */
 #include <math.h>
 
 #include "nn_support.h"
@@ -11,13 +11,15 @@ enum { N = 100000 };
 
 static cj_context *cj;
 
-static cj_status draw_into(cj_tensor *t, const char *initializer, uint64_t seed, uint32_t stream, int64_t fan_in, int64_t fan_out)
+static cj_status draw_into(cj_tensor *t, const char *initializer, uint64_t seed, uint32_t stream,
+                           int64_t fan_in, int64_t fan_out)
 {
     cj__arena arena;
     cj__named named;
     cj__arena_init(&arena, cj);
     cj_status failed = cj__named_parse(&arena, cj, CJ__ROW_INITIALIZER, initializer, &named);
-    cj_initializer_target at = {.seed = seed, .stream = stream, .fan_in = fan_in, .fan_out = fan_out};
+    cj_initializer_target at = {
+        .seed = seed, .stream = stream, .fan_in = fan_in, .fan_out = fan_out};
     if (!failed) failed = ((const cj_initializer *)named.row)->fill(t, &at, named.options);
     cj__arena_release(&arena);
     return failed;
@@ -30,15 +32,23 @@ static cj_tensor *draw(const char *initializer, cj_dtype dtype, uint64_t seed, u
     return t;
 }
 
-/* ---- Distributions ------------------------------------------------------------------------------- */
+/* ---- Distributions --------------------------------------------------------------------------- */
 
-static double uniform_cdf(double x, double low, double high) { return fmin(1, fmax(0, (x - low) / (high - low))); }
-static double normal_cdf(double x, double mean, double deviation) { return 0.5 * erfc((mean - x) / deviation * 0.70710678118654752440); }
+static double uniform_cdf(double x, double low, double high)
+{
+    return fmin(1, fmax(0, (x - low) / (high - low)));
+}
+static double normal_cdf(double x, double mean, double deviation)
+{
+    return 0.5 * erfc((mean - x) / deviation * 0.70710678118654752440);
+}
 /* A normal of this deviation (before cutting) cut at two deviations. */
 static double cut_cdf(double x, double limit, double deviation)
 {
     double below = normal_cdf(-2, 0, 1);
-    return x <= -limit ? 0 : x >= limit ? 1 : (normal_cdf(x, 0, deviation) - below) / (1 - 2 * below);
+    return x <= -limit  ? 0
+           : x >= limit ? 1
+                        : (normal_cdf(x, 0, deviation) - below) / (1 - 2 * below);
 }
 
 typedef struct law {
@@ -55,7 +65,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The largest distance between the law and the sample is above 2.2 / sqrt(N) once in 8000 trials. */
+/* The largest distance between the law and the sample is above 2.2 / sqrt(N) once in 8000 trials.
+ */
 static double distance(const law *l, double *x)
 {
     double most = 0;
@@ -75,15 +86,20 @@ static void check_law(const law *l, cj_dtype dtype, uint32_t stream)
     for (int i = 0; i < N; i++) {
         x[i] = value_of(cj, t, i);
         double slack = dtype == CJ_F32 ? 1e-7 * fabs(l->high) : 0; /* limits are rounded too */
-        if (!(x[i] >= l->low - slack && x[i] <= l->high + slack)) fail_msg("%s: %.17g is outside [%.17g, %.17g]", l->text, x[i], l->low, l->high);
+        if (!(x[i] >= l->low - slack && x[i] <= l->high + slack))
+            fail_msg("%s: %.17g is outside [%.17g, %.17g]", l->text, x[i], l->low, l->high);
         sum += x[i] - l->mean;
     }
     double mean = sum / N;
     for (int i = 0; i < N; i++) squares += (x[i] - l->mean) * (x[i] - l->mean);
     double variance = squares / N;
-    double mean_error = 5 * sqrt(l->variance / N), variance_error = 5 * sqrt((l->fourth - l->variance * l->variance) / N);
-    if (!(fabs(mean) <= mean_error)) fail_msg("%s: mean is off by %g, more than %g", l->text, mean, mean_error);
-    if (!(fabs(variance - l->variance) <= variance_error)) fail_msg("%s: variance %g, expected %g within %g", l->text, variance, l->variance, variance_error);
+    double mean_error = 5 * sqrt(l->variance / N),
+           variance_error = 5 * sqrt((l->fourth - l->variance * l->variance) / N);
+    if (!(fabs(mean) <= mean_error))
+        fail_msg("%s: mean is off by %g, more than %g", l->text, mean, mean_error);
+    if (!(fabs(variance - l->variance) <= variance_error))
+        fail_msg("%s: variance %g, expected %g within %g", l->text, variance, l->variance,
+                 variance_error);
     double d = distance(l, x);
     if (!(d <= 2.2 / sqrt(N))) fail_msg("%s: distribution differs by %g", l->text, d);
     cj_tensor_free(t);
@@ -92,11 +108,13 @@ static void check_law(const law *l, cj_dtype dtype, uint32_t stream)
 static law uniform_law(const char *text, double low, double high)
 {
     double w = high - low;
-    return (law){text, uniform_cdf, low, high, low, high, (low + high) / 2, w * w / 12, w * w * w * w / 80};
+    return (law){text,       uniform_cdf,       low, high, low, high, (low + high) / 2,
+                 w * w / 12, w * w * w * w / 80};
 }
 static law normal_law(const char *text, double mean, double s)
 {
-    return (law){text, normal_cdf, mean, s, mean - 7 * s, mean + 7 * s, mean, s * s, 3 * s * s * s * s};
+    return (law){text,  normal_cdf,       mean, s, mean - 7 * s, mean + 7 * s, mean,
+                 s * s, 3 * s * s * s * s};
 }
 /* Variance v after cutting: moments of a standard normal cut at 2 by their formulas. */
 static law cut_law(const char *text, double v)
@@ -112,10 +130,14 @@ static void distributions(void **state)
     (void)state;
     double glorot = 2.0 / 400, he = 2.0 / 300; /* fans 300 and 100 */
     law laws[] = {
-        uniform_law("random_uniform", -0.05, 0.05), uniform_law("random_uniform(minval=3, maxval=4.5)", 3, 4.5),
-        uniform_law("glorot_uniform", -sqrt(3 * glorot), sqrt(3 * glorot)), uniform_law("he_uniform", -sqrt(3 * he), sqrt(3 * he)),
-        normal_law("random_normal", 0, 0.05), normal_law("random_normal(mean=-2, stddev=3)", -2, 3),
-        cut_law("glorot_normal", glorot), cut_law("he_normal", he),
+        uniform_law("random_uniform", -0.05, 0.05),
+        uniform_law("random_uniform(minval=3, maxval=4.5)", 3, 4.5),
+        uniform_law("glorot_uniform", -sqrt(3 * glorot), sqrt(3 * glorot)),
+        uniform_law("he_uniform", -sqrt(3 * he), sqrt(3 * he)),
+        normal_law("random_normal", 0, 0.05),
+        normal_law("random_normal(mean=-2, stddev=3)", -2, 3),
+        cut_law("glorot_normal", glorot),
+        cut_law("he_normal", he),
     };
     for (size_t i = 0; i < sizeof laws / sizeof *laws; i++) {
         check_law(&laws[i], CJ_F32, (uint32_t)i);
@@ -129,25 +151,32 @@ static void fixed_values(void **state)
     static const struct {
         const char *text;
         double value;
-    } cases[] = {{"zeros", 0}, {"ones", 1}, {"constant", 0}, {"constant(0.1)", 0.1}, {"random_normal(mean=3, stddev=0)", 3},
+    } cases[] = {{"zeros", 0},
+                 {"ones", 1},
+                 {"constant", 0},
+                 {"constant(0.1)", 0.1},
+                 {"random_normal(mean=3, stddev=0)", 3},
                  {"random_uniform(minval=2, maxval=2)", 2}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         cj_tensor *t = draw(cases[k].text, CJ_F64, 5, 6);
         for (int i = 0; i < N; i++)
-            if (value_of(cj, t, i) != cases[k].value) fail_msg("%s: element %d is %g", cases[k].text, i, value_of(cj, t, i));
+            if (value_of(cj, t, i) != cases[k].value)
+                fail_msg("%s: element %d is %g", cases[k].text, i, value_of(cj, t, i));
         cj_tensor_free(t);
     }
 }
 
-/* ---- Bits ----------------------------------------------------------------------------------------- */
+/* ---- Bits ------------------------------------------------------------------------------------ */
 
-static const char *const random_ones[] = {"random_uniform", "random_normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"};
+static const char *const random_ones[] = {"random_uniform", "random_normal", "glorot_uniform",
+                                          "glorot_normal",  "he_uniform",    "he_normal"};
 
 static int64_t equal_elements(const cj_tensor *a, const cj_tensor *b)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < N; i++)
-        n += cj_load_f64(cj_tensor_dtype(a), cj_tensor_map_read(a), (size_t)i) == cj_load_f64(cj_tensor_dtype(b), cj_tensor_map_read(b), (size_t)i);
+        n += cj_load_f64(cj_tensor_dtype(a), cj_tensor_map_read(a), (size_t)i) ==
+             cj_load_f64(cj_tensor_dtype(b), cj_tensor_map_read(b), (size_t)i);
     return n;
 }
 
@@ -155,7 +184,8 @@ static double correlation(const cj_tensor *a, const cj_tensor *b)
 {
     double xy = 0, xx = 0, yy = 0;
     for (int64_t i = 0; i < N; i++) {
-        double x = cj_load_f64(cj_tensor_dtype(a), cj_tensor_map_read(a), (size_t)i), y = cj_load_f64(cj_tensor_dtype(b), cj_tensor_map_read(b), (size_t)i);
+        double x = cj_load_f64(cj_tensor_dtype(a), cj_tensor_map_read(a), (size_t)i),
+               y = cj_load_f64(cj_tensor_dtype(b), cj_tensor_map_read(b), (size_t)i);
         xy += x * y, xx += x * x, yy += y * y;
     }
     return xy / sqrt(xx * yy);
@@ -169,14 +199,17 @@ static void seeds_and_parameters(void **state)
         uint32_t stream;
     } others[] = {{8, 2}, {7, 3}, {7, 0x80000002u}, {7 + (UINT64_C(1) << 32), 2}, {2, 7}};
     for (size_t k = 0; k < sizeof random_ones / sizeof *random_ones; k++) {
-        cj_tensor *a = draw(random_ones[k], CJ_F32, 7, 2), *same = draw(random_ones[k], CJ_F32, 7, 2);
+        cj_tensor *a = draw(random_ones[k], CJ_F32, 7, 2),
+                  *same = draw(random_ones[k], CJ_F32, 7, 2);
         assert_true(cj_tensor_equal(a, same));
         for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
             cj_tensor *b = draw(random_ones[k], CJ_F32, others[i].seed, others[i].stream);
             int64_t n = equal_elements(a, b);
-            if (n > 50) fail_msg("%s, seed %zu: %lld elements are equal", random_ones[k], i, (long long)n);
+            if (n > 50)
+                fail_msg("%s, seed %zu: %lld elements are equal", random_ones[k], i, (long long)n);
             double c = correlation(a, b);
-            if (!(fabs(c) < 5 / sqrt(N))) fail_msg("%s, seed %zu: correlation %g", random_ones[k], i, c);
+            if (!(fabs(c) < 5 / sqrt(N)))
+                fail_msg("%s, seed %zu: correlation %g", random_ones[k], i, c);
             cj_tensor_free(b);
         }
         cj_tensor_free(a);
@@ -189,7 +222,8 @@ static void independent_of_size(void **state)
 {
     (void)state;
     for (size_t k = 0; k < sizeof random_ones / sizeof *random_ones; k++) {
-        cj_tensor *a = draw(random_ones[k], CJ_F32, 7, 2), *few = cj_tensor_new(cj, CJ_F32, 1, (int64_t[]){33});
+        cj_tensor *a = draw(random_ones[k], CJ_F32, 7, 2),
+                  *few = cj_tensor_new(cj, CJ_F32, 1, (int64_t[]){33});
         assert_ok(cj, draw_into(few, random_ones[k], 7, 2, 300, 100));
         assert_memory_equal(cj_tensor_map_read(a), cj_tensor_map_read(few), 33 * sizeof(float));
         cj_tensor_free(a);
@@ -208,18 +242,20 @@ static void doubles_have_more_bits(void **state)
         for (int64_t i = 0; i < N; i++) {
             x[i] = value_of(cj, d, i);
             floats += (double)(float)x[i] == x[i];
-            if (!(fabs(x[i] - value_of(cj, f, i)) <= 1e-6)) fail_msg("%s: %.17g as a float is %.17g", random_ones[k], x[i], value_of(cj, f, i));
+            if (!(fabs(x[i] - value_of(cj, f, i)) <= 1e-6))
+                fail_msg("%s: %.17g as a float is %.17g", random_ones[k], x[i], value_of(cj, f, i));
         }
         qsort(x, N, sizeof *x, by_value);
         for (int i = 1; i < N; i++) collisions += x[i] == x[i - 1];
         if (floats > 5 || collisions > 2)
-            fail_msg("%s: %lld of %d doubles are floats, %lld are there twice", random_ones[k], (long long)floats, N, (long long)collisions);
+            fail_msg("%s: %lld of %d doubles are floats, %lld are there twice", random_ones[k],
+                     (long long)floats, N, (long long)collisions);
         cj_tensor_free(f);
         cj_tensor_free(d);
     }
 }
 
-/* ---- Through a model, and what is refused ----------------------------------------------------------- */
+/* ---- Through a model, and what is refused ---------------------------------------------------- */
 
 static void of_models(void **state)
 {
@@ -231,7 +267,8 @@ static void of_models(void **state)
         cj_node *x = cj_dense(cj_input(m, "x", 50), .units = 50);
         cj_output(m, "y", cj_dense(x, .units = 50));
         assert_ok(cj, cj_model_failed(m));
-        kernels[i] = cj_tensor_copy(cj_store_get(cj_model_store(m), i == 1 ? "dense_1/kernel" : "dense/kernel"));
+        kernels[i] = cj_tensor_copy(
+            cj_store_get(cj_model_store(m), i == 1 ? "dense_1/kernel" : "dense/kernel"));
         cj_model_free(m);
     }
     assert_false(cj_tensor_equal(kernels[0], kernels[1])); /* another parameter */
@@ -278,9 +315,13 @@ static void refused(void **state)
 int main(void)
 {
     cj = test_context();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(distributions), cmocka_unit_test(fixed_values), cmocka_unit_test(seeds_and_parameters), cmocka_unit_test(independent_of_size),
-        cmocka_unit_test(doubles_have_more_bits), cmocka_unit_test(of_models), cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(distributions),
+                                       cmocka_unit_test(fixed_values),
+                                       cmocka_unit_test(seeds_and_parameters),
+                                       cmocka_unit_test(independent_of_size),
+                                       cmocka_unit_test(doubles_have_more_bits),
+                                       cmocka_unit_test(of_models),
+                                       cmocka_unit_test(refused)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     cj_context_free(cj);
     return failed;

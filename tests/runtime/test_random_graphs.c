@@ -1,8 +1,9 @@
-/* Random graphs with random updates mean the same with all passes on the vector kernels as without any on
- * the reference kernels: outputs, and what is in the store afterwards, over several runs with other sizes.
+/* Random graphs with random updates mean the same with all passes on the vector kernels as without
+ * any on the reference kernels: outputs, and what is in the store afterwards, over several runs
+ * with other sizes.
  *
- * Values stay near [-2, 2] and functions are continuous, so that rounding cannot grow into a difference.
- * ctest: timeout 120 */
+ * Values stay near [-2, 2] and functions are continuous, so that rounding cannot grow into a
+ * difference. ctest: timeout 120 */
 #include "run_support.h"
 
 enum { GRAPHS = 500, NODES_MAX = 64, VARIABLES = 4, RUNS = 3 };
@@ -18,7 +19,10 @@ typedef struct scene {
     int n_outputs;
 } scene;
 
-static cj_node *any(scene *s) { return s->nodes[random_below(s->n)]; }
+static cj_node *any(scene *s)
+{
+    return s->nodes[random_below(s->n)];
+}
 
 static bool broadcasts(const cj_node *a, const cj_node *b)
 {
@@ -90,7 +94,8 @@ static cj_node *random_matmul(cj_node *a, cj_node *b)
         bool ta = way & 1, tb = way & 2;
         if (cj_node_dim(a, ta ? 0 : 1) != cj_node_dim(b, tb ? 1 : 0)) continue;
         cj_node *p = ta && random_below(2) ? cj_transpose(a, NULL) : NULL;
-        return cj_tanh(p ? cj_matmul_transposed(p, b, false, tb) : cj_matmul_transposed(a, b, ta, tb));
+        return cj_tanh(p ? cj_matmul_transposed(p, b, false, tb)
+                         : cj_matmul_transposed(a, b, ta, tb));
     }
     return NULL;
 }
@@ -105,7 +110,7 @@ static void make_sources(scene *s)
 {
     static const int64_t shapes[VARIABLES][2] = {{4, 3}, {4, 3}, {3, 1}, {1, 4}};
     for (int i = 0; i < VARIABLES; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "w%d", i);
         cj_tensor *t = random_tensor(s->cj, CJ_F64, i == 2 ? 1 : 2, shapes[i]);
         s->variables[i] = cj_variable(s->g, name, t);
@@ -124,15 +129,18 @@ static cj_node *new_value(scene *s, cj_node *variable)
     for (int tries = 0; tries < 8; tries++) { /* of that shape already: another variable, perhaps */
         cj_node *node = any(s);
         bool same = node != variable && cj_node_rank(node) == cj_node_rank(variable);
-        for (int k = 0; same && k < cj_node_rank(node); k++) same = cj_node_dim(node, k) == cj_node_dim(variable, k);
+        for (int k = 0; same && k < cj_node_rank(node); k++)
+            same = cj_node_dim(node, k) == cj_node_dim(variable, k);
         if (same && random_below(2)) return node;
         if (same) return cj_sub(cj_scale(variable, 0.9), cj_scale(node, 0.1));
     }
     cj_node *other = any(s);
-    if (broadcasts(other, variable) && cj_node_rank(other) <= cj_node_rank(variable) && random_below(2)) {
+    if (broadcasts(other, variable) && cj_node_rank(other) <= cj_node_rank(variable) &&
+        random_below(2)) {
         cj_node *sum = cj_add(cj_scale(variable, 0.7), cj_scale(other, 0.2));
         bool same = sum && cj_node_rank(sum) == cj_node_rank(variable);
-        for (int k = 0; same && k < cj_node_rank(sum); k++) same = cj_node_dim(sum, k) == cj_node_dim(variable, k);
+        for (int k = 0; same && k < cj_node_rank(sum); k++)
+            same = cj_node_dim(sum, k) == cj_node_dim(variable, k);
         if (same) return sum;
     }
     return cj_add(cj_scale(variable, 0.9), cj_tanh(cj_mean(other)));
@@ -146,8 +154,13 @@ static void make_graph(scene *s)
     while (s->n < wanted) {
         cj_node *a = any(s), *b = any(s);
         switch (random_below(8)) {
-        case 0: case 1: push(s, random_unary(a)); break;
-        case 2: case 3: case 4: if (broadcasts(a, b)) push(s, random_binary(a, b)); break;
+        case 0:
+        case 1: push(s, random_unary(a)); break;
+        case 2:
+        case 3:
+        case 4:
+            if (broadcasts(a, b)) push(s, random_binary(a, b));
+            break;
         case 5: push(s, random_matmul(a, b)); break;
         case 6: push(s, random_shaped(a)); break;
         default: push(s, cj_scale(a, random_below(3) - 1)); break;
@@ -156,11 +169,13 @@ static void make_graph(scene *s)
     if (random_below(2)) { /* a real backward pass */
         cj_node *gradients[VARIABLES];
         cj_grad(cj_mean(cj_square(s->nodes[s->n - 1])), s->variables, VARIABLES, gradients);
-        for (int i = 0; i < VARIABLES; i++) push(s, cj_tanh(cj_zero_as(gradients[i], s->variables[i])));
+        for (int i = 0; i < VARIABLES; i++)
+            push(s, cj_tanh(cj_zero_as(gradients[i], s->variables[i])));
     }
     int n = 0;
     for (int i = 0; i < VARIABLES; i++)
-        if (random_below(4)) s->updates[n++] = (cj_update){s->variables[i], new_value(s, s->variables[i])};
+        if (random_below(4))
+            s->updates[n++] = (cj_update){s->variables[i], new_value(s, s->variables[i])};
     s->n_outputs = 1 + random_below(4);
     for (int i = 0; i < s->n_outputs; i++) s->outputs[i] = any(s);
     if (random_below(2)) s->outputs[0] = s->nodes[s->n - 1];
@@ -178,11 +193,13 @@ typedef struct runner {
 static runner start(scene *s, bool no_passes, const char *backend, int threads)
 {
     runner r = {.store = copy_store(s->cj, cj_graph_store(s->g))};
-    r.program = cj_compile(s->g, .output_list = s->outputs, .n_outputs = s->n_outputs, .updates = s->updates,
-                           .commit_if = s->commit_if, .no_passes = no_passes);
+    r.program = cj_compile(s->g, .output_list = s->outputs, .n_outputs = s->n_outputs,
+                           .updates = s->updates, .commit_if = s->commit_if,
+                           .no_passes = no_passes);
     if (!r.program) print_error("%s\n", cj_message(s->cj));
     assert_non_null(r.program);
-    cj_session_opts how = {.struct_size = sizeof how, .backend = backend, .threads = threads, .plans = 2};
+    cj_session_opts how = {
+        .struct_size = sizeof how, .backend = backend, .threads = threads, .plans = 2};
     r.session = cj_session_new_opts(r.program, r.store, &how);
     assert_non_null(r.session);
     return r;
@@ -195,12 +212,15 @@ static void stop(runner *r)
     cj_store_free(r->store);
 }
 
-static void compare(scene *s, runner *expected, runner *found, const char *what, int seed, int run, const cj_feed *feeds)
+static void compare(scene *s, runner *expected, runner *found, const char *what, int seed, int run,
+                    const cj_feed *feeds)
 {
     cj_tensor *a[CJ_OUTPUTS_MAX] = {NULL}, *b[CJ_OUTPUTS_MAX] = {NULL};
     char text[128];
-    assert_ok(cj_run(expected->session, feeds, 2, a, s->n_outputs), cj_session_message(expected->session));
-    assert_ok(cj_run(found->session, feeds, 2, b, s->n_outputs), cj_session_message(found->session));
+    assert_ok(cj_run(expected->session, feeds, 2, a, s->n_outputs),
+              cj_session_message(expected->session));
+    assert_ok(cj_run(found->session, feeds, 2, b, s->n_outputs),
+              cj_session_message(found->session));
     for (int i = 0; i < s->n_outputs; i++) {
         snprintf(text, sizeof text, "%s, seed %d, run %d: output %d", what, seed, run, i);
         assert_tensors_close(a[i], b[i], 1e-9, text);
@@ -208,8 +228,10 @@ static void compare(scene *s, runner *expected, runner *found, const char *what,
         cj_tensor_free(b[i]);
     }
     for (int i = 0; i < cj_store_count(expected->store); i++) {
-        snprintf(text, sizeof text, "%s, seed %d, run %d: variable %s", what, seed, run, cj_store_name_at(expected->store, i));
-        assert_tensors_close(cj_store_tensor_at(expected->store, i), cj_store_tensor_at(found->store, i), 1e-9, text);
+        snprintf(text, sizeof text, "%s, seed %d, run %d: variable %s", what, seed, run,
+                 cj_store_name_at(expected->store, i));
+        assert_tensors_close(cj_store_tensor_at(expected->store, i),
+                             cj_store_tensor_at(found->store, i), 1e-9, text);
     }
     assert_int_equal(cj_store_version(expected->store), cj_store_version(found->store));
 }
@@ -223,7 +245,8 @@ static void random_graphs(void **state)
         random_state = (uint64_t)seed * 0x9e3779b97f4a7c15u;
         scene s = {.cj = cj};
         make_graph(&s);
-        static const char *const names[] = {"passes", "passes, any backend, 3 threads", "no passes"};
+        static const char *const names[] = {"passes", "passes, any backend, 3 threads",
+                                            "no passes"};
         for (int way = 0; way < 3; way++) {
             uint64_t before = random_state;
             runner expected = start(&s, true, "reference", 1);
@@ -231,13 +254,17 @@ static void random_graphs(void **state)
             for (int run = 0; run < RUNS; run++) {
                 static const int64_t sizes[] = {3, 5, 3, 1};
                 int64_t n = sizes[(run + seed) % 4];
-                cj_tensor *x = random_tensor(cj, CJ_F64, SHAPE(n, 4)), *y = random_tensor(cj, CJ_F64, SHAPE(n, 1));
-                compare(&s, &expected, &found, names[way], seed, run, (cj_feed[]){{s.x, x, NULL}, {s.y, y, NULL}});
+                cj_tensor *x = random_tensor(cj, CJ_F64, SHAPE(n, 4)),
+                          *y = random_tensor(cj, CJ_F64, SHAPE(n, 1));
+                compare(&s, &expected, &found, names[way], seed, run,
+                        (cj_feed[]){{s.x, x, NULL}, {s.y, y, NULL}});
                 cj_tensor_free(x);
                 cj_tensor_free(y);
             }
-            if (only && way == 0) cj_graph_print(s.g, stderr), cj_graph_print(cj_program_graph(found.program), stderr),
-                                  cj_session_print(found.session, stderr);
+            if (only && way == 0)
+                cj_graph_print(s.g, stderr),
+                    cj_graph_print(cj_program_graph(found.program), stderr),
+                    cj_session_print(found.session, stderr);
             stop(&expected);
             stop(&found);
             random_state = before;

@@ -1,6 +1,6 @@
-/* Fused elementwise groups against the same calls one by one on the reference kernels: every way a smaller
- * operand is broadcast, sizes around the tile, mixed dtypes, results written over operands that are still
- * read, groups at their limits, and no bit that depends on the number of threads. */
+/* Fused elementwise groups against the same calls one by one on the reference kernels: every way a
+ * smaller operand is broadcast, sizes around the tile, mixed dtypes, results written over operands
+ * that are still read, groups at their limits, and no bit that depends on the number of threads. */
 #include "run_support.h"
 
 static cj_context *cj;
@@ -35,7 +35,8 @@ static cj_node *variable(const char *name, cj_dtype dtype, int rank, const int64
     return node;
 }
 
-/* Runs the outputs fused on the vector kernels and plainly on the reference, on the same inputs, and compares. */
+/* Runs the outputs fused on the vector kernels and plainly on the reference, on the same inputs,
+ * and compares. */
 static void check(cj_node *const *outputs, int n, double tolerance, const char *what)
 {
     if (cj_graph_failed(g)) print_error("%s: %s\n", what, cj_message(cj));
@@ -55,7 +56,10 @@ static void check(cj_node *const *outputs, int n, double tolerance, const char *
         p[way] = cj_compile(g, .output_list = outputs, .n_outputs = n, .no_passes = !way);
         if (!p[way]) print_error("%s: %s\n", what, cj_message(cj));
         assert_non_null(p[way]);
-        s[way] = cj_session_new_opts(p[way], cj_graph_store(g), &(cj_session_opts){.struct_size = sizeof(cj_session_opts), .backend = way ? "cpu" : "reference", .threads = 1});
+        s[way] = cj_session_new_opts(p[way], cj_graph_store(g),
+                                     &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
+                                                        .backend = way ? "cpu" : "reference",
+                                                        .threads = 1});
         assert_non_null(s[way]);
         assert_ok(cj_run(s[way], feeds, n_in, out[way], n), cj_session_message(s[way]));
     }
@@ -77,8 +81,11 @@ static void check(cj_node *const *outputs, int n, double tolerance, const char *
 static void patterns(void **state)
 {
     (void)state;
-    static const int64_t shapes[][3] = {{1, 1, 1}, {1, 7, 1}, {1, 1, 1023}, {2, 1, 512}, {1, 25, 41}, {5, 100, 10}, {8, 3, 128}, {3, 3, 1000},
-                                        {2, 2, 3000}, {1, 1, 5000}, {3000, 1, 2}, {1024, 1, 1}, {7, 11, 13}, {2, 1024, 1}, {3, 1025, 1}, {0, 4, 5}, {17, 31, 33}};
+    static const int64_t shapes[][3] = {{1, 1, 1},    {1, 7, 1},    {1, 1, 1023}, {2, 1, 512},
+                                        {1, 25, 41},  {5, 100, 10}, {8, 3, 128},  {3, 3, 1000},
+                                        {2, 2, 3000}, {1, 1, 5000}, {3000, 1, 2}, {1024, 1, 1},
+                                        {7, 11, 13},  {2, 1024, 1}, {3, 1025, 1}, {0, 4, 5},
+                                        {17, 31, 33}};
     static const cj_dtype dtypes[] = {CJ_F32, CJ_F64, CJ_F16};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         for (size_t d = 0; d < 3; d++) {
@@ -86,20 +93,26 @@ static void patterns(void **state)
             cj_graph_free(g);
             g = cj_graph_new(cj);
             cj_node *x = fed("x", dtypes[d], 3, s);
-            cj_node *small[8] = {fed("scalar", dtypes[d], 0, NULL), fed("one", dtypes[d], SHAPE(1, 1)), fed("row", dtypes[d], 1, s + 2),
-                                 fed("rows", dtypes[d], 2, s + 1), fed("column", dtypes[d], SHAPE(s[0], s[1], 1)),
-                                 fed("outer", dtypes[d], SHAPE(s[0], 1, 1)), fed("middle", dtypes[d], SHAPE(s[1], 1)),
+            cj_node *small[8] = {fed("scalar", dtypes[d], 0, NULL),
+                                 fed("one", dtypes[d], SHAPE(1, 1)),
+                                 fed("row", dtypes[d], 1, s + 2),
+                                 fed("rows", dtypes[d], 2, s + 1),
+                                 fed("column", dtypes[d], SHAPE(s[0], s[1], 1)),
+                                 fed("outer", dtypes[d], SHAPE(s[0], 1, 1)),
+                                 fed("middle", dtypes[d], SHAPE(s[1], 1)),
                                  fed("general", dtypes[d], SHAPE(s[0], 1, s[2]))};
             cj_node *outputs[12], *all = x;
             for (int k = 0; k < 8; k++) {
-                outputs[k] = k % 2 ? cj_sub(cj_tanh(x), cj_mul(small[k], x)) : cj_maximum(small[k], cj_scale(cj_add(small[k], x), 0.5));
+                outputs[k] = k % 2 ? cj_sub(cj_tanh(x), cj_mul(small[k], x))
+                                   : cj_maximum(small[k], cj_scale(cj_add(small[k], x), 0.5));
                 all = cj_add(cj_scale(all, 0.5), cj_mul(small[7 - k], k % 2 ? all : x));
             }
             outputs[8] = all; /* many patterns in one group */
             outputs[9] = cj_where(cj_less(small[2], x), small[4], small[0]);
             outputs[10] = cj_where(cj_greater(small[0], small[1]), x, small[7]);
             char text[128];
-            snprintf(text, sizeof text, "%s of %d x %d x %d", cj_dtype_info(dtypes[d])->name, (int)s[0], (int)s[1], (int)s[2]);
+            snprintf(text, sizeof text, "%s of %d x %d x %d", cj_dtype_info(dtypes[d])->name,
+                     (int)s[0], (int)s[1], (int)s[2]);
             check(outputs, 11, d == 0 ? 1e-5 : d == 1 ? 1e-13 : 1e-2, text);
         }
     }
@@ -113,18 +126,25 @@ static void dtypes_mixed(void **state)
         cj_graph_free(g);
         g = cj_graph_new(cj);
         int64_t n = sizes[i];
-        cj_node *f = fed("f", CJ_F32, SHAPE(n)), *d = fed("d", CJ_F64, SHAPE(n)), *k = fed("k", CJ_I32, SHAPE(n)), *u = fed("u", CJ_U8, SHAPE(n));
-        cj_node *b = fed("b", CJ_BOOL, SHAPE(n)), *l = fed("l", CJ_I64, SHAPE(1)), *h = fed("h", CJ_BF16, SHAPE(n));
+        cj_node *f = fed("f", CJ_F32, SHAPE(n)), *d = fed("d", CJ_F64, SHAPE(n)),
+                *k = fed("k", CJ_I32, SHAPE(n)), *u = fed("u", CJ_U8, SHAPE(n));
+        cj_node *b = fed("b", CJ_BOOL, SHAPE(n)), *l = fed("l", CJ_I64, SHAPE(1)),
+                *h = fed("h", CJ_BF16, SHAPE(n));
         cj_node *wide = cj_scale(f, 300);
         cj_node *outputs[] = {
             cj_cast(cj_mul(cj_cast(f, CJ_F64), d), CJ_F32),
-            cj_cast(wide, CJ_U8), cj_cast(wide, CJ_I8), cj_cast(wide, CJ_I32), cj_cast(cj_cast(wide, CJ_I64), CJ_F32),
+            cj_cast(wide, CJ_U8),
+            cj_cast(wide, CJ_I8),
+            cj_cast(wide, CJ_I32),
+            cj_cast(cj_cast(wide, CJ_I64), CJ_F32),
             cj_logical_and(b, cj_logical_not(cj_less(f, cj_scalar(g, CJ_F32, 0)))),
             cj_where(b, k, cj_cast(l, CJ_I32)),
             cj_where(cj_logical_xor(b, cj_equal(k, cj_cast(l, CJ_I32))), cj_cast(u, CJ_F32), f),
             cj_add(cj_mul(k, k), cj_cast(u, CJ_I32)),
             cj_mul(cj_cast(b, CJ_F32), f),
-            cj_add(cj_cast(h, CJ_F32), f), cj_cast(f, CJ_BF16), cj_cast(f, CJ_BOOL),
+            cj_add(cj_cast(h, CJ_F32), f),
+            cj_cast(f, CJ_BF16),
+            cj_cast(f, CJ_BOOL),
             cj_sub(u, cj_scalar(g, CJ_U8, 7)), /* wraps */
             cj_div(k, cj_cast(u, CJ_I32))};
         check(outputs, (int)(sizeof outputs / sizeof *outputs), 1e-6, "mixed dtypes");
@@ -134,12 +154,15 @@ static void dtypes_mixed(void **state)
 static void special_numbers(void **state)
 {
     (void)state;
-    static const double values[] = {0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 1e38, -1e38, 255.5, 256, -0.5, 2147483647, -2147483649.0, 1e10, -1e300, 0.5, 1.5, 2.5};
+    static const double values[] = {0,    -0.0,   1,     -1,  INFINITY, -INFINITY,  NAN,
+                                    1e38, -1e38,  255.5, 256, -0.5,     2147483647, -2147483649.0,
+                                    1e10, -1e300, 0.5,   1.5, 2.5};
     enum { N = sizeof values / sizeof *values };
     for (int d = 0; d < 2; d++) {
         cj_graph_free(g);
         g = cj_graph_new(cj);
-        cj_tensor *t = cj_tensor_new(cj, d ? CJ_F64 : CJ_F32, SHAPE(N * N)), *u = cj_tensor_new(cj, d ? CJ_F64 : CJ_F32, SHAPE(N * N));
+        cj_tensor *t = cj_tensor_new(cj, d ? CJ_F64 : CJ_F32, SHAPE(N * N)),
+                  *u = cj_tensor_new(cj, d ? CJ_F64 : CJ_F32, SHAPE(N * N));
         void *p = cj_tensor_map(t, CJ_MAP_WRITE), *q = cj_tensor_map(u, CJ_MAP_WRITE);
         for (int i = 0; i < N * N; i++) {
             cj_store_f64(d ? CJ_F64 : CJ_F32, p, (size_t)i, values[i / N]);
@@ -147,16 +170,30 @@ static void special_numbers(void **state)
         }
         cj_node *x = cj_variable(g, "x", t), *y = cj_variable(g, "y", u);
         cj_tensor_free(t), cj_tensor_free(u);
-        cj_node *outputs[] = {cj_maximum(x, y), cj_minimum(x, y), cj_less(x, y), cj_equal(x, y), cj_cast(x, CJ_I32), cj_cast(x, CJ_U8),
-                              cj_cast(x, CJ_I64), cj_cast(x, CJ_BOOL), cj_round(x), cj_floor(x), cj_sign(x), cj_relu(x), cj_is_nan(cj_sub(x, y)), cj_tanh(x),
+        cj_node *outputs[] = {cj_maximum(x, y),
+                              cj_minimum(x, y),
+                              cj_less(x, y),
+                              cj_equal(x, y),
+                              cj_cast(x, CJ_I32),
+                              cj_cast(x, CJ_U8),
+                              cj_cast(x, CJ_I64),
+                              cj_cast(x, CJ_BOOL),
+                              cj_round(x),
+                              cj_floor(x),
+                              cj_sign(x),
+                              cj_relu(x),
+                              cj_is_nan(cj_sub(x, y)),
+                              cj_tanh(x),
                               cj_mod(x, y)};
-        check(outputs, (int)(sizeof outputs / sizeof *outputs), 1e-6, d ? "special f64" : "special f32");
+        check(outputs, (int)(sizeof outputs / sizeof *outputs), 1e-6,
+              d ? "special f64" : "special f32");
     }
 }
 
 /* ---- In place ---------------------------------------------------------------------------------- */
 
-/* Results that take over the place of an operand which a later operation of the group still reads. */
+/* Results that take over the place of an operand which a later operation of the group still reads.
+ */
 static void results_over_operands(void **state)
 {
     (void)state;
@@ -165,27 +202,37 @@ static void results_over_operands(void **state)
         g = cj_graph_new(cj);
         cj_node *x = fed("x", CJ_F32, SHAPE(n, 3)), *w = variable("w", CJ_F32, SHAPE(3, 3));
         cj_node *a = cj_matmul(x, w), *b = cj_matmul(a, w); /* in the arena, dead after the group */
-        cj_node *first = cj_add(a, b), *second = cj_mul(cj_tanh(a), first), *third = cj_sub(b, cj_scale(a, 3));
-        cj_node *outputs[] = {cj_matmul(first, w), cj_matmul(second, w), cj_matmul(third, w), cj_reduce_sum(cj_reshape(third, CJ_DIMS(n * 3)), 0, NULL, false)};
+        cj_node *first = cj_add(a, b), *second = cj_mul(cj_tanh(a), first),
+                *third = cj_sub(b, cj_scale(a, 3));
+        cj_node *outputs[] = {cj_matmul(first, w), cj_matmul(second, w), cj_matmul(third, w),
+                              cj_reduce_sum(cj_reshape(third, CJ_DIMS(n * 3)), 0, NULL, false)};
         check(outputs, 4, 1e-4, "in place");
     }
 }
 
-/* Updates in place in one group with several results: adam, whose new moments are read by the new weight. */
+/* Updates in place in one group with several results: adam, whose new moments are read by the new
+ * weight. */
 static void updates_over_state(void **state)
 {
     (void)state;
     int64_t n = 2500;
-    cj_node *w = variable("w", CJ_F32, SHAPE(n)), *m = variable("m", CJ_F32, SHAPE(n)), *v = variable("v", CJ_F32, SHAPE(n)), *d = fed("d", CJ_F32, SHAPE(n));
-    cj_node *m1 = cj_add(cj_scale(m, 0.9), cj_scale(d, 0.1)), *v1 = cj_add(cj_scale(cj_square(v), 0.99), cj_scale(cj_square(d), 0.01));
+    cj_node *w = variable("w", CJ_F32, SHAPE(n)), *m = variable("m", CJ_F32, SHAPE(n)),
+            *v = variable("v", CJ_F32, SHAPE(n)), *d = fed("d", CJ_F32, SHAPE(n));
+    cj_node *m1 = cj_add(cj_scale(m, 0.9), cj_scale(d, 0.1)),
+            *v1 = cj_add(cj_scale(cj_square(v), 0.99), cj_scale(cj_square(d), 0.01));
     cj_node *w1 = cj_sub(w, cj_div(cj_scale(m1, 0.01), cj_shift(cj_sqrt(v1), 1e-3)));
     cj_update updates[] = {{w, w1}, {m, cj_sub(m1, cj_scale(w, 0.1))}, {v, v1}, {NULL, NULL}};
     cj_store *stores[2] = {copy_store(cj, cj_graph_store(g)), copy_store(cj, cj_graph_store(g))};
     cj_tensor *t = random_tensor(cj, CJ_F32, SHAPE(n));
     for (int way = 0; way < 2; way++) {
         cj_program *p = cj_compile(g, .updates = updates, .no_passes = !way);
-        cj_session *s = cj_session_new_opts(p, stores[way], &(cj_session_opts){.struct_size = sizeof(cj_session_opts), .backend = way ? "cpu" : "reference", .threads = 1});
-        for (int i = 0; i < 3; i++) assert_ok(cj_run(s, (cj_feed[]){{d, t, NULL}}, 1, NULL, 0), cj_session_message(s));
+        cj_session *s =
+            cj_session_new_opts(p, stores[way],
+                                &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
+                                                   .backend = way ? "cpu" : "reference",
+                                                   .threads = 1});
+        for (int i = 0; i < 3; i++)
+            assert_ok(cj_run(s, (cj_feed[]){{d, t, NULL}}, 1, NULL, 0), cj_session_message(s));
         if (way) {
             cj_session_info info;
             cj_session_get_info(s, &info);
@@ -194,7 +241,9 @@ static void updates_over_state(void **state)
         cj_session_free(s);
         cj_program_free(p);
     }
-    for (int i = 0; i < 3; i++) assert_tensors_close(cj_store_tensor_at(stores[0], i), cj_store_tensor_at(stores[1], i), 1e-5, cj_store_name_at(stores[0], i));
+    for (int i = 0; i < 3; i++)
+        assert_tensors_close(cj_store_tensor_at(stores[0], i), cj_store_tensor_at(stores[1], i),
+                             1e-5, cj_store_name_at(stores[0], i));
     cj_tensor_free(t);
     cj_store_free(stores[0]), cj_store_free(stores[1]);
 }
@@ -205,7 +254,8 @@ static void groups_at_their_limits(void **state)
 {
     (void)state;
     cj_node *x = fed("x", CJ_F32, SHAPE(1500)), *y = x, *outputs[CJ_OUTPUTS_MAX], *terms[200];
-    for (int i = 0; i < 300; i++) y = cj_scale(cj_add(y, i % 3 ? x : cj_sin(y)), 0.5); /* longer than a group */
+    for (int i = 0; i < 300; i++)
+        y = cj_scale(cj_add(y, i % 3 ? x : cj_sin(y)), 0.5); /* longer than a group */
     outputs[0] = y;
     cj_node *sum = x;
     for (int i = 0; i < 200; i++) { /* more operands than a group */
@@ -228,14 +278,26 @@ static void same_bits_for_any_threads(void **state)
 {
     (void)state;
     int64_t n = 300, m = 700;
-    cj_node *x = fed("x", CJ_F32, SHAPE(n, m)), *w = variable("w", CJ_F32, SHAPE(m, 100)), *b = variable("b", CJ_F32, SHAPE(100));
-    cj_node *y = cj_add(cj_matmul(x, w), b), *z = cj_softmax(y, -1), *loss = cj_mean(cj_square(cj_tanh(z))), *d[2];
+    cj_node *x = fed("x", CJ_F32, SHAPE(n, m)), *w = variable("w", CJ_F32, SHAPE(m, 100)),
+            *b = variable("b", CJ_F32, SHAPE(100));
+    cj_node *y = cj_add(cj_matmul(x, w), b), *z = cj_softmax(y, -1),
+            *loss = cj_mean(cj_square(cj_tanh(z))), *d[2];
     assert_ok(cj_grad(loss, (cj_node *[]){w, b}, 2, d), cj_message(cj));
-    cj_node *outputs[] = {z, loss, d[0], d[1], cj_tanh(cj_mul(x, cj_exp(x))), cj_reduce_sum(x, 0, NULL, false), cj_reduce_sum(x, 1, (int64_t[]){0}, false)};
+    cj_node *outputs[] = {z,
+                          loss,
+                          d[0],
+                          d[1],
+                          cj_tanh(cj_mul(x, cj_exp(x))),
+                          cj_reduce_sum(x, 0, NULL, false),
+                          cj_reduce_sum(x, 1, (int64_t[]){0}, false)};
     cj_program *p = cj_compile(g, .output_list = outputs, .n_outputs = 7);
     cj_tensor *t = random_tensor(cj, CJ_F32, SHAPE(n, m)), *first[7] = {NULL};
     for (int threads = 1; threads <= 3; threads++) {
-        cj_session *s = cj_session_new_opts(p, cj_graph_store(g), &(cj_session_opts){.struct_size = sizeof(cj_session_opts), .backend = "cpu", .threads = threads});
+        cj_session *s =
+            cj_session_new_opts(p, cj_graph_store(g),
+                                &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
+                                                   .backend = "cpu",
+                                                   .threads = threads});
         cj_tensor *out[7] = {NULL};
         assert_ok(cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, out, 7), cj_session_message(s));
         for (int i = 0; i < 7; i++) {

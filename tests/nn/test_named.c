@@ -1,0 +1,339 @@
+/* test_named.c: every row of every table of named things: complete, found by its name, its options
+ * printed and parsed again; what unknown names and options are told; a program's own rows. */
+#include "nn_support.h"
+
+#include <math.h>
+
+#include "base/option.h"
+#include "base/registry.h"
+
+static cj_context *cj;
+
+/* What all kinds of rows have, behind the accessors of each. */
+typedef struct row {
+    const void *row;
+    const char *name, *doc;
+    size_t size;
+    const cj_option *options;
+    bool complete; /* the functions are there */
+} row;
+
+typedef struct kind {
+    const char *word;
+    int number; /* cj__row_kind */
+    bool (*at)(cj_context *cj, int i, row *out);
+    const void *(*find)(cj_context *cj, const char *name);
+    cj_status (*add)(cj_context *cj, const void *row);
+} kind;
+
+#define KIND(kind_name, type, function) \
+    static bool kind_name##_row(cj_context *c, int i, row *out) \
+    { \
+        const type *r = cj_##kind_name##_at(c, i); \
+        if (r) *out = (row){r, r->name, r->doc, r->options_size, r->options, r->function != NULL}; \
+        return r != NULL; \
+    } \
+    static const void *kind_name##_find(cj_context *c, const char *name) \
+    { \
+        return cj_##kind_name##_find(c, name); \
+    } \
+    static cj_status kind_name##_add(cj_context *c, const void *r) \
+    { \
+        return cj_##kind_name##_register(c, r); \
+    }
+KIND(layer, cj_layer, build)
+KIND(activation, cj_activation_row, build)
+KIND(loss, cj_loss, build)
+KIND(metric, cj_metric, build)
+KIND(optimizer, cj_optimizer, build)
+KIND(schedule, cj_schedule, rate)
+KIND(initializer, cj_initializer, fill)
+
+static const kind kinds[] = {
+#define ENTRY(name, NAME) {#name, CJ__ROW_##NAME, name##_row, name##_find, name##_add}
+    ENTRY(layer, LAYER), ENTRY(activation, ACTIVATION), ENTRY(loss, LOSS), ENTRY(metric, METRIC),
+    ENTRY(optimizer, OPTIMIZER), ENTRY(schedule, SCHEDULE), ENTRY(initializer, INITIALIZER)};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static void each_row(void (*check)(const kind *k, const row *r))
+{
+    for (int k = 0; k < KINDS; k++) {
+        row r;
+        int n = 0;
+        for (; kinds[k].at(cj, n, &r); n++) check(&kinds[k], &r);
+        assert_true(n >= 4);
+        assert_false(kinds[k].at(cj, -1, &r));
+        assert_false(kinds[k].at(cj, n + 1, &r));
+    }
+}
+
+static bool is_word(const char *s)
+{
+    return s && *s >= 'a' && *s <= 'z' &&
+           s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_")] == 0;
+}
+
+static void complete(const kind *k, const row *r)
+{
+    if (!is_word(r->name)) fail_msg("a %s is called '%s'", k->word, r->name);
+    if (!r->doc || strlen(r->doc) < 5) fail_msg("%s %s: no doc", k->word, r->name);
+    if (!r->complete) fail_msg("%s %s: no function", k->word, r->name);
+    if (k->find(cj, r->name) != r->row)
+        fail_msg("%s %s is not found by its name", k->word, r->name);
+    for (const cj_option *o = r->options; o && o->type; o++) {
+        if (!is_word(o->name) || !o->help || strlen(o->help) < 4)
+            fail_msg("%s %s: option %s has no name or help", k->word, r->name, o->name);
+        if (o->offset + cj__option_size(o->type) > r->size)
+            fail_msg("%s %s: option %s lies outside the options", k->word, r->name, o->name);
+        if (cj__option_find(r->options, o->name) != o)
+            fail_msg("%s %s: option %s is there twice", k->word, r->name, o->name);
+    }
+}
+static void rows_are_complete(void **state)
+{
+    (void)state;
+    each_row(complete);
+}
+
+/* ---- Text there and back --------------------------------------------------------------------- */
+
+/* Another legal value of this option than the initial one, as text. */
+static bool other_value(const cj_option *o, char text[64])
+{
+    bool bounded = o->min != 0 || o->max != 0;
+    double low = bounded && o->min > -1e6 ? o->min : -1000,
+           high = bounded && o->max < 1e6 ? o->max : 1000;
+    double middle = low + (high - low) * 0.37;
+    switch (o->type) {
+    case CJ_OPTION_TYPE_BOOL:
+        return snprintf(text, 64, "%s", o->initial != 0 ? "false" : "true") > 0;
+    case CJ_OPTION_TYPE_INT:
+        return snprintf(text, 64, "%.0f", ceil(middle) == o->initial ? high : ceil(middle)) > 0;
+    case CJ_OPTION_TYPE_FLOAT: return snprintf(text, 64, "%.17g", middle) > 0;
+    case CJ_OPTION_TYPE_WORD: return snprintf(text, 64, "%s", o->words[o->initial == 0]) > 0;
+    default: return false;
+    }
+}
+
+static void print_row(cj__text *text, const row *r, const void *options, bool all)
+{
+    cj__text_format(text, "%s(", r->name);
+    cj__options_print(text, r->options, options, all);
+    cj__text_char(text, ')');
+}
+
+static void check_text(const kind *k, const row *r, const char *words)
+{
+    cj__arena arena;
+    cj__named a, b;
+    cj__arena_init(&arena, cj);
+    if (cj__named_parse(&arena, cj, k->number, words, &a))
+        fail_msg("%s '%s': %s", k->word, words, cj_message(cj));
+    assert_ptr_equal(a.row, r->row);
+    assert_non_null(a.options);
+    for (int all = 0; all < 2 && r->options; all++) {
+        cj__text text;
+        cj__text_init(&text, cj);
+        print_row(&text, r, a.options, all);
+        if (cj__named_parse(&arena, cj, k->number, cj__text_string(&text), &b))
+            fail_msg("%s '%s': %s", k->word, cj__text_string(&text), cj_message(cj));
+        if (!cj__options_equal(r->options, a.options, b.options))
+            fail_msg("%s: '%s' and '%s' differ", k->word, words, cj__text_string(&text));
+        cj__text_release(&text);
+    }
+    cj__arena_release(&arena);
+}
+
+/* Options that must be given are those of layers: their initial value is out of range. */
+static bool needs_options(const row *r)
+{
+    for (const cj_option *o = r->options; o && o->type; o++)
+        if ((o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_FLOAT) &&
+            (o->min != 0 || o->max != 0) && (o->initial < o->min || o->initial > o->max))
+            return true;
+    return false;
+}
+
+static void text_again(const kind *k, const row *r)
+{
+    char words[1000], value[64], blanks[100];
+    if (!needs_options(r)) {
+        check_text(k, r, r->name);
+        snprintf(blanks, sizeof blanks, "  %s ( ) ", r->name);
+        check_text(k, r, blanks);
+    }
+    int n = snprintf(words, sizeof words, "%s(", r->name);
+    bool first = true;
+    for (const cj_option *o = r->options; o && o->type; o++) {
+        if (!other_value(o, value)) continue;
+        n += snprintf(words + n, sizeof words - (size_t)n, "%s%s=%s", first ? "" : ", ", o->name,
+                      value);
+        first = false;
+    }
+    snprintf(words + n, sizeof words - (size_t)n, ")");
+    check_text(k, r, words);
+}
+static void options_parse_and_print(void **state)
+{
+    (void)state;
+    each_row(text_again);
+}
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+static void assert_refused(const kind *k, const char *text, const char *message)
+{
+    cj__arena arena;
+    cj__named out;
+    cj__arena_init(&arena, cj);
+    if (!cj__named_parse(&arena, cj, k->number, text, &out))
+        fail_msg("%s '%s' was taken", k->word, text);
+    assert_int_equal(cj_last_status(cj), CJ_ERR_ARGUMENT);
+    if (message && strcmp(cj_message(cj), message))
+        fail_msg("%s '%s': \"%s\", expected \"%s\"", k->word, text, cj_message(cj), message);
+    cj__arena_release(&arena);
+}
+
+static void wrong_texts(const kind *k, const row *r)
+{
+    char text[300], message[400];
+    snprintf(text, sizeof text, "%s(no_such_option=1)", r->name);
+    assert_refused(k, text, NULL);
+    assert_non_null(strstr(cj_message(cj), "no_such_option"));
+    assert_non_null(strstr(cj_message(cj), r->name));
+    static const char *const broken[] = {
+        "%s(",      "%s)",  "%s(()",   "%s(,)", "%s(1,2,3,4,5,6,7,8,9,10,11,12)",
+        "%s extra", "(%s)", "%s(x=1)x"};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        int at = (int)(strstr(broken[i], "%s") - broken[i]);
+        snprintf(text, sizeof text, "%.*s%s%s", at, broken[i], r->name, broken[i] + at + 2);
+        assert_refused(k, text, NULL);
+    }
+    /* One letter too many is told the nearest name, which is this one or as near. */
+    snprintf(text, sizeof text, "%sx", r->name);
+    assert_refused(k, text, NULL);
+    snprintf(message, sizeof message, "unknown %s '%s' (did you mean '", k->word, text);
+    if (strncmp(cj_message(cj), message, strlen(message))) fail_msg("%s: %s", text, cj_message(cj));
+    assert_null(k->find(cj, text));
+}
+
+static void errors(void **state)
+{
+    (void)state;
+    each_row(wrong_texts);
+    for (int i = 0; i < KINDS; i++) {
+        char message[200];
+        snprintf(message, sizeof message, "unknown %s 'zzzzzzzzzzzzzzzz'", kinds[i].word);
+        assert_refused(&kinds[i], "zzzzzzzzzzzzzzzz", message);
+        assert_refused(&kinds[i], "", NULL);
+        assert_refused(&kinds[i], NULL, NULL);
+        snprintf(message, sizeof message, "no name of a %s given", kinds[i].word);
+        assert_null(kinds[i].find(cj, NULL));
+        assert_string_equal(cj_message(cj), message);
+        assert_null(kinds[i].find(cj, ""));
+    }
+    /* Some by hand. */
+    assert_null(cj_optimizer_find(cj, "rmspropp"));
+    assert_string_equal(cj_message(cj), "unknown optimizer 'rmspropp' (did you mean 'rmsprop'?)");
+    assert_null(cj_loss_find(cj, "binary_cross_entropy"));
+    assert_string_equal(
+        cj_message(cj),
+        "unknown loss 'binary_cross_entropy' (did you mean 'binary_crossentropy'?)");
+    assert_null(cj_initializer_find(cj, "glorot_unifrom"));
+    assert_string_equal(cj_message(cj),
+                        "unknown initializer 'glorot_unifrom' (did you mean 'glorot_uniform'?)");
+}
+
+/* Text from outside may be long, nested and of any bytes. */
+static void hostile_text(void **state)
+{
+    (void)state;
+    static char text[200000];
+    for (int k = 0; k < KINDS; k++) {
+        memset(text, 'a', sizeof text - 1);
+        assert_refused(&kinds[k], text, NULL);
+        memset(text, '(', sizeof text - 1);
+        assert_refused(&kinds[k], text, NULL);
+        memset(text, 0xff, sizeof text - 1);
+        assert_refused(&kinds[k], text, NULL);
+        memset(text, ',', sizeof text - 1);
+        memcpy(text, "a(", 2);
+        assert_refused(&kinds[k], text, NULL);
+        assert_refused(&kinds[k], "%s%n%d", NULL);
+    }
+}
+
+/* ---- A program's own rows -------------------------------------------------------------------- */
+
+static cj_node *own_activation(cj_node *x, const void *options)
+{
+    (void)options;
+    return cj_scale(x, 3);
+}
+static const cj_activation_row own_row = {.name = "triple",
+                                          .doc = "a test's",
+                                          .build = own_activation};
+static const cj_activation_row own_relu = {.name = "relu",
+                                           .doc = "a test's, found before the library's",
+                                           .build = own_activation};
+static const cj_activation_row own_again = {.name = "triple",
+                                            .doc = "another",
+                                            .build = own_activation};
+
+static void own_rows(void **state)
+{
+    (void)state;
+    cj_context *own = test_context();
+    const cj_activation_row *builtin = cj_activation_find(own, "relu");
+    assert_int_equal(cj_activation_register(own, &own_row), CJ_OK);
+    assert_int_equal(cj_activation_register(own, &own_row), CJ_ERR_EXISTS);
+    assert_int_equal(cj_activation_register(own, &own_again), CJ_ERR_EXISTS);
+    assert_string_equal(cj_message(own), "'triple' is registered already");
+    assert_ptr_equal(cj_activation_find(own, "triple"), &own_row);
+    assert_ptr_equal(cj_activation_at(own, 0), &own_row);
+    assert_int_equal(cj_activation_register(own, &own_relu), CJ_OK);
+    assert_ptr_equal(cj_activation_find(own, "relu"), &own_relu);
+    cj_graph *g = cj_graph_new(own);
+    cj_node *x = cj_placeholder(g, "x", CJ_F32, CJ_DIMS(2, 3));
+    assert_non_null(cj_activation(x, "triple"));
+    assert_null(cj_activation(x, "tripel"));
+    assert_string_equal(cj_message(own), "unknown activation 'tripel' (did you mean 'triple'?)");
+    assert_null(cj_activation_find(cj, "triple")); /* contexts share nothing */
+    assert_ptr_equal(cj_activation_find(cj, "relu"), builtin);
+    cj_context_free(own);
+}
+
+/* Twice, without a name, or nothing at all: refused for every kind. */
+static void registering(void **state)
+{
+    (void)state;
+    cj_context *own = test_context();
+    static const cj_layer
+        nameless; /* rows begin with their name; this one is of no kind in particular */
+    for (int k = 0; k < KINDS; k++) {
+        row r;
+        assert_true(kinds[k].at(cj, 1, &r));
+        assert_int_equal(kinds[k].add(own, r.row),
+                         CJ_OK); /* a copy of the library's is one's own */
+        assert_int_equal(kinds[k].add(own, r.row), CJ_ERR_EXISTS);
+        assert_non_null(strstr(cj_message(own), r.name));
+        assert_int_equal(kinds[k].add(own, &nameless), CJ_ERR_ARGUMENT);
+        assert_int_equal(kinds[k].add(own, NULL), CJ_ERR_ARGUMENT);
+        assert_ptr_equal(kinds[k].find(own, r.name), r.row);
+    }
+    cj_context_free(own);
+}
+
+int main(void)
+{
+    cj = test_context();
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_complete),
+                                       cmocka_unit_test(options_parse_and_print),
+                                       cmocka_unit_test(errors),
+                                       cmocka_unit_test(hostile_text),
+                                       cmocka_unit_test(own_rows),
+                                       cmocka_unit_test(registering)};
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    cj_context_free(cj);
+    return failed;
+}
