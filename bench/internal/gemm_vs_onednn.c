@@ -1,7 +1,8 @@
 /* Times our gemm_f32 against oneDNN's dnnl_sgemm on one thread, in one run.
  *
- * The two take turns, the best of many rounds counts for each, so that a change of clock or a neighbour
- * on the machine meets both. oneDNN is opened at run time; without it only our own speed is shown.
+ * The two take turns, the best of many rounds counts for each, so that a change of clock or a
+ * neighbour on the machine meets both. oneDNN is opened at run time; without it only our own speed
+ * is shown.
  *
  *     gemm_vs_onednn [avx512|avx2|generic]     (OMP_NUM_THREADS=1 is set for oneDNN) */
 #define _POSIX_C_SOURCE 200809L
@@ -13,8 +14,9 @@
 
 #include "backend/cpu/isa.h"
 
-typedef int (*sgemm_fn)(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-                        const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+typedef int (*sgemm_fn)(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
+                        const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+                        float *c, int64_t ldc);
 
 static double now(void)
 {
@@ -33,8 +35,9 @@ static float *numbers(size_t n)
 
 int main(int argc, char **argv)
 {
-    static const int sizes[][3] = {{256, 256, 256}, {32, 128, 784}, {784, 128, 32}, {32, 10, 128}, {1, 128, 784},
-                                   {128, 512, 512}, {1024, 1024, 1024}};
+    static const int sizes[][3] = {{256, 256, 256},   {32, 128, 784}, {784, 128, 32},
+                                   {32, 10, 128},     {1, 128, 784},  {128, 512, 512},
+                                   {1024, 1024, 1024}};
     const cj__isa *isa = argc > 1 ? cj__isa_find(argv[1]) : cj__isa_best();
     if (!isa) return fprintf(stderr, "no such instruction set here\n"), 2;
     setenv("OMP_NUM_THREADS", "1", 1);
@@ -50,8 +53,18 @@ int main(int argc, char **argv)
             const double work = 2.0 * m * n * k;
             float *a = numbers((size_t)m * (size_t)k), *b = numbers((size_t)k * (size_t)n);
             float *c = numbers((size_t)m * (size_t)n), *d = numbers((size_t)m * (size_t)n);
-            const cj__gemm g = {.m = m, .n = n, .k = k, .transpose_a = ta, .transpose_b = tb, .alpha = 1, .a = a,
-                                .lda = ta ? m : k, .b = b, .ldb = tb ? k : n, .c = c, .ldc = n};
+            const cj__gemm g = {.m = m,
+                                .n = n,
+                                .k = k,
+                                .transpose_a = ta,
+                                .transpose_b = tb,
+                                .alpha = 1,
+                                .a = a,
+                                .lda = ta ? m : k,
+                                .b = b,
+                                .ldb = tb ? k : n,
+                                .c = c,
+                                .ldc = n};
             double ours = INFINITY, theirs = INFINITY;
             const int calls = 1 + (int)(2e7 / work);
             for (int round = 0; round < 40; round++) {
@@ -65,10 +78,11 @@ int main(int argc, char **argv)
                 theirs = fmin(theirs, (now() - start) / calls);
             }
             for (int i = 0; sgemm && i < m * n; i++) {
-                if (c[i] != d[i]) return fprintf(stderr, "results differ at %d: %g, %g\n", i, c[i], d[i]), 1;
+                if (c[i] != d[i])
+                    return fprintf(stderr, "results differ at %d: %g, %g\n", i, c[i], d[i]), 1;
             }
-            printf("%4d %4d %4d  %c%c  %6.1f  %6.1f  %5.2f\n", m, n, k, ta ? 'T' : 'N', tb ? 'T' : 'N', work / ours * 1e-9,
-                   work / theirs * 1e-9, theirs / ours);
+            printf("%4d %4d %4d  %c%c  %6.1f  %6.1f  %5.2f\n", m, n, k, ta ? 'T' : 'N',
+                   tb ? 'T' : 'N', work / ours * 1e-9, work / theirs * 1e-9, theirs / ours);
             free(a), free(b), free(c), free(d);
         }
     }

@@ -38,7 +38,7 @@ extern "C" {
 #define CJ_PRINTF(text, first)
 #endif
 
-/* ---- Status ------------------------------------------------------------------------------------ */
+/* ---- Status ---------------------------------------------------------------------------------- */
 
 /* Every call that can fail returns one of these (or NULL); the sentence is in cj_message. */
 #define CJ_STATUS_LIST(X)                                                                          \
@@ -69,11 +69,12 @@ typedef enum cj_status {
 /* The status's short name, such as "out of memory"; "unknown status" for a number that is none. */
 CJ_API const char *cj_status_name(cj_status status);
 
-/* ---- What a program may replace ---------------------------------------------------------------- */
+/* ---- What a program may replace -------------------------------------------------------------- */
 
 /* One function allocates, grows, shrinks and frees, as in Lua: `old` is NULL or a block of old_size
  * bytes this function gave; new_size 0 frees and returns NULL. Returns NULL when it cannot, leaving
- * the old block as it was. Blocks are aligned for any C type. Called from several threads at once. */
+ * the old block as it was. Blocks are aligned for any C type. Called from several threads at once.
+ */
 typedef void *(*cj_allocate_fn)(void *user, void *old, size_t old_size, size_t new_size);
 
 typedef struct cj_allocator {
@@ -82,7 +83,12 @@ typedef struct cj_allocator {
 } cj_allocator;
 
 /* What a path is. */
-typedef enum cj_file_kind { CJ_FILE_NONE, CJ_FILE_REGULAR, CJ_FILE_DIRECTORY, CJ_FILE_OTHER } cj_file_kind;
+typedef enum cj_file_kind {
+    CJ_FILE_NONE,
+    CJ_FILE_REGULAR,
+    CJ_FILE_DIRECTORY,
+    CJ_FILE_OTHER
+} cj_file_kind;
 
 typedef struct cj_file_info {
     cj_file_kind kind; /* CJ_FILE_NONE: nothing there */
@@ -105,7 +111,8 @@ typedef struct cj_io {
     int (*rename)(void *user, const char *from, const char *to);
     int (*remove)(void *user, const char *path); /* a file or an empty directory */
     int (*mkdir)(void *user, const char *path);
-    /* Calls `each` for every entry but "." and ".."; stops when it returns non-zero, and returns that. */
+    /* Calls `each` for every entry but "." and ".."; stops when it returns non-zero, and returns
+     * that. */
     int (*list)(void *user, const char *path, int (*each)(void *arg, const char *name), void *arg);
     void *(*map)(void *user, int file, size_t size); /* read-only pages, NULL when it cannot */
     void (*unmap)(void *user, void *bytes, size_t size);
@@ -121,11 +128,12 @@ typedef struct cj_clock {
 typedef enum cj_log_level { CJ_LOG_DEBUG, CJ_LOG_INFO, CJ_LOG_WARNING } cj_log_level;
 typedef void (*cj_log_fn)(void *user, cj_log_level level, const char *text);
 
-/* Asked between kernels and between file blocks; true stops the work with CJ_ERR_CANCELLED. It may be
- * called from any thread that works for the context. */
+/* Asked between kernels and between file blocks; true stops the work with CJ_ERR_CANCELLED. It may
+ * be called from any thread that works for the context. */
 typedef bool (*cj_cancel_fn)(void *user);
 
-/* All zero is the default: malloc, POSIX files, the system's clocks, no limit, one thread a core. */
+/* All zero is the default: malloc, POSIX files, the system's clocks, no limit, one thread a core.
+ */
 typedef struct cj_config {
     size_t size;               /* sizeof(cj_config); 0 counts as that */
     cj_allocator allocator;
@@ -141,7 +149,7 @@ typedef struct cj_config {
     bool deterministic;         /* same bits for any number of threads */
 } cj_config;
 
-/* ---- Context ----------------------------------------------------------------------------------- */
+/* ---- Context --------------------------------------------------------------------------------- */
 
 typedef struct cj_context cj_context;
 
@@ -151,8 +159,8 @@ CJ_API cj_context *cj_context_new(const cj_config *config);
  * sets still open, which it frees itself. NULL is a no-op. */
 CJ_API void cj_context_free(cj_context *cj);
 
-/* The last failure of a call on this context in one sentence, "" when there was none. It stays until
- * the next failure. Owned by the context. */
+/* The last failure of a call on this context in one sentence, "" when there was none. It stays
+ * until the next failure. Owned by the context. */
 CJ_API const char *cj_message(const cj_context *cj);
 CJ_API cj_status cj_last_status(const cj_context *cj);
 /* For callbacks and operators a program registers: sets message and status, returns the status. */

@@ -1,7 +1,7 @@
 /* graph.h: graphs of operators, their gradients, and the store that holds state.
  *
- * A graph is an append-only list of calls (an operator applied to operands). A cj_node is a value: one
- * output of one call. Shapes and dtypes are inferred and checked when a node is made.
+ * A graph is an append-only list of calls (an operator applied to operands). A cj_node is a value:
+ * one output of one call. Shapes and dtypes are inferred and checked when a node is made.
  *
  *     cj_graph *g = cj_graph_new(cj);
  *     cj_node *x = cj_placeholder(g, "x", CJ_F32, CJ_DIMS(cj_symbol(g, "batch"), 3));
@@ -11,9 +11,9 @@
  *     cj_grad(cj_sum(y), &w, 1, &dw);                        // gradients are ordinary nodes
  *     if (cj_graph_failed(g)) fprintf(stderr, "%s\n", cj_message(cj));
  *
- * Building is sticky: a builder that fails returns NULL, NULL operands give NULL, and the first error
- * stays with the graph, so one check at the end is enough. Builders promote dtypes and broadcast shapes
- * by numpy's rules; the operators themselves are strict.
+ * Building is sticky: a builder that fails returns NULL, NULL operands give NULL, and the first
+ * error stays with the graph, so one check at the end is enough. Builders promote dtypes and
+ * broadcast shapes by numpy's rules; the operators themselves are strict.
  *
  * Ownership: nodes belong to their graph, a graph to its context (or to whoever frees it earlier).
  * A graph is built by one thread. */
@@ -37,18 +37,23 @@ typedef struct cj_op cj_op;
 #define CJ_STRING(x) CJ_STRING_(x)
 #define CJ_HERE __FILE__ ":" CJ_STRING(__LINE__)
 CJ_API cj_node *cj_at(cj_node *node, const char *where);        /* returns node */
-CJ_API cj_node *cj_at_end(cj_node *node);                       /* forgets the place; returns node */
+CJ_API cj_node *cj_at_end(cj_node *node); /* forgets the place; returns node */
 CJ_API cj_graph *cj_graph_at(cj_graph *graph, const char *where); /* returns graph */
 
-/* ---- Dimensions -------------------------------------------------------------------------------- */
+/* ---- Dimensions ------------------------------------------------------------------------------ */
 
-/* >= 0: that many. < 0: a symbol of the graph, bound when a program runs: a name such as "batch", or
- * an expression of other dimensions (batch * 4, length - 1). Equal dimensions are equal numbers. */
+/* >= 0: that many. < 0: a symbol of the graph, bound when a program runs: a name such as "batch",
+ * or an expression of other dimensions (batch * 4, length - 1). Equal dimensions are equal numbers.
+ */
 typedef int64_t cj_dim;
 
-/* A rank and dimensions as two arguments: CJ_DIMS(n, 28, 28) is 3, (cj_dim[]){n, 28, 28}; a scalar is
- * CJ_SCALAR. */
-#define CJ_DIMS(...) (int)(sizeof((cj_dim[]){__VA_ARGS__}) / sizeof(cj_dim)), (const cj_dim[]){__VA_ARGS__}
+/* A rank and dimensions as two arguments: CJ_DIMS(n, 28, 28) is 3, (cj_dim[]){n, 28, 28}; a scalar
+ * is CJ_SCALAR. */
+#define CJ_DIMS(...) \
+    (int)(sizeof((cj_dim[]){__VA_ARGS__}) / sizeof(cj_dim)), (const cj_dim[]) \
+    { \
+        __VA_ARGS__ \
+    }
 #define CJ_SCALAR 0, NULL
 
 typedef struct cj_type {
@@ -68,7 +73,7 @@ CJ_API cj_dim cj_dim_min(cj_graph *g, cj_dim a, cj_dim b);
 /* "batch", "4*batch+1"; owned by the graph. */
 CJ_API const char *cj_dim_text(cj_graph *g, cj_dim d);
 
-/* ---- Life cycle -------------------------------------------------------------------------------- */
+/* ---- Life cycle ------------------------------------------------------------------------------ */
 
 CJ_API cj_graph *cj_graph_new(cj_context *cj);
 CJ_API void cj_graph_free(cj_graph *g); /* NULL is a no-op; its store goes with it */
@@ -79,7 +84,8 @@ CJ_API cj_context *cj_graph_context(const cj_graph *g);
 CJ_API cj_store *cj_graph_store(cj_graph *g);
 
 /* Fails the graph: "where: what"; returns NULL. For builders a program writes itself. */
-CJ_API cj_node *cj_graph_fail(cj_graph *g, cj_status status, const char *format, ...) CJ_PRINTF(3, 4);
+CJ_API cj_node *cj_graph_fail(cj_graph *g, cj_status status, const char *format, ...)
+    CJ_PRINTF(3, 4);
 
 /* Walks the whole graph, subgraphs included, and checks every invariant. */
 CJ_API cj_status cj_graph_verify(cj_graph *g);
@@ -88,7 +94,8 @@ CJ_API cj_status cj_graph_print(cj_graph *g, FILE *to);
 /* The same as a picture for Graphviz: `dot -Tsvg`. */
 CJ_API cj_status cj_graph_dot(cj_graph *g, FILE *to);
 
-/* Inputs and outputs in order: what a subgraph, a saved file or cj_compile without outputs takes. */
+/* Inputs and outputs in order: what a subgraph, a saved file or cj_compile without outputs takes.
+ */
 CJ_API void cj_graph_output(cj_graph *g, const char *name, cj_node *node);
 CJ_API int cj_graph_input_count(const cj_graph *g);
 CJ_API cj_node *cj_graph_input_at(const cj_graph *g, int i);
@@ -97,7 +104,7 @@ CJ_API cj_node *cj_graph_output_at(const cj_graph *g, int i);
 CJ_API const char *cj_graph_output_name(const cj_graph *g, int i);
 CJ_API int cj_graph_call_count(const cj_graph *g);
 
-/* ---- Nodes ------------------------------------------------------------------------------------- */
+/* ---- Nodes ----------------------------------------------------------------------------------- */
 
 CJ_API cj_graph *cj_node_graph(const cj_node *node);
 CJ_API const cj_type *cj_node_type(const cj_node *node);
@@ -109,17 +116,18 @@ CJ_API cj_node *cj_node_set_name(cj_node *node, const char *name); /* copied; re
 /* Output i of the call that made `node`: cj_node_output(cj_top_k(x, 3), 1) are the indices. */
 CJ_API cj_node *cj_node_output(cj_node *node, int i);
 
-/* The zero of every shape: the gradient of what does not matter. Builders accept it where a zero has a
- * meaning; it is never NULL. */
+/* The zero of every shape: the gradient of what does not matter. Builders accept it where a zero
+ * has a meaning; it is never NULL. */
 extern CJ_API cj_node cj_zero_node;
 #define cj_zero (&cj_zero_node)
 /* A real tensor of zeros of like's type when node is cj_zero, else node. */
 CJ_API cj_node *cj_zero_as(cj_node *node, cj_node *like);
 
-/* ---- Sources ----------------------------------------------------------------------------------- */
+/* ---- Sources --------------------------------------------------------------------------------- */
 
 /* A value fed at every run. Names are unique in a graph. */
-CJ_API cj_node *cj_placeholder(cj_graph *g, const char *name, cj_dtype dtype, int rank, const cj_dim *dims);
+CJ_API cj_node *cj_placeholder(cj_graph *g, const char *name, cj_dtype dtype, int rank,
+                               const cj_dim *dims);
 /* State: the value lives in the graph's store under this name. The tensor is copied; all dimensions
  * are numbers. */
 CJ_API cj_node *cj_variable(cj_graph *g, const char *name, const cj_tensor *initial);
@@ -140,7 +148,7 @@ CJ_API cj_node *cj_dim_value(cj_graph *g, cj_dim d);
 /* 0, 1, 2 ... along `axis` of the shape. */
 CJ_API cj_node *cj_iota(cj_graph *g, cj_dtype dtype, int axis, int rank, const cj_dim *dims);
 
-/* ---- Elementwise ------------------------------------------------------------------------------- */
+/* ---- Elementwise ----------------------------------------------------------------------------- */
 
 #define CJ_UNARY_LIST(X)                                                                           \
     X(identity) X(stop_gradient) X(neg) X(abs) X(sign) X(square) X(sqrt) X(rsqrt) X(reciprocal)    \
@@ -168,11 +176,11 @@ CJ_API cj_node *cj_clip(cj_node *x, double min, double max);
 /* As cj_store_f64 and cj_store_i64 convert; x itself when it has that dtype. */
 CJ_API cj_node *cj_cast(cj_node *x, cj_dtype dtype);
 
-/* ---- Reductions -------------------------------------------------------------------------------- */
+/* ---- Reductions ------------------------------------------------------------------------------ */
 
-/* Over the given axes (n_axes 0 with axes NULL: all; negative axes count from the end). keep: reduced
- * axes stay as size 1. The short forms reduce everything to a scalar. Empty: sum 0, product 1, mean NaN,
- * max and min of no elements are an error when running. */
+/* Over the given axes (n_axes 0 with axes NULL: all; negative axes count from the end). keep:
+ * reduced axes stay as size 1. The short forms reduce everything to a scalar. Empty: sum 0, product
+ * 1, mean NaN, max and min of no elements are an error when running. */
 CJ_API cj_node *cj_reduce_sum(cj_node *x, int n_axes, const int64_t *axes, bool keep);
 CJ_API cj_node *cj_reduce_mean(cj_node *x, int n_axes, const int64_t *axes, bool keep);
 CJ_API cj_node *cj_reduce_max(cj_node *x, int n_axes, const int64_t *axes, bool keep);
@@ -181,12 +189,13 @@ CJ_API cj_node *cj_reduce_prod(cj_node *x, int n_axes, const int64_t *axes, bool
 CJ_API cj_node *cj_logsumexp(cj_node *x, int n_axes, const int64_t *axes, bool keep);
 CJ_API cj_node *cj_sum(cj_node *x);
 CJ_API cj_node *cj_mean(cj_node *x);
-/* Index (i64) of the first largest or smallest element along one axis; NaN counts as largest, smallest. */
+/* Index (i64) of the first largest or smallest element along one axis; NaN counts as largest,
+ * smallest. */
 CJ_API cj_node *cj_argmax(cj_node *x, int axis, bool keep);
 CJ_API cj_node *cj_argmin(cj_node *x, int axis, bool keep);
 CJ_API cj_node *cj_cumsum(cj_node *x, int axis, bool exclusive, bool reverse);
 
-/* ---- Shapes ------------------------------------------------------------------------------------ */
+/* ---- Shapes ---------------------------------------------------------------------------------- */
 
 /* The same elements under another shape; one dimension may be CJ_INFER. */
 #define CJ_INFER INT64_MIN
@@ -197,41 +206,47 @@ CJ_API cj_node *cj_expand_dims(cj_node *x, int axis);
 CJ_API cj_node *cj_squeeze(cj_node *x, int axis);
 /* numpy's broadcast_to: missing leading axes are added, size 1 is repeated. */
 CJ_API cj_node *cj_broadcast_to(cj_node *x, int rank, const cj_dim *dims);
-/* x[begin : begin+size : step] along every axis; begin may be negative (from the end). A size is the
- * number of elements taken; CJ_INFER: all that are left. step NULL: 1; negative steps walk back. */
+/* x[begin : begin+size : step] along every axis; begin may be negative (from the end). A size is
+ * the number of elements taken; CJ_INFER: all that are left. step NULL: 1; negative steps walk
+ * back. */
 CJ_API cj_node *cj_slice(cj_node *x, const int64_t *begin, const cj_dim *size, const int64_t *step);
 /* The same along one axis. */
 CJ_API cj_node *cj_slice_axis(cj_node *x, int axis, int64_t begin, cj_dim size);
-/* With begins known when running: an i64 vector of x's rank, clamped so that the slice lies inside. */
+/* With begins known when running: an i64 vector of x's rank, clamped so that the slice lies inside.
+ */
 CJ_API cj_node *cj_dynamic_slice(cj_node *x, cj_node *begin, const cj_dim *size);
 /* x with the block at `begin` (i64 vector, clamped) replaced by `update`. */
 CJ_API cj_node *cj_update_slice(cj_node *x, cj_node *update, cj_node *begin);
 CJ_API cj_node *cj_concat(cj_node *const *parts, int n, int axis);
 CJ_API cj_node *cj_stack(cj_node *const *parts, int n, int axis);
-/* n outputs of the given sizes along the axis; the first is returned, cj_node_output gives the rest. */
+/* n outputs of the given sizes along the axis; the first is returned, cj_node_output gives the
+ * rest. */
 CJ_API cj_node *cj_split(cj_node *x, int axis, int n, const int64_t *sizes);
 /* before and after: elements added at each end of each axis; negative ones crop. */
 CJ_API cj_node *cj_pad(cj_node *x, const int64_t *before, const int64_t *after, double value);
 CJ_API cj_node *cj_reverse(cj_node *x, int axis);
 
-/* ---- Indices ----------------------------------------------------------------------------------- */
+/* ---- Indices --------------------------------------------------------------------------------- */
 
-/* Index values are i32 or i64; negative ones count from the end; out of range is an error when running. */
+/* Index values are i32 or i64; negative ones count from the end; out of range is an error when
+ * running. */
 /* ONNX Gather, numpy take: result shape = x[:axis] + indices + x[axis+1:]. */
 CJ_API cj_node *cj_gather(cj_node *x, cj_node *indices, int axis);
 /* The transpose of gather: zeros of `size` along axis, to which updates are added. */
-CJ_API cj_node *cj_scatter_add(cj_node *updates, cj_node *indices, int axis, cj_dim size, int indices_rank);
+CJ_API cj_node *cj_scatter_add(cj_node *updates, cj_node *indices, int axis, cj_dim size,
+                               int indices_rank);
 /* numpy take_along_axis, ONNX GatherElements: result has the shape of indices. */
 CJ_API cj_node *cj_gather_along(cj_node *x, cj_node *indices, int axis);
 /* ONNX ScatterElements: x with updates written (or, add, added) at indices along the axis. */
-CJ_API cj_node *cj_scatter_along(cj_node *x, cj_node *indices, cj_node *updates, int axis, bool add);
+CJ_API cj_node *cj_scatter_along(cj_node *x, cj_node *indices, cj_node *updates, int axis,
+                                 bool add);
 /* 1 where the last (new) axis equals the index, else 0; indices outside 0 .. depth-1 give zeros. */
 CJ_API cj_node *cj_one_hot(cj_node *indices, int64_t depth, cj_dtype dtype);
 /* The k largest along the axis in falling order, first index first among equals. Output 0: values,
  * output 1: indices (i64). */
 CJ_API cj_node *cj_top_k(cj_node *x, int64_t k, int axis, bool smallest);
 
-/* ---- Linear algebra, softmax, random ----------------------------------------------------------- */
+/* ---- Linear algebra, softmax, random --------------------------------------------------------- */
 
 /* numpy's matmul: [..., n, k] x [..., k, m]; leading axes broadcast; vectors as numpy has them. */
 CJ_API cj_node *cj_matmul(cj_node *a, cj_node *b);
@@ -247,44 +262,52 @@ CJ_API cj_node *cj_sparse_softmax_crossentropy(cj_node *logits, cj_node *labels)
 CJ_API cj_node *cj_random_key(cj_graph *g);
 /* Values are a function of (key, stream, index along axis 0, element) alone. stream -1: the next
  * number of this graph. uniform in [0, 1), normal with mean 0 and deviation 1. */
-CJ_API cj_node *cj_random_uniform(cj_node *key, cj_dtype dtype, int64_t stream, int rank, const cj_dim *dims);
-CJ_API cj_node *cj_random_normal(cj_node *key, cj_dtype dtype, int64_t stream, int rank, const cj_dim *dims);
+CJ_API cj_node *cj_random_uniform(cj_node *key, cj_dtype dtype, int64_t stream, int rank,
+                                  const cj_dim *dims);
+CJ_API cj_node *cj_random_normal(cj_node *key, cj_dtype dtype, int64_t stream, int rank,
+                                 const cj_dim *dims);
 /* In training: each element is zero with probability rate, else divided by 1 - rate. */
 CJ_API cj_node *cj_dropout_node(cj_node *x, double rate);
 
-/* ---- Control ----------------------------------------------------------------------------------- */
+/* ---- Control --------------------------------------------------------------------------------- */
 
-/* Bodies are graphs of their own (cj_graph_new on the same context, owned by the call afterwards) whose
- * placeholders, in order, are the operands, and whose cj_graph_output-s are the results. What a body uses from outside is
- * handed in as captures: operands after the others, the same for each run of the body. A body's symbols are
- * its own: the shapes of its placeholders bind them. Sizes that only running tells (how often a loop ran)
- * are symbols of the graph around it. Bodies nest 32 deep; a call has at most 64 outputs. */
+/* Bodies are graphs of their own (cj_graph_new on the same context, owned by the call afterwards)
+ * whose placeholders, in order, are the operands, and whose cj_graph_output-s are the results. What
+ * a body uses from outside is handed in as captures: operands after the others, the same for each
+ * run of the body. A body's symbols are its own: the shapes of its placeholders bind them. Sizes
+ * that only running tells (how often a loop ran) are symbols of the graph around it. Bodies nest 32
+ * deep; a call has at most 64 outputs. */
 
 /* condition: bool scalar. Both bodies take the captures and give outputs of the same types. */
-CJ_API cj_node *cj_if(cj_node *condition, cj_graph *then_body, cj_graph *else_body, cj_node *const *captures, int n);
-/* body(i64 iteration, bool condition, carried..., captures...) -> (condition, carried..., stacked...).
- * Runs while iteration < trip_limit (i64 scalar or NULL) and the condition holds (bool scalar or NULL).
- * Outputs: the carried values, then the stacked ones with a new first axis as long as it ran. */
-CJ_API cj_node *cj_loop(cj_node *trip_limit, cj_node *condition, cj_node *const *carried, int n_carried,
-                        cj_graph *body, cj_node *const *captures, int n_captures);
-/* body(carried..., elements..., captures...) -> (carried..., stacked...), once for every index along
- * axis 0 of the sequences, in order or in reverse. Outputs: last carried values, then the stacked ones. */
-CJ_API cj_node *cj_scan(cj_node *const *carried, int n_carried, cj_node *const *sequences, int n_sequences,
-                        bool reverse, cj_graph *body, cj_node *const *captures, int n_captures);
+CJ_API cj_node *cj_if(cj_node *condition, cj_graph *then_body, cj_graph *else_body,
+                      cj_node *const *captures, int n);
+/* body(i64 iteration, bool condition, carried..., captures...) -> (condition, carried...,
+ * stacked...). Runs while iteration < trip_limit (i64 scalar or NULL) and the condition holds (bool
+ * scalar or NULL). Outputs: the carried values, then the stacked ones with a new first axis as long
+ * as it ran. */
+CJ_API cj_node *cj_loop(cj_node *trip_limit, cj_node *condition, cj_node *const *carried,
+                        int n_carried, cj_graph *body, cj_node *const *captures, int n_captures);
+/* body(carried..., elements..., captures...) -> (carried..., stacked...), once for every index
+ * along axis 0 of the sequences, in order or in reverse. Outputs: last carried values, then the
+ * stacked ones. */
+CJ_API cj_node *cj_scan(cj_node *const *carried, int n_carried, cj_node *const *sequences,
+                        int n_sequences, bool reverse, cj_graph *body, cj_node *const *captures,
+                        int n_captures);
 
-/* ---- Gradient ---------------------------------------------------------------------------------- */
+/* ---- Gradient -------------------------------------------------------------------------------- */
 
-/* Appends the gradient of `loss` (any shape; its cotangent is one) with respect to each of wrt[0..n) as
- * ordinary nodes: out[i] has wrt[i]'s type, or is cj_zero when loss does not depend on it. Fails the graph
- * for an operator on the way that has none, naming it. */
+/* Appends the gradient of `loss` (any shape; its cotangent is one) with respect to each of
+ * wrt[0..n) as ordinary nodes: out[i] has wrt[i]'s type, or is cj_zero when loss does not depend on
+ * it. Fails the graph for an operator on the way that has none, naming it. */
 CJ_API cj_status cj_grad(cj_node *loss, cj_node *const *wrt, int n, cj_node **out);
 /* Vector-Jacobian product: several outputs y with their cotangents (cj_zero allowed). */
-CJ_API cj_status cj_vjp(cj_node *const *y, cj_node *const *dy, int n_y, cj_node *const *wrt, int n, cj_node **out);
+CJ_API cj_status cj_vjp(cj_node *const *y, cj_node *const *dy, int n_y, cj_node *const *wrt, int n,
+                        cj_node **out);
 
-/* ---- Store ------------------------------------------------------------------------------------- */
+/* ---- Store ----------------------------------------------------------------------------------- */
 
-/* Names to tensors: parameters, statistics, optimizer slots. One writer at a time; several sessions may
- * read while nobody writes. */
+/* Names to tensors: parameters, statistics, optimizer slots. One writer at a time; several sessions
+ * may read while nobody writes. */
 CJ_API cj_store *cj_store_new(cj_context *cj);
 CJ_API void cj_store_free(cj_store *store);
 CJ_API int cj_store_count(const cj_store *store);
@@ -297,8 +320,9 @@ CJ_API cj_status cj_store_set(cj_store *store, const char *name, const cj_tensor
 CJ_API uint64_t cj_store_version(const cj_store *store); /* grows with each commit and set */
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
-/* Where an error was made: each builder tells its graph file and line, and takes them back afterwards. The
- * functions themselves are reached as (cj_add)(a, b). Builders that take lists first have no place. */
+/* Where an error was made: each builder tells its graph file and line, and takes them back
+ * afterwards. The functions themselves are reached as (cj_add)(a, b). Builders that take lists
+ * first have no place. */
 #define CJ_AT_(name, x) cj_at_end((name)(cj_at(x, CJ_HERE)))
 #define CJ_AT_MORE_(name, x, ...) cj_at_end((name)(cj_at(x, CJ_HERE), __VA_ARGS__))
 #define CJ_AT_GRAPH_(name, g, ...) cj_at_end((name)(cj_graph_at(g, CJ_HERE), __VA_ARGS__))
@@ -393,7 +417,8 @@ CJ_API uint64_t cj_store_version(const cj_store *store); /* grows with each comm
 #define cj_matmul_transposed(x, ...) CJ_AT_MORE_(cj_matmul_transposed, x, __VA_ARGS__)
 #define cj_softmax(x, ...) CJ_AT_MORE_(cj_softmax, x, __VA_ARGS__)
 #define cj_log_softmax(x, ...) CJ_AT_MORE_(cj_log_softmax, x, __VA_ARGS__)
-#define cj_sparse_softmax_crossentropy(x, ...) CJ_AT_MORE_(cj_sparse_softmax_crossentropy, x, __VA_ARGS__)
+#define cj_sparse_softmax_crossentropy(x, ...) \
+    CJ_AT_MORE_(cj_sparse_softmax_crossentropy, x, __VA_ARGS__)
 #define cj_random_uniform(x, ...) CJ_AT_MORE_(cj_random_uniform, x, __VA_ARGS__)
 #define cj_random_normal(x, ...) CJ_AT_MORE_(cj_random_normal, x, __VA_ARGS__)
 #define cj_dropout_node(x, ...) CJ_AT_MORE_(cj_dropout_node, x, __VA_ARGS__)

@@ -1,16 +1,17 @@
 /* nn.h: models, layers, losses, metrics, optimizers, schedules, initializers.
  *
  *     cj_model *m = cj_model_new(cj);
- *     cj_node *x = cj_input(m, "image", 28, 28, 1);            // samples; the batch axis comes by itself
- *     x = cj_dense(cj_flatten(x), .units = 128, .activation = "relu");
- *     cj_output(m, "class", cj_dense(x, .units = 10, .activation = "softmax"));
+ *     cj_node *x = cj_input(m, "image", 28, 28, 1);            // samples; the batch axis comes by
+ * itself x = cj_dense(cj_flatten(x), .units = 128, .activation = "relu"); cj_output(m, "class",
+ * cj_dense(x, .units = 10, .activation = "softmax"));
  *
  * Layers take keyword arguments; zero is the documented default. The same words work in a recipe
- * (`dense: {units: 128, activation: relu}`) and in one line ("flatten, dense 128 relu, dense 10 softmax").
- * Named things are strings with options: "sgd(momentum=0.9, nesterov=true)", "l2(1e-4)".
+ * (`dense: {units: 128, activation: relu}`) and in one line ("flatten, dense 128 relu, dense 10
+ * softmax"). Named things are strings with options: "sgd(momentum=0.9, nesterov=true)", "l2(1e-4)".
  *
  * Everything here builds graph nodes; nothing computes. Building is sticky as graphs are: a failed
- * layer gives NULL, and cj_model_failed tells. A model belongs to its context, or to who frees it. */
+ * layer gives NULL, and cj_model_failed tells. A model belongs to its context, or to who frees it.
+ */
 #ifndef CAJAL_NN_H
 #define CAJAL_NN_H
 
@@ -25,7 +26,7 @@ extern "C" {
 
 typedef struct cj_model cj_model;
 
-/* ---- Models ------------------------------------------------------------------------------------ */
+/* ---- Models ---------------------------------------------------------------------------------- */
 
 CJ_API cj_model *cj_model_new(cj_context *cj);
 CJ_API void cj_model_free(cj_model *m);
@@ -34,29 +35,35 @@ CJ_API cj_graph *cj_model_graph(cj_model *m);
 CJ_API cj_store *cj_model_store(cj_model *m);
 /* Where initial weights come from: before the first layer. Default 0. */
 CJ_API void cj_model_set_seed(cj_model *m, uint64_t seed);
-/* The dtype of parameters and of inputs made by cj_input: CJ_F32 (default) or CJ_F64; before the first input. */
+/* The dtype of parameters and of inputs made by cj_input: CJ_F32 (default) or CJ_F64; before the
+ * first input. */
 CJ_API void cj_model_set_dtype(cj_model *m, cj_dtype dtype);
 
-/* An input of samples of this shape: a placeholder [batch, dims...] of the model's dtype. What fit is
- * given (u8 pixels, rows of a table) is brought to it by a preparation that becomes part of the model. */
+/* An input of samples of this shape: a placeholder [batch, dims...] of the model's dtype. What fit
+ * is given (u8 pixels, rows of a table) is brought to it by a preparation that becomes part of the
+ * model. */
 CJ_API cj_node *cj_model_input(cj_model *m, const char *name, int rank, const int64_t *dims);
 CJ_API void cj_output(cj_model *m, const char *name, cj_node *x);
 
-/* A model from text, for samples as `data` has them: "flatten, dense 128 relu, dropout 0.2, dense 10 softmax".
- * Layers are separated by commas outside brackets, and are written in one of two ways:
- *     dense 128 relu no_bias          words: options in the order of the layer's table, or key=value
- *     dense(128, activation=relu)     the same with commas, as other named things are
- * A word that names an activation is the activation, one that names a switch turns it on. A first layer
- * "input 28 28 1" says the shape of samples itself; without data it must be there. The model's input has the
- * name of the data's field (or "x"), its output is "class" when the target has classes, else the target's name
- * (or "y"). The error names the layer and the word. At most 4096 layers. */
-CJ_API cj_model *cj_model_from_text(cj_context *cj, const char *text, const cj_dataset *data, uint64_t seed);
+/* A model from text, for samples as `data` has them: "flatten, dense 128 relu, dropout 0.2, dense
+ * 10 softmax". Layers are separated by commas outside brackets, and are written in one of two ways:
+ *     dense 128 relu no_bias          words: options in the order of the layer's table, or
+ * key=value dense(128, activation=relu)     the same with commas, as other named things are A word
+ * that names an activation is the activation, one that names a switch turns it on. A first layer
+ * "input 28 28 1" says the shape of samples itself; without data it must be there. The model's
+ * input has the name of the data's field (or "x"), its output is "class" when the target has
+ * classes, else the target's name (or "y"). The error names the layer and the word. At most 4096
+ * layers. */
+CJ_API cj_model *cj_model_from_text(cj_context *cj, const char *text, const cj_dataset *data,
+                                    uint64_t seed);
 /* The same from a recipe's key ("model"): text, or a list of layers, each text or a map of one key:
- *     model: [flatten, {dense: {units: 128, activation: relu}}, {dropout: 0.2}, dense 10 softmax] */
-CJ_API cj_model *cj_model_from_recipe(cj_context *cj, cj_recipe *recipe, const char *key, const cj_dataset *data,
-                                      uint64_t seed);
-/* The layers of a model again, as text that makes the same model ("input 28 28 1 name=image, flatten, ...").
- * Owned by the model. NULL with CJ_ERR_UNSUPPORTED for layers that do not simply follow one another. */
+ *     model: [flatten, {dense: {units: 128, activation: relu}}, {dropout: 0.2}, dense 10 softmax]
+ */
+CJ_API cj_model *cj_model_from_recipe(cj_context *cj, cj_recipe *recipe, const char *key,
+                                      const cj_dataset *data, uint64_t seed);
+/* The layers of a model again, as text that makes the same model ("input 28 28 1 name=image,
+ * flatten, ..."). Owned by the model. NULL with CJ_ERR_UNSUPPORTED for layers that do not simply
+ * follow one another. */
 CJ_API const char *cj_model_text(cj_model *m);
 
 /* Keras's table of layers, output shapes and parameters, with the totals. */
@@ -74,11 +81,11 @@ typedef struct cj_layer_info {
     const cj_type *output;
     int64_t parameters;
 } cj_layer_info;
-/* Layer i in the order of building, or operator i of a model that was loaded and has none; false past the
- * last. Texts and type live as long as the model. */
+/* Layer i in the order of building, or operator i of a model that was loaded and has none; false
+ * past the last. Texts and type live as long as the model. */
 CJ_API bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info);
 
-/* ---- Layers ------------------------------------------------------------------------------------ */
+/* ---- Layers ---------------------------------------------------------------------------------- */
 
 typedef struct cj_dense_opts {
     size_t struct_size;
@@ -91,7 +98,8 @@ typedef struct cj_dense_opts {
     const char *bias_regularizer;
     const char *name;               /* default "dense", "dense_1" ... */
 } cj_dense_opts;
-/* y = activation(x W + b) on the last axis. x [..., inputs], W "name/kernel" [inputs, units], b "name/bias". */
+/* y = activation(x W + b) on the last axis. x [..., inputs], W "name/kernel" [inputs, units], b
+ * "name/bias". */
 CJ_API cj_node *cj_dense(cj_node *x, const cj_dense_opts *opts);
 
 typedef struct cj_activation_opts {
@@ -110,19 +118,22 @@ typedef struct cj_dropout_opts {
 } cj_dropout_opts;
 CJ_API cj_node *cj_dropout(cj_node *x, const cj_dropout_opts *opts);
 
-CJ_API cj_node *cj_flatten(cj_node *x);                                     /* [batch, a, b] -> [batch, a*b] */
-CJ_API cj_node *cj_reshape_layer(cj_node *x, int rank, const int64_t *dims); /* samples; one may be -1 */
+CJ_API cj_node *cj_flatten(cj_node *x); /* [batch, a, b] -> [batch, a*b] */
+CJ_API cj_node *cj_reshape_layer(cj_node *x, int rank,
+                                 const int64_t *dims); /* samples; one may be -1 */
 CJ_API cj_node *cj_add_layer(cj_node *const *x, int n);
-CJ_API cj_node *cj_concatenate(cj_node *const *x, int n, int axis); /* axis of the batch tensor; -1: last */
+CJ_API cj_node *cj_concatenate(cj_node *const *x, int n,
+                               int axis); /* axis of the batch tensor; -1: last */
 
-/* Any layer by name with options as text: cj_layer_apply(&x, 1, "dense", "units=10, activation=relu"). A program's
- * own layer, registered with cj_layer_register, is used in this way. options may be NULL. */
+/* Any layer by name with options as text: cj_layer_apply(&x, 1, "dense", "units=10,
+ * activation=relu"). A program's own layer, registered with cj_layer_register, is used in this way.
+ * options may be NULL. */
 CJ_API cj_node *cj_layer_apply(cj_node *const *x, int n, const char *layer, const char *options);
 
-/* ---- Rows -------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
-/* What a layer's build function is handed. Parameters are made through it, so that names, seeds and the
- * summary are right. */
+/* What a layer's build function is handed. Parameters are made through it, so that names, seeds and
+ * the summary are right. */
 typedef struct cj_layer_build {
     cj_graph *graph;
     const char *name;    /* of this layer: "dense_1" */
@@ -136,18 +147,21 @@ typedef struct cj_layer {
     const char *doc;
     int inputs;       /* 1; -1: two or more */
     size_t options_size;
-    const cj_option *options; /* NULL: none. A number whose initial value is out of its range is required; a
-                                 string "name" is the layer's, checked and given by default */
+    const cj_option
+        *options; /* NULL: none. A number whose initial value is out of its range is required; a
+                     string "name" is the layer's, checked and given by default */
     cj_node *(*build)(cj_layer_build *b);
     const char *sample; /* options and input shape for the generic test: "units=3 : 4, 5" */
 } cj_layer;
 
-/* A trainable parameter "layer/name". fan_in and fan_out: for the initializer (0: from the shape, the last
- * axis is fan_out). regularizer may be NULL. */
-CJ_API cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank, const int64_t *dims, const char *initializer,
-                                   int64_t fan_in, int64_t fan_out, const char *regularizer);
+/* A trainable parameter "layer/name". fan_in and fan_out: for the initializer (0: from the shape,
+ * the last axis is fan_out). regularizer may be NULL. */
+CJ_API cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank,
+                                   const int64_t *dims, const char *initializer, int64_t fan_in,
+                                   int64_t fan_out, const char *regularizer);
 /* State that is not trained: running statistics. */
-CJ_API cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, const int64_t *dims, double value);
+CJ_API cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, const int64_t *dims,
+                               double value);
 /* A scalar added to the loss while training. */
 CJ_API void cj_layer_loss(cj_layer_build *b, cj_node *loss);
 
@@ -167,12 +181,14 @@ typedef struct cj_loss {
     bool integer_target; /* classes as numbers: decides the default loss of a data set */
 } cj_loss;
 
-/* A metric is a few sums over samples, added over batches in double, and a number made from them. */
+/* A metric is a few sums over samples, added over batches in double, and a number made from them.
+ */
 typedef struct cj_metric {
     const char *name, *doc;
     size_t options_size;
     const cj_option *options;
-    /* The sums of this batch: a vector of any fixed length. weight [batch] is 1 or the sample's weight. */
+    /* The sums of this batch: a vector of any fixed length. weight [batch] is 1 or the sample's
+     * weight. */
     cj_node *(*build)(cj_node *prediction, cj_node *target, cj_node *weight, const void *options);
     double (*value)(const double *sums, int64_t n, const void *options);
     bool smaller_is_better;
@@ -227,8 +243,8 @@ typedef struct cj_initializer {
 #define CJ_NN_ROWS(X)                                                                              \
     X(layer, cj_layer) X(activation, cj_activation_row) X(loss, cj_loss) X(metric, cj_metric)      \
     X(optimizer, cj_optimizer) X(schedule, cj_schedule) X(initializer, cj_initializer)
-/* For each kind: cj_loss_register(cj, row), cj_loss_find(cj, name) (NULL and a message that names the
- * nearest), cj_loss_at(cj, i) (NULL past the last; the context's own first). */
+/* For each kind: cj_loss_register(cj, row), cj_loss_find(cj, name) (NULL and a message that names
+ * the nearest), cj_loss_at(cj, i) (NULL past the last; the context's own first). */
 #define CJ_NN_DECLARE(kind, type)                                                                  \
     CJ_API cj_status cj_##kind##_register(cj_context *cj, const type *row);                        \
     CJ_API const type *cj_##kind##_find(cj_context *cj, const char *name);                         \
@@ -236,7 +252,7 @@ typedef struct cj_initializer {
 CJ_NN_ROWS(CJ_NN_DECLARE)
 #undef CJ_NN_DECLARE
 
-/* ---- Losses, optimizers, schedules in graphs ---------------------------------------------------- */
+/* ---- Losses, optimizers, schedules in graphs ------------------------------------------------- */
 
 /* One loss a sample, [batch]: cj_loss_node(prediction, target, "huber(delta=2)"). */
 CJ_API cj_node *cj_loss_node(cj_node *prediction, cj_node *target, const char *loss);
@@ -250,13 +266,15 @@ typedef struct cj_updates_opts {
     const char *prefix;          /* of the slots' names in the store; default "optimizer" */
     const char *where;           /* for errors; the macro sets it */
 } cj_updates_opts;
-/* The updates of one training step, for cj_compile, ended by {NULL, NULL}; owned by the graph. Makes the
- * optimizer's state: "optimizer/step" (i64) and "optimizer/m/dense/kernel" ... gradients may be cj_zero. */
-CJ_API const cj_update *cj_updates(const char *optimizer, cj_node *const *parameters, cj_node *const *gradients, int n,
-                                   const cj_updates_opts *opts);
+/* The updates of one training step, for cj_compile, ended by {NULL, NULL}; owned by the graph.
+ * Makes the optimizer's state: "optimizer/step" (i64) and "optimizer/m/dense/kernel" ... gradients
+ * may be cj_zero. */
+CJ_API const cj_update *cj_updates(const char *optimizer, cj_node *const *parameters,
+                                   cj_node *const *gradients, int n, const cj_updates_opts *opts);
 
 /* The learning rate of a schedule given as text: "cosine(warmup=100)". */
-CJ_API cj_status cj_schedule_rate(cj_context *cj, const char *schedule, const cj_schedule_point *at, double *rate);
+CJ_API cj_status cj_schedule_rate(cj_context *cj, const char *schedule, const cj_schedule_point *at,
+                                  double *rate);
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
@@ -272,18 +290,26 @@ CJ_API cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path);
 CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
-#define cj_input(m, name, ...)                                                                     \
-    cj_model_input(m, name, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__})
-#define cj_dense(x, ...)                                                                           \
-    (cj_dense)(cj_at(x, CJ_HERE), &(cj_dense_opts){.struct_size = sizeof(cj_dense_opts), __VA_ARGS__})
-#define cj_activation_layer(x, ...)                                                                \
-    (cj_activation_layer)(cj_at(x, CJ_HERE), &(cj_activation_opts){.struct_size = sizeof(cj_activation_opts), __VA_ARGS__})
-#define cj_dropout(x, ...)                                                                         \
-    (cj_dropout)(cj_at(x, CJ_HERE), &(cj_dropout_opts){.struct_size = sizeof(cj_dropout_opts), __VA_ARGS__})
+#define cj_input(m, name, ...) \
+    cj_model_input(m, name, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
+                   (const int64_t[]){__VA_ARGS__})
+#define cj_dense(x, ...) \
+    (cj_dense)(cj_at(x, CJ_HERE), \
+               &(cj_dense_opts){.struct_size = sizeof(cj_dense_opts), __VA_ARGS__})
+#define cj_activation_layer(x, ...) \
+    (cj_activation_layer)(cj_at(x, CJ_HERE), \
+                          &(cj_activation_opts){.struct_size = sizeof(cj_activation_opts), \
+                                                __VA_ARGS__})
+#define cj_dropout(x, ...) \
+    (cj_dropout)(cj_at(x, CJ_HERE), \
+                 &(cj_dropout_opts){.struct_size = sizeof(cj_dropout_opts), __VA_ARGS__})
 #define cj_flatten(x) (cj_flatten)(cj_at(x, CJ_HERE))
-#define cj_loss_node(prediction, target, loss) (cj_loss_node)(cj_at(prediction, CJ_HERE), target, loss)
-#define cj_updates(optimizer, p, g, n, ...)                                                        \
-    (cj_updates)(optimizer, p, g, n, &(cj_updates_opts){.struct_size = sizeof(cj_updates_opts), .where = CJ_HERE, __VA_ARGS__})
+#define cj_loss_node(prediction, target, loss) \
+    (cj_loss_node)(cj_at(prediction, CJ_HERE), target, loss)
+#define cj_updates(optimizer, p, g, n, ...) \
+    (cj_updates)( \
+        optimizer, p, g, n, \
+        &(cj_updates_opts){.struct_size = sizeof(cj_updates_opts), .where = CJ_HERE, __VA_ARGS__})
 #endif
 
 #ifdef __cplusplus

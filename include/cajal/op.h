@@ -5,12 +5,12 @@
  *         (void)g;
  *         dx[0] = cj_mul(dy[0], &call->out[0]);             // d e^x = e^x dx: reuses the result
  *     }
- *     const cj_op cj_op_exp = {.name = "exp", .doc = "y = e^x", .inputs = 1, .flags = CJ_OP_ELEMENTWISE,
- *                              .infer = cj_infer_same, .grad = exp_grad, .ref = exp_ref, .sample = sample_real,
- *                              .onnx = "Exp"};
+ *     const cj_op cj_op_exp = {.name = "exp", .doc = "y = e^x", .inputs = 1, .flags =
+ * CJ_OP_ELEMENTWISE, .infer = cj_infer_same, .grad = exp_grad, .ref = exp_ref, .sample =
+ * sample_real, .onnx = "Exp"};
  *
- * From the row come checking, printing, parsing, the reference backend, the generic tests and the docs.
- * A program adds its own with cj_op_register. */
+ * From the row come checking, printing, parsing, the reference backend, the generic tests and the
+ * docs. A program adds its own with cj_op_register. */
 #ifndef CAJAL_OP_H
 #define CAJAL_OP_H
 
@@ -41,25 +41,27 @@ struct cj_call {
     const char *where; /* "mlp.c:14", or NULL */
 };
 
-/* ---- What rows are made of --------------------------------------------------------------------- */
+/* ---- What rows are made of ------------------------------------------------------------------- */
 
 /* Properties; passes and plans read these, never names. */
 enum {
-    CJ_OP_ELEMENTWISE = 1 << 0, /* element i of each output is a function of element i of the operands,
-                                   which all have the output's shape; the kernel never fails */
+    CJ_OP_ELEMENTWISE =
+        1 << 0, /* element i of each output is a function of element i of the operands,
+                   which all have the output's shape; the kernel never fails */
     CJ_OP_COMMUTATIVE = 1 << 1,
-    CJ_OP_VIEW = 1 << 2,        /* output 0 is operand 0's elements in the same order: a plan may alias */
-    CJ_OP_INPLACE = 1 << 3,     /* output 0 may overwrite operand 0 when that has no later reader;
-                                   implied by ELEMENTWISE where sizes agree */
-    CJ_OP_STOCHASTIC = 1 << 4,  /* depends on a random key: two equal calls are still equal values */
-    CJ_OP_SOURCE = 1 << 5,      /* placeholder, variable, constant: no kernel */
-    CJ_OP_CONTROL = 1 << 6,     /* has subgraphs; run by the runtime */
-    CJ_OP_OPAQUE = 1 << 7,      /* has an effect besides its outputs: never merged or dropped */
-    CJ_OP_DYNAMIC = 1 << 8      /* may find out sizes of its outputs while running */
+    CJ_OP_VIEW = 1 << 2, /* output 0 is operand 0's elements in the same order: a plan may alias */
+    CJ_OP_INPLACE = 1 << 3,    /* output 0 may overwrite operand 0 when that has no later reader;
+                                  implied by ELEMENTWISE where sizes agree */
+    CJ_OP_STOCHASTIC = 1 << 4, /* depends on a random key: two equal calls are still equal values */
+    CJ_OP_SOURCE = 1 << 5,     /* placeholder, variable, constant: no kernel */
+    CJ_OP_CONTROL = 1 << 6,    /* has subgraphs; run by the runtime */
+    CJ_OP_OPAQUE = 1 << 7,     /* has an effect besides its outputs: never merged or dropped */
+    CJ_OP_DYNAMIC = 1 << 8     /* may find out sizes of its outputs while running */
 };
 
-/* What a shape rule sees and fills. Operands' types are in call->in[i]->type, attributes in call->attributes;
- * it may complete the attributes (normalise a negative axis). out[i] begins with dtype NONE. */
+/* What a shape rule sees and fills. Operands' types are in call->in[i]->type, attributes in
+ * call->attributes; it may complete the attributes (normalise a negative axis). out[i] begins with
+ * dtype NONE. */
 typedef struct cj_infer {
     cj_graph *graph;
     cj_call *call;
@@ -67,9 +69,10 @@ typedef struct cj_infer {
 } cj_infer;
 
 /* Fails the graph with "where: op: message (operands f32[2, 3], f32[4])"; returns the status. */
-CJ_API cj_status cj_infer_fail(cj_infer *infer, cj_status status, const char *format, ...) CJ_PRINTF(3, 4);
-/* Do two dimensions agree? Equal: true. Different numbers: false. Not provable (symbols): true, and the
- * agreement is checked when a program binds the symbols. */
+CJ_API cj_status cj_infer_fail(cj_infer *infer, cj_status status, const char *format, ...)
+    CJ_PRINTF(3, 4);
+/* Do two dimensions agree? Equal: true. Different numbers: false. Not provable (symbols): true, and
+ * the agreement is checked when a program binds the symbols. */
 CJ_API bool cj_infer_equal(cj_infer *infer, cj_dim a, cj_dim b);
 /* out[0] = type of operand 0. */
 CJ_API cj_status cj_infer_same(cj_infer *infer);
@@ -98,11 +101,14 @@ typedef struct cj_kernel {
     cj_array *const *out;      /* call->n_out */
     void *workspace;           /* as many bytes as the kernel asked for, 64-byte aligned */
     const void *prepared;      /* what a backend's kernel prepared when planning */
-    const int64_t *symbols;    /* bound values of the graph's expressions: cj_kernel_dim reads them */
+    const int64_t *symbols; /* bound values of the graph's expressions: cj_kernel_dim reads them */
 } cj_kernel;
 
 /* The size a dimension in a call's attributes has in this run. */
-static inline int64_t cj_kernel_dim(const cj_kernel *kernel, cj_dim d) { return d >= 0 ? d : kernel->symbols[-1 - d]; }
+static inline int64_t cj_kernel_dim(const cj_kernel *kernel, cj_dim d)
+{
+    return d >= 0 ? d : kernel->symbols[-1 - d];
+}
 
 /* Computes the outputs. Fails only for what depends on values (an index out of range). */
 typedef cj_status (*cj_kernel_fn)(const cj_kernel *kernel);
@@ -114,7 +120,8 @@ struct cj_op {
     const char *doc;  /* a sentence with the formula */
     int inputs;       /* number of operands; -1: any number, `inputs_min` at least */
     int inputs_min;
-    int outputs;      /* 0 counts as 1; -1: the shape rule says (it sets call->n_out up to outputs_max) */
+    int outputs; /* 0 counts as 1; -1: the shape rule says (it sets call->n_out up to outputs_max)
+                  */
     unsigned flags;
     size_t attributes_size;
     const cj_option *attributes; /* NULL: none */
@@ -124,16 +131,16 @@ struct cj_op {
      * (some may be cj_zero, not all); dx begins as cj_zero. Built from ordinary builders. */
     void (*grad)(cj_graph *g, cj_call *call, cj_node *const *dy, cj_node **dx);
     const char *no_gradient; /* why there is none: "piecewise constant", "integer result" */
-    /* A composite: the same values from simpler operators; out[k] for each output. Returns false when the
-     * graph failed. The lowering is the definition; a kernel of its own is only faster. */
+    /* A composite: the same values from simpler operators; out[k] for each output. Returns false
+     * when the graph failed. The lowering is the definition; a kernel of its own is only faster. */
     bool (*lower)(cj_graph *g, cj_call *call, cj_node **out);
     /* What the operator means, plainly, for every dtype it takes. Floats are computed in double and
      * rounded once. NULL for composites (the lowering is run) and sources. */
     cj_kernel_fn ref;
 
-    /* Sample number i for the generic tests: makes operands with cj_sample_*, applies the operator, and
-     * returns its first output; NULL past the last. At least 20 for a differentiable operator, with size 1,
-     * zero sizes and, where it broadcasts, broadcasting. */
+    /* Sample number i for the generic tests: makes operands with cj_sample_*, applies the operator,
+     * and returns its first output; NULL past the last. At least 20 for a differentiable operator,
+     * with size 1, zero sizes and, where it broadcasts, broadcasting. */
     cj_node *(*sample)(cj_sampler *s, int i);
     const char *onnx; /* ONNX's operator when it maps one to one */
 };
@@ -145,30 +152,35 @@ CJ_API const cj_op *cj_op_find(cj_context *cj, const char *name);
 /* Row i of all (the context's own first), NULL past the last. */
 CJ_API const cj_op *cj_op_at(cj_context *cj, int i);
 
-/* Applies an operator strictly (no promotion, no broadcast): the builder behind all builders. attributes:
- * the row's structure, copied; NULL: all at their initial values. Returns output 0. */
-CJ_API cj_node *cj_apply(cj_graph *g, const cj_op *op, cj_node *const *in, int n_in, const void *attributes);
+/* Applies an operator strictly (no promotion, no broadcast): the builder behind all builders.
+ * attributes: the row's structure, copied; NULL: all at their initial values. Returns output 0. */
+CJ_API cj_node *cj_apply(cj_graph *g, const cj_op *op, cj_node *const *in, int n_in,
+                         const void *attributes);
 
-/* ---- Samples ----------------------------------------------------------------------------------- */
+/* ---- Samples --------------------------------------------------------------------------------- */
 
 /* Samples are drawn from a seeded generator, so that a failure can be repeated. */
 CJ_API cj_graph *cj_sampler_graph(cj_sampler *s);
 /* Uniform reals in [low, high), as variables gradients are checked for. */
-CJ_API cj_node *cj_sample_real(cj_sampler *s, double low, double high, int rank, const int64_t *dims);
-/* The same, at least `gap` away from each multiple of `unit` (kinks at 0: unit 1e9; of round: 0.5). */
-CJ_API cj_node *cj_sample_away(cj_sampler *s, double low, double high, double unit, double gap, int rank, const int64_t *dims);
+CJ_API cj_node *cj_sample_real(cj_sampler *s, double low, double high, int rank,
+                               const int64_t *dims);
+/* The same, at least `gap` away from each multiple of `unit` (kinks at 0: unit 1e9; of round: 0.5).
+ */
+CJ_API cj_node *cj_sample_away(cj_sampler *s, double low, double high, double unit, double gap,
+                               int rank, const int64_t *dims);
 /* Distinct reals (a shuffled ladder), at least 0.05 apart: for max, sort, top-k. */
 CJ_API cj_node *cj_sample_distinct(cj_sampler *s, int rank, const int64_t *dims);
 /* Integers in [low, high]; not differentiated. */
-CJ_API cj_node *cj_sample_int(cj_sampler *s, cj_dtype dtype, int64_t low, int64_t high, int rank, const int64_t *dims);
+CJ_API cj_node *cj_sample_int(cj_sampler *s, cj_dtype dtype, int64_t low, int64_t high, int rank,
+                              const int64_t *dims);
 CJ_API cj_node *cj_sample_bool(cj_sampler *s, int rank, const int64_t *dims);
-/* Shape i of a list of 24 that every family can share: scalars, size 1, zero sizes, rank up to 5, odd
- * and vector-length sizes. Returns false past the last. */
+/* Shape i of a list of 24 that every family can share: scalars, size 1, zero sizes, rank up to 5,
+ * odd and vector-length sizes. Returns false past the last. */
 CJ_API bool cj_sample_shape(int i, int *rank, int64_t dims[CJ_RANK_MAX]);
 
 /* Checks one row as the library's own are checked: sample by sample, shape rule against the kernel,
- * every backend and float dtype against the reference in double, lowering against reference, first and
- * second derivative by central differences (rtol 1e-6), attributes printed and parsed back.
+ * every backend and float dtype against the reference in double, lowering against reference, first
+ * and second derivative by central differences (rtol 1e-6), attributes printed and parsed back.
  * Returns CJ_OK, or the status and a message that names sample, element, both numbers. */
 typedef struct cj_op_report {
     int samples, gradients, second_gradients, backends;

@@ -1,8 +1,8 @@
 /* option.h: named options, the one way in which operators, layers, losses, optimizers, metrics,
  * schedules and commands take arguments.
  *
- * A table describes the fields of a structure. From it come parsing ("sgd(momentum=0.9)"), printing,
- * range checks, help, documentation, and the attributes of saved models.
+ * A table describes the fields of a structure. From it come parsing ("sgd(momentum=0.9)"),
+ * printing, range checks, help, documentation, and the attributes of saved models.
  *
  *     struct sgd { double momentum; bool nesterov; };
  *     static const cj_option sgd_options[] = {
@@ -54,17 +54,50 @@ typedef struct cj_option {
     const char *help;
 } cj_option;
 
-#define CJ_OPTION_BOOL(s, f, initial, help) {#f, CJ_OPTION_TYPE_BOOL, offsetof(s, f), initial, 0, 1, NULL, NULL, help}
-#define CJ_OPTION_INT(s, f, initial, min, max, help) {#f, CJ_OPTION_TYPE_INT, offsetof(s, f), initial, min, max, NULL, NULL, help}
-#define CJ_OPTION_FLOAT(s, f, initial, min, max, help) {#f, CJ_OPTION_TYPE_FLOAT, offsetof(s, f), initial, min, max, NULL, NULL, help}
-#define CJ_OPTION_WORD(s, f, initial, words, help) {#f, CJ_OPTION_TYPE_WORD, offsetof(s, f), initial, 0, 0, NULL, words, help}
-#define CJ_OPTION_STRING(s, f, initial, help) {#f, CJ_OPTION_TYPE_STRING, offsetof(s, f), 0, 0, 0, initial, NULL, help}
-#define CJ_OPTION_DTYPE(s, f, initial, help) {#f, CJ_OPTION_TYPE_DTYPE, offsetof(s, f), initial, 0, 0, NULL, NULL, help}
-#define CJ_OPTION_INTS(s, f, min, max, help) {#f, CJ_OPTION_TYPE_INTS, offsetof(s, f), 0, min, max, NULL, NULL, help}
-#define CJ_OPTION_FLOATS(s, f, min, max, help) {#f, CJ_OPTION_TYPE_FLOATS, offsetof(s, f), 0, min, max, NULL, NULL, help}
-#define CJ_OPTION_DIMS(s, f, help) {#f, CJ_OPTION_TYPE_DIMS, offsetof(s, f), 0, 0, 0, NULL, NULL, help}
-#define CJ_OPTION_TENSOR(s, f, help) {#f, CJ_OPTION_TYPE_TENSOR, offsetof(s, f), 0, 0, 0, NULL, NULL, help}
-#define CJ_OPTION_GRAPH(s, f, help) {#f, CJ_OPTION_TYPE_GRAPH, offsetof(s, f), 0, 0, 0, NULL, NULL, help}
+#define CJ_OPTION_BOOL(s, f, initial, help) \
+    { \
+#f, CJ_OPTION_TYPE_BOOL, offsetof(s, f), initial, 0, 1, NULL, NULL, help \
+    }
+#define CJ_OPTION_INT(s, f, initial, min, max, help) \
+    { \
+#f, CJ_OPTION_TYPE_INT, offsetof(s, f), initial, min, max, NULL, NULL, help \
+    }
+#define CJ_OPTION_FLOAT(s, f, initial, min, max, help) \
+    { \
+#f, CJ_OPTION_TYPE_FLOAT, offsetof(s, f), initial, min, max, NULL, NULL, help \
+    }
+#define CJ_OPTION_WORD(s, f, initial, words, help) \
+    { \
+#f, CJ_OPTION_TYPE_WORD, offsetof(s, f), initial, 0, 0, NULL, words, help \
+    }
+#define CJ_OPTION_STRING(s, f, initial, help) \
+    { \
+#f, CJ_OPTION_TYPE_STRING, offsetof(s, f), 0, 0, 0, initial, NULL, help \
+    }
+#define CJ_OPTION_DTYPE(s, f, initial, help) \
+    { \
+#f, CJ_OPTION_TYPE_DTYPE, offsetof(s, f), initial, 0, 0, NULL, NULL, help \
+    }
+#define CJ_OPTION_INTS(s, f, min, max, help) \
+    { \
+#f, CJ_OPTION_TYPE_INTS, offsetof(s, f), 0, min, max, NULL, NULL, help \
+    }
+#define CJ_OPTION_FLOATS(s, f, min, max, help) \
+    { \
+#f, CJ_OPTION_TYPE_FLOATS, offsetof(s, f), 0, min, max, NULL, NULL, help \
+    }
+#define CJ_OPTION_DIMS(s, f, help) \
+    { \
+#f, CJ_OPTION_TYPE_DIMS, offsetof(s, f), 0, 0, 0, NULL, NULL, help \
+    }
+#define CJ_OPTION_TENSOR(s, f, help) \
+    { \
+#f, CJ_OPTION_TYPE_TENSOR, offsetof(s, f), 0, 0, 0, NULL, NULL, help \
+    }
+#define CJ_OPTION_GRAPH(s, f, help) \
+    { \
+#f, CJ_OPTION_TYPE_GRAPH, offsetof(s, f), 0, 0, 0, NULL, NULL, help \
+    }
 #define CJ_OPTION_END {NULL, CJ_OPTION_NONE, 0, 0, 0, 0, NULL, NULL, NULL}
 
 #ifdef __cplusplus

@@ -5,8 +5,8 @@
  *     cj_tensor *value = NULL;
  *     cj_status failed = cj_run(s, (cj_feed[]){{x, xs}, {y, ys}}, 2, &value, 1);
  *
- * While a session runs, subnormal numbers count as zero: vector units take tens of times longer over
- * them, and training makes them for ever. The thread's mode is put back afterwards.
+ * While a session runs, subnormal numbers count as zero: vector units take tens of times longer
+ * over them, and training makes them for ever. The thread's mode is put back afterwards.
  *
  * A program is immutable and shared by threads; a session belongs to one thread at a time and holds
  * workspace, plans, store and message. A plan is made for each binding of the symbols and kept. */
@@ -41,46 +41,53 @@ typedef struct cj_compile_opts {
 } cj_compile_opts;
 
 /* Takes what the outputs and updates need from the graph, simplifies and fuses it. The graph may be
- * freed afterwards if inputs are fed by name. NULL with a message when the graph has failed, an output
- * belongs to another graph, two updates meet. */
+ * freed afterwards: cj_program_input gives the inputs. NULL with a message when the graph has
+ * failed, an output belongs to another graph, two updates meet. */
 CJ_API cj_program *cj_compile(cj_graph *g, const cj_compile_opts *opts);
 CJ_API void cj_program_free(cj_program *program); /* after its sessions */
 CJ_API int cj_program_input_count(const cj_program *program);
 CJ_API const char *cj_program_input_name(const cj_program *program, int i);
 CJ_API const cj_type *cj_program_input_type(const cj_program *program, int i);
+/* The input of that name, to be fed; NULL when there is none. */
+CJ_API const cj_node *cj_program_input(const cj_program *program, const char *name);
 CJ_API int cj_program_output_count(const cj_program *program);
 /* The graph that runs, after the passes: to print or draw it. */
 CJ_API cj_graph *cj_program_graph(const cj_program *program);
 
-/* store: NULL for a program without variables; else it must have them all. backend: NULL for the best there is,
- * "reference", "cpu" ...; threads 0: the context's. */
+/* store: NULL for a program without variables; else it must have them all. backend: NULL for the
+ * best there is, "reference", "cpu" ...; threads 0: the context's. */
 typedef struct cj_session_opts {
     size_t struct_size;
     const char *backend;
     int threads;
     int plans; /* how many plans are kept; 0: 8 */
 } cj_session_opts;
-CJ_API cj_session *cj_session_new_opts(cj_program *program, cj_store *store, const cj_session_opts *opts);
+CJ_API cj_session *cj_session_new_opts(cj_program *program, cj_store *store,
+                                       const cj_session_opts *opts);
 CJ_API cj_session *cj_session_new(cj_program *program, cj_store *store);
 CJ_API void cj_session_free(cj_session *s);
-/* Name of backend i, best first, the last is "reference"; NULL past the last. And what it is, in a sentence. */
+/* Name of backend i, best first, the last is "reference"; NULL past the last. And what it is, in a
+ * sentence. */
 CJ_API const char *cj_backend_name_at(int i);
 CJ_API const char *cj_backend_doc_at(int i);
 /* The message of the session's last failure: its own, so that threads do not share one. */
 CJ_API const char *cj_session_message(const cj_session *s);
 
+/* What one input is in a run. node: a placeholder of the graph that was compiled, or what
+ * cj_program_input gives. */
 typedef struct cj_feed {
-    const cj_node *node;    /* a placeholder of the graph that was compiled, or NULL: */
+    const cj_node *node;
     const cj_tensor *value;
-    const char *name;       /* then by name */
 } cj_feed;
 
-/* Runs once. Every placeholder is fed; dtypes and shapes must fit. outputs[i]: NULL makes a tensor (the
- * caller frees); a tensor of the right dtype and shape is written to. Updates are committed when
- * commit_if holds or there is none. A failed run leaves the store as it was. */
-CJ_API cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs, int n_outputs);
+/* Runs once. Every placeholder is fed; dtypes and shapes must fit. outputs[i]: NULL makes a tensor
+ * (the caller frees); a tensor of the right dtype and shape is written to. Updates are committed
+ * when commit_if holds or there is none. A failed run leaves the store as it was. */
+CJ_API cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs,
+                        int n_outputs);
 
-/* What a session holds and did. Bytes of the largest plan's arena, plans made, did the last run commit? */
+/* What a session holds and did. Bytes of the largest plan's arena, plans made, did the last run
+ * commit? */
 typedef struct cj_session_info {
     size_t arena_bytes;
     int plans, steps; /* steps: kernels in the last plan */
@@ -92,7 +99,8 @@ CJ_API void cj_session_get_info(const cj_session *s, cj_session_info *info);
 CJ_API cj_status cj_session_print(cj_session *s, FILE *to);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
-#define cj_compile(g, ...) (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), __VA_ARGS__})
+#define cj_compile(g, ...) \
+    (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), __VA_ARGS__})
 #endif
 
 #ifdef __cplusplus

@@ -7,8 +7,9 @@
  *     cj_tensor_print(x, stdout);
  *     cj_tensor_free(x);
  *
- * Tensors have no strides: element (i, j) of shape (n, m) is at i*m + j. Buffers are reference-counted,
- * so views are cheap. A tensor is used by one thread at a time unless nobody writes. */
+ * Tensors have no strides: element (i, j) of shape (n, m) is at i*m + j. Buffers are
+ * reference-counted, so views are cheap. A tensor is used by one thread at a time unless nobody
+ * writes. */
 #ifndef CAJAL_TENSOR_H
 #define CAJAL_TENSOR_H
 
@@ -20,7 +21,7 @@ extern "C" {
 
 #define CJ_RANK_MAX 8
 
-/* ---- dtype ------------------------------------------------------------------------------------- */
+/* ---- dtype ----------------------------------------------------------------------------------- */
 
 /* name, C name, bits, kind, numpy's code, ONNX's number, safetensors' name */
 #define CJ_DTYPE_LIST(X)                                                                           \
@@ -46,7 +47,12 @@ typedef enum cj_dtype {
     CJ_DTYPE_COUNT
 } cj_dtype;
 
-typedef enum cj_dtype_kind { CJ_KIND_FLOAT, CJ_KIND_SIGNED, CJ_KIND_UNSIGNED, CJ_KIND_BOOL } cj_dtype_kind;
+typedef enum cj_dtype_kind {
+    CJ_KIND_FLOAT,
+    CJ_KIND_SIGNED,
+    CJ_KIND_UNSIGNED,
+    CJ_KIND_BOOL
+} cj_dtype_kind;
 
 typedef struct cj_dtype_row {
     const char *name; /* "f32" */
@@ -62,24 +68,27 @@ CJ_API const cj_dtype_row *cj_dtype_info(cj_dtype dtype);
 /* By our name ("f32"); CJ_DTYPE_NONE for a name that is none. */
 CJ_API cj_dtype cj_dtype_find(const char *name);
 
-/* One element at index i of an array of this dtype. Reading a bool gives 0 or 1, writing one asks for
- * "not zero". Floats are rounded once, to nearest even. Floats become integers by dropping their
- * fraction, as in C, and saturate when out of range (NaN gives 0); integers from int64 wrap. */
+/* One element at index i of an array of this dtype. Reading a bool gives 0 or 1, writing one asks
+ * for "not zero". Floats are rounded once, to nearest even. Floats become integers by dropping
+ * their fraction, as in C, and saturate when out of range (NaN gives 0); integers from int64 wrap.
+ */
 CJ_API double cj_load_f64(cj_dtype dtype, const void *array, size_t i);
 CJ_API int64_t cj_load_i64(cj_dtype dtype, const void *array, size_t i);
 CJ_API void cj_store_f64(cj_dtype dtype, void *array, size_t i, double value);
 CJ_API void cj_store_i64(cj_dtype dtype, void *array, size_t i, int64_t value);
 
-/* ---- tensor ------------------------------------------------------------------------------------ */
+/* ---- tensor ---------------------------------------------------------------------------------- */
 
 typedef struct cj_tensor cj_tensor;
 
 typedef enum cj_map_mode { CJ_MAP_READ, CJ_MAP_WRITE, CJ_MAP_READ_WRITE } cj_map_mode;
 
-/* A new tensor of zeros. rank 0 to CJ_RANK_MAX, dimensions >= 0; size 0 is legal. The caller frees. */
+/* A new tensor of zeros. rank 0 to CJ_RANK_MAX, dimensions >= 0; size 0 is legal. The caller frees.
+ */
 CJ_API cj_tensor *cj_tensor_new(cj_context *cj, cj_dtype dtype, int rank, const int64_t *shape);
 /* A new tensor with a copy of `data`, which has the elements in row-major order. */
-CJ_API cj_tensor *cj_tensor_from(cj_context *cj, cj_dtype dtype, int rank, const int64_t *shape, const void *data);
+CJ_API cj_tensor *cj_tensor_from(cj_context *cj, cj_dtype dtype, int rank, const int64_t *shape,
+                                 const void *data);
 /* A rank-0 tensor. */
 CJ_API cj_tensor *cj_tensor_scalar(cj_context *cj, cj_dtype dtype, double value);
 /* The elements of `t` under another shape of the same number of elements; shares the buffer. */
@@ -99,7 +108,8 @@ CJ_API size_t cj_tensor_size_bytes(const cj_tensor *t); /* of the elements, pack
 
 /* The elements, in row-major order, 64-byte aligned when the tensor is no view. Valid until unmap.
  * On a CPU this costs nothing; on a device it copies. A tensor that lies in a memory-mapped file is
- * copied by the first map for writing, which returns NULL with a message when there is no memory. */
+ * copied by the first map for writing, which returns NULL with a message when there is no memory.
+ */
 CJ_API void *cj_tensor_map(cj_tensor *t, cj_map_mode mode);
 CJ_API const void *cj_tensor_map_read(const cj_tensor *t);
 CJ_API void cj_tensor_unmap(const cj_tensor *t);
@@ -110,7 +120,8 @@ CJ_API cj_status cj_tensor_assign(cj_tensor *to, const cj_tensor *from);
 CJ_API bool cj_tensor_equal(const cj_tensor *a, const cj_tensor *b);
 /* numpy's rule |a - b| <= atol + rtol * |b| for all elements, NaN equal to NaN. On a difference
  * *first (may be NULL) is the index of the first one; shapes that differ give *first = -1. */
-CJ_API bool cj_tensor_close(const cj_tensor *a, const cj_tensor *b, double rtol, double atol, int64_t *first);
+CJ_API bool cj_tensor_close(const cj_tensor *a, const cj_tensor *b, double rtol, double atol,
+                            int64_t *first);
 
 /* Prints as numpy's str() does (threshold 1000, three edge items, precision 8), and a newline. */
 CJ_API void cj_tensor_print(const cj_tensor *t, FILE *to);

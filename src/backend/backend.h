@@ -1,8 +1,8 @@
 /* backend.h: how a backend offers kernels to plans.
  *
- * A backend is a best-first list of rows {op, supports, prepare, run}. When a plan is made, each call goes
- * to the first row of the session's backends that supports it with its concrete shapes, and to the
- * reference kernel (the op's own) when there is none: everything always runs. */
+ * A backend is a best-first list of rows {op, supports, prepare, run}. When a plan is made, each
+ * call goes to the first row of the session's backends that supports it with its concrete shapes,
+ * and to the reference kernel (the op's own) when there is none: everything always runs. */
 #ifndef CAJAL_BACKEND_BACKEND_H
 #define CAJAL_BACKEND_BACKEND_H
 
@@ -15,9 +15,10 @@ typedef struct cj__kernel_row {
     const cj_op *op;  /* NULL: any call; supports decides */
     /* Shapes and dtypes are concrete in kernel->in and ->out, data pointers are NULL. */
     bool (*supports)(const cj_kernel *kernel);
-    /* May be NULL. Makes what run needs, in the plan's arena, and says how many bytes of workspace it wants.
-     * kernel->team is set; data pointers are NULL. */
-    cj_status (*prepare)(const cj_kernel *kernel, cj__arena *arena, const void **prepared, size_t *workspace_bytes);
+    /* May be NULL. Makes what run needs, in the plan's arena, and says how many bytes of workspace
+     * it wants. kernel->team is set; data pointers are NULL. */
+    cj_status (*prepare)(const cj_kernel *kernel, cj__arena *arena, const void **prepared,
+                         size_t *workspace_bytes);
     cj_kernel_fn run;
 } cj__kernel_row;
 

@@ -4,8 +4,10 @@
 extern const cj__backend cj__backend_cpu;
 
 static const cj__kernel_row no_kernels[] = {{0}};
-static const cj__backend reference = {.name = "reference", .doc = "the operators' own plain kernels, in double",
-                                       .kernels = no_kernels, .keeps_subnormals = true};
+static const cj__backend reference = {.name = "reference",
+                                      .doc = "the operators' own plain kernels, in double",
+                                      .kernels = no_kernels,
+                                      .keeps_subnormals = true};
 
 static const cj__backend *const backends[] = {&cj__backend_cpu, &reference, NULL};
 

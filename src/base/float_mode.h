@@ -1,9 +1,10 @@
 /* float_mode.h: are subnormal numbers computed with, or taken as zero?
  *
- * Vector units take tens of times longer over subnormals, and training makes them for ever: the mean
- * gradient of a dead unit decays by 0.9 a step until it is one, and 0.9 times the smallest rounds to
- * itself. So sessions run with subnormals flushed to zero. The mode belongs to a thread: it is set on
- * entry and put back on leaving, and parallel_for hands the caller's mode to its workers. */
+ * Vector units take tens of times longer over subnormals, and training makes them for ever: the
+ * mean gradient of a dead unit decays by 0.9 a step until it is one, and 0.9 times the smallest
+ * rounds to itself. So sessions run with subnormals flushed to zero. The mode belongs to a thread:
+ * it is set on entry and put back on leaving, and parallel_for hands the caller's mode to its
+ * workers. */
 #ifndef CAJAL_BASE_FLOAT_MODE_H
 #define CAJAL_BASE_FLOAT_MODE_H
 

@@ -136,7 +136,8 @@ static int measure(bench *b, const char *mode)
     if (!s || !x || !y) {
         status = cli_failed(b->c, b->cj);
     } else {
-        cj_feed feeds[] = {{.name = "image", .value = x}, {.name = "label", .value = y}};
+        cj_feed feeds[] = {{cj_program_input(program, "image"), x},
+                           {cj_program_input(program, "label"), y}};
         double took = best_seconds(s, feeds, train ? 2 : 1, &out, b->w->steps);
         if (took < 0) status = cli_fail(b->c, CJ_ERR_STATE, "%s", cj_session_message(s));
         else report(b, mode, batch, took);

@@ -1,7 +1,7 @@
 /* build.c: what builders share: the dtype and the shape in which operands meet, and its reverse.
  *
- * Builders promote and broadcast; operators are strict. Because the broadcast is a call of its own, no
- * gradient rule ever has to undo one: the gradient of `broadcast` does, in one place. */
+ * Builders promote and broadcast; operators are strict. Because the broadcast is a call of its own,
+ * no gradient rule ever has to undo one: the gradient of `broadcast` does, in one place. */
 #include "graph/graph.h"
 
 cj_dtype cj__promote(cj_dtype a, cj_dtype b)
@@ -22,8 +22,8 @@ cj_dtype cj__promote(cj_dtype a, cj_dtype b)
     return is_unsigned == 8 ? CJ_I16 : is_unsigned == 16 ? CJ_I32 : CJ_I64;
 }
 
-/* The dimension two meet in; false when they cannot. A symbol meets a number other than 1 only if it turns
- * out to be that number. */
+/* The dimension two meet in; false when they cannot. A symbol meets a number other than 1 only if
+ * it turns out to be that number. */
 static bool meet_dim(cj_graph *g, cj_dim a, cj_dim b, cj_dim *out)
 {
     *out = a == 1 ? b : a;
@@ -49,7 +49,8 @@ static bool meet_shapes(cj_graph *g, const char *op, cj_node *const *nodes, int 
                 if (j) cj__text_add(&text, " and ");
                 cj__type_text(&text, g, &nodes[j]->type);
             }
-            cj__graph_fail(g, op, CJ_ERR_SHAPE, "the shapes of %s do not broadcast", cj__text_string(&text));
+            cj__graph_fail(g, op, CJ_ERR_SHAPE, "the shapes of %s do not broadcast",
+                           cj__text_string(&text));
             cj__text_release(&text);
             return false;
         }
@@ -64,9 +65,13 @@ bool cj__meet(cj_graph *g, const char *op, cj_node **nodes, int n, bool same_dty
     if (!g || g->failed) return false;
     for (int i = 0; i < n; i++) {
         if (!nodes[i]) return false;
-        if (cj__is_zero(nodes[i])) return cj__graph_fail(g, op, CJ_ERR_ARGUMENT, "operand %d is cj_zero, which has no shape", i), false;
+        if (cj__is_zero(nodes[i]))
+            return cj__graph_fail(g, op, CJ_ERR_ARGUMENT,
+                                  "operand %d is cj_zero, which has no shape", i),
+                   false;
         if (nodes[i]->call->graph != g)
-            return cj__graph_fail(g, op, CJ_ERR_ARGUMENT, "operand %d belongs to another graph", i), false;
+            return cj__graph_fail(g, op, CJ_ERR_ARGUMENT, "operand %d belongs to another graph", i),
+                   false;
     }
     cj_type shape;
     if (!meet_shapes(g, op, nodes, n, &shape)) return false;
@@ -83,7 +88,8 @@ bool cj__meet(cj_graph *g, const char *op, cj_node **nodes, int n, bool same_dty
 int cj__axis(cj_node *x, const char *op, int64_t axis, int rank)
 {
     if (axis >= -rank && axis < rank) return (int)(axis < 0 ? axis + rank : axis);
-    cj__graph_fail(x->call->graph, op, CJ_ERR_ARGUMENT, "axis %lld is out of range for rank %d", (long long)axis, rank);
+    cj__graph_fail(x->call->graph, op, CJ_ERR_ARGUMENT, "axis %lld is out of range for rank %d",
+                   (long long)axis, rank);
     return -1;
 }
 
@@ -106,5 +112,6 @@ cj_node *cj_zero_as(cj_node *node, cj_node *like)
 cj_node *cj_full_like(cj_node *like, double value)
 {
     if (!like || cj__is_zero(like)) return NULL;
-    return cj_broadcast_to(cj_scalar(like->call->graph, like->type.dtype, value), like->type.rank, like->type.dim);
+    return cj_broadcast_to(cj_scalar(like->call->graph, like->type.dtype, value), like->type.rank,
+                           like->type.dim);
 }

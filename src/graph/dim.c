@@ -1,9 +1,10 @@
 /* dim.c: dimensions that are numbers, symbols, or expressions of them.
  *
- * A dimension is one int64: a number from 0 up, or -1 - i for expression i of the graph. Sums of products
- * are brought into one normal form (terms sorted, like terms added), and equal expressions are stored
- * once, so "are these two equal?" is a comparison of two integers. What cannot be decided (batch = length?)
- * is written down as an agreement and checked when a program binds the symbols. */
+ * A dimension is one int64: a number from 0 up, or -1 - i for expression i of the graph. Sums of
+ * products are brought into one normal form (terms sorted, like terms added), and equal expressions
+ * are stored once, so "are these two equal?" is a comparison of two integers. What cannot be
+ * decided (batch = length?) is written down as an agreement and checked when a program binds the
+ * symbols. */
 #include "graph/graph.h"
 
 #include <string.h>
@@ -32,7 +33,8 @@ void cj__dims_release(cj_graph *g)
 
 static cj_dim too_complex(cj_graph *g)
 {
-    cj__graph_fail(g, "dimension", CJ_ERR_LIMIT, "an expression of symbols has more than %d terms", CJ__EXPR_TERMS_MAX);
+    cj__graph_fail(g, "dimension", CJ_ERR_LIMIT, "an expression of symbols has more than %d terms",
+                   CJ__EXPR_TERMS_MAX);
     return 0;
 }
 
@@ -49,9 +51,10 @@ static cj_dim intern(cj_graph *g, const cj__expr *e)
     for (int i = 0; i < dims->count; i++) {
         const cj__expr *o = &dims->items[i];
         if (o->kind != e->kind || o->n != e->n || o->constant != e->constant) continue;
-        if (e->kind == CJ__EXPR_NAME ? !strcmp(o->name, e->name)
-                                     : !memcmp(o->part, e->part, sizeof e->part) &&
-                                           !memcmp(o->coefficient, e->coefficient, sizeof e->coefficient))
+        if (e->kind == CJ__EXPR_NAME
+                ? !strcmp(o->name, e->name)
+                : !memcmp(o->part, e->part, sizeof e->part) &&
+                      !memcmp(o->coefficient, e->coefficient, sizeof e->coefficient))
             return -1 - i;
     }
     if (dims->count == dims->capacity) {
@@ -91,11 +94,12 @@ bool cj__dim_is_dynamic(const cj_graph *g, cj_dim d)
     if (d >= 0) return false;
     const cj__expr *e = expr_of(g, d);
     bool found = e->dynamic;
-    for (int i = 0; i < e->n && e->kind != CJ__EXPR_NAME && !found; i++) found = cj__dim_is_dynamic(g, e->part[i]);
+    for (int i = 0; i < e->n && e->kind != CJ__EXPR_NAME && !found; i++)
+        found = cj__dim_is_dynamic(g, e->part[i]);
     return found;
 }
 
-/* ---- Normal form ------------------------------------------------------------------------------- */
+/* ---- Normal form ----------------------------------------------------------------------------- */
 
 static poly to_poly(const cj_graph *g, cj_dim d)
 {
@@ -112,9 +116,12 @@ static poly to_poly(const cj_graph *g, cj_dim d)
 
 static cj_dim from_poly(cj_graph *g, const poly *p)
 {
-    if (p->n == 0) return p->constant < 0 ? (cj__graph_fail(g, "dimension", CJ_ERR_SHAPE,
-                                             "a size would be negative: %lld", (long long)p->constant), 0)
-                                          : p->constant;
+    if (p->n == 0)
+        return p->constant < 0
+                   ? (cj__graph_fail(g, "dimension", CJ_ERR_SHAPE, "a size would be negative: %lld",
+                                     (long long)p->constant),
+                      0)
+                   : p->constant;
     if (p->n == 1 && p->constant == 0 && p->coefficient[0] == 1) return p->monomial[0];
     cj__expr e = {.kind = CJ__EXPR_SUM, .n = p->n, .constant = p->constant};
     memcpy(e.coefficient, p->coefficient, (size_t)p->n * sizeof *p->coefficient);
@@ -131,12 +138,14 @@ static bool poly_add(poly *p, int64_t coefficient, cj_dim monomial)
         if (CJ__ADD_OVERFLOWS(p->coefficient[at], coefficient, &p->coefficient[at])) return false;
         if (p->coefficient[at]) return true;
         p->n--;
-        memmove(&p->coefficient[at], &p->coefficient[at + 1], (size_t)(p->n - at) * sizeof *p->coefficient);
+        memmove(&p->coefficient[at], &p->coefficient[at + 1],
+                (size_t)(p->n - at) * sizeof *p->coefficient);
         memmove(&p->monomial[at], &p->monomial[at + 1], (size_t)(p->n - at) * sizeof *p->monomial);
         return true;
     }
     if (p->n == CJ__EXPR_TERMS_MAX) return false;
-    memmove(&p->coefficient[at + 1], &p->coefficient[at], (size_t)(p->n - at) * sizeof *p->coefficient);
+    memmove(&p->coefficient[at + 1], &p->coefficient[at],
+            (size_t)(p->n - at) * sizeof *p->coefficient);
     memmove(&p->monomial[at + 1], &p->monomial[at], (size_t)(p->n - at) * sizeof *p->monomial);
     p->coefficient[at] = coefficient;
     p->monomial[at] = monomial;
@@ -206,10 +215,13 @@ cj_dim cj_dim_mul(cj_graph *g, cj_dim a, cj_dim b)
         for (int j = -1; j < q.n; j++) {
             if (i < 0 && j < 0) continue;
             int64_t c;
-            if (CJ__MUL_OVERFLOWS(i < 0 ? p.constant : p.coefficient[i], j < 0 ? q.constant : q.coefficient[j], &c))
+            if (CJ__MUL_OVERFLOWS(i < 0 ? p.constant : p.coefficient[i],
+                                  j < 0 ? q.constant : q.coefficient[j], &c))
                 return overflow(g);
             if (c == 0) continue;
-            cj_dim m = i < 0 ? q.monomial[j] : j < 0 ? p.monomial[i] : monomial_mul(g, p.monomial[i], q.monomial[j]);
+            cj_dim m = i < 0   ? q.monomial[j]
+                       : j < 0 ? p.monomial[i]
+                               : monomial_mul(g, p.monomial[i], q.monomial[j]);
             if (g->failed) return 0;
             if (!poly_add(&r, c, m)) return too_complex(g);
         }
@@ -251,7 +263,7 @@ static cj_dim extreme(cj_graph *g, cj__expr_kind kind, cj_dim a, cj_dim b)
 cj_dim cj_dim_max(cj_graph *g, cj_dim a, cj_dim b) { return extreme(g, CJ__EXPR_MAX, a, b); }
 cj_dim cj_dim_min(cj_graph *g, cj_dim a, cj_dim b) { return extreme(g, CJ__EXPR_MIN, a, b); }
 
-/* ---- Text -------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 static void print_dim(cj__text *out, const cj_graph *g, cj_dim d, int depth)
 {
@@ -279,9 +291,12 @@ static void print_dim(cj__text *out, const cj_graph *g, cj_dim d, int depth)
         }
         if (e->constant) cj__text_format(out, "%+lld", (long long)e->constant);
     } else {
-        cj__text_add(out, e->kind == CJ__EXPR_QUOTIENT ? "floor(" : e->kind == CJ__EXPR_MAX ? "max(" : "min(");
+        cj__text_add(out, e->kind == CJ__EXPR_QUOTIENT ? "floor("
+                          : e->kind == CJ__EXPR_MAX    ? "max("
+                                                       : "min(");
         for (int i = 0; i < 2; i++) {
-            bool sum = e->kind == CJ__EXPR_QUOTIENT && e->part[i] < 0 && expr_of(g, e->part[i])->kind == CJ__EXPR_SUM;
+            bool sum = e->kind == CJ__EXPR_QUOTIENT && e->part[i] < 0 &&
+                       expr_of(g, e->part[i])->kind == CJ__EXPR_SUM;
             if (i) cj__text_add(out, e->kind == CJ__EXPR_QUOTIENT ? "/" : ", ");
             if (sum) cj__text_char(out, '(');
             print_dim(out, g, e->part[i], depth + 1);
@@ -314,14 +329,15 @@ void cj__type_text(cj__text *out, const cj_graph *g, const cj_type *type)
     cj__text_char(out, ']');
 }
 
-/* ---- Binding and moving ------------------------------------------------------------------------ */
+/* ---- Binding and moving ---------------------------------------------------------------------- */
 
 int64_t cj__dim_number(cj_dim d, const int64_t *values) { return d >= 0 ? d : values[index_of(d)]; }
 
 /* The value of one expression whose parts are known; false when it does not fit. */
 static bool evaluate(const cj__expr *e, const int64_t *values, int64_t *result)
 {
-    int64_t a = cj__dim_number(e->part[0], values), b = e->n > 1 ? cj__dim_number(e->part[1], values) : 0;
+    int64_t a = cj__dim_number(e->part[0], values),
+            b = e->n > 1 ? cj__dim_number(e->part[1], values) : 0;
     int64_t sum = e->kind == CJ__EXPR_PRODUCT ? 1 : e->constant;
     switch (e->kind) {
     case CJ__EXPR_NAME: return true;
@@ -360,7 +376,8 @@ cj_status cj__dims_evaluate(cj_context *cj, const cj_graph *g, int64_t *values)
             cj__text text;
             cj__text_init(&text, cj);
             print_dim(&text, g, -1 - i, 0);
-            cj_fail(cj, CJ_ERR_SHAPE, "the size %s is negative or does not fit 63 bits for this input",
+            cj_fail(cj, CJ_ERR_SHAPE,
+                    "the size %s is negative or does not fit 63 bits for this input",
                     cj__text_string(&text));
             cj__text_release(&text);
             return CJ_ERR_SHAPE;
@@ -434,7 +451,8 @@ static bool surely_differ(const cj_graph *g, cj_dim a, cj_dim b)
         same_terms = p.monomial[i] == q.monomial[i];
         same_factors = same_factors && p.coefficient[i] == q.coefficient[i];
     }
-    return same_terms && (same_factors ? p.constant != q.constant : p.n == 1 && !p.constant && !q.constant);
+    return same_terms &&
+           (same_factors ? p.constant != q.constant : p.n == 1 && !p.constant && !q.constant);
 }
 
 bool cj__dim_agree(cj_graph *g, const cj_call *call, cj_dim a, cj_dim b)
@@ -444,7 +462,8 @@ bool cj__dim_agree(cj_graph *g, const cj_call *call, cj_dim a, cj_dim b)
     cj__dims *dims = &g->dims;
     if (dims->n_agreements == dims->agreements_capacity) {
         int capacity = dims->agreements_capacity ? 2 * dims->agreements_capacity : 8;
-        cj__agreement *items = cj__realloc(g->cj, dims->agreements, (size_t)dims->agreements_capacity * sizeof *items,
+        cj__agreement *items = cj__realloc(g->cj, dims->agreements,
+                                           (size_t)dims->agreements_capacity * sizeof *items,
                                            (size_t)capacity * sizeof *items);
         if (!items) return cj__graph_fail(g, "dimension", CJ_ERR_MEMORY, "out of memory"), true;
         dims->agreements = items;

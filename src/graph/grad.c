@@ -1,9 +1,10 @@
 /* grad.c: reverse-mode differentiation as a function from graph to graph.
  *
  * The calls between the wanted nodes and the outputs are walked backwards. Each value collects its
- * cotangent (d loss / d value) as a sum of nodes; each call's rule turns the cotangents of its outputs
- * into those of its operands. The rules use ordinary builders, so the result is an ordinary graph, and
- * its gradient can be taken again. A value nothing flows into has cj_zero, which costs nothing. */
+ * cotangent (d loss / d value) as a sum of nodes; each call's rule turns the cotangents of its
+ * outputs into those of its operands. The rules use ordinary builders, so the result is an ordinary
+ * graph, and its gradient can be taken again. A value nothing flows into has cj_zero, which costs
+ * nothing. */
 #include "graph/graph.h"
 
 #include <string.h>
@@ -16,7 +17,10 @@ typedef struct tape {
     cj__arena scratch;
 } tape;
 
-static bool is_float(const cj_node *node) { return cj_dtype_info(node->type.dtype)->kind == CJ_KIND_FLOAT; }
+static bool is_float(const cj_node *node)
+{
+    return cj_dtype_info(node->type.dtype)->kind == CJ_KIND_FLOAT;
+}
 
 /* Calls that depend on wrt, among those the outputs need. */
 static cj_status find_path(tape *t, cj_node *const *y, int n_y, cj_node *const *wrt, int n)
@@ -47,13 +51,16 @@ static cj_status collect(tape *t, cj_node *node, cj_node *dy)
     if (!*slot) *slot = cj__arena_array(&t->scratch, (size_t)call->n_out, sizeof **slot);
     if (!*slot) return CJ_ERR_MEMORY;
     if (dy->type.dtype != node->type.dtype || dy->type.rank != node->type.rank)
-        return cj__graph_fail(t->g, call->op->name, CJ_ERR_SHAPE, "its cotangent has dtype %s and rank %d, expected %s and %d",
+        return cj__graph_fail(t->g, call->op->name, CJ_ERR_SHAPE,
+                              "its cotangent has dtype %s and rank %d, expected %s and %d",
                               cj_dtype_info(dy->type.dtype)->name, dy->type.rank,
                               cj_dtype_info(node->type.dtype)->name, node->type.rank);
     for (int k = 0; k < dy->type.rank; k++)
         if (!cj__dim_agree(t->g, call, dy->type.dim[k], node->type.dim[k]))
-            return cj__graph_fail(t->g, call->op->name, CJ_ERR_SHAPE, "its cotangent has size %s along axis %d, expected %s",
-                                  cj_dim_text(t->g, dy->type.dim[k]), k, cj_dim_text(t->g, node->type.dim[k]));
+            return cj__graph_fail(t->g, call->op->name, CJ_ERR_SHAPE,
+                                  "its cotangent has size %s along axis %d, expected %s",
+                                  cj_dim_text(t->g, dy->type.dim[k]), k,
+                                  cj_dim_text(t->g, node->type.dim[k]));
     cj_node **sum = &(*slot)[node->output];
     *sum = *sum ? cj_add(*sum, dy) : dy;
     return *sum ? CJ_OK : t->g->failed;
@@ -72,9 +79,11 @@ static cj_status apply_rule(tape *t, cj_call *call, cj_node *const *dy, cj_node 
     if (!op->lower)
         return cj__graph_fail(g, op->name, CJ_ERR_UNSUPPORTED, "it has no gradient");
     cj_node **out = cj__arena_array(&t->scratch, (size_t)call->n_out, sizeof *out);
-    cj_node **some_y = cj__arena_array(&t->scratch, 2 * (size_t)call->n_out, sizeof *some_y), **some_dy = some_y + call->n_out;
+    cj_node **some_y = cj__arena_array(&t->scratch, 2 * (size_t)call->n_out, sizeof *some_y),
+            **some_dy = some_y + call->n_out;
     if (!out || !some_y) return CJ_ERR_MEMORY;
-    /* Operands reached twice would be counted twice: the lowering is built on identities of them. */
+    /* Operands reached twice would be counted twice: the lowering is built on identities of them.
+     */
     cj_node **in = cj__arena_array(&t->scratch, (size_t)call->n_in, sizeof *in), **real = call->in;
     if (!in) return CJ_ERR_MEMORY;
     for (int i = 0; i < call->n_in; i++)
@@ -86,7 +95,8 @@ static cj_status apply_rule(tape *t, cj_call *call, cj_node *const *dy, cj_node 
     int n = 0, m = 0;
     for (int k = 0; k < call->n_out; k++)
         if (!cj__is_zero(dy[k])) some_y[n] = out[k], some_dy[n++] = dy[k];
-    cj_node **wrt = cj__arena_array(&t->scratch, 2 * (size_t)call->n_in, sizeof *wrt), **grads = wrt + call->n_in;
+    cj_node **wrt = cj__arena_array(&t->scratch, 2 * (size_t)call->n_in, sizeof *wrt),
+            **grads = wrt + call->n_in;
     if (!wrt) return CJ_ERR_MEMORY;
     for (int i = 0; i < call->n_in; i++)
         if (is_float(in[i])) wrt[m++] = in[i];
@@ -116,30 +126,44 @@ static cj_status backward_call(tape *t, cj_call *call)
     return CJ_OK;
 }
 
-static cj_status check_arguments(cj_graph *g, cj_node *const *y, cj_node *const *dy, int n_y, cj_node *const *wrt, int n)
+static cj_status check_arguments(cj_graph *g, cj_node *const *y, cj_node *const *dy, int n_y,
+                                 cj_node *const *wrt, int n)
 {
     for (int i = 0; i < n_y; i++) {
-        if (!y[i] || !dy[i]) return g->failed ? g->failed : cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "output %d is NULL", i);
-        if (cj__is_zero(y[i])) return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "output %d is cj_zero, which depends on nothing", i);
+        if (!y[i] || !dy[i])
+            return g->failed ? g->failed
+                             : cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "output %d is NULL", i);
+        if (cj__is_zero(y[i]))
+            return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT,
+                                  "output %d is cj_zero, which depends on nothing", i);
         if (y[i]->call->graph != g)
-            return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "output %d is not a node of this graph", i);
+            return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT,
+                                  "output %d is not a node of this graph", i);
         if (!is_float(y[i]))
-            return cj__graph_fail(g, "grad", CJ_ERR_TYPE, "output %d is %s; only floats have gradients", i,
+            return cj__graph_fail(g, "grad", CJ_ERR_TYPE,
+                                  "output %d is %s; only floats have gradients", i,
                                   cj_dtype_info(y[i]->type.dtype)->name);
     }
     for (int i = 0; i < n; i++) {
-        if (!wrt[i]) return g->failed ? g->failed : cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "wrt[%d] is NULL", i);
-        if (cj__is_zero(wrt[i])) return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "wrt[%d] is cj_zero, which is no variable", i);
+        if (!wrt[i])
+            return g->failed ? g->failed
+                             : cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "wrt[%d] is NULL", i);
+        if (cj__is_zero(wrt[i]))
+            return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT,
+                                  "wrt[%d] is cj_zero, which is no variable", i);
         if (wrt[i]->call->graph != g)
-            return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "wrt[%d] is not a node of this graph", i);
+            return cj__graph_fail(g, "grad", CJ_ERR_ARGUMENT, "wrt[%d] is not a node of this graph",
+                                  i);
         if (!is_float(wrt[i]))
-            return cj__graph_fail(g, "grad", CJ_ERR_TYPE, "wrt[%d] is %s; only floats have gradients", i,
+            return cj__graph_fail(g, "grad", CJ_ERR_TYPE,
+                                  "wrt[%d] is %s; only floats have gradients", i,
                                   cj_dtype_info(wrt[i]->type.dtype)->name);
     }
     return CJ_OK;
 }
 
-cj_status cj_vjp(cj_node *const *y, cj_node *const *dy, int n_y, cj_node *const *wrt, int n, cj_node **out)
+cj_status cj_vjp(cj_node *const *y, cj_node *const *dy, int n_y, cj_node *const *wrt, int n,
+                 cj_node **out)
 {
     cj_graph *g = cj__graph_of(y, n_y);
     if (!g) g = cj__graph_of(wrt, n);
@@ -160,7 +184,8 @@ cj_status cj_vjp(cj_node *const *y, cj_node *const *dy, int n_y, cj_node *const 
         out[i] = sums && sums[wrt[i]->output] ? sums[wrt[i]->output] : cj_zero;
     }
 out:
-    if (failed && !g->failed) failed = cj__graph_fail(g, "grad", failed, "%s", cj_status_name(failed));
+    if (failed && !g->failed)
+        failed = cj__graph_fail(g, "grad", failed, "%s", cj_status_name(failed));
     g->where = where;
     cj__arena_release(&t.scratch);
     return failed;

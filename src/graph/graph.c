@@ -1,11 +1,12 @@
 /* graph.c: the append-only list of calls: making, applying, copying.
  *
- * Everything a graph holds lives in its arena, but for the list of calls (which grows) and the tensors
- * of constants (which are shared). A call's id is its place; operands have smaller ids, so forward is a
- * loop over the list and backward the loop reversed.
+ * Everything a graph holds lives in its arena, but for the list of calls (which grows) and the
+ * tensors of constants (which are shared). A call's id is its place; operands have smaller ids, so
+ * forward is a loop over the list and backward the loop reversed.
  *
- * Applying an operator: check the operands, copy the attributes, let the row's shape rule fill the types
- * of the outputs, append. The first failure stays with the graph; later builders see it and do nothing. */
+ * Applying an operator: check the operands, copy the attributes, let the row's shape rule fill the
+ * types of the outputs, append. The first failure stays with the graph; later builders see it and
+ * do nothing. */
 #include "graph/graph.h"
 
 #include <stdarg.h>
@@ -13,7 +14,7 @@
 
 cj_node cj_zero_node;
 
-/* ---- Life cycle -------------------------------------------------------------------------------- */
+/* ---- Life cycle ------------------------------------------------------------------------------ */
 
 static void free_owned(cj__owned *object)
 {
@@ -42,7 +43,8 @@ static void free_one(cj_graph *g)
     cj_context *cj = g->cj;
     cj__disown(&g->owned);
     if (g->free_layers) g->free_layers(g);
-    for (int i = 0; i < g->tensors.count; i++) cj_tensor_free((cj_tensor *)(void *)g->tensors.items[i].node);
+    for (int i = 0; i < g->tensors.count; i++)
+        cj_tensor_free((cj_tensor *)(void *)g->tensors.items[i].node);
     cj_store_free(g->store);
     cj__dims_release(g);
     free_nodes(g, &g->inputs);
@@ -72,13 +74,19 @@ void cj_graph_free(cj_graph *g)
 
 cj_status cj__graph_adopt(cj_graph *g, cj_graph *body)
 {
-    if (!body || body == g) return cj__graph_fail(g, "body", CJ_ERR_ARGUMENT, "the body graph is missing or its own parent");
+    if (!body || body == g)
+        return cj__graph_fail(g, "body", CJ_ERR_ARGUMENT,
+                              "the body graph is missing or its own parent");
     if (body->failed)
-        return cj__graph_fail(g, "body", body->failed, "the body failed: %s", body->message ? body->message : "");
-    if (body->is_body) return cj__graph_fail(g, "body", CJ_ERR_ARGUMENT, "the body graph belongs to another call");
-    if (body->cj->core != g->cj->core) return cj__graph_fail(g, "body", CJ_ERR_ARGUMENT, "the body graph is of another context");
+        return cj__graph_fail(g, "body", body->failed, "the body failed: %s",
+                              body->message ? body->message : "");
+    if (body->is_body)
+        return cj__graph_fail(g, "body", CJ_ERR_ARGUMENT, "the body graph belongs to another call");
+    if (body->cj->core != g->cj->core)
+        return cj__graph_fail(g, "body", CJ_ERR_ARGUMENT, "the body graph is of another context");
     if (body->depth >= CJ__DEPTH_MAX)
-        return cj__graph_fail(g, "body", CJ_ERR_LIMIT, "bodies are nested more than %d deep", CJ__DEPTH_MAX);
+        return cj__graph_fail(g, "body", CJ_ERR_LIMIT, "bodies are nested more than %d deep",
+                              CJ__DEPTH_MAX);
     if (g->depth <= body->depth) g->depth = body->depth + 1;
     cj__disown(&body->owned);
     body->is_body = true;
@@ -90,16 +98,18 @@ cj_status cj__graph_adopt(cj_graph *g, cj_graph *body)
 cj_status cj_graph_failed(const cj_graph *g) { return g ? g->failed : CJ_ERR_MEMORY; }
 cj_context *cj_graph_context(const cj_graph *g) { return g->cj; }
 
-/* ---- Failing ----------------------------------------------------------------------------------- */
+/* ---- Failing --------------------------------------------------------------------------------- */
 
-static cj_status fail(cj_graph *g, const char *op, cj_status status, const char *format, va_list args)
+static cj_status fail(cj_graph *g, const char *op, cj_status status, const char *format,
+                      va_list args)
 {
     if (g->failed) return g->failed;
     char text[CJ__MESSAGE_BYTES];
     cj__vformat(text, sizeof text, format, args);
     g->failed = status;
     const char *where = g->where ? g->where : "";
-    cj_fail(g->cj, status, "%s%s%s%s%s", where, *where ? ": " : "", op ? op : "", op ? ": " : "", text);
+    cj_fail(g->cj, status, "%s%s%s%s%s", where, *where ? ": " : "", op ? op : "", op ? ": " : "",
+            text);
     g->message = cj__arena_strdup(&g->arena, cj_message(g->cj));
     if (status != CJ_ERR_MEMORY && !g->message) g->message = "out of memory";
     return status;
@@ -135,7 +145,8 @@ cj_status cj_infer_fail(cj_infer *infer, cj_status status, const char *format, .
     cj__vformat(what, sizeof what, format, args);
     va_end(args);
     cj__text_add(&text, what);
-    if (infer->call->n_in) cj__text_add(&text, infer->call->n_in > 1 ? " (operands " : " (operand ");
+    if (infer->call->n_in)
+        cj__text_add(&text, infer->call->n_in > 1 ? " (operands " : " (operand ");
     for (int i = 0; i < infer->call->n_in && i < 6; i++) {
         if (i) cj__text_add(&text, ", ");
         cj__type_text(&text, g, &infer->call->in[i]->type);
@@ -160,13 +171,14 @@ cj_graph *cj_graph_at(cj_graph *graph, const char *where)
     return graph;
 }
 
-/* ---- Lists ------------------------------------------------------------------------------------- */
+/* ---- Lists ----------------------------------------------------------------------------------- */
 
 cj_status cj__nodes_add(cj_graph *g, cj__nodes *nodes, const char *name, cj_node *node)
 {
     if (nodes->count == nodes->capacity) {
         int capacity = nodes->capacity ? 2 * nodes->capacity : 8;
-        cj__named_node *items = cj__realloc(g->cj, nodes->items, (size_t)nodes->capacity * sizeof *items,
+        cj__named_node *items = cj__realloc(g->cj, nodes->items,
+                                            (size_t)nodes->capacity * sizeof *items,
                                             (size_t)capacity * sizeof *items);
         if (!items) return cj__graph_fail(g, NULL, CJ_ERR_MEMORY, "out of memory");
         nodes->items = items;
@@ -179,7 +191,8 @@ cj_status cj__nodes_add(cj_graph *g, cj__nodes *nodes, const char *name, cj_node
 cj_node *cj__nodes_find(const cj__nodes *nodes, const char *name)
 {
     for (int i = 0; i < nodes->count; i++)
-        if (nodes->items[i].name && !strcmp(nodes->items[i].name, name)) return nodes->items[i].node;
+        if (nodes->items[i].name && !strcmp(nodes->items[i].name, name))
+            return nodes->items[i].node;
     return NULL;
 }
 
@@ -187,7 +200,8 @@ void cj_graph_output(cj_graph *g, const char *name, cj_node *node)
 {
     if (!g || g->failed || !node) return;
     if (cj__is_zero(node) || node->call->graph != g) {
-        cj__graph_fail(g, "output", CJ_ERR_ARGUMENT, "output '%s' is not a node of this graph", name ? name : "");
+        cj__graph_fail(g, "output", CJ_ERR_ARGUMENT, "output '%s' is not a node of this graph",
+                       name ? name : "");
         return;
     }
     const char *copy = name ? cj__arena_strdup(&g->arena, name) : NULL;
@@ -201,8 +215,14 @@ int cj_graph_input_count(const cj_graph *g) { return g->inputs.count; }
 int cj_graph_output_count(const cj_graph *g) { return g->outputs.count; }
 int cj_graph_parameter_count(const cj_graph *g) { return g->parameters.count; }
 int cj_graph_call_count(const cj_graph *g) { return g->n_calls; }
-cj_node *cj_graph_input_at(const cj_graph *g, int i) { return i >= 0 && i < g->inputs.count ? g->inputs.items[i].node : NULL; }
-cj_node *cj_graph_output_at(const cj_graph *g, int i) { return i >= 0 && i < g->outputs.count ? g->outputs.items[i].node : NULL; }
+cj_node *cj_graph_input_at(const cj_graph *g, int i)
+{
+    return i >= 0 && i < g->inputs.count ? g->inputs.items[i].node : NULL;
+}
+cj_node *cj_graph_output_at(const cj_graph *g, int i)
+{
+    return i >= 0 && i < g->outputs.count ? g->outputs.items[i].node : NULL;
+}
 cj_node *cj_graph_parameter_at(const cj_graph *g, int i)
 {
     return i >= 0 && i < g->parameters.count ? g->parameters.items[i].node : NULL;
@@ -211,11 +231,17 @@ const char *cj_graph_output_name(const cj_graph *g, int i)
 {
     return i >= 0 && i < g->outputs.count ? g->outputs.items[i].name : NULL;
 }
-cj_node *cj_find_variable(cj_graph *g, const char *name) { return cj__nodes_find(&g->variables, name); }
+cj_node *cj_find_variable(cj_graph *g, const char *name)
+{
+    return cj__nodes_find(&g->variables, name);
+}
 
-/* ---- Nodes ------------------------------------------------------------------------------------- */
+/* ---- Nodes ----------------------------------------------------------------------------------- */
 
-cj_graph *cj_node_graph(const cj_node *node) { return node && !cj__is_zero(node) ? node->call->graph : NULL; }
+cj_graph *cj_node_graph(const cj_node *node)
+{
+    return node && !cj__is_zero(node) ? node->call->graph : NULL;
+}
 const cj_type *cj_node_type(const cj_node *node) { return &node->type; }
 cj_dtype cj_node_dtype(const cj_node *node) { return node->type.dtype; }
 int cj_node_rank(const cj_node *node) { return node->type.rank; }
@@ -241,8 +267,9 @@ cj_node *cj_node_output(cj_node *node, int i)
 {
     if (!node || cj__is_zero(node)) return node;
     if (i >= 0 && i < node->call->n_out) return &node->call->out[i];
-    return cj_graph_fail(node->call->graph, CJ_ERR_ARGUMENT, "%s has %d outputs; output %d was asked for",
-                         node->call->op->name, node->call->n_out, i);
+    return cj_graph_fail(node->call->graph, CJ_ERR_ARGUMENT,
+                         "%s has %d outputs; output %d was asked for", node->call->op->name,
+                         node->call->n_out, i);
 }
 
 cj_graph *cj__graph_of(cj_node *const *nodes, int n)
@@ -252,7 +279,7 @@ cj_graph *cj__graph_of(cj_node *const *nodes, int n)
     return NULL;
 }
 
-/* ---- Applying ---------------------------------------------------------------------------------- */
+/* ---- Applying -------------------------------------------------------------------------------- */
 
 static cj_status append(cj_graph *g, cj_call *call)
 {
@@ -280,7 +307,8 @@ static cj_status hold_tensors(cj_graph *g, const cj_option *table, void *attribu
         if (table->type != CJ_OPTION_TYPE_TENSOR) continue;
         cj_tensor **tensor = (cj_tensor **)((char *)attributes + table->offset);
         if (!*tensor) continue;
-        cj_tensor *view = cj_tensor_reshape(*tensor, cj_tensor_rank(*tensor), cj_tensor_shape(*tensor));
+        cj_tensor *view = cj_tensor_reshape(*tensor, cj_tensor_rank(*tensor),
+                                            cj_tensor_shape(*tensor));
         if (!view) return cj__graph_fail(g, NULL, CJ_ERR_MEMORY, "out of memory");
         if (cj__nodes_add(g, &g->tensors, NULL, (cj_node *)(void *)view)) {
             cj_tensor_free(view);
@@ -295,12 +323,15 @@ static cj_status check_operands(cj_graph *g, const cj_op *op, cj_node *const *in
 {
     if (op->inputs >= 0 ? n_in != op->inputs : n_in < op->inputs_min)
         return cj__graph_fail(g, op->name, CJ_ERR_ARGUMENT, "takes %s%d operands, got %d",
-                              op->inputs >= 0 ? "" : "at least ", op->inputs >= 0 ? op->inputs : op->inputs_min, n_in);
+                              op->inputs >= 0 ? "" : "at least ",
+                              op->inputs >= 0 ? op->inputs : op->inputs_min, n_in);
     for (int i = 0; i < n_in; i++) {
         if (cj__is_zero(in[i]))
-            return cj__graph_fail(g, op->name, CJ_ERR_ARGUMENT, "operand %d is cj_zero, which has no shape", i);
+            return cj__graph_fail(g, op->name, CJ_ERR_ARGUMENT,
+                                  "operand %d is cj_zero, which has no shape", i);
         if (in[i]->call->graph != g)
-            return cj__graph_fail(g, op->name, CJ_ERR_ARGUMENT, "operand %d belongs to another graph", i);
+            return cj__graph_fail(g, op->name, CJ_ERR_ARGUMENT,
+                                  "operand %d belongs to another graph", i);
     }
     return CJ_OK;
 }
@@ -317,14 +348,16 @@ static cj_status complete(cj_graph *g, cj_call *call)
     call->out = cj__arena_array(&g->arena, (size_t)call->n_out, sizeof *call->out);
     if (!call->out) return cj__graph_fail(g, op->name, CJ_ERR_MEMORY, "out of memory");
     for (int i = 0; i < call->n_out; i++) {
-        CJ_ASSERT(types[i].dtype != CJ_DTYPE_NONE && types[i].rank >= 0 && types[i].rank <= CJ_RANK_MAX);
+        CJ_ASSERT(types[i].dtype != CJ_DTYPE_NONE && types[i].rank >= 0 &&
+                  types[i].rank <= CJ_RANK_MAX);
         for (int k = types[i].rank; k < CJ_RANK_MAX; k++) types[i].dim[k] = 0;
         call->out[i] = (cj_node){.call = call, .output = i, .type = types[i]};
     }
     return CJ_OK;
 }
 
-cj_node *cj_apply(cj_graph *g, const cj_op *op, cj_node *const *in, int n_in, const void *attributes)
+cj_node *cj_apply(cj_graph *g, const cj_op *op, cj_node *const *in, int n_in,
+                  const void *attributes)
 {
     if (!g || g->failed) return NULL;
     for (int i = 0; i < n_in; i++)
@@ -339,7 +372,8 @@ cj_node *cj_apply(cj_graph *g, const cj_op *op, cj_node *const *in, int n_in, co
         call->attributes = cj__arena_alloc(&g->arena, op->attributes_size);
         if (!call->attributes) goto memory;
         if (!attributes) cj__options_init(op->attributes, call->attributes);
-        else if (cj__options_copy(&g->arena, op->attributes, call->attributes, attributes)) goto memory;
+        else if (cj__options_copy(&g->arena, op->attributes, call->attributes, attributes))
+            goto memory;
         if (cj__options_check(g->cj, op->name, op->attributes, call->attributes)) {
             cj__graph_fail(g, NULL, g->cj->status, "%s", cj_message(g->cj));
             return NULL;
@@ -353,7 +387,7 @@ memory:
     return NULL;
 }
 
-/* ---- Copying ----------------------------------------------------------------------------------- */
+/* ---- Copying --------------------------------------------------------------------------------- */
 
 cj_node *cj__call_clone(cj_graph *to, const cj_call *call, cj_node *const *in)
 {
@@ -361,7 +395,8 @@ cj_node *cj__call_clone(cj_graph *to, const cj_call *call, cj_node *const *in)
     const cj_op *op = call->op;
     if (to->failed) return NULL;
     to->where = call->where;
-    if (!op->attributes_size) return op == &cj_op_training ? cj_training(to) : cj_apply(to, op, in, call->n_in, NULL);
+    if (!op->attributes_size)
+        return op == &cj_op_training ? cj_training(to) : cj_apply(to, op, in, call->n_in, NULL);
     void *attributes = cj__arena_copy(&to->arena, call->attributes, op->attributes_size);
     if (!attributes) return cj_graph_fail(to, CJ_ERR_MEMORY, "out of memory");
     for (const cj_option *o = op->attributes; o->name; o++) {
@@ -371,7 +406,8 @@ cj_node *cj__call_clone(cj_graph *to, const cj_call *call, cj_node *const *in)
             int64_t *v = cj__arena_array(&to->arena, (size_t)ints->n + 1, sizeof *v);
             if (!v) return cj_graph_fail(to, CJ_ERR_MEMORY, "out of memory");
             for (int i = 0; i < ints->n; i++)
-                v[i] = ints->v[i] == CJ_INFER ? CJ_INFER : cj__dim_translate(from, to, NULL, ints->v[i]);
+                v[i] = ints->v[i] == CJ_INFER ? CJ_INFER
+                                              : cj__dim_translate(from, to, NULL, ints->v[i]);
             ints->v = v;
         } else if (o->type == CJ_OPTION_TYPE_GRAPH && *(cj_graph **)field) {
             cj_graph *body = cj__graph_clone(*(cj_graph **)field);
@@ -380,7 +416,9 @@ cj_node *cj__call_clone(cj_graph *to, const cj_call *call, cj_node *const *in)
         }
     }
     cj_node *node = cj_apply(to, op, in, call->n_in, attributes);
-    cj__nodes *list = op == &cj_op_input ? &to->inputs : op == &cj_op_variable ? &to->variables : NULL;
+    cj__nodes *list = op == &cj_op_input      ? &to->inputs
+                      : op == &cj_op_variable ? &to->variables
+                                              : NULL;
     if (node && list) {
         node->name = ((const cj__source_attrs *)node->call->attributes)->name;
         if (cj__nodes_add(to, list, node->name, node)) return NULL;
@@ -388,7 +426,8 @@ cj_node *cj__call_clone(cj_graph *to, const cj_call *call, cj_node *const *in)
     return node;
 }
 
-/* What stands for `node` in the copy. A call with one output may be replaced by any output of another. */
+/* What stands for `node` in the copy. A call with one output may be replaced by any output of
+ * another. */
 static cj_node *mapped(cj_node *const *map, const cj_node *node)
 {
     cj_node *to = map[node->call->id];
@@ -403,7 +442,9 @@ static bool clone_calls(cj_graph *to, const cj_graph *g, cj_node **map)
         if (map[i]) continue;
         cj_node *in[64];
         CJ_ASSERT(call->n_in <= 64 || call->op->inputs < 0);
-        cj_node **operands = call->n_in <= 64 ? in : cj__arena_array(&to->arena, (size_t)call->n_in, sizeof *in);
+        cj_node **operands = call->n_in <= 64
+                                 ? in
+                                 : cj__arena_array(&to->arena, (size_t)call->n_in, sizeof *in);
         if (!operands) return cj__graph_fail(to, NULL, CJ_ERR_MEMORY, "out of memory"), false;
         for (int k = 0; k < call->n_in; k++)
             operands[k] = mapped(map, call->in[k]);
@@ -433,17 +474,21 @@ cj_graph *cj__graph_clone(const cj_graph *g)
     return NULL;
 }
 
-bool cj__graph_inline(cj_graph *g, const cj_graph *body, cj_node *const *in, int n_in, cj_node **out)
+bool cj__graph_inline(cj_graph *g, const cj_graph *body, cj_node *const *in, int n_in,
+                      cj_node **out)
 {
     if (g->failed) return false;
-    if (n_in != body->inputs.count) return cj__graph_fail(g, "body", CJ_ERR_ARGUMENT, "%d operands for %d inputs",
-                                                          n_in, body->inputs.count), false;
+    if (n_in != body->inputs.count)
+        return cj__graph_fail(g, "body", CJ_ERR_ARGUMENT, "%d operands for %d inputs", n_in,
+                              body->inputs.count),
+               false;
     size_t size = ((size_t)body->n_calls + 1) * sizeof(cj_node *);
     cj_node **map = cj__alloc(g->cj, size);
     if (!map) return cj__graph_fail(g, NULL, CJ_ERR_MEMORY, "out of memory"), false;
     for (int i = 0; i < n_in; i++) map[body->inputs.items[i].node->call->id] = in[i];
     bool done = clone_calls(g, body, map);
-    for (int i = 0; done && i < body->outputs.count; i++) out[i] = mapped(map, body->outputs.items[i].node);
+    for (int i = 0; done && i < body->outputs.count; i++)
+        out[i] = mapped(map, body->outputs.items[i].node);
     cj__free(g->cj, map, size);
     return done && !g->failed;
 }
@@ -457,5 +502,6 @@ void cj__graph_mark(const cj_graph *g, cj_node *const *nodes, int n, unsigned ch
         if (nodes[i]->call->id > last) last = nodes[i]->call->id;
     }
     for (int id = last; id >= 0; id--)
-        for (int k = 0; marks[id] && k < g->calls[id]->n_in; k++) marks[g->calls[id]->in[k]->call->id] = 1;
+        for (int k = 0; marks[id] && k < g->calls[id]->n_in; k++)
+            marks[g->calls[id]->in[k]->call->id] = 1;
 }

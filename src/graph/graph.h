@@ -11,17 +11,23 @@
 #include "base/size.h"
 #include "base/text.h"
 
-/* ---- Dimensions: dim.c ------------------------------------------------------------------------- */
+/* ---- Dimensions: dim.c ----------------------------------------------------------------------- */
 
-/* A dimension below zero is -1 - (index of its expression). Expressions are unique in a graph, and sums
- * of products are kept in one normal form, so equal ones have equal numbers:
+/* A dimension below zero is -1 - (index of its expression). Expressions are unique in a graph, and
+ * sums of products are kept in one normal form, so equal ones have equal numbers:
  *
- *     NAME      a symbol; bound from the shape of a fed placeholder, or (call set) found while running
- *     PRODUCT   of 2 or more atoms, sorted
- *     SUM       constant + coefficient * (atom or product) + ..., sorted
- *     QUOTIENT  floor(a / b), MAX, MIN: of two dimensions; atoms like NAME
+ *     NAME      a symbol; bound from the shape of a fed placeholder, or (call set) found while
+ * running PRODUCT   of 2 or more atoms, sorted SUM       constant + coefficient * (atom or product)
+ * + ..., sorted QUOTIENT  floor(a / b), MAX, MIN: of two dimensions; atoms like NAME
  */
-typedef enum cj__expr_kind { CJ__EXPR_NAME, CJ__EXPR_PRODUCT, CJ__EXPR_SUM, CJ__EXPR_QUOTIENT, CJ__EXPR_MAX, CJ__EXPR_MIN } cj__expr_kind;
+typedef enum cj__expr_kind {
+    CJ__EXPR_NAME,
+    CJ__EXPR_PRODUCT,
+    CJ__EXPR_SUM,
+    CJ__EXPR_QUOTIENT,
+    CJ__EXPR_MAX,
+    CJ__EXPR_MIN
+} cj__expr_kind;
 
 enum { CJ__EXPR_TERMS_MAX = 8 };
 
@@ -53,16 +59,17 @@ void cj__dims_release(cj_graph *g);
 cj_dim cj__dim_dynamic(cj_graph *g, const char *name);
 /* Does it hold a dynamic symbol? */
 bool cj__dim_is_dynamic(const cj_graph *g, cj_dim d);
-/* The dimension with every NAME replaced: map[i] stands for expression i of `from`, if not CJ_INFER. A
- * name that is not in the map becomes the symbol of that name in `to`. map may be NULL. */
+/* The dimension with every NAME replaced: map[i] stands for expression i of `from`, if not
+ * CJ_INFER. A name that is not in the map becomes the symbol of that name in `to`. map may be NULL.
+ */
 cj_dim cj__dim_translate(const cj_graph *from, cj_graph *to, const cj_dim *map, cj_dim d);
-/* values[i] of every expression from the NAMEs' values (set by the caller, -1 when unknown; expressions of
- * unknown parts become -1). CJ_ERR_SHAPE for an overflow or a negative result. */
+/* values[i] of every expression from the NAMEs' values (set by the caller, -1 when unknown;
+ * expressions of unknown parts become -1). CJ_ERR_SHAPE for an overflow or a negative result. */
 cj_status cj__dims_evaluate(cj_context *cj, const cj_graph *g, int64_t *values);
 /* d as a number, -1 when unknown. */
 int64_t cj__dim_number(cj_dim d, const int64_t *values);
-/* Equal, or different (false), or not provable: then true, and written down to be checked when the symbols
- * are bound; `call` (or NULL) is named in that error. */
+/* Equal, or different (false), or not provable: then true, and written down to be checked when the
+ * symbols are bound; `call` (or NULL) is named in that error. */
 bool cj__dim_agree(cj_graph *g, const cj_call *call, cj_dim a, cj_dim b);
 /* The product of all dimensions of a type. */
 cj_dim cj__type_count(cj_graph *g, const cj_type *type);
@@ -72,7 +79,7 @@ void cj__dim_print(cj__text *out, const cj_graph *g, cj_dim d);
 /* "f32[batch, 10]" */
 void cj__type_text(cj__text *out, const cj_graph *g, const cj_type *type);
 
-/* ---- Graphs: graph.c --------------------------------------------------------------------------- */
+/* ---- Graphs: graph.c ------------------------------------------------------------------------- */
 
 typedef struct cj__named_node {
     const char *name;
@@ -109,35 +116,38 @@ struct cj_graph {
 };
 
 /* Fails the graph: "where: what". Sets the context's message; the first failure stays. */
-cj_status cj__graph_fail(cj_graph *g, const char *op, cj_status status, const char *format, ...) CJ_PRINTF(4, 5);
+cj_status cj__graph_fail(cj_graph *g, const char *op, cj_status status, const char *format, ...)
+    CJ_PRINTF(4, 5);
 cj_status cj__nodes_add(cj_graph *g, cj__nodes *nodes, const char *name, cj_node *node);
 cj_node *cj__nodes_find(const cj__nodes *nodes, const char *name);
-/* Makes `body` (a free graph of the same context) the property of g. Bodies nest CJ__DEPTH_MAX deep, so
- * that walking them by recursion is bounded. */
+/* Makes `body` (a free graph of the same context) the property of g. Bodies nest CJ__DEPTH_MAX
+ * deep, so that walking them by recursion is bounded. */
 enum { CJ__DEPTH_MAX = 32 };
 cj_status cj__graph_adopt(cj_graph *g, cj_graph *body);
 /* The graph of the first operand that is neither NULL nor cj_zero; NULL when there is none. */
 cj_graph *cj__graph_of(cj_node *const *nodes, int n);
-/* A copy of `call` in another graph with these operands; its types are inferred anew. attributes are copied,
- * symbols in them translated by name, bodies cloned. */
+/* A copy of `call` in another graph with these operands; its types are inferred anew. attributes
+ * are copied, symbols in them translated by name, bodies cloned. */
 cj_node *cj__call_clone(cj_graph *to, const cj_call *call, cj_node *const *in);
 /* A copy of a whole graph (bodies). */
 cj_graph *cj__graph_clone(const cj_graph *g);
 /* Appends the calls of `body` to g with its placeholders replaced by `in`; out[i] is output i. */
-bool cj__graph_inline(cj_graph *g, const cj_graph *body, cj_node *const *in, int n_in, cj_node **out);
+bool cj__graph_inline(cj_graph *g, const cj_graph *body, cj_node *const *in, int n_in,
+                      cj_node **out);
 /* Calls that the given nodes need (marks by id): marks has n_calls bytes, zeroed by the caller. */
 void cj__graph_mark(const cj_graph *g, cj_node *const *nodes, int n, unsigned char *marks);
 
-/* ---- Store: store.c ---------------------------------------------------------------------------- */
+/* ---- Store: store.c -------------------------------------------------------------------------- */
 
 int cj__store_index(const cj_store *store, const char *name); /* -1: none */
-void cj__store_touch(cj_store *store);                        /* a run committed: the version grows */
+void cj__store_touch(cj_store *store); /* a run committed: the version grows */
 
-/* ---- Building: build.c ------------------------------------------------------------------------- */
+/* ---- Building: build.c ----------------------------------------------------------------------- */
 
 static inline bool cj__is_zero(const cj_node *node) { return node == cj_zero; }
-/* The dtype two operands meet in: equal ones stay; float beats integer beats bool; wider beats narrower;
- * f16 with bf16 is f32; signed with unsigned of the same width is the next wider signed. */
+/* The dtype two operands meet in: equal ones stay; float beats integer beats bool; wider beats
+ * narrower; f16 with bf16 is f32; signed with unsigned of the same width is the next wider signed.
+ */
 cj_dtype cj__promote(cj_dtype a, cj_dtype b);
 /* Casts and broadcasts `n` nodes in place to one dtype (unless same_dtype is false) and one shape.
  * Fails the graph with `op` in the message. */
@@ -147,7 +157,7 @@ int cj__axis(cj_node *x, const char *op, int64_t axis, int rank);
 /* Reduces `dy` (a gradient of the broadcast result) to `type`, for hand-written rules. */
 cj_node *cj__sum_to(cj_node *dy, const cj_type *type);
 
-/* ---- Operators --------------------------------------------------------------------------------- */
+/* ---- Operators ------------------------------------------------------------------------------- */
 
 /* ops.def lists every row: CJ__OP(name) declares cj_op_<name>. */
 #define CJ__OP(name) extern const cj_op cj_op_##name;
@@ -194,7 +204,8 @@ typedef struct cj__body_attrs { /* fused; if, loop, scan use those they need */
 } cj__body_attrs;
 
 /* Options of the structures above, shared by rows. */
-extern const cj_option cj__axis_options[], cj__reduce_options[], cj__dims_options[], cj__body_options[];
+extern const cj_option cj__axis_options[], cj__reduce_options[], cj__dims_options[],
+    cj__body_options[];
 
 /* True when `call` is a constant (or a cast, reshape or broadcast of one) all of whose elements are
  * `value`. */

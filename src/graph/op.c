@@ -16,9 +16,11 @@ cj_status cj_op_register(cj_context *cj, const cj_op *op)
     if (!op || !op->name || !op->infer)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "an operator's row needs a name and a shape rule");
     if (!op->ref && !op->lower)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "operator '%s' has neither a reference kernel nor a lowering", op->name);
+        return cj_fail(cj, CJ_ERR_ARGUMENT,
+                       "operator '%s' has neither a reference kernel nor a lowering", op->name);
     if (op->attributes_size && !op->attributes)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "operator '%s' has attributes but no table of them", op->name);
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "operator '%s' has attributes but no table of them",
+                       op->name);
     return cj__register(cj, CJ__ROW_OP, op);
 }
 
@@ -27,7 +29,10 @@ const cj_op *cj_op_find(cj_context *cj, const char *name)
     return cj__find(cj, CJ__ROW_OP, (const void *const *)builtin, "operator", name);
 }
 
-const cj_op *cj_op_at(cj_context *cj, int i) { return cj__row_at(cj, CJ__ROW_OP, (const void *const *)builtin, i); }
+const cj_op *cj_op_at(cj_context *cj, int i)
+{
+    return cj__row_at(cj, CJ__ROW_OP, (const void *const *)builtin, i);
+}
 
 cj_status cj_infer_same(cj_infer *infer)
 {
@@ -41,9 +46,11 @@ cj_status cj_infer_all_same(cj_infer *infer)
     const cj_type *first = &call->in[0]->type;
     for (int i = 1; i < call->n_in; i++) {
         const cj_type *type = &call->in[i]->type;
-        if (type->dtype != first->dtype) return cj_infer_fail(infer, CJ_ERR_TYPE, "the operands' dtypes differ");
+        if (type->dtype != first->dtype)
+            return cj_infer_fail(infer, CJ_ERR_TYPE, "the operands' dtypes differ");
         bool same = type->rank == first->rank;
-        for (int k = 0; same && k < type->rank; k++) same = cj_infer_equal(infer, type->dim[k], first->dim[k]);
+        for (int k = 0; same && k < type->rank; k++)
+            same = cj_infer_equal(infer, type->dim[k], first->dim[k]);
         if (!same) return cj_infer_fail(infer, CJ_ERR_SHAPE, "the operands' shapes differ");
     }
     infer->out[0] = *first;
@@ -53,25 +60,31 @@ cj_status cj_infer_all_same(cj_infer *infer)
 cj_status cj_infer_axis(cj_infer *infer, int64_t *axis, int rank)
 {
     if (*axis < -rank || *axis >= rank)
-        return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "axis %lld is out of range for rank %d", (long long)*axis, rank);
+        return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "axis %lld is out of range for rank %d",
+                             (long long)*axis, rank);
     if (*axis < 0) *axis += rank;
     return CJ_OK;
 }
 
 const cj_option cj__axis_options[] = {
-    CJ_OPTION_INT(cj__axis_attrs, axis, -1, -CJ_RANK_MAX, CJ_RANK_MAX - 1, "the axis; negative counts from the end"),
+    CJ_OPTION_INT(cj__axis_attrs, axis, -1, -CJ_RANK_MAX, CJ_RANK_MAX - 1,
+                  "the axis; negative counts from the end"),
     CJ_OPTION_BOOL(cj__axis_attrs, keep, false, "keep the axis as size 1"), CJ_OPTION_END};
 const cj_option cj__reduce_options[] = {
     CJ_OPTION_INTS(cj__reduce_attrs, axes, -CJ_RANK_MAX, CJ_RANK_MAX - 1, "the axes that go"),
     CJ_OPTION_BOOL(cj__reduce_attrs, keep, false, "keep them as size 1"), CJ_OPTION_END};
-const cj_option cj__dims_options[] = {CJ_OPTION_DIMS(cj__dims_attrs, dims, "the new shape"), CJ_OPTION_END};
+const cj_option cj__dims_options[] = {CJ_OPTION_DIMS(cj__dims_attrs, dims, "the new shape"),
+                                      CJ_OPTION_END};
 const cj_option cj__body_options[] = {
     CJ_OPTION_GRAPH(cj__body_attrs, body, "the graph that is run"),
     CJ_OPTION_GRAPH(cj__body_attrs, other, "if: the graph for false"),
-    CJ_OPTION_INT(cj__body_attrs, n_carried, 0, 0, 1e6, "values handed from one iteration to the next"),
-    CJ_OPTION_INT(cj__body_attrs, n_sequences, 0, 0, 1e6, "scan: operands taken apart along axis 0"),
+    CJ_OPTION_INT(cj__body_attrs, n_carried, 0, 0, 1e6,
+                  "values handed from one iteration to the next"),
+    CJ_OPTION_INT(cj__body_attrs, n_sequences, 0, 0, 1e6,
+                  "scan: operands taken apart along axis 0"),
     CJ_OPTION_BOOL(cj__body_attrs, reverse, false, "scan: last element first"),
     CJ_OPTION_BOOL(cj__body_attrs, has_limit, false, "loop: operand 0 is the limit of iterations"),
     CJ_OPTION_BOOL(cj__body_attrs, has_condition, false, "loop: the next operand is the condition"),
-    CJ_OPTION_STRING(cj__body_attrs, symbol, NULL, "name of the sizes that are found out while running"),
+    CJ_OPTION_STRING(cj__body_attrs, symbol, NULL,
+                     "name of the sizes that are found out while running"),
     CJ_OPTION_END};

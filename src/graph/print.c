@@ -28,7 +28,8 @@ static void attributes_text(cj__text *out, cj_graph *g, const cj_call *call)
             const cj_ints *dims = field;
             cj__text_format(out, " %s=[", o->name);
             for (int i = 0; i < dims->n; i++)
-                cj__text_format(out, "%s%s", i ? ", " : "", dims->v[i] == CJ_INFER ? "?" : cj_dim_text(g, dims->v[i]));
+                cj__text_format(out, "%s%s", i ? ", " : "",
+                                dims->v[i] == CJ_INFER ? "?" : cj_dim_text(g, dims->v[i]));
             cj__text_char(out, ']');
         } else if (o->type == CJ_OPTION_TYPE_TENSOR) {
             const cj_tensor *t = *(cj_tensor *const *)field;
@@ -65,7 +66,8 @@ static void call_text(cj__text *out, cj_graph *g, const cj_call *call, int inden
     cj__text_char(out, '\n');
 }
 
-/* Depth is bounded by verify: bodies are trees of finite depth because a body exists before its call. */
+/* Depth is bounded by verify: bodies are trees of finite depth because a body exists before its
+ * call. */
 static void graph_text(cj__text *out, cj_graph *g, int indent)
 {
     for (int i = 0; i < g->n_calls; i++) {
@@ -118,7 +120,8 @@ cj_status cj_graph_dot(cj_graph *g, FILE *to)
     cj__text text, label;
     cj__text_init(&text, g->cj);
     cj__text_init(&label, g->cj);
-    cj__text_add(&text, "digraph cajal {\n  rankdir=TB;\n  node [shape=box, fontname=\"sans-serif\", fontsize=10];\n"
+    cj__text_add(&text, "digraph cajal {\n  rankdir=TB;\n  node [shape=box, "
+                        "fontname=\"sans-serif\", fontsize=10];\n"
                         "  edge [fontname=\"sans-serif\", fontsize=8];\n");
     for (int i = 0; i < g->n_calls; i++) {
         const cj_call *call = g->calls[i];
@@ -128,9 +131,10 @@ cj_status cj_graph_dot(cj_graph *g, FILE *to)
         cj__text_format(&text, "  n%d [label=\"", i);
         dot_string(&text, cj__text_string(&label));
         cj__text_format(&text, "\"%s];\n",
-                        call->op == &cj_op_variable ? ", style=filled, fillcolor=\"#d0e4f5\""
-                        : call->op == &cj_op_input  ? ", style=filled, fillcolor=\"#d9ead3\""
-                        : call->op->flags & CJ_OP_SOURCE ? ", style=filled, fillcolor=\"#eeeeee\"" : "");
+                        call->op == &cj_op_variable      ? ", style=filled, fillcolor=\"#d0e4f5\""
+                        : call->op == &cj_op_input       ? ", style=filled, fillcolor=\"#d9ead3\""
+                        : call->op->flags & CJ_OP_SOURCE ? ", style=filled, fillcolor=\"#eeeeee\""
+                                                         : "");
         for (int k = 0; k < call->n_in; k++) {
             cj__text_clear(&label);
             cj__type_text(&label, g, &call->in[k]->type);

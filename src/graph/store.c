@@ -1,7 +1,7 @@
 /* store.c: names to tensors, in the order they came.
  *
- * Look-up is by a small open-addressing table of entry numbers; a store has from a few to some thousands
- * of entries. Tensors are the store's own: set copies. */
+ * Look-up is by a small open-addressing table of entry numbers; a store has from a few to some
+ * thousands of entries. Tensors are the store's own: set copies. */
 #include "graph/graph.h"
 
 #include <string.h>
@@ -41,7 +41,10 @@ void cj_store_free(cj_store *store)
 
 int cj_store_count(const cj_store *store) { return store->count; }
 uint64_t cj_store_version(const cj_store *store) { return store->version; }
-const char *cj_store_name_at(const cj_store *store, int i) { return i >= 0 && i < store->count ? store->entries[i].name : NULL; }
+const char *cj_store_name_at(const cj_store *store, int i)
+{
+    return i >= 0 && i < store->count ? store->entries[i].name : NULL;
+}
 cj_tensor *cj_store_tensor_at(const cj_store *store, int i)
 {
     return i >= 0 && i < store->count ? store->entries[i].tensor : NULL;
@@ -52,8 +55,10 @@ void cj__store_touch(cj_store *store) { store->version++; }
 /* The slot of `name`: its entry's, or the empty one where it belongs. */
 static int *slot_of(const cj_store *store, const char *name)
 {
-    unsigned mask = (unsigned)store->n_slots - 1, at = (unsigned)cj__hash(name, strlen(name), 0) & mask;
-    while (store->slots[at] && strcmp(store->entries[store->slots[at] - 1].name, name)) at = (at + 1) & mask;
+    unsigned mask = (unsigned)store->n_slots - 1,
+             at = (unsigned)cj__hash(name, strlen(name), 0) & mask;
+    while (store->slots[at] && strcmp(store->entries[store->slots[at] - 1].name, name))
+        at = (at + 1) & mask;
     return &store->slots[at];
 }
 
@@ -73,7 +78,8 @@ static cj_status grow(cj_store *store)
     int capacity = store->capacity ? 2 * store->capacity : 16;
     int *slots = cj__alloc(store->cj, (size_t)capacity * 2 * sizeof *slots);
     if (!slots) return CJ_ERR_MEMORY;
-    entry *entries = cj__realloc(store->cj, store->entries, (size_t)store->capacity * sizeof *entries,
+    entry *entries = cj__realloc(store->cj, store->entries,
+                                 (size_t)store->capacity * sizeof *entries,
                                  (size_t)capacity * sizeof *entries);
     if (!entries) {
         cj__free(store->cj, slots, (size_t)capacity * 2 * sizeof *slots);
@@ -91,7 +97,9 @@ static cj_status grow(cj_store *store)
 cj_status cj_store_set(cj_store *store, const char *name, const cj_tensor *value)
 {
     if (!store || !name || !*name || !value)
-        return store ? cj_fail(store->cj, CJ_ERR_ARGUMENT, "a store's entry needs a name and a tensor") : CJ_ERR_ARGUMENT;
+        return store ? cj_fail(store->cj, CJ_ERR_ARGUMENT,
+                               "a store's entry needs a name and a tensor")
+                     : CJ_ERR_ARGUMENT;
     int i = cj__store_index(store, name);
     if (i >= 0) {
         cj_status failed = cj_tensor_assign(store->entries[i].tensor, value);

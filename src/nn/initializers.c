@@ -1,8 +1,9 @@
-/* initializers.c: first values of parameters, drawn from counter-based random numbers keyed by the model's
- * seed and the parameter's number: the same on every machine and for any number of threads.
+/* initializers.c: first values of parameters, drawn from counter-based random numbers keyed by the
+ * model's seed and the parameter's number: the same on every machine and for any number of threads.
  *
- * Glorot (Glorot and Bengio 2010): variance 2 / (fan_in + fan_out). He (He et al. 2015): 2 / fan_in. The
- * normal forms are cut off at two deviations and widened to keep the variance, as in Keras. */
+ * Glorot (Glorot and Bengio 2010): variance 2 / (fan_in + fan_out). He (He et al. 2015): 2 /
+ * fan_in. The normal forms are cut off at two deviations and widened to keep the variance, as in
+ * Keras. */
 #include "nn/model.h"
 
 #include "base/random.h"
@@ -15,16 +16,22 @@ enum { STREAM_INITIAL = 0x10000000 };
 
 static uint32_t word(const cj_initializer_target *at, int64_t i, uint32_t step)
 {
-    cj__random_key key = {.seed = at->seed, .stream = STREAM_INITIAL + at->stream, .step = step, .sample = (uint32_t)(i >> 32)};
+    cj__random_key key = {.seed = at->seed,
+                          .stream = STREAM_INITIAL + at->stream,
+                          .step = step,
+                          .sample = (uint32_t)(i >> 32)};
     return cj__random_u32(key, (uint32_t)i);
 }
 
-static cj_status fill(cj_tensor *t, double (*draw)(const cj_initializer_target *at, int64_t i, double a, double b),
+static cj_status fill(cj_tensor *t,
+                      double (*draw)(const cj_initializer_target *at, int64_t i, double a,
+                                     double b),
                       const cj_initializer_target *at, double a, double b)
 {
     void *data = cj_tensor_map(t, CJ_MAP_WRITE);
     if (!data) return CJ_ERR_MEMORY;
-    for (int64_t i = 0; i < cj_tensor_count(t); i++) cj_store_f64(cj_tensor_dtype(t), data, (size_t)i, draw(at, i, a, b));
+    for (int64_t i = 0; i < cj_tensor_count(t); i++)
+        cj_store_f64(cj_tensor_dtype(t), data, (size_t)i, draw(at, i, a, b));
     cj_tensor_unmap(t);
     return CJ_OK;
 }
@@ -34,7 +41,8 @@ static double draw_same(const cj_initializer_target *at, int64_t i, double a, do
     (void)at, (void)i, (void)b;
     return a;
 }
-/* 53 bits, so that tensors of doubles are not floats in disguise. The first 24 are those of a float. */
+/* 53 bits, so that tensors of doubles are not floats in disguise. The first 24 are those of a
+ * float. */
 static double draw_uniform_f64(const cj_initializer_target *at, int64_t i, double low, double high)
 {
     uint64_t bits = (uint64_t)word(at, i, 0) << 21 | word(at, i, 1) >> 11;
@@ -49,7 +57,8 @@ static double draw_normal(const cj_initializer_target *at, int64_t i, double mea
     return mean + deviation * cj__random_normal(word(at, 2 * i, 0), word(at, 2 * i + 1, 0));
 }
 /* Draws outside two deviations are drawn again, with the next step of the counter. */
-static double draw_truncated(const cj_initializer_target *at, int64_t i, double mean, double deviation)
+static double draw_truncated(const cj_initializer_target *at, int64_t i, double mean,
+                             double deviation)
 {
     double x = 0;
     for (uint32_t step = 0; step < 64; step++) {
@@ -59,7 +68,8 @@ static double draw_truncated(const cj_initializer_target *at, int64_t i, double 
     return mean + deviation * (fabs(x) <= 2 ? x : 0);
 }
 
-static cj_status fill_between(cj_tensor *t, const cj_initializer_target *at, double low, double high)
+static cj_status fill_between(cj_tensor *t, const cj_initializer_target *at, double low,
+                              double high)
 {
     return fill(t, cj_tensor_dtype(t) == CJ_F64 ? draw_uniform_f64 : draw_uniform, at, low, high);
 }
@@ -67,44 +77,66 @@ static cj_status fill_between(cj_tensor *t, const cj_initializer_target *at, dou
 /* The deviation of a standard normal cut off at two deviations. */
 static const double truncated_deviation = 0.87962566103423978;
 
-static cj_status fill_zeros(cj_tensor *t, const cj_initializer_target *at, const void *o) { (void)o; return fill(t, draw_same, at, 0, 0); }
-static cj_status fill_ones(cj_tensor *t, const cj_initializer_target *at, const void *o) { (void)o; return fill(t, draw_same, at, 1, 0); }
+static cj_status fill_zeros(cj_tensor *t, const cj_initializer_target *at, const void *o)
+{
+    (void)o;
+    return fill(t, draw_same, at, 0, 0);
+}
+static cj_status fill_ones(cj_tensor *t, const cj_initializer_target *at, const void *o)
+{
+    (void)o;
+    return fill(t, draw_same, at, 1, 0);
+}
 const cj_initializer cj_initializer_zeros = {.name = "zeros", .doc = "all 0", .fill = fill_zeros};
 const cj_initializer cj_initializer_ones = {.name = "ones", .doc = "all 1", .fill = fill_ones};
 
 typedef struct fill_options {
     double value, minval, maxval, mean, stddev;
 } fill_options;
-static const cj_option constant_table[] = {CJ_OPTION_FLOAT(fill_options, value, 0, -1e300, 1e300, "the value"), CJ_OPTION_END};
+static const cj_option constant_table[] = {
+    CJ_OPTION_FLOAT(fill_options, value, 0, -1e300, 1e300, "the value"), CJ_OPTION_END};
 static cj_status fill_constant(cj_tensor *t, const cj_initializer_target *at, const void *o)
 {
     return fill(t, draw_same, at, ((const fill_options *)o)->value, 0);
 }
-const cj_initializer cj_initializer_constant = {.name = "constant", .doc = "all the same value", .options_size = sizeof(fill_options),
-                                                .options = constant_table, .fill = fill_constant};
+const cj_initializer cj_initializer_constant = {.name = "constant",
+                                                .doc = "all the same value",
+                                                .options_size = sizeof(fill_options),
+                                                .options = constant_table,
+                                                .fill = fill_constant};
 
 static const cj_option uniform_table[] = {
     CJ_OPTION_FLOAT(fill_options, minval, -0.05, -1e300, 1e300, "smallest value"),
-    CJ_OPTION_FLOAT(fill_options, maxval, 0.05, -1e300, 1e300, "largest value (not reached, but for rounding)"), CJ_OPTION_END};
+    CJ_OPTION_FLOAT(fill_options, maxval, 0.05, -1e300, 1e300,
+                    "largest value (not reached, but for rounding)"),
+    CJ_OPTION_END};
 static cj_status fill_uniform(cj_tensor *t, const cj_initializer_target *at, const void *o)
 {
     const fill_options *options = o;
     if (options->minval > options->maxval)
-        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "random_uniform: minval=%g is more than maxval=%g", options->minval, options->maxval);
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "random_uniform: minval=%g is more than maxval=%g",
+                       options->minval, options->maxval);
     return fill_between(t, at, options->minval, options->maxval);
 }
-const cj_initializer cj_initializer_random_uniform = {.name = "random_uniform", .doc = "uniform in [minval, maxval)",
-                                                      .options_size = sizeof(fill_options), .options = uniform_table, .fill = fill_uniform};
+const cj_initializer cj_initializer_random_uniform = {.name = "random_uniform",
+                                                      .doc = "uniform in [minval, maxval)",
+                                                      .options_size = sizeof(fill_options),
+                                                      .options = uniform_table,
+                                                      .fill = fill_uniform};
 
 static const cj_option normal_table[] = {
     CJ_OPTION_FLOAT(fill_options, mean, 0, -1e300, 1e300, "mean of the values"),
     CJ_OPTION_FLOAT(fill_options, stddev, 0.05, 0, 1e300, "standard deviation"), CJ_OPTION_END};
 static cj_status fill_normal(cj_tensor *t, const cj_initializer_target *at, const void *o)
 {
-    return fill(t, draw_normal, at, ((const fill_options *)o)->mean, ((const fill_options *)o)->stddev);
+    return fill(t, draw_normal, at, ((const fill_options *)o)->mean,
+                ((const fill_options *)o)->stddev);
 }
-const cj_initializer cj_initializer_random_normal = {.name = "random_normal", .doc = "normal", .options_size = sizeof(fill_options),
-                                                     .options = normal_table, .fill = fill_normal};
+const cj_initializer cj_initializer_random_normal = {.name = "random_normal",
+                                                     .doc = "normal",
+                                                     .options_size = sizeof(fill_options),
+                                                     .options = normal_table,
+                                                     .fill = fill_normal};
 
 static double variance_of(const cj_initializer_target *at, bool he)
 {
@@ -117,11 +149,37 @@ static cj_status fill_scaled(cj_tensor *t, const cj_initializer_target *at, bool
     if (normal) return fill(t, draw_truncated, at, 0, sqrt(variance) / truncated_deviation);
     return fill_between(t, at, -limit, limit);
 }
-static cj_status fill_glorot_uniform(cj_tensor *t, const cj_initializer_target *at, const void *o) { (void)o; return fill_scaled(t, at, false, false); }
-static cj_status fill_glorot_normal(cj_tensor *t, const cj_initializer_target *at, const void *o) { (void)o; return fill_scaled(t, at, false, true); }
-static cj_status fill_he_uniform(cj_tensor *t, const cj_initializer_target *at, const void *o) { (void)o; return fill_scaled(t, at, true, false); }
-static cj_status fill_he_normal(cj_tensor *t, const cj_initializer_target *at, const void *o) { (void)o; return fill_scaled(t, at, true, true); }
-const cj_initializer cj_initializer_glorot_uniform = {.name = "glorot_uniform", .doc = "uniform, limit sqrt(6 / (fan_in + fan_out))", .fill = fill_glorot_uniform};
-const cj_initializer cj_initializer_glorot_normal = {.name = "glorot_normal", .doc = "truncated normal, variance 2 / (fan_in + fan_out)", .fill = fill_glorot_normal};
-const cj_initializer cj_initializer_he_uniform = {.name = "he_uniform", .doc = "uniform, limit sqrt(6 / fan_in)", .fill = fill_he_uniform};
-const cj_initializer cj_initializer_he_normal = {.name = "he_normal", .doc = "truncated normal, variance 2 / fan_in", .fill = fill_he_normal};
+static cj_status fill_glorot_uniform(cj_tensor *t, const cj_initializer_target *at, const void *o)
+{
+    (void)o;
+    return fill_scaled(t, at, false, false);
+}
+static cj_status fill_glorot_normal(cj_tensor *t, const cj_initializer_target *at, const void *o)
+{
+    (void)o;
+    return fill_scaled(t, at, false, true);
+}
+static cj_status fill_he_uniform(cj_tensor *t, const cj_initializer_target *at, const void *o)
+{
+    (void)o;
+    return fill_scaled(t, at, true, false);
+}
+static cj_status fill_he_normal(cj_tensor *t, const cj_initializer_target *at, const void *o)
+{
+    (void)o;
+    return fill_scaled(t, at, true, true);
+}
+const cj_initializer cj_initializer_glorot_uniform = {
+    .name = "glorot_uniform",
+    .doc = "uniform, limit sqrt(6 / (fan_in + fan_out))",
+    .fill = fill_glorot_uniform};
+const cj_initializer cj_initializer_glorot_normal = {
+    .name = "glorot_normal",
+    .doc = "truncated normal, variance 2 / (fan_in + fan_out)",
+    .fill = fill_glorot_normal};
+const cj_initializer cj_initializer_he_uniform = {.name = "he_uniform",
+                                                  .doc = "uniform, limit sqrt(6 / fan_in)",
+                                                  .fill = fill_he_uniform};
+const cj_initializer cj_initializer_he_normal = {.name = "he_normal",
+                                                 .doc = "truncated normal, variance 2 / fan_in",
+                                                 .fill = fill_he_normal};

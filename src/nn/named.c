@@ -1,7 +1,8 @@
 /* named.c: things with a name and options, "adam(beta_1=0.9)": their tables and their parsing.
  *
- * Each kind has a compiled-in list (rows.def); a program's own rows are found first. Text is checked where
- * it is written: an unknown name or option, or a value out of range, is an error that names the nearest. */
+ * Each kind has a compiled-in list (rows.def); a program's own rows are found first. Text is
+ * checked where it is written: an unknown name or option, or a value out of range, is an error that
+ * names the nearest. */
 #include "nn/model.h"
 
 #include "base/registry.h"
@@ -39,16 +40,19 @@ static const void *const activations[] = {
 #include "nn/rows.def"
     NULL};
 
-#define CJ__ROWS(kind, type, KIND, list)                                                           \
-    cj_status cj_##kind##_register(cj_context *cj, const type *row)                                \
-    {                                                                                              \
-        return cj__register(cj, CJ__ROW_##KIND, row);                                              \
-    }                                                                                              \
-    const type *cj_##kind##_find(cj_context *cj, const char *name)                                 \
-    {                                                                                              \
-        return cj__find(cj, CJ__ROW_##KIND, list, #kind, name);                                    \
-    }                                                                                              \
-    const type *cj_##kind##_at(cj_context *cj, int i) { return cj__row_at(cj, CJ__ROW_##KIND, list, i); }
+#define CJ__ROWS(kind, type, KIND, list) \
+    cj_status cj_##kind##_register(cj_context *cj, const type *row) \
+    { \
+        return cj__register(cj, CJ__ROW_##KIND, row); \
+    } \
+    const type *cj_##kind##_find(cj_context *cj, const char *name) \
+    { \
+        return cj__find(cj, CJ__ROW_##KIND, list, #kind, name); \
+    } \
+    const type *cj_##kind##_at(cj_context *cj, int i) \
+    { \
+        return cj__row_at(cj, CJ__ROW_##KIND, list, i); \
+    }
 
 CJ__ROWS(layer, cj_layer, LAYER, cj__layers_builtin)
 CJ__ROWS(activation, cj_activation_row, ACTIVATION, activations)
@@ -64,7 +68,8 @@ typedef struct kind {
 } kind;
 
 /* Where each row type keeps its options: all begin {name, doc, ...}, so ask by kind. */
-static bool options_of(int row_kind, const void *row, size_t *size, const cj_option **table, kind *k)
+static bool options_of(int row_kind, const void *row, size_t *size, const cj_option **table,
+                       kind *k)
 {
 #define CJ__CASE(KIND, type, what, rows)                                                           \
     case CJ__ROW_##KIND:                                                                           \
@@ -84,7 +89,8 @@ static bool options_of(int row_kind, const void *row, size_t *size, const cj_opt
 #undef CJ__CASE
 }
 
-cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int row_kind, const char *text, cj__named *out)
+cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int row_kind, const char *text,
+                          cj__named *out)
 {
     char *name;
     const char *rest;

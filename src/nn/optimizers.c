@@ -1,9 +1,10 @@
-/* optimizers.c: optimizers as graph builders: one parameter's step is a handful of elementwise nodes.
+/* optimizers.c: optimizers as graph builders: one parameter's step is a handful of elementwise
+ * nodes.
  *
- * The fusion pass makes one sweep over memory of them, so an optimizer written here, or by a program, is
- * as fast as one written by hand. Where Keras and PyTorch differ, Keras's formula is the default and
- * form=torch gives the other. Bias corrections are scalars computed in double: 1 - 0.999^t loses half its
- * digits in float.
+ * The fusion pass makes one sweep over memory of them, so an optimizer written here, or by a
+ * program, is as fast as one written by hand. Where Keras and PyTorch differ, Keras's formula is
+ * the default and form=torch gives the other. Bias corrections are scalars computed in double: 1 -
+ * 0.999^t loses half its digits in float.
  *
  * g gradient, w parameter, a learning rate, t step from 1. */
 #include "nn/model.h"
@@ -16,13 +17,26 @@
 static const char *const forms[] = {"keras", "torch", NULL};
 enum { FORM_KERAS, FORM_TORCH };
 
-static cj_node *in_dtype(const cj_optimizer_step *s, cj_node *x) { return cj_cast(x, s->parameter->type.dtype); }
-static cj_node *f64(const cj_optimizer_step *s, double value) { return cj_scalar(s->graph, CJ_F64, value); }
+static cj_node *in_dtype(const cj_optimizer_step *s, cj_node *x)
+{
+    return cj_cast(x, s->parameter->type.dtype);
+}
+static cj_node *f64(const cj_optimizer_step *s, double value)
+{
+    return cj_scalar(s->graph, CJ_F64, value);
+}
 /* 1 - b^t, in double */
-static cj_node *correction(const cj_optimizer_step *s, double b) { return cj_shift(cj_neg(cj_pow(f64(s, b), s->step)), 1); }
+static cj_node *correction(const cj_optimizer_step *s, double b)
+{
+    return cj_shift(cj_neg(cj_pow(f64(s, b), s->step)), 1);
+}
 /* b x + (1 - b) y */
-static cj_node *average(cj_node *x, cj_node *y, double b) { return cj_add(cj_scale(x, b), cj_scale(y, 1 - b)); }
-/* keras: w -= a decay w first, apart from the gradient (Loshchilov and Hutter 2019); torch: g += decay w. */
+static cj_node *average(cj_node *x, cj_node *y, double b)
+{
+    return cj_add(cj_scale(x, b), cj_scale(y, 1 - b));
+}
+/* keras: w -= a decay w first, apart from the gradient (Loshchilov and Hutter 2019); torch: g +=
+ * decay w. */
 static void decay(const cj_optimizer_step *s, bool apart, double amount, cj_node **w, cj_node **g)
 {
     if (amount == 0) return;
@@ -31,9 +45,11 @@ static void decay(const cj_optimizer_step *s, bool apart, double amount, cj_node
 }
 /* A beta of 1 would make the correction 1 - b^t zero. */
 #define BETA_MAX 0.999999999
-#define DECAY_HELP "keras: the parameter shrinks by learning_rate weight_decay w; torch: weight_decay w is added to the gradient"
+#define DECAY_HELP \
+    "keras: the parameter shrinks by learning_rate weight_decay w; torch: weight_decay w is " \
+    "added to the gradient"
 
-/* ---- sgd --------------------------------------------------------------------------------------- */
+/* ---- sgd ------------------------------------------------------------------------------------- */
 
 typedef struct sgd_options {
     double momentum;
@@ -43,9 +59,12 @@ typedef struct sgd_options {
 } sgd_options;
 static const cj_option sgd_table[] = {
     CJ_OPTION_FLOAT(sgd_options, momentum, 0, 0, 1, "share of the last step that is kept"),
-    CJ_OPTION_BOOL(sgd_options, nesterov, false, "look ahead (Nesterov 1983; Sutskever et al. 2013)"),
+    CJ_OPTION_BOOL(sgd_options, nesterov, false,
+                   "look ahead (Nesterov 1983; Sutskever et al. 2013)"),
     CJ_OPTION_FLOAT(sgd_options, weight_decay, 0, 0, 1e6, DECAY_HELP),
-    CJ_OPTION_WORD(sgd_options, form, FORM_KERAS, forms, "does the velocity hold the learning rate (keras) or not (torch); and how weight_decay works"),
+    CJ_OPTION_WORD(sgd_options, form, FORM_KERAS, forms,
+                   "does the velocity hold the learning rate (keras) or not (torch); and how "
+                   "weight_decay works"),
     CJ_OPTION_END};
 
 /* keras: v = momentum v - a g;  w += v,             nesterov: w += momentum v - a g
@@ -58,23 +77,30 @@ static bool build_sgd(cj_optimizer_step *s)
     if (o->momentum == 0) {
         s->new_parameter = cj_sub(w, cj_mul(s->learning_rate, g));
     } else if (o->form == FORM_KERAS) {
-        cj_node *step = cj_mul(s->learning_rate, g), *v = cj_sub(cj_scale(s->slots[0], o->momentum), step);
+        cj_node *step = cj_mul(s->learning_rate, g),
+                *v = cj_sub(cj_scale(s->slots[0], o->momentum), step);
         s->new_slots[0] = v;
         s->new_parameter = cj_add(w, o->nesterov ? cj_sub(cj_scale(v, o->momentum), step) : v);
     } else {
         cj_node *v = cj_add(cj_scale(s->slots[0], o->momentum), g);
         s->new_slots[0] = v;
-        s->new_parameter = cj_sub(w, cj_mul(s->learning_rate, o->nesterov ? cj_add(g, cj_scale(v, o->momentum)) : v));
+        s->new_parameter = cj_sub(w, cj_mul(s->learning_rate,
+                                            o->nesterov ? cj_add(g, cj_scale(v, o->momentum)) : v));
     }
     return s->new_parameter != NULL;
 }
 static int sgd_slots(const void *options) { return ((const sgd_options *)options)->momentum > 0; }
 static const char *const sgd_names[] = {"velocity", NULL};
-const cj_optimizer cj_optimizer_sgd = {.name = "sgd", .doc = "stochastic gradient descent, with momentum",
-                                       .options_size = sizeof(sgd_options), .options = sgd_table, .learning_rate = 0.01,
-                                       .slots = sgd_names, .build = build_sgd, .slot_count = sgd_slots};
+const cj_optimizer cj_optimizer_sgd = {.name = "sgd",
+                                       .doc = "stochastic gradient descent, with momentum",
+                                       .options_size = sizeof(sgd_options),
+                                       .options = sgd_table,
+                                       .learning_rate = 0.01,
+                                       .slots = sgd_names,
+                                       .build = build_sgd,
+                                       .slot_count = sgd_slots};
 
-/* ---- adam, adamw ------------------------------------------------------------------------------- */
+/* ---- adam, adamw ----------------------------------------------------------------------------- */
 
 typedef struct adam_options {
     double beta_1, beta_2, epsilon, weight_decay;
@@ -82,17 +108,22 @@ typedef struct adam_options {
 } adam_options;
 static const cj_option adam_table[] = {
     CJ_OPTION_FLOAT(adam_options, beta_1, 0.9, 0, BETA_MAX, "decay of the mean of gradients"),
-    CJ_OPTION_FLOAT(adam_options, beta_2, 0.999, 0, BETA_MAX, "decay of the mean of squared gradients"),
+    CJ_OPTION_FLOAT(adam_options, beta_2, 0.999, 0, BETA_MAX,
+                    "decay of the mean of squared gradients"),
     CJ_OPTION_FLOAT(adam_options, epsilon, 1e-7, 0, 1, "keeps the division finite"),
     CJ_OPTION_FLOAT(adam_options, weight_decay, 0, 0, 1e6, DECAY_HELP),
-    CJ_OPTION_WORD(adam_options, form, FORM_KERAS, forms, "is epsilon added before (keras) or after (torch) the bias correction"),
+    CJ_OPTION_WORD(adam_options, form, FORM_KERAS, forms,
+                   "is epsilon added before (keras) or after (torch) the bias correction"),
     CJ_OPTION_END};
 static const cj_option adamw_table[] = {
     CJ_OPTION_FLOAT(adam_options, beta_1, 0.9, 0, BETA_MAX, "decay of the mean of gradients"),
-    CJ_OPTION_FLOAT(adam_options, beta_2, 0.999, 0, BETA_MAX, "decay of the mean of squared gradients"),
+    CJ_OPTION_FLOAT(adam_options, beta_2, 0.999, 0, BETA_MAX,
+                    "decay of the mean of squared gradients"),
     CJ_OPTION_FLOAT(adam_options, epsilon, 1e-7, 0, 1, "keeps the division finite"),
-    CJ_OPTION_FLOAT(adam_options, weight_decay, 0.004, 0, 1e6, "the parameter shrinks by learning_rate weight_decay w"),
-    CJ_OPTION_WORD(adam_options, form, FORM_KERAS, forms, "is epsilon added before (keras) or after (torch) the bias correction"),
+    CJ_OPTION_FLOAT(adam_options, weight_decay, 0.004, 0, 1e6,
+                    "the parameter shrinks by learning_rate weight_decay w"),
+    CJ_OPTION_WORD(adam_options, form, FORM_KERAS, forms,
+                   "is epsilon added before (keras) or after (torch) the bias correction"),
     CJ_OPTION_END};
 
 /* m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
@@ -101,7 +132,8 @@ static const cj_option adamw_table[] = {
 static void adam_step(cj_optimizer_step *s, cj_node *w, cj_node *g)
 {
     const adam_options *o = s->options;
-    cj_node *m = average(s->slots[0], g, o->beta_1), *v = average(s->slots[1], cj_square(g), o->beta_2);
+    cj_node *m = average(s->slots[0], g, o->beta_1),
+            *v = average(s->slots[1], cj_square(g), o->beta_2);
     cj_node *rate = cj_cast(s->learning_rate, CJ_F64), *root = cj_sqrt(correction(s, o->beta_2));
     rate = cj_div(rate, correction(s, o->beta_1));
     cj_node *size = cj_sqrt(v);
@@ -131,14 +163,23 @@ static bool build_adamw(cj_optimizer_step *s)
 }
 
 static const char *const adam_names[] = {"m", "v", NULL};
-const cj_optimizer cj_optimizer_adam = {.name = "adam", .doc = "adaptive moments (Kingma and Ba 2015)",
-                                        .options_size = sizeof(adam_options), .options = adam_table, .learning_rate = 0.001,
-                                        .slots = adam_names, .build = build_adam};
-const cj_optimizer cj_optimizer_adamw = {.name = "adamw", .doc = "adam with decoupled weight decay (Loshchilov and Hutter 2019)",
-                                         .options_size = sizeof(adam_options), .options = adamw_table, .learning_rate = 0.001,
-                                         .slots = adam_names, .build = build_adamw};
+const cj_optimizer cj_optimizer_adam = {.name = "adam",
+                                        .doc = "adaptive moments (Kingma and Ba 2015)",
+                                        .options_size = sizeof(adam_options),
+                                        .options = adam_table,
+                                        .learning_rate = 0.001,
+                                        .slots = adam_names,
+                                        .build = build_adam};
+const cj_optimizer cj_optimizer_adamw = {
+    .name = "adamw",
+    .doc = "adam with decoupled weight decay (Loshchilov and Hutter 2019)",
+    .options_size = sizeof(adam_options),
+    .options = adamw_table,
+    .learning_rate = 0.001,
+    .slots = adam_names,
+    .build = build_adamw};
 
-/* ---- rmsprop ----------------------------------------------------------------------------------- */
+/* ---- rmsprop --------------------------------------------------------------------------------- */
 
 typedef struct rmsprop_options {
     double rho, momentum, epsilon, weight_decay;
@@ -149,14 +190,16 @@ static const cj_option rmsprop_table[] = {
     CJ_OPTION_FLOAT(rmsprop_options, rho, 0.9, 0, 1, "decay of the mean of squared gradients"),
     CJ_OPTION_FLOAT(rmsprop_options, momentum, 0, 0, 1, "share of the last step that is kept"),
     CJ_OPTION_FLOAT(rmsprop_options, epsilon, 1e-7, 0, 1, "keeps the division finite"),
-    CJ_OPTION_BOOL(rmsprop_options, centered, false, "divide by the deviation, not the root mean square"),
+    CJ_OPTION_BOOL(rmsprop_options, centered, false,
+                   "divide by the deviation, not the root mean square"),
     CJ_OPTION_FLOAT(rmsprop_options, weight_decay, 0, 0, 1e6, DECAY_HELP),
-    CJ_OPTION_WORD(rmsprop_options, form, FORM_KERAS, forms, "is epsilon added inside (keras) or outside (torch) the root"),
+    CJ_OPTION_WORD(rmsprop_options, form, FORM_KERAS, forms,
+                   "is epsilon added inside (keras) or outside (torch) the root"),
     CJ_OPTION_END};
 
-/* v = rho v + (1 - rho) g^2, centered: less the square of the mean gradient (rounding may take it below 0)
- * keras: d = a g / sqrt(v + epsilon);  u = momentum u + d;  w -= u
- * torch: d = g / (sqrt v + epsilon);   u = momentum u + d;  w -= a u */
+/* v = rho v + (1 - rho) g^2, centered: less the square of the mean gradient (rounding may take it
+ * below 0) keras: d = a g / sqrt(v + epsilon);  u = momentum u + d;  w -= u torch: d = g / (sqrt v
+ * + epsilon);   u = momentum u + d;  w -= a u */
 static bool build_rmsprop(cj_optimizer_step *s)
 {
     const rmsprop_options *o = s->options;
@@ -169,7 +212,8 @@ static bool build_rmsprop(cj_optimizer_step *s)
         s->new_slots[2] = average(s->slots[2], g, o->rho);
         spread = cj_relu(cj_sub(v, cj_square(s->new_slots[2])));
     }
-    cj_node *root = keras ? cj_sqrt(cj_shift(spread, o->epsilon)) : cj_shift(cj_sqrt(spread), o->epsilon);
+    cj_node *root = keras ? cj_sqrt(cj_shift(spread, o->epsilon))
+                          : cj_shift(cj_sqrt(spread), o->epsilon);
     cj_node *step = cj_div(keras ? cj_mul(s->learning_rate, g) : g, root);
     if (o->momentum > 0) {
         step = cj_add(cj_scale(s->slots[1], o->momentum), step);
@@ -184,11 +228,17 @@ static int rmsprop_slots(const void *options)
     return o->centered ? 3 : o->momentum > 0 ? 2 : 1;
 }
 static const char *const rmsprop_names[] = {"v", "momentum", "mean", NULL};
-const cj_optimizer cj_optimizer_rmsprop = {.name = "rmsprop", .doc = "divides by a running root mean square (Tieleman and Hinton 2012)",
-                                           .options_size = sizeof(rmsprop_options), .options = rmsprop_table, .learning_rate = 0.001,
-                                           .slots = rmsprop_names, .build = build_rmsprop, .slot_count = rmsprop_slots};
+const cj_optimizer cj_optimizer_rmsprop = {
+    .name = "rmsprop",
+    .doc = "divides by a running root mean square (Tieleman and Hinton 2012)",
+    .options_size = sizeof(rmsprop_options),
+    .options = rmsprop_table,
+    .learning_rate = 0.001,
+    .slots = rmsprop_names,
+    .build = build_rmsprop,
+    .slot_count = rmsprop_slots};
 
-/* ---- Updates ----------------------------------------------------------------------------------- */
+/* ---- Updates --------------------------------------------------------------------------------- */
 
 static bool same_type(const cj_type *a, cj_dtype dtype, int rank, const cj_dim *dims)
 {
@@ -202,7 +252,9 @@ static cj_node *state(cj_graph *g, const char *name, cj_dtype dtype, int rank, c
 {
     cj_node *there = cj_find_variable(g, name);
     if (there && same_type(&there->type, dtype, rank, dims)) return there;
-    if (there) return cj_graph_fail(g, CJ_ERR_EXISTS, "variable '%s' is there already, and of another type or shape", name);
+    if (there)
+        return cj_graph_fail(g, CJ_ERR_EXISTS,
+                             "variable '%s' is there already, and of another type or shape", name);
     cj_tensor *zeros = cj_tensor_new(g->cj, dtype, rank, dims);
     if (!zeros) return cj_graph_fail(g, cj_last_status(g->cj), "%s", cj_message(g->cj));
     cj_node *node = cj_variable(g, name, zeros);
@@ -213,16 +265,23 @@ static cj_node *state(cj_graph *g, const char *name, cj_dtype dtype, int rank, c
 /* What a caller may have mixed up, said before shapes that broadcast hide it. */
 static bool check_pair(cj_graph *g, cj_node *w, cj_node *gradient, int i)
 {
-    if (!w || !gradient) return cj_graph_fail(g, CJ_ERR_ARGUMENT, "updates: %s %d is NULL", w ? "gradient" : "parameter", i), false;
+    if (!w || !gradient)
+        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "updates: %s %d is NULL",
+                             w ? "gradient" : "parameter", i),
+               false;
     if (w == cj_zero || w->call->graph != g || w->call->op != &cj_op_variable)
-        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "updates: parameter %d is not a variable of the graph", i), false;
-    if (gradient == cj_zero || same_type(&gradient->type, w->type.dtype, w->type.rank, w->type.dim)) return true;
+        return cj_graph_fail(g, CJ_ERR_ARGUMENT,
+                             "updates: parameter %d is not a variable of the graph", i),
+               false;
+    if (gradient == cj_zero || same_type(&gradient->type, w->type.dtype, w->type.rank, w->type.dim))
+        return true;
     cj__text text;
     cj__text_init(&text, g->cj);
     cj__type_text(&text, g, &gradient->type);
     cj__text_add(&text, ", the parameter ");
     cj__type_text(&text, g, &w->type);
-    cj_graph_fail(g, CJ_ERR_SHAPE, "updates: the gradient of '%s' is %s", w->name, cj__text_string(&text));
+    cj_graph_fail(g, CJ_ERR_SHAPE, "updates: the gradient of '%s' is %s", w->name,
+                  cj__text_string(&text));
     cj__text_release(&text);
     return false;
 }
@@ -231,14 +290,19 @@ static bool check_rate(cj_graph *g, const cj_updates_opts *o)
 {
     const cj_node *rate = o->learning_rate_node;
     if (!(o->learning_rate >= 0 && o->learning_rate <= DBL_MAX))
-        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "learning_rate=%g is not above 0", o->learning_rate), false;
-    if (rate && (rate == cj_zero || rate->type.rank != 0 || cj_dtype_info(rate->type.dtype)->kind != CJ_KIND_FLOAT))
-        return cj_graph_fail(g, CJ_ERR_SHAPE, "updates: the learning rate is not a scalar of floats"), false;
+        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "learning_rate=%g is not above 0",
+                             o->learning_rate),
+               false;
+    if (rate && (rate == cj_zero || rate->type.rank != 0 ||
+                 cj_dtype_info(rate->type.dtype)->kind != CJ_KIND_FLOAT))
+        return cj_graph_fail(g, CJ_ERR_SHAPE,
+                             "updates: the learning rate is not a scalar of floats"),
+               false;
     return true;
 }
 
-static bool update_parameter(cj_graph *g, const cj_optimizer *row, cj_optimizer_step *s, const char *prefix, int n_slots,
-                             cj_update **next)
+static bool update_parameter(cj_graph *g, const cj_optimizer *row, cj_optimizer_step *s,
+                             const char *prefix, int n_slots, cj_update **next)
 {
     const cj_node *w = s->parameter;
     for (int k = 0; k < n_slots; k++) {
@@ -253,13 +317,15 @@ static bool update_parameter(cj_graph *g, const cj_optimizer *row, cj_optimizer_
     return true;
 }
 
-const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters, cj_node *const *gradients, int n,
-                              const cj_updates_opts *opts)
+const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
+                              cj_node *const *gradients, int n, const cj_updates_opts *opts)
 {
     cj_graph *g = parameters && gradients ? cj__graph_of(parameters, n) : NULL;
     if (!g || g->failed) return NULL;
     cj_updates_opts o = {0};
-    if (opts) memcpy(&o, opts, opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (opts)
+        memcpy(&o, opts,
+               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
     cj_graph_at(g, o.where);
     const char *prefix = o.prefix ? o.prefix : "optimizer";
     cj__named named;
@@ -271,20 +337,29 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
     int names = n_slots, most = (int)(sizeof((cj_optimizer_step *)0)->slots / sizeof(cj_node *));
     if (row->slot_count) n_slots = row->slot_count(named.options);
     if (n_slots < 0 || n_slots > names || n_slots > most)
-        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s: %d slots, of %d names, and at most %d", row->name, n_slots, names, most), NULL;
+        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s: %d slots, of %d names, and at most %d",
+                             row->name, n_slots, names, most),
+               NULL;
     if (!check_rate(g, &o)) return NULL;
     const char *step_name = cj__arena_printf(&g->arena, "%s/step", prefix);
-    cj_update *updates = cj__arena_array(&g->arena, (size_t)n * (1 + (size_t)n_slots) + 2, sizeof *updates), *next = updates;
+    cj_update *updates = cj__arena_array(&g->arena, (size_t)n * (1 + (size_t)n_slots) + 2,
+                                         sizeof *updates),
+              *next = updates;
     cj_node *step = step_name && updates ? state(g, step_name, CJ_I64, CJ_SCALAR) : NULL;
     if (!step) return g->failed ? NULL : (cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory"), NULL);
-    cj_node *step_next = cj_add(step, cj_scalar(g, CJ_I64, 1)), *step_f64 = cj_cast(step_next, CJ_F64);
+    cj_node *step_next = cj_add(step, cj_scalar(g, CJ_I64, 1)),
+            *step_f64 = cj_cast(step_next, CJ_F64);
     double rate = o.learning_rate > 0 ? o.learning_rate : row->learning_rate;
     for (int i = 0; i < n; i++) {
         if (!check_pair(g, parameters[i], gradients[i], i)) return NULL;
-        cj_optimizer_step s = {.graph = g, .parameter = parameters[i], .gradient = cj_zero_as(gradients[i], parameters[i]),
-                               .step = step_f64, .options = named.options};
-        s.learning_rate = o.learning_rate_node ? cj_cast(o.learning_rate_node, s.parameter->type.dtype)
-                                               : cj_scalar(g, s.parameter->type.dtype, rate);
+        cj_optimizer_step s = {.graph = g,
+                               .parameter = parameters[i],
+                               .gradient = cj_zero_as(gradients[i], parameters[i]),
+                               .step = step_f64,
+                               .options = named.options};
+        s.learning_rate = o.learning_rate_node
+                              ? cj_cast(o.learning_rate_node, s.parameter->type.dtype)
+                              : cj_scalar(g, s.parameter->type.dtype, rate);
         if (!update_parameter(g, row, &s, prefix, n_slots, &next)) return NULL;
     }
     *next = (cj_update){step, step_next};

@@ -1,8 +1,8 @@
 /* compile.c: from a graph to a program: the passes, and what is known before any shape is.
  *
- * The graph that the caller built stays as it is; each pass makes a new one. Afterwards each call is late
- * (needed by updates alone, so it can wait for commit_if and write in place) or early, and lies in the
- * segment after which its sizes are known. */
+ * The graph that the caller built stays as it is; each pass makes a new one. Afterwards each call
+ * is late (needed by updates alone, so it can wait for commit_if and write in place) or early, and
+ * lies in the segment after which its sizes are known. */
 #include "runtime/runtime.h"
 
 #include "graph/pass/pass.h"
@@ -32,7 +32,9 @@ static cj_status take_outputs(cj_program *p, cj_graph *g, const cj_compile_opts 
     }
     if (!n && !o->updates) n = g->outputs.count, list = NULL;
     if (!n && !o->updates)
-        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "compile: there are no outputs and no updates, and the graph has no outputs of its own");
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT,
+                       "compile: there are no outputs and no updates, and the graph has no outputs "
+                       "of its own");
     p->outputs = cj__arena_array(&p->arena, (size_t)n + 1, sizeof *p->outputs);
     if (!p->outputs) return CJ_ERR_MEMORY;
     for (int i = 0; i < n; i++) {
@@ -66,12 +68,14 @@ static cj_status take_updates(cj_program *p, cj_graph *g, const cj_compile_opts 
     for (int i = 0; i < n; i++) {
         cj_node *variable = o->updates[i].variable, *value = o->updates[i].value;
         CJ__TRY(check_node(g, "updated variable", i, variable));
-        if (variable->call->op != &cj_op_variable) return wrong(g->cj, "updated variable", i, "is not a variable");
+        if (variable->call->op != &cj_op_variable)
+            return wrong(g->cj, "updated variable", i, "is not a variable");
         if (value == cj_zero) value = cj_zero_as(value, variable);
         CJ__TRY(check_node(g, "update", i, value));
         const char *name = variable->name;
         if (!cj__type_equal(&variable->type, &value->type)) return wrong_type(g, variable, value);
-        if (updated[variable->call->id]++) return cj_fail(g->cj, CJ_ERR_ARGUMENT, "compile: variable '%s' is updated twice", name);
+        if (updated[variable->call->id]++)
+            return cj_fail(g->cj, CJ_ERR_ARGUMENT, "compile: variable '%s' is updated twice", name);
         name = cj__arena_strdup(&p->arena, name);
         if (!name) return CJ_ERR_MEMORY;
         p->updates[p->n_updates++] = (cj__program_update){name, NULL, value};
@@ -80,7 +84,8 @@ static cj_status take_updates(cj_program *p, cj_graph *g, const cj_compile_opts 
     if (!p->commit_if) return CJ_OK;
     CJ__TRY(check_node(g, "commit_if", 0, p->commit_if));
     if (p->commit_if->type.dtype != CJ_BOOL || p->commit_if->type.rank)
-        return cj_fail(g->cj, CJ_ERR_TYPE, "compile: commit_if must be a bool scalar, it is %s of rank %d",
+        return cj_fail(g->cj, CJ_ERR_TYPE,
+                       "compile: commit_if must be a bool scalar, it is %s of rank %d",
                        cj_dtype_info(p->commit_if->type.dtype)->name, p->commit_if->type.rank);
     return CJ_OK;
 }
@@ -101,13 +106,17 @@ static cj_status run_passes(cj_program *p, cj_graph *original, const cj_compile_
     for (int i = 0; i < p->n_outputs; i++) roots[i] = &p->outputs[i];
     for (int i = 0; i < p->n_updates; i++) roots[p->n_outputs + i] = &p->updates[i].value;
     roots[n - 1] = &p->commit_if;
-    static const cj__pass_fn passes[] = {cj__pass_simplify, cj__pass_fold, cj__pass_simplify, cj__pass_cse};
+    static const cj__pass_fn passes[] = {cj__pass_simplify, cj__pass_fold, cj__pass_simplify,
+                                         cj__pass_cse};
     p->graph = original;
-    CJ__TRY(replace(p, original, cj__pass_run(p->graph, cj__pass_mode, o->training, NULL, roots, n)));
+    CJ__TRY(
+        replace(p, original, cj__pass_run(p->graph, cj__pass_mode, o->training, NULL, roots, n)));
     for (size_t i = 0; i < CJ__COUNT(passes) && !o->no_passes; i++)
-        CJ__TRY(replace(p, original, cj__pass_run(p->graph, passes[i], o->training, NULL, roots, n)));
+        CJ__TRY(
+            replace(p, original, cj__pass_run(p->graph, passes[i], o->training, NULL, roots, n)));
     if (!o->no_passes) CJ__TRY(replace(p, original, cj__pass_fuse(p->graph, roots, n)));
-    CJ__TRY(replace(p, original, cj__pass_run(p->graph, cj__pass_copy, o->training, NULL, roots, n)));
+    CJ__TRY(
+        replace(p, original, cj__pass_run(p->graph, cj__pass_copy, o->training, NULL, roots, n)));
 #ifdef CJ_ASSERTS
     CJ__TRY(cj_graph_verify(p->graph));
 #endif
@@ -130,7 +139,8 @@ static void settle_expressions(const cj_graph *g, int *defined)
     }
 }
 
-/* The last segment in which one of the sizes becomes known, but for those that call `id` (-1: none) finds. */
+/* The last segment in which one of the sizes becomes known, but for those that call `id` (-1: none)
+ * finds. */
 static int last_known(const int *defined, const int *finder, int id, const int64_t *dims, int n)
 {
     int last = 0;
@@ -141,7 +151,8 @@ static int last_known(const int *defined, const int *finder, int id, const int64
     return last;
 }
 
-static int segment_of(const cj_program *p, const int *defined, const int *finder, const cj_call *call)
+static int segment_of(const cj_program *p, const int *defined, const int *finder,
+                      const cj_call *call)
 {
     int s = 0;
     for (int k = 0; k < call->n_in; k++) {
@@ -151,35 +162,41 @@ static int segment_of(const cj_program *p, const int *defined, const int *finder
         s = size > s ? size : s;
     }
     for (int k = 0; k < call->n_out; k++) {
-        int size = last_known(defined, finder, call->id, call->out[k].type.dim, call->out[k].type.rank);
+        int size = last_known(defined, finder, call->id, call->out[k].type.dim,
+                              call->out[k].type.rank);
         s = size > s ? size : s;
     }
     for (const cj_option *o = call->op->attributes; o && o->name; o++) {
         if (o->type != CJ_OPTION_TYPE_DIMS) continue;
-        const cj_ints *dims = (const cj_ints *)(const void *)((const char *)call->attributes + o->offset);
+        const cj_ints *dims = (const cj_ints *)(const void *)((const char *)call->attributes +
+                                                              o->offset);
         int size = last_known(defined, finder, -1, dims->v, dims->n);
         s = size > s ? size : s;
     }
     return s;
 }
 
-/* Names in the shapes of inputs are known from the start, the others when the first call with them has run. */
+/* Names in the shapes of inputs are known from the start, the others when the first call with them
+ * has run. */
 static void define_inputs(const cj_graph *g, int *defined)
 {
     for (int i = 0; i < g->dims.count; i++) defined[i] = g->dims.items[i].dynamic ? -1 : 0;
     for (int i = 0; i < g->inputs.count; i++) {
         const cj_type *type = &g->inputs.items[i].node->type;
         for (int k = 0; k < type->rank; k++)
-            if (type->dim[k] < 0 && g->dims.items[-1 - type->dim[k]].kind == CJ__EXPR_NAME) defined[-1 - type->dim[k]] = 0;
+            if (type->dim[k] < 0 && g->dims.items[-1 - type->dim[k]].kind == CJ__EXPR_NAME)
+                defined[-1 - type->dim[k]] = 0;
     }
 }
 
-/* A pass may have put a call before the one that finds its size out, so this is repeated until it stands. */
+/* A pass may have put a call before the one that finds its size out, so this is repeated until it
+ * stands. */
 static cj_status cut_segments(cj_program *p)
 {
     cj_graph *g = p->graph;
     p->segment = cj__arena_array(&p->arena, (size_t)g->n_calls + 1, sizeof *p->segment);
-    int *defined = cj__arena_array(&p->arena, 2 * (size_t)g->dims.count + 1, sizeof *defined), *finder = defined + g->dims.count;
+    int *defined = cj__arena_array(&p->arena, 2 * (size_t)g->dims.count + 1, sizeof *defined),
+        *finder = defined + g->dims.count;
     if (!p->segment || !defined) return CJ_ERR_MEMORY;
     define_inputs(g, defined);
     for (int i = 0; i < g->dims.count; i++) finder[i] = -1;
@@ -196,7 +213,9 @@ static cj_status cut_segments(cj_program *p)
             for (int k = 0; k < call->n_out && call->op->flags & CJ_OP_DYNAMIC; k++) {
                 for (int i = 0; i < call->out[k].type.rank; i++) {
                     int e = (int)(-1 - call->out[k].type.dim[i]);
-                    if (e < 0 || g->dims.items[e].kind != CJ__EXPR_NAME || (defined[e] >= 0 && finder[e] != id)) continue;
+                    if (e < 0 || g->dims.items[e].kind != CJ__EXPR_NAME ||
+                        (defined[e] >= 0 && finder[e] != id))
+                        continue;
                     changed = changed || defined[e] != s + 1;
                     defined[e] = s + 1;
                     finder[e] = id;
@@ -208,8 +227,9 @@ static cj_status cut_segments(cj_program *p)
     return CJ_OK;
 }
 
-/* Late calls run after commit_if was asked and may write straight into the store, so nothing may fail any
- * more: they are elementwise (a bad index cannot occur), and whatever reads them is late itself. */
+/* Late calls run after commit_if was asked and may write straight into the store, so nothing may
+ * fail any more: they are elementwise (a bad index cannot occur), and whatever reads them is late
+ * itself. */
 static cj_status mark_late(cj_program *p)
 {
     cj_graph *g = p->graph;
@@ -232,15 +252,19 @@ static cj_status mark_late(cj_program *p)
 static cj_status map_inputs(cj_program *p, const cj_graph *original)
 {
     p->n_inputs = p->graph->inputs.count;
-    if (p->n_inputs != original->inputs.count) return cj_fail(p->cj, CJ_ERR_STATE, "compile: an input was lost");
-    p->original_inputs = cj__arena_array(&p->arena, (size_t)p->n_inputs + 1, sizeof *p->original_inputs);
+    if (p->n_inputs != original->inputs.count)
+        return cj_fail(p->cj, CJ_ERR_STATE, "compile: an input was lost");
+    p->original_inputs = cj__arena_array(&p->arena, (size_t)p->n_inputs + 1,
+                                         sizeof *p->original_inputs);
     if (!p->original_inputs) return CJ_ERR_MEMORY;
     for (int i = 0; i < p->n_inputs; i++) p->original_inputs[i] = original->inputs.items[i].node;
-    for (int i = 0; i < p->n_updates; i++) p->updates[i].variable = cj_find_variable(p->graph, p->updates[i].name);
+    for (int i = 0; i < p->n_updates; i++)
+        p->updates[i].variable = cj_find_variable(p->graph, p->updates[i].name);
     /* An input that only other programs of this graph read need not be fed. */
     p->live = cj__arena_alloc(&p->arena, (size_t)p->graph->n_calls + 1);
     if (!p->live) return CJ_ERR_MEMORY;
-    cj_node **needed = cj__arena_array(&p->arena, (size_t)(p->n_outputs + p->n_updates) + 1, sizeof *needed);
+    cj_node **needed = cj__arena_array(&p->arena, (size_t)(p->n_outputs + p->n_updates) + 1,
+                                       sizeof *needed);
     if (!needed) return CJ_ERR_MEMORY;
     for (int i = 0; i < p->n_outputs; i++) needed[i] = p->outputs[i];
     for (int i = 0; i < p->n_updates; i++) needed[p->n_outputs + i] = p->updates[i].value;
@@ -263,7 +287,8 @@ static cj_status compile_bodies(cj_program *p, const cj_compile_opts *o)
         for (int which = 0; which < 2; which++) {
             cj_graph *body = which ? a->other : a->body;
             if (!body) continue;
-            cj_program *inner = (cj_compile)(body, &(cj_compile_opts){.struct_size = sizeof *o, .training = o->training});
+            cj_program *inner = (cj_compile)(body, &(cj_compile_opts){.struct_size = sizeof *o,
+                                                                      .training = o->training});
             p->bodies[2 * i + which] = inner;
             if (!inner) return cj_last_status(p->cj);
             cj__disown(&inner->owned);
@@ -281,7 +306,9 @@ cj_program *(cj_compile)(cj_graph *g, const cj_compile_opts *opts)
 {
     if (!g) return NULL;
     cj_compile_opts o = {0};
-    if (opts) memcpy(&o, opts, opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (opts)
+        memcpy(&o, opts,
+               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
     if (g->failed) {
         cj_fail(g->cj, g->failed, "%s", g->message ? g->message : cj_status_name(g->failed));
         return NULL;
@@ -315,6 +342,11 @@ void cj_program_free(cj_program *p)
     cj_graph_free(p->graph);
     cj__arena_release(&p->arena);
     cj__free(p->cj, p, sizeof *p);
+}
+
+const cj_node *cj_program_input(const cj_program *p, const char *name)
+{
+    return name ? cj__nodes_find(&p->graph->inputs, name) : NULL;
 }
 
 int cj_program_input_count(const cj_program *p) { return p->n_inputs; }

@@ -62,7 +62,7 @@ static cj_session *session_of(const cj_kernel *kernel)
     return (cj_session *)(void *)((char *)kernel->cj - offsetof(cj_session, cj));
 }
 
-/* ---- Windows ----------------------------------------------------------------------------------- */
+/* ---- Windows --------------------------------------------------------------------------------- */
 
 static cj_tensor *look(window *w, cj_context *cj, cj_dtype dtype, int rank, const int64_t *dim,
                        void *data)
@@ -104,7 +104,7 @@ static void copy(void *to, const void *from, size_t bytes)
     if (bytes && to != from) memcpy(to, from, bytes);
 }
 
-/* ---- Preparing --------------------------------------------------------------------------------- */
+/* ---- Preparing ------------------------------------------------------------------------------- */
 
 static cj_status open_body(control *c, const cj_kernel *kernel, cj__arena *arena, int which)
 {
@@ -203,7 +203,7 @@ void cj__control_release(cj__step *step)
     for (int j = 0; j < 2; j++) cj_session_free(c->body[j].session);
 }
 
-/* ---- Results whose size was unknown ------------------------------------------------------------ */
+/* ---- Results whose size was unknown ---------------------------------------------------------- */
 
 cj_status cj__dynamic_output(const cj_kernel *kernel, int k, cj_tensor *tensor)
 {
@@ -273,7 +273,7 @@ static void drop_grown(control *c)
     }
 }
 
-/* ---- if ---------------------------------------------------------------------------------------- */
+/* ---- if -------------------------------------------------------------------------------------- */
 
 static cj_status run_if(const cj_kernel *kernel)
 {
@@ -298,7 +298,7 @@ static cj_status run_if(const cj_kernel *kernel)
     return failed;
 }
 
-/* ---- loop and scan ----------------------------------------------------------------------------- */
+/* ---- loop and scan --------------------------------------------------------------------------- */
 
 /* Where carried value i lies: the operand at first, then its output and the workspace in turns. */
 static void *carried_place(const cj_kernel *kernel, const control *c, int i, bool in_output)

@@ -1,9 +1,9 @@
 /* plan.c: for one binding of the symbols, which kernel runs each call and where each value lives.
  *
- * Values get places in one arena by liveness: walking the steps, a step's outputs are placed in the first
- * gap that fits, and its operands' places become free after their last reader. An output takes over the
- * place of an operand that dies there when the kernel allows it. Views share a place: the `root` of a
- * value is the one whose place it uses.
+ * Values get places in one arena by liveness: walking the steps, a step's outputs are placed in the
+ * first gap that fits, and its operands' places become free after their last reader. An output
+ * takes over the place of an operand that dies there when the kernel allows it. Views share a
+ * place: the `root` of a value is the one whose place it uses.
  *
  *     early steps            outputs and commit_if are known here
  *     late steps             only for updates; may write straight into the store
@@ -29,12 +29,18 @@ typedef struct planner {
     int *block_of;  /* by root: 1 when it holds a block now */
 } planner;
 
-int cj__value_of(const cj_session *s, const cj_node *node) { return s->value_base[node->call->id] + node->output; }
+int cj__value_of(const cj_session *s, const cj_node *node)
+{
+    return s->value_base[node->call->id] + node->output;
+}
 
-static cj__value *value_of(planner *pl, const cj_node *node) { return &pl->plan->values[cj__value_of(pl->s, node)]; }
+static cj__value *value_of(planner *pl, const cj_node *node)
+{
+    return &pl->plan->values[cj__value_of(pl->s, node)];
+}
 static int root_of(planner *pl, const cj_node *node) { return pl->root[cj__value_of(pl->s, node)]; }
 
-/* ---- Shapes and places ------------------------------------------------------------------------- */
+/* ---- Shapes and places ----------------------------------------------------------------------- */
 
 static cj_status shape_value(planner *pl, const cj_node *node)
 {
@@ -45,7 +51,8 @@ static cj_status shape_value(planner *pl, const cj_node *node)
         v->array.dim[i] = cj__dim_number(node->type.dim[i], pl->plan->symbols);
         if (v->array.dim[i] < 0) {
             if (!(node->call->op->flags & (CJ_OP_DYNAMIC | CJ_OP_SOURCE)))
-                return cj_fail(&pl->s->cj, CJ_ERR_SHAPE, "%s: dimension %d of its result is nowhere to be learned from",
+                return cj_fail(&pl->s->cj, CJ_ERR_SHAPE,
+                               "%s: dimension %d of its result is nowhere to be learned from",
                                node->call->op->name, i);
             v->place = CJ__PLACE_DYNAMIC;
             v->array.count = 0;
@@ -53,8 +60,10 @@ static cj_status shape_value(planner *pl, const cj_node *node)
         }
     }
     if (!cj__count(v->array.rank, v->array.dim, &v->array.count) ||
-        !cj__bytes(v->array.count, cj_dtype_info(v->array.dtype)->bits, &v->bytes) || v->bytes > (size_t)1 << 47)
-        return cj_fail(&pl->s->cj, CJ_ERR_LIMIT, "%s: its result has too many elements", node->call->op->name);
+        !cj__bytes(v->array.count, cj_dtype_info(v->array.dtype)->bits, &v->bytes) ||
+        v->bytes > (size_t)1 << 47)
+        return cj_fail(&pl->s->cj, CJ_ERR_LIMIT, "%s: its result has too many elements",
+                       node->call->op->name);
     return CJ_OK;
 }
 
@@ -63,7 +72,8 @@ static void place_source(planner *pl, const cj_call *call)
     cj__value *v = value_of(pl, &call->out[0]);
     if (call->op == &cj_op_constant) {
         v->place = CJ__PLACE_CONSTANT;
-        v->array.data = (void *)(uintptr_t)cj_tensor_map_read(((const cj__constant_attrs *)call->attributes)->value);
+        v->array.data = (void *)(uintptr_t)cj_tensor_map_read(
+            ((const cj__constant_attrs *)call->attributes)->value);
         cj_tensor_unmap(((const cj__constant_attrs *)call->attributes)->value);
     } else if (call->op == &cj_op_variable) {
         v->place = CJ__PLACE_STORE;
@@ -76,10 +86,12 @@ static void place_source(planner *pl, const cj_call *call)
 
 static bool is_view(const cj_call *call)
 {
-    return call->op->flags & CJ_OP_VIEW && call->n_in >= 1 && call->n_out == 1 && call->in[0]->type.dtype == call->out[0].type.dtype;
+    return call->op->flags & CJ_OP_VIEW && call->n_in >= 1 && call->n_out == 1 &&
+           call->in[0]->type.dtype == call->out[0].type.dtype;
 }
 
-/* Every value of earlier segments that this one may read is known by shape; its data comes at run time. */
+/* Every value of earlier segments that this one may read is known by shape; its data comes at run
+ * time. */
 static cj_status shape_values(planner *pl)
 {
     const cj_graph *g = pl->p->graph;
@@ -94,7 +106,8 @@ static cj_status shape_values(planner *pl)
         if (call->op->flags & CJ_OP_SOURCE) {
             place_source(pl, call);
         } else if (pl->p->segment[id] < pl->plan->segment) {
-            for (int k = 0; k < call->n_out; k++) value_of(pl, &call->out[k])->place = CJ__PLACE_EARLIER;
+            for (int k = 0; k < call->n_out; k++)
+                value_of(pl, &call->out[k])->place = CJ__PLACE_EARLIER;
         } else if (is_view(call)) {
             pl->root[cj__value_of(pl->s, &call->out[0])] = root_of(pl, call->in[0]);
         }
@@ -102,12 +115,14 @@ static cj_status shape_values(planner *pl)
     return CJ_OK;
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------- */
+/* ---- Steps ----------------------------------------------------------------------------------- */
 
 static const cj__kernel_row *find_row(const cj__kernel_row *rows, const cj_kernel *kernel)
 {
     for (; rows->run; rows++)
-        if ((!rows->op || rows->op == kernel->call->op) && (!rows->supports || rows->supports(kernel))) return rows;
+        if ((!rows->op || rows->op == kernel->call->op) &&
+            (!rows->supports || rows->supports(kernel)))
+            return rows;
     return NULL;
 }
 
@@ -117,7 +132,8 @@ static const cj__kernel_row *select_kernel(planner *pl, const cj_kernel *kernel)
     const cj__kernel_row *row = NULL;
     if (kernel->call->op->flags & CJ_OP_CONTROL) return find_row(cj__control_kernels, kernel);
     if (pl->s->backend) row = find_row(pl->s->backend->kernels, kernel);
-    for (; !pl->s->backend && *backends && !row; backends++) row = find_row((*backends)->kernels, kernel);
+    for (; !pl->s->backend && *backends && !row; backends++)
+        row = find_row((*backends)->kernels, kernel);
     /* A composite without a reference kernel runs on whoever has it. */
     for (backends = cj__backends(); !row && !kernel->call->op->ref && *backends; backends++)
         row = find_row((*backends)->kernels, kernel);
@@ -134,7 +150,11 @@ static cj_status make_step(planner *pl, const cj_call *call)
     for (int k = 0; k < call->n_in; k++) in[k] = &value_of(pl, call->in[k])->array;
     for (int k = 0; k < call->n_out; k++) out[k] = &value_of(pl, &call->out[k])->array;
     step->call = call;
-    step->kernel = (cj_kernel){.call = call, .cj = &pl->s->cj, .team = pl->s->team, .in = in, .out = out,
+    step->kernel = (cj_kernel){.call = call,
+                               .cj = &pl->s->cj,
+                               .team = pl->s->team,
+                               .in = in,
+                               .out = out,
                                .symbols = plan->symbols};
     const cj__kernel_row *row = select_kernel(pl, &step->kernel);
     size_t workspace = 0;
@@ -147,7 +167,8 @@ static cj_status make_step(planner *pl, const cj_call *call)
         step->name = "reference";
         step->run = call->op->ref;
     } else {
-        return cj_fail(&pl->s->cj, CJ_ERR_UNSUPPORTED, "no backend runs operator '%s'", call->op->name);
+        return cj_fail(&pl->s->cj, CJ_ERR_UNSUPPORTED, "no backend runs operator '%s'",
+                       call->op->name);
     }
     step->workspace = workspace; /* bytes for now; place_values turns them into an offset */
     return CJ_OK;
@@ -159,8 +180,9 @@ static cj_status make_steps(planner *pl)
     for (int late = 0; late < 2; late++) {
         for (int id = 0; id < g->n_calls; id++) {
             const cj_call *call = g->calls[id];
-            if (pl->p->segment[id] != pl->plan->segment || pl->p->late[id] != late || call->op->flags & CJ_OP_SOURCE ||
-                is_view(call) || !(pl->p->live[id] || call->op->flags & CJ_OP_OPAQUE))
+            if (pl->p->segment[id] != pl->plan->segment || pl->p->late[id] != late ||
+                call->op->flags & CJ_OP_SOURCE || is_view(call) ||
+                !(pl->p->live[id] || call->op->flags & CJ_OP_OPAQUE))
                 continue;
             cj_status failed = make_step(pl, call);
             if (failed == CJ_ERR_MEMORY || (failed && !call->where)) return failed;
@@ -171,20 +193,24 @@ static cj_status make_steps(planner *pl)
     return CJ_OK;
 }
 
-/* About how long a step takes on one core, in nanoseconds: 100 GFLOP/s for products, 10 GB/s for each sweep
- * over memory. Only its order of magnitude matters. */
+/* About how long a step takes on one core, in nanoseconds: 100 GFLOP/s for products, 10 GB/s for
+ * each sweep over memory. Only its order of magnitude matters. */
 static double estimate_ns(const cj_kernel *k)
 {
     double bytes = 0;
-    for (int i = 0; i < k->call->n_in; i++) bytes += (double)k->in[i]->count * cj_dtype_info(k->in[i]->dtype)->bits / 8;
-    for (int i = 0; i < k->call->n_out; i++) bytes += (double)k->out[i]->count * cj_dtype_info(k->out[i]->dtype)->bits / 8;
+    for (int i = 0; i < k->call->n_in; i++)
+        bytes += (double)k->in[i]->count * cj_dtype_info(k->in[i]->dtype)->bits / 8;
+    for (int i = 0; i < k->call->n_out; i++)
+        bytes += (double)k->out[i]->count * cj_dtype_info(k->out[i]->dtype)->bits / 8;
     if (k->call->op != &cj_op_matmul) return bytes / 10;
     const cj__matmul_attrs *a = k->call->attributes;
-    return 2 * (double)k->out[0]->count * (double)k->in[0]->dim[k->in[0]->rank - (a->transpose_a ? 2 : 1)] / 100;
+    return 2 * (double)k->out[0]->count *
+           (double)k->in[0]->dim[k->in[0]->rank - (a->transpose_a ? 2 : 1)] / 100;
 }
 
-/* Waking a team and waiting for it costs some microseconds a step, and much more when another program has
- * one of the cores: a plan of small steps is faster on its own thread. The bits are the same either way. */
+/* Waking a team and waiting for it costs some microseconds a step, and much more when another
+ * program has one of the cores: a plan of small steps is faster on its own thread. The bits are the
+ * same either way. */
 static void choose_threads(planner *pl)
 {
     enum { STEP_NS = 30000 };
@@ -194,7 +220,7 @@ static void choose_threads(planner *pl)
     for (int i = 0; i < pl->plan->n_steps; i++) pl->plan->steps[i].kernel.team = NULL;
 }
 
-/* ---- Liveness ---------------------------------------------------------------------------------- */
+/* ---- Liveness -------------------------------------------------------------------------------- */
 
 static void find_last_uses(planner *pl)
 {
@@ -202,10 +228,13 @@ static void find_last_uses(planner *pl)
     cj__plan *plan = pl->plan;
     const int never = plan->n_steps;
     for (int i = 0; i < plan->n_steps; i++)
-        for (int k = 0; k < plan->steps[i].call->n_in; k++) pl->last_use[root_of(pl, plan->steps[i].call->in[k])] = i;
+        for (int k = 0; k < plan->steps[i].call->n_in; k++)
+            pl->last_use[root_of(pl, plan->steps[i].call->in[k])] = i;
     for (int i = 0; i < p->n_outputs; i++)
-        if (p->segment[p->outputs[i]->call->id] <= plan->segment) pl->last_use[root_of(pl, p->outputs[i])] = never;
-    if (p->commit_if && p->segment[p->commit_if->call->id] <= plan->segment) pl->last_use[root_of(pl, p->commit_if)] = never;
+        if (p->segment[p->outputs[i]->call->id] <= plan->segment)
+            pl->last_use[root_of(pl, p->outputs[i])] = never;
+    if (p->commit_if && p->segment[p->commit_if->call->id] <= plan->segment)
+        pl->last_use[root_of(pl, p->commit_if)] = never;
     for (int i = 0; i < p->n_updates; i++)
         if (p->segment[p->updates[i].value->call->id] <= plan->segment)
             pl->last_use[root_of(pl, p->updates[i].value)] = never;
@@ -216,8 +245,11 @@ static void find_last_uses(planner *pl)
 /* May output k of a step be written over an operand while the kernel reads it? */
 static bool overwrites(planner *pl, const cj_call *call, int k, int operand)
 {
-    const cj_array *out = &value_of(pl, &call->out[k])->array, *in = &value_of(pl, call->in[operand])->array;
-    if (out->count != in->count || cj_dtype_info(out->dtype)->bits != cj_dtype_info(in->dtype)->bits) return false;
+    const cj_array *out = &value_of(pl, &call->out[k])->array,
+                   *in = &value_of(pl, call->in[operand])->array;
+    if (out->count != in->count ||
+        cj_dtype_info(out->dtype)->bits != cj_dtype_info(in->dtype)->bits)
+        return false;
     if (call->op->flags & CJ_OP_ELEMENTWISE || call->op == &cj_op_fused) return true;
     if (!(call->op->flags & CJ_OP_INPLACE) || k || operand) return false;
     for (int i = 1; i < call->n_in; i++)
@@ -251,20 +283,22 @@ static void place_updates(planner *pl)
     }
 }
 
-/* ---- Arena ------------------------------------------------------------------------------------- */
+/* ---- Arena ----------------------------------------------------------------------------------- */
 
 static cj_status take_block(planner *pl, size_t size, size_t *offset)
 {
     size = cj__round_up(size ? size : 1, ALIGNMENT);
     size_t at = 0;
     int i = 0;
-    for (; i < pl->n_blocks && pl->blocks[i].offset - at < size; i++) at = pl->blocks[i].offset + pl->blocks[i].size;
+    for (; i < pl->n_blocks && pl->blocks[i].offset - at < size; i++)
+        at = pl->blocks[i].offset + pl->blocks[i].size;
     memmove(&pl->blocks[i + 1], &pl->blocks[i], (size_t)(pl->n_blocks - i) * sizeof *pl->blocks);
     pl->blocks[i] = (block){at, size};
     pl->n_blocks++;
     size_t end;
     if (!cj__size_add(at, size, &end) || end > (size_t)1 << 47)
-        return cj_fail(&pl->s->cj, CJ_ERR_LIMIT, "the plan needs more memory than can be addressed");
+        return cj_fail(&pl->s->cj, CJ_ERR_LIMIT,
+                       "the plan needs more memory than can be addressed");
     if (end > pl->plan->arena_bytes) pl->plan->arena_bytes = end;
     *offset = at;
     return CJ_OK;
@@ -275,7 +309,8 @@ static void give_block(planner *pl, size_t offset)
     int i = 0;
     while (i < pl->n_blocks && pl->blocks[i].offset != offset) i++;
     CJ_ASSERT(i < pl->n_blocks);
-    memmove(&pl->blocks[i], &pl->blocks[i + 1], (size_t)(pl->n_blocks - i - 1) * sizeof *pl->blocks);
+    memmove(&pl->blocks[i], &pl->blocks[i + 1],
+            (size_t)(pl->n_blocks - i - 1) * sizeof *pl->blocks);
     pl->n_blocks--;
 }
 
@@ -288,7 +323,8 @@ static cj_status place_output(planner *pl, int at, int k)
     v->place = CJ__PLACE_ARENA;
     for (int i = 0; i < call->n_in; i++) {
         int root = root_of(pl, call->in[i]);
-        if (!pl->block_of[root] || pl->last_use[root] != at || !overwrites(pl, call, k, i)) continue;
+        if (!pl->block_of[root] || pl->last_use[root] != at || !overwrites(pl, call, k, i))
+            continue;
         v->offset = pl->plan->values[root].offset;
         pl->block_of[root] = 0; /* its place has a new owner */
         pl->block_of[number] = 1;
@@ -319,8 +355,10 @@ static cj_status place_values(planner *pl)
         } else {
             step->workspace = SIZE_MAX;
         }
-        for (int k = 0; k < step->call->n_in; k++) release_dead(pl, root_of(pl, step->call->in[k]), i);
-        for (int k = 0; k < step->call->n_out; k++) release_dead(pl, cj__value_of(pl->s, &step->call->out[k]), i);
+        for (int k = 0; k < step->call->n_in; k++)
+            release_dead(pl, root_of(pl, step->call->in[k]), i);
+        for (int k = 0; k < step->call->n_out; k++)
+            release_dead(pl, cj__value_of(pl->s, &step->call->out[k]), i);
     }
     for (int u = 0; u < pl->p->n_updates; u++) {
         const cj_node *value = pl->p->updates[u].value;
@@ -339,18 +377,21 @@ static void place_views(planner *pl)
         if (v == root) continue;
         v->place = root->place;
         v->offset = root->offset;
-        v->index = root->place == CJ__PLACE_EARLIER || root->place == CJ__PLACE_DYNAMIC ? pl->root[i] : root->index;
+        v->index = root->place == CJ__PLACE_EARLIER || root->place == CJ__PLACE_DYNAMIC
+                       ? pl->root[i]
+                       : root->index;
         v->array.data = root->array.data;
     }
 }
 
-/* ---- Life cycle -------------------------------------------------------------------------------- */
+/* ---- Life cycle ------------------------------------------------------------------------------ */
 
 static cj_status build(planner *pl, cj__arena *scratch)
 {
     cj__plan *plan = pl->plan;
     cj_session *s = pl->s;
-    size_t calls = (size_t)pl->p->graph->n_calls + 1, values = (size_t)s->n_values + 1, symbols = (size_t)pl->p->graph->dims.count + 1;
+    size_t calls = (size_t)pl->p->graph->n_calls + 1, values = (size_t)s->n_values + 1,
+           symbols = (size_t)pl->p->graph->dims.count + 1;
     size_t updates = (size_t)pl->p->n_updates + 1;
     plan->symbols = cj__arena_copy(&plan->arena, s->symbols, symbols * sizeof *s->symbols);
     plan->values = cj__arena_array(&plan->arena, values, sizeof *plan->values);
@@ -361,8 +402,8 @@ static cj_status build(planner *pl, cj__arena *scratch)
     pl->last_use = cj__arena_array(scratch, values, sizeof *pl->last_use);
     pl->block_of = cj__arena_array(scratch, values, sizeof *pl->block_of);
     pl->blocks = cj__arena_array(scratch, values + updates + 2, sizeof *pl->blocks);
-    if (!plan->symbols || !plan->values || !plan->steps || !plan->in_place || !plan->stage || !pl->root || !pl->last_use ||
-        !pl->block_of || !pl->blocks)
+    if (!plan->symbols || !plan->values || !plan->steps || !plan->in_place || !plan->stage ||
+        !pl->root || !pl->last_use || !pl->block_of || !pl->blocks)
         return CJ_ERR_MEMORY;
     for (size_t i = 0; i < values; i++) pl->last_use[i] = -1, pl->root[i] = (int)i;
     CJ__TRY(shape_values(pl));
@@ -390,7 +431,8 @@ cj__plan *cj__plan_new(cj_session *s, int segment)
         s->made++;
         return plan;
     }
-    if (failed == CJ_ERR_MEMORY && s->cj.status != CJ_ERR_LIMIT) cj_fail(&s->cj, failed, "plan: out of memory");
+    if (failed == CJ_ERR_MEMORY && s->cj.status != CJ_ERR_LIMIT)
+        cj_fail(&s->cj, failed, "plan: out of memory");
     cj__plan_free(s, plan);
     return NULL;
 }

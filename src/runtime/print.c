@@ -17,7 +17,8 @@ static void step_text(cj__text *out, cj_session *s, const cj__plan *plan, const 
     for (int k = 0; k < step->call->n_out; k++) {
         const cj__value *v = &plan->values[cj__value_of(s, &step->call->out[k])];
         cj__text_format(out, " %s[", cj_dtype_info(v->array.dtype)->name);
-        for (int i = 0; i < v->array.rank; i++) cj__text_format(out, "%s%lld", i ? ", " : "", (long long)v->array.dim[i]);
+        for (int i = 0; i < v->array.rank; i++)
+            cj__text_format(out, "%s%lld", i ? ", " : "", (long long)v->array.dim[i]);
         cj__text_char(out, ']');
         place_text(out, v);
     }
@@ -30,7 +31,8 @@ cj_status cj_session_print(cj_session *s, FILE *to)
     cj__text_init(&text, &s->cj);
     for (int segment = 0; segment < s->program->n_segments && s->active[segment]; segment++) {
         const cj__plan *plan = s->active[segment];
-        cj__text_format(&text, "segment %d: %d kernels, arena of %zu bytes\n", segment, plan->n_steps, plan->arena_bytes);
+        cj__text_format(&text, "segment %d: %d kernels, arena of %zu bytes\n", segment,
+                        plan->n_steps, plan->arena_bytes);
         for (int i = 0; i < plan->n_steps; i++) {
             if (i == plan->n_early) cj__text_add(&text, "commit:\n");
             step_text(&text, s, plan, &plan->steps[i]);

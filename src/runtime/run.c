@@ -4,8 +4,8 @@
  *     early     steps of each segment; outputs are copied out
  *     commit    if commit_if holds: late steps, then new values go to the store together
  *
- * Nothing is written to the store before everything that can fail has run. Running allocates nothing once
- * the plan for a binding is there (but for outputs the caller asks us to make). */
+ * Nothing is written to the store before everything that can fail has run. Running allocates
+ * nothing once the plan for a binding is there (but for outputs the caller asks us to make). */
 #include "runtime/runtime.h"
 
 #include "base/float_mode.h"
@@ -17,7 +17,8 @@
 static void shape_text(cj__text *out, cj_dtype dtype, int rank, const int64_t *dims)
 {
     cj__text_format(out, "%s[", cj_dtype_info(dtype)->name);
-    for (int i = 0; i < rank; i++) cj__text_format(out, "%s%lld", i ? ", " : "", (long long)dims[i]);
+    for (int i = 0; i < rank; i++)
+        cj__text_format(out, "%s%lld", i ? ", " : "", (long long)dims[i]);
     cj__text_char(out, ']');
 }
 
@@ -29,7 +30,8 @@ static bool same_shape(const cj_tensor *t, cj_dtype dtype, int rank, const int64
 }
 
 /* "WHAT is f32[2], expected f32[3]" */
-static cj_status wrong_tensor(cj_session *s, const char *what, const cj_tensor *t, cj_dtype dtype, int rank, const int64_t *dims)
+static cj_status wrong_tensor(cj_session *s, const char *what, const cj_tensor *t, cj_dtype dtype,
+                              int rank, const int64_t *dims)
 {
     cj__text text;
     cj__text_init(&text, &s->cj);
@@ -37,18 +39,20 @@ static cj_status wrong_tensor(cj_session *s, const char *what, const cj_tensor *
     shape_text(&text, cj_tensor_dtype(t), cj_tensor_rank(t), cj_tensor_shape(t));
     cj__text_add(&text, ", expected ");
     shape_text(&text, dtype, rank, dims);
-    cj_status failed = cj_fail(&s->cj, cj_tensor_dtype(t) == dtype ? CJ_ERR_SHAPE : CJ_ERR_TYPE, "%s", cj__text_string(&text));
+    cj_status failed = cj_fail(&s->cj, cj_tensor_dtype(t) == dtype ? CJ_ERR_SHAPE : CJ_ERR_TYPE,
+                               "%s", cj__text_string(&text));
     cj__text_release(&text);
     return failed;
 }
 
-/* ---- Life cycle -------------------------------------------------------------------------------- */
+/* ---- Life cycle ------------------------------------------------------------------------------ */
 
 static cj_status find_backend(cj_session *s, const char *name)
 {
     const cj__backend *const *b = cj__backends();
     while (name && *b && strcmp((*b)->name, name)) b++;
-    if (name && !*b) return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, "there is no backend '%s' in this build", name);
+    if (name && !*b)
+        return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, "there is no backend '%s' in this build", name);
     s->backend = name ? *b : NULL;
     return CJ_OK;
 }
@@ -58,7 +62,10 @@ static cj_status check_variable(cj_session *s, const char *name, const cj_type *
 {
     int index = cj__store_index(s->store, name);
     if (index < 0)
-        return cj_fail(&s->cj, CJ_ERR_NOT_FOUND, s->store ? "the store has no variable '%s'" : "the program has variable '%s', but no store was given", name);
+        return cj_fail(&s->cj, CJ_ERR_NOT_FOUND,
+                       s->store ? "the store has no variable '%s'"
+                                : "the program has variable '%s', but no store was given",
+                       name);
     const cj_tensor *t = cj_store_tensor_at(s->store, index);
     if (same_shape(t, type->dtype, type->rank, type->dim)) return CJ_OK;
     char what[256];
@@ -75,7 +82,8 @@ static cj_status bind_variables(cj_session *s)
         s->store_index[v->call->id] = cj__store_index(s->store, v->name);
     }
     for (int i = 0; i < s->program->n_updates; i++)
-        CJ__TRY(check_variable(s, s->program->updates[i].name, &s->program->updates[i].value->type));
+        CJ__TRY(
+            check_variable(s, s->program->updates[i].name, &s->program->updates[i].value->type));
     return CJ_OK;
 }
 
@@ -93,8 +101,8 @@ static cj_status make_tables(cj_session *s)
     s->workspace_bytes = cj__arena_array(&s->arena, segments, sizeof *s->workspace_bytes);
     s->plans = cj__arena_array(&s->arena, (size_t)s->plans_max, sizeof *s->plans);
     s->made_output = cj__arena_array(&s->arena, (size_t)p->n_outputs + 1, sizeof *s->made_output);
-    if (!s->value_base || !s->store_index || !s->symbols || !s->inputs || !s->active || !s->workspace ||
-        !s->workspace_bytes || !s->plans || !s->made_output)
+    if (!s->value_base || !s->store_index || !s->symbols || !s->inputs || !s->active ||
+        !s->workspace || !s->workspace_bytes || !s->plans || !s->made_output)
         return CJ_ERR_MEMORY;
     for (int i = 0; i < g->n_calls; i++) {
         s->value_base[i] = s->n_values;
@@ -109,7 +117,8 @@ static void free_owned(cj__owned *object)
     cj_session_free((cj_session *)(void *)((char *)object - offsetof(cj_session, owned)));
 }
 
-/* Everything but backend, threads and owner. `cj` pays, and is the parent of the session's context. */
+/* Everything but backend, threads and owner. `cj` pays, and is the parent of the session's context.
+ */
 static cj_session *new_session(cj_context *cj, cj_program *program, cj_store *store, int plans)
 {
     cj_session *s = cj__alloc(cj, sizeof *s);
@@ -138,14 +147,17 @@ cj_session *cj_session_new_opts(cj_program *program, cj_store *store, const cj_s
 {
     if (!program) return NULL;
     cj_session_opts o = {0};
-    if (opts) memcpy(&o, opts, opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (opts)
+        memcpy(&o, opts,
+               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
     cj_context *cj = program->cj;
     cj_session *s = new_session(cj, program, store, o.plans);
     if (!s) return NULL;
     cj__own(cj, &s->owned, free_owned);
     int threads = o.threads > 0 ? o.threads : cj_threads(cj);
     cj_status failed = find_backend(s, o.backend);
-    if (!failed && threads > 1 && !(s->team = cj__team_new(&s->cj, threads))) failed = CJ_ERR_MEMORY;
+    if (!failed && threads > 1 && !(s->team = cj__team_new(&s->cj, threads)))
+        failed = CJ_ERR_MEMORY;
     return finish_session(s, cj, failed);
 }
 
@@ -159,7 +171,10 @@ cj_session *cj__session_new_inside(cj_program *program, cj_session *outer)
     return finish_session(s, &outer->cj, CJ_OK);
 }
 
-cj_session *cj_session_new(cj_program *program, cj_store *store) { return cj_session_new_opts(program, store, NULL); }
+cj_session *cj_session_new(cj_program *program, cj_store *store)
+{
+    return cj_session_new_opts(program, store, NULL);
+}
 
 static void drop_dynamic(cj_session *s)
 {
@@ -190,32 +205,40 @@ void cj_session_get_info(const cj_session *s, cj_session_info *info)
 {
     *info = (cj_session_info){.plans = s->made, .committed = s->committed};
     for (int i = 0; i < s->program->n_segments; i++) info->arena_bytes += s->workspace_bytes[i];
-    for (int i = 0; i < s->program->n_segments && s->active[i]; i++) info->steps += s->active[i]->n_steps;
+    for (int i = 0; i < s->program->n_segments && s->active[i]; i++)
+        info->steps += s->active[i]->n_steps;
 }
 
-/* ---- Binding ----------------------------------------------------------------------------------- */
+/* ---- Binding --------------------------------------------------------------------------------- */
 
 static cj_status match_feeds(cj_session *s, const cj_feed *feeds, int n)
 {
     const cj_program *p = s->program;
     for (int i = 0; i < p->n_inputs; i++) s->inputs[i] = NULL;
-    if (n > 0 && !feeds) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d feeds, but the list of feeds is NULL", n);
+    if (n > 0 && !feeds)
+        return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d feeds, but the list of feeds is NULL", n);
     for (int f = 0; f < n; f++) {
         int i = 0;
-        while (i < p->n_inputs && !(feeds[f].node ? p->original_inputs[i] == feeds[f].node
-                                                  : feeds[f].name && !strcmp(p->graph->inputs.items[i].name, feeds[f].name)))
+        const cj_node *node = feeds[f].node;
+        while (i < p->n_inputs && p->original_inputs[i] != node &&
+               p->graph->inputs.items[i].node != node)
             i++;
         if (i == p->n_inputs)
-            return feeds[f].name && !feeds[f].node
-                       ? cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: the program has no input '%s' (feed %d)", feeds[f].name, f)
-                       : cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: the node of feed %d is no input of this program", f);
-        if (!feeds[f].value) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' is fed NULL", p->graph->inputs.items[i].name);
-        if (s->inputs[i]) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' is fed twice", p->graph->inputs.items[i].name);
+            return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: the node of feed %d is %s", f,
+                           node ? "no input of this program"
+                                : "NULL (is there an input of that name?)");
+        if (!feeds[f].value)
+            return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' is fed NULL",
+                           p->graph->inputs.items[i].name);
+        if (s->inputs[i])
+            return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' is fed twice",
+                           p->graph->inputs.items[i].name);
         s->inputs[i] = feeds[f].value;
     }
     for (int i = 0; i < p->n_inputs; i++)
         if (!s->inputs[i] && p->live[p->graph->inputs.items[i].node->call->id])
-            return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' was not fed", p->graph->inputs.items[i].name);
+            return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: input '%s' was not fed",
+                           p->graph->inputs.items[i].name);
     return CJ_OK;
 }
 
@@ -230,10 +253,14 @@ static cj_status wrong_size(cj_session *s, int i, int axis, int64_t found)
     if (d < 0) cj__text_add(&dim, " (");
     if (d < 0) cj__dim_print(&dim, g, d);
     if (d < 0) cj__text_char(&dim, ')');
-    cj_status failed = expected < 0 ? cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s': dimension %d%s needs a symbol that no other input binds",
-                                              g->inputs.items[i].name, axis, cj__text_string(&dim))
-                                    : cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s': dimension %d%s is %lld, expected %lld",
-                                              g->inputs.items[i].name, axis, cj__text_string(&dim), (long long)found, (long long)expected);
+    cj_status failed =
+        expected < 0
+            ? cj_fail(&s->cj, CJ_ERR_SHAPE,
+                      "input '%s': dimension %d%s needs a symbol that no other input binds",
+                      g->inputs.items[i].name, axis, cj__text_string(&dim))
+            : cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s': dimension %d%s is %lld, expected %lld",
+                      g->inputs.items[i].name, axis, cj__text_string(&dim), (long long)found,
+                      (long long)expected);
     cj__text_release(&dim);
     return failed;
 }
@@ -247,17 +274,19 @@ static cj_status bind_input(cj_session *s, int i, bool expressions)
     const cj_tensor *t = s->inputs[i];
     if (!t) return CJ_OK;
     if (cj_tensor_dtype(t) != type->dtype)
-        return cj_fail(&s->cj, CJ_ERR_TYPE, "input '%s' has dtype %s, expected %s", name, cj_dtype_info(cj_tensor_dtype(t))->name,
-                       cj_dtype_info(type->dtype)->name);
+        return cj_fail(&s->cj, CJ_ERR_TYPE, "input '%s' has dtype %s, expected %s", name,
+                       cj_dtype_info(cj_tensor_dtype(t))->name, cj_dtype_info(type->dtype)->name);
     if (cj_tensor_rank(t) != type->rank)
-        return cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s' has rank %d, expected %d", name, cj_tensor_rank(t), type->rank);
+        return cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s' has rank %d, expected %d", name,
+                       cj_tensor_rank(t), type->rank);
     for (int k = 0; k < type->rank; k++) {
         int64_t size = cj_tensor_shape(t)[k];
         cj_dim d = type->dim[k];
         bool is_name = d < 0 && g->dims.items[-1 - d].kind == CJ__EXPR_NAME;
         if (d >= 0 && d != size) return wrong_size(s, i, k, size);
         if (is_name && s->symbols[-1 - d] < 0) s->symbols[-1 - d] = size;
-        if (d < 0 && (is_name || expressions) && s->symbols[-1 - d] != size) return wrong_size(s, i, k, size);
+        if (d < 0 && (is_name || expressions) && s->symbols[-1 - d] != size)
+            return wrong_size(s, i, k, size);
     }
     return CJ_OK;
 }
@@ -269,8 +298,10 @@ static cj_status check_agreements(cj_session *s)
         const cj__agreement *a = &g->dims.agreements[i];
         int64_t x = cj__dim_number(a->a, s->symbols), y = cj__dim_number(a->b, s->symbols);
         if (x < 0 || y < 0 || x == y) continue;
-        return cj_fail(&s->cj, CJ_ERR_SHAPE, "%s%s%s: the sizes %lld and %lld must be equal", a->call && a->call->where ? a->call->where : "",
-                       a->call && a->call->where ? ": " : "", a->call ? a->call->op->name : "run", (long long)x, (long long)y);
+        return cj_fail(&s->cj, CJ_ERR_SHAPE, "%s%s%s: the sizes %lld and %lld must be equal",
+                       a->call && a->call->where ? a->call->where : "",
+                       a->call && a->call->where ? ": " : "", a->call ? a->call->op->name : "run",
+                       (long long)x, (long long)y);
     }
     return CJ_OK;
 }
@@ -285,13 +316,15 @@ static cj_status bind(cj_session *s)
     return check_agreements(s);
 }
 
-/* ---- Plans ------------------------------------------------------------------------------------- */
+/* ---- Plans ----------------------------------------------------------------------------------- */
 
 static cj__plan *find_plan(cj_session *s, int segment)
 {
     size_t bytes = (size_t)s->program->graph->dims.count * sizeof *s->symbols;
     for (int i = 0; i < s->n_plans; i++)
-        if (s->plans[i]->segment == segment && (!bytes || !memcmp(s->plans[i]->symbols, s->symbols, bytes))) return s->plans[i];
+        if (s->plans[i]->segment == segment &&
+            (!bytes || !memcmp(s->plans[i]->symbols, s->symbols, bytes)))
+            return s->plans[i];
     return NULL;
 }
 
@@ -313,7 +346,9 @@ static cj_status activate(cj_session *s, int segment)
         } else { /* the one longest unused goes */
             at = -1;
             for (int i = 0; i < s->n_plans; i++)
-                if (!is_active(s, s->plans[i], segment) && (at < 0 || s->plans[i]->used < s->plans[at]->used)) at = i;
+                if (!is_active(s, s->plans[i], segment) &&
+                    (at < 0 || s->plans[i]->used < s->plans[at]->used))
+                    at = i;
             CJ_ASSERT(at >= 0);
             for (int i = segment; i < s->program->n_segments; i++)
                 if (s->active[i] == s->plans[at]) s->active[i] = NULL;
@@ -347,8 +382,12 @@ static void point(cj_session *s, cj__plan *plan)
         cj__value *v = &plan->values[i];
         switch (v->place) {
         case CJ__PLACE_ARENA: v->array.data = base + v->offset; break;
-        case CJ__PLACE_INPUT: v->array.data = s->inputs[v->index] ? cj__tensor_data(s->inputs[v->index]) : NULL; break;
-        case CJ__PLACE_STORE: v->array.data = cj__tensor_data(cj_store_tensor_at(s->store, v->index)); break;
+        case CJ__PLACE_INPUT:
+            v->array.data = s->inputs[v->index] ? cj__tensor_data(s->inputs[v->index]) : NULL;
+            break;
+        case CJ__PLACE_STORE:
+            v->array.data = cj__tensor_data(cj_store_tensor_at(s->store, v->index));
+            break;
         default: break;
         }
     }
@@ -359,15 +398,19 @@ static void point(cj_session *s, cj__plan *plan)
         for (int k = 0; k < g->calls[id]->n_out; k++) {
             int number = cj__value_of(s, &g->calls[id]->out[k]);
             cj__value *v = &plan->values[number];
-            if (segment < plan->segment) v->array.data = s->active[segment]->values[number].array.data;
-            else if (v->place == CJ__PLACE_EARLIER) v->array.data = plan->values[v->index].array.data; /* a view */
+            if (segment < plan->segment)
+                v->array.data = s->active[segment]->values[number].array.data;
+            else if (v->place == CJ__PLACE_EARLIER)
+                v->array.data = plan->values[v->index].array.data; /* a view */
         }
     }
     for (int i = 0; i < plan->n_steps; i++)
-        plan->steps[i].kernel.workspace = plan->steps[i].workspace == SIZE_MAX ? NULL : base + plan->steps[i].workspace;
+        plan->steps[i].kernel.workspace = plan->steps[i].workspace == SIZE_MAX
+                                              ? NULL
+                                              : base + plan->steps[i].workspace;
 }
 
-/* ---- Running ----------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 /* The sizes a step has found out, from the tensors it made. */
 static cj_status learn(cj_session *s, cj__plan *plan, const cj__step *step)
@@ -377,7 +420,9 @@ static cj_status learn(cj_session *s, cj__plan *plan, const cj__step *step)
         int number = cj__value_of(s, node);
         if (plan->values[number].place != CJ__PLACE_DYNAMIC) continue;
         const cj_tensor *t = s->dynamic[number];
-        if (!t) return cj_fail(&s->cj, CJ_ERR_STATE, "%s: output %d was not made", step->call->op->name, k);
+        if (!t)
+            return cj_fail(&s->cj, CJ_ERR_STATE, "%s: output %d was not made", step->call->op->name,
+                           k);
         plan->values[number].array.data = cj__tensor_data(t);
         plan->values[number].array.count = cj_tensor_count(t);
         for (int i = 0; i < node->type.rank; i++) {
@@ -404,13 +449,18 @@ static cj_status run_steps(cj_session *s, cj__plan *plan, int begin, int end)
     return CJ_OK;
 }
 
-/* Checks the tensors given for outputs and makes those that are not. Nothing is written yet: what the late steps
- * read may lie in a tensor that is fed and given. When it fails, the made ones are gone again. */
+/* Checks the tensors given for outputs and makes those that are not. Nothing is written yet: what
+ * the late steps read may lie in a tensor that is fed and given. When it fails, the made ones are
+ * gone again. */
 static cj_status make_outputs(cj_session *s, cj_tensor **outputs, int n)
 {
     const cj_program *p = s->program;
-    if (n < 0 || n > p->n_outputs) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d outputs wanted, the program has %d", n, p->n_outputs);
-    if (n && !outputs) return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d outputs wanted, but the list of outputs is NULL", n);
+    if (n < 0 || n > p->n_outputs)
+        return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "run: %d outputs wanted, the program has %d", n,
+                       p->n_outputs);
+    if (n && !outputs)
+        return cj_fail(&s->cj, CJ_ERR_ARGUMENT,
+                       "run: %d outputs wanted, but the list of outputs is NULL", n);
     for (int i = 0; i < n; i++) {
         const cj_array *a = &cj__session_value(s, p->outputs[i])->array;
         char what[64];
@@ -418,7 +468,8 @@ static cj_status make_outputs(cj_session *s, cj_tensor **outputs, int n)
         if (outputs[i] && !same_shape(outputs[i], a->dtype, a->rank, a->dim))
             return wrong_tensor(s, what, outputs[i], a->dtype, a->rank, a->dim);
         if (outputs[i] && cj__tensor_writable(outputs[i]))
-            return cj_fail(&s->cj, CJ_ERR_MEMORY, "%s cannot be made writable: %s", what, cj_message(p->cj));
+            return cj_fail(&s->cj, CJ_ERR_MEMORY, "%s cannot be made writable: %s", what,
+                           cj_message(p->cj));
         s->made_output[i] = !outputs[i];
     }
     for (int i = 0; i < n; i++) {
@@ -469,7 +520,8 @@ static void commit(cj_session *s)
     cj__store_touch(s->store);
 }
 
-static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs, int n_outputs)
+static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs,
+                     int n_outputs)
 {
     const cj_program *p = s->program;
     s->committed = false;
@@ -498,7 +550,8 @@ static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor
     return CJ_OK;
 }
 
-cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs, int n_outputs)
+cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs,
+                 int n_outputs)
 {
     if (!s) return CJ_ERR_ARGUMENT;
     uint64_t mode = cj__float_mode();

@@ -4,8 +4,9 @@
  *     plan      for one binding of the symbols: order, kernels, places in one arena
  *     session   plans (a small LRU), workspace, the store, a message: one thread's
  *
- * The calls of a program are in segments. Segment 0 needs only what the inputs' shapes tell; each later
- * one also needs the sizes that a call at the end of an earlier segment finds out by running. */
+ * The calls of a program are in segments. Segment 0 needs only what the inputs' shapes tell; each
+ * later one also needs the sizes that a call at the end of an earlier segment finds out by running.
+ */
 #ifndef CAJAL_RUNTIME_RUNTIME_H
 #define CAJAL_RUNTIME_RUNTIME_H
 
@@ -15,7 +16,7 @@
 
 typedef struct cj__program_update {
     const char *name;     /* in the store */
-    cj_node *variable;    /* its reading node in the program's graph, or NULL when nobody reads it */
+    cj_node *variable; /* its reading node in the program's graph, or NULL when nobody reads it */
     cj_node *value;
 } cj__program_update;
 
@@ -39,9 +40,15 @@ struct cj_program {
 };
 
 /* Where a value is. */
-typedef enum cj__place { CJ__PLACE_NONE, CJ__PLACE_ARENA, CJ__PLACE_INPUT, CJ__PLACE_STORE, CJ__PLACE_CONSTANT,
-                         CJ__PLACE_EARLIER, /* in another segment's arena */
-                         CJ__PLACE_DYNAMIC  /* a tensor made while running */ } cj__place;
+typedef enum cj__place {
+    CJ__PLACE_NONE,
+    CJ__PLACE_ARENA,
+    CJ__PLACE_INPUT,
+    CJ__PLACE_STORE,
+    CJ__PLACE_CONSTANT,
+    CJ__PLACE_EARLIER, /* in another segment's arena */
+    CJ__PLACE_DYNAMIC  /* a tensor made while running */
+} cj__place;
 
 typedef struct cj__value {
     cj_array array;    /* concrete shape; data is set for each run */
@@ -67,7 +74,7 @@ typedef struct cj__plan {
     cj__step *steps;
     int n_steps, n_early; /* steps [n_early, n_steps) run when committing */
     bool *in_place;       /* by update: its value is computed where the variable lives */
-    size_t *stage;        /* by update: where a value that is itself state is kept while others commit */
+    size_t *stage; /* by update: where a value that is itself state is kept while others commit */
     size_t arena_bytes;
     uint64_t used;        /* for the LRU */
 } cj__plan;
@@ -99,15 +106,16 @@ struct cj_session {
     cj__owned owned;
 };
 
-/* plan.c: a plan for s->symbols (all of this segment's are known). NULL with the session's message. */
+/* plan.c: a plan for s->symbols (all of this segment's are known). NULL with the session's message.
+ */
 cj__plan *cj__plan_new(cj_session *s, int segment);
 void cj__plan_free(cj_session *s, cj__plan *plan);
 int cj__value_of(const cj_session *s, const cj_node *node);
 /* The value of a node in the active plan of its segment. */
 cj__value *cj__session_value(cj_session *s, const cj_node *node);
 
-/* run.c: a session for a body, in a plan of `outer`: with its store, backend and threads. The caller frees.
- * NULL with the message of `outer`. */
+/* run.c: a session for a body, in a plan of `outer`: with its store, backend and threads. The
+ * caller frees. NULL with the message of `outer`. */
 cj_session *cj__session_new_inside(cj_program *program, cj_session *outer);
 
 /* control.c: kernels of if, loop, scan. */
@@ -115,7 +123,8 @@ extern const cj__kernel_row cj__control_kernels[];
 /* Frees what preparing a step of these made; other steps are left alone. */
 void cj__control_release(cj__step *step);
 void cj__control_release(cj__step *step); /* of a plan being freed; no-op for other steps */
-/* For a kernel whose output size is found while running: gives output k its tensor; the session takes it. */
+/* For a kernel whose output size is found while running: gives output k its tensor; the session
+ * takes it. */
 cj_status cj__dynamic_output(const cj_kernel *kernel, int k, cj_tensor *tensor);
 
 #endif

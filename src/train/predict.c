@@ -111,7 +111,8 @@ cj_status cj_predict(cj_session *s, const void *samples, int64_t n, float *out, 
                                    (int64_t[]){shape[0], output_size}, false)
                           : NULL;
         cj_status failed =
-            to ? cj_run(s, &(cj_feed){.name = cj_program_input_name(p, 0), .value = x}, 1, &to, 1)
+            to ? cj_run(s, &(cj_feed){cj_program_input(p, cj_program_input_name(p, 0)), x}, 1, &to,
+                        1)
                : cj_last_status(&s->cj);
         cj_tensor_free(x);
         cj_tensor_free(to);
@@ -146,8 +147,8 @@ static cj_status predict_all(cj_model *m, cj_session *s, const cj_dataset *data,
         if (!batch.count) return CJ_OK;
         cj_tensor *rows = cj_tensor_rows(flat, batch.first, batch.first + batch.count);
         if (!rows) return cj_last_status(m->cj);
-        cj_status failed = cj_run(s, &(cj_feed){.name = name, .value = batch.tensors[field]}, 1,
-                                  &rows, 1);
+        cj_status failed = cj_run(
+            s, &(cj_feed){cj_program_input(s->program, name), batch.tensors[field]}, 1, &rows, 1);
         cj_tensor_free(rows);
         if (failed) return cj_fail(m->cj, failed, "%s", cj_session_message(s));
     }

@@ -1,5 +1,6 @@
-/* Spans, reductions and moves of every table this processor runs against plain loops: sizes 0 to 67 and a big one,
- * unaligned, in place, scalar operands, NaN and infinity. Reductions have the same bits in every table. */
+/* Spans, reductions and moves of every table this processor runs against plain loops: sizes 0 to 67
+ * and a big one, unaligned, in place, scalar operands, NaN and infinity. Reductions have the same
+ * bits in every table. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +22,10 @@ static float random_float(void)
     return (float)(seed >> 8) / (1 << 22) - 2;
 }
 
-static const size_t sizes[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 23,
-                               24, 25, 31, 32, 33, 34, 39, 40, 41, 47, 48, 49, 50, 55, 56, 57, 62, 63, 64, 65, 66, 67,
+static const size_t sizes[] = {0,   1,   2,   3,    4,    5,    6,    7,    8,    9,    10,
+                               11,  12,  13,  14,   15,   16,   17,   18,   19,   20,   23,
+                               24,  25,  31,  32,   33,   34,   39,   40,   41,   47,   48,
+                               49,  50,  55,  56,   57,   62,   63,   64,   65,   66,   67,
                                127, 128, 129, 1000, 1023, 1024, 1025, 1026, 1056, 1057, MAX};
 
 static const cj__isa *runnable(int *t)
@@ -68,25 +71,35 @@ static void test_binary(void **state)
                 const size_t n = sizes[s], off = s % 4;
                 for (unsigned flags = 0; flags < 8; flags++) { /* 4: in place */
                     fill(a, MAX + 8), fill(b + 1, MAX + 7), b[0] = 2;
-                    float *x = a + off, *y = b + 1 + off, *z = flags & 4 ? (flags & 1 ? y : x) : out + off;
+                    float *x = a + off, *y = b + 1 + off,
+                          *z = flags & 4 ? (flags & 1 ? y : x) : out + off;
                     static float x0[MAX], y0[MAX];
                     memcpy(x0, x, n * sizeof(float)), memcpy(y0, y, n * sizeof(float));
                     const float guard = z[n];
                     isa->binary_f32[op](n, x, y, z, flags & 3);
-                    if (!same(z[n], guard)) fail_msg("%s: binary %d wrote past %zu", isa->name, op, n);
+                    if (!same(z[n], guard))
+                        fail_msg("%s: binary %d wrote past %zu", isa->name, op, n);
                     for (size_t i = 0; i < n; i++) {
                         const float p = x0[flags & 1 ? 0 : i], q = y0[flags & 2 ? 0 : i];
-                        const float want = op == CJ__BINARY_POW ? ref_pow(p, q) : (float)scalar_binary((cj__binary)op, p, q);
-                        if (same(z[i], want) || (op == CJ__BINARY_POW && fabsf(z[i] - want) <= 2e-7f * fabsf(want))) continue;
-                        fail_msg("%s: binary %d, n %zu, flags %u: (%.9g, %.9g)[%zu] = %.9g, want %.9g", isa->name, op, n, flags, p, q,
-                                 i, z[i], want);
+                        const float want = op == CJ__BINARY_POW
+                                               ? ref_pow(p, q)
+                                               : (float)scalar_binary((cj__binary)op, p, q);
+                        if (same(z[i], want) ||
+                            (op == CJ__BINARY_POW && fabsf(z[i] - want) <= 2e-7f * fabsf(want)))
+                            continue;
+                        fail_msg(
+                            "%s: binary %d, n %zu, flags %u: (%.9g, %.9g)[%zu] = %.9g, want %.9g",
+                            isa->name, op, n, flags, p, q, i, z[i], want);
                     }
                     if (flags > 3) continue;
                     for (size_t i = 0; i < n; i++) a64[i] = x0[i], b64[i] = y0[i];
                     isa->binary_f64[op](n, a64, b64, out64, flags);
                     for (size_t i = 0; i < n; i++) {
-                        const double want = scalar_binary((cj__binary)op, a64[flags & 1 ? 0 : i], b64[flags & 2 ? 0 : i]);
-                        if (!same(out64[i], want)) fail_msg("%s: f64 binary %d[%zu] = %g, want %g", isa->name, op, i, out64[i], want);
+                        const double want = scalar_binary((cj__binary)op, a64[flags & 1 ? 0 : i],
+                                                          b64[flags & 2 ? 0 : i]);
+                        if (!same(out64[i], want))
+                            fail_msg("%s: f64 binary %d[%zu] = %g, want %g", isa->name, op, i,
+                                     out64[i], want);
                     }
                 }
             }
@@ -94,8 +107,8 @@ static void test_binary(void **state)
     }
 }
 
-/* The place of an element does not change its value, and the functions work in place. Their accuracy is
- * test_isa_math's business; double precision is libm's. */
+/* The place of an element does not change its value, and the functions work in place. Their
+ * accuracy is test_isa_math's business; double precision is libm's. */
 static void test_unary_places(void **state)
 {
     (void)state;
@@ -110,18 +123,22 @@ static void test_unary_places(void **state)
                 memcpy(y, x, sizeof(y));
                 isa->unary_f32[op](n, y + off, y + off);
                 for (size_t i = 0; i < n; i++) {
-                    if (memcmp(&y[off + i], &all[off + i], 4) && !(isnan(y[off + i]) && isnan(all[off + i])))
-                        fail_msg("%s: unary %d n %zu at %zu: f(%g) = %.9g or %.9g", isa->name, op, n, i, x[off + i], y[off + i],
-                                 all[off + i]);
+                    if (memcmp(&y[off + i], &all[off + i], 4) &&
+                        !(isnan(y[off + i]) && isnan(all[off + i])))
+                        fail_msg("%s: unary %d n %zu at %zu: f(%g) = %.9g or %.9g", isa->name, op,
+                                 n, i, x[off + i], y[off + i], all[off + i]);
                 }
-                if (memcmp(y + off + n, x + off + n, 4)) fail_msg("%s: unary %d wrote past %zu", isa->name, op, n);
+                if (memcmp(y + off + n, x + off + n, 4))
+                    fail_msg("%s: unary %d wrote past %zu", isa->name, op, n);
             }
             double x64[64], y64[64];
             for (int i = 0; i < 64; i++) x64[i] = x[i];
             isa->unary_f64[op](64, x64, y64);
             for (int i = 0; i < 64; i++) {
-                if (!(fabs(y64[i] - all[i]) <= 1e-6 * fabs(all[i])) && !same(y64[i], all[i]) && fabsf(all[i]) < 1e38f && fabsf(all[i]) > 1e-37f)
-                    fail_msg("%s: unary %d in double: f(%g) = %g, in float %g", isa->name, op, x64[i], y64[i], all[i]);
+                if (!(fabs(y64[i] - all[i]) <= 1e-6 * fabs(all[i])) && !same(y64[i], all[i]) &&
+                    fabsf(all[i]) < 1e38f && fabsf(all[i]) > 1e-37f)
+                    fail_msg("%s: unary %d in double: f(%g) = %g, in float %g", isa->name, op,
+                             x64[i], y64[i], all[i]);
             }
         }
     }
@@ -146,7 +163,8 @@ static void test_compare_where_logical(void **state)
                     for (size_t i = 0; i < n; i++) {
                         const float x = a[flags & 1 ? 0 : i], y = b[flags & 2 ? 0 : i];
                         const bool want[] = {x == y, x != y, x < y, x <= y, x > y, x >= y};
-                        if (c[i] != want[op]) fail_msg("%s: compare %d (%g, %g) = %d", isa->name, op, x, y, c[i]);
+                        if (c[i] != want[op])
+                            fail_msg("%s: compare %d (%g, %g) = %d", isa->name, op, x, y, c[i]);
                     }
                 }
                 for (size_t i = 0; i < n; i++) d[i] = (uint8_t)(i % 3 ? 0 : i);
@@ -164,12 +182,14 @@ static void test_compare_where_logical(void **state)
             for (unsigned flags = 0; flags < 8; flags++) {
                 for (size_t size = 1; size <= 8; size *= 2) {
                     static uint8_t p[8 * MAX], q[8 * MAX], r[8 * MAX + 1];
-                    for (size_t i = 0; i < n * size; i++) p[i] = (uint8_t)i, q[i] = (uint8_t)(i * 7 + 1);
+                    for (size_t i = 0; i < n * size; i++)
+                        p[i] = (uint8_t)i, q[i] = (uint8_t)(i * 7 + 1);
                     r[n * size] = 99;
                     isa->where(size, n, d, p, q, r, flags);
                     assert_int_equal(r[n * size], 99);
                     for (size_t i = 0; i < n; i++) {
-                        const uint8_t *want = d[flags & 4 ? 0 : i] ? p + (flags & 1 ? 0 : i * size) : q + (flags & 2 ? 0 : i * size);
+                        const uint8_t *want = d[flags & 4 ? 0 : i] ? p + (flags & 1 ? 0 : i * size)
+                                                                   : q + (flags & 2 ? 0 : i * size);
                         assert_memory_equal(r + i * size, want, size);
                     }
                 }
@@ -181,15 +201,24 @@ static void test_compare_where_logical(void **state)
 static void test_casts(void **state)
 {
     (void)state;
-    static const float x[] = {0.0f, -0.0f, 1.9f, -1.9f, 254.5f, 255.0f, 256.0f, 127.5f, -128.5f, -129.0f, 2147483520.0f,
-                              2147483648.0f, -2147483648.0f, 9.3e18f, -9.3e18f, INFINITY, -INFINITY, NAN, 1e-40f, 100.0f};
+    static const float x[] = {0.0f,           -0.0f,   1.9f,          -1.9f,
+                              254.5f,         255.0f,  256.0f,        127.5f,
+                              -128.5f,        -129.0f, 2147483520.0f, 2147483648.0f,
+                              -2147483648.0f, 9.3e18f, -9.3e18f,      INFINITY,
+                              -INFINITY,      NAN,     1e-40f,        100.0f};
     enum { N = CJ__COUNT(x) };
-    static const uint8_t u8[N] = {0, 0, 1, 0, 254, 255, 255, 127, 0, 0, 255, 255, 0, 255, 0, 255, 0, 0, 0, 100};
-    static const int8_t i8[N] = {0, 0, 1, -1, 127, 127, 127, 127, -128, -128, 127, 127, -128, 127, -128, 127, -128, 0, 0, 100};
-    static const int32_t i32[N] = {0, 0, 1, -1, 254, 255, 256, 127, -128, -129, 2147483520, INT32_MAX, INT32_MIN, INT32_MAX,
-                                   INT32_MIN, INT32_MAX, INT32_MIN, 0, 0, 100};
-    static const int64_t i64[N] = {0, 0, 1, -1, 254, 255, 256, 127, -128, -129, 2147483520, 2147483648, -2147483648LL,
-                                   INT64_MAX, INT64_MIN, INT64_MAX, INT64_MIN, 0, 0, 100};
+    static const uint8_t u8[N] = {0,   0,   1, 0,   254, 255, 255, 127, 0, 0,
+                                  255, 255, 0, 255, 0,   255, 0,   0,   0, 100};
+    static const int8_t i8[N] = {0,   0,   1,    -1,  127,  127, 127,  127, -128, -128,
+                                 127, 127, -128, 127, -128, 127, -128, 0,   0,    100};
+    static const int32_t i32[N] = {0,          0,         1,         -1,        254,
+                                   255,        256,       127,       -128,      -129,
+                                   2147483520, INT32_MAX, INT32_MIN, INT32_MAX, INT32_MIN,
+                                   INT32_MAX,  INT32_MIN, 0,         0,         100};
+    static const int64_t i64[N] = {
+        0,         0,    1,          -1,         254,           255,       256,       127,
+        -128,      -129, 2147483520, 2147483648, -2147483648LL, INT64_MAX, INT64_MIN, INT64_MAX,
+        INT64_MIN, 0,    0,          100};
     for (int t = 0; runnable(&t); t++) {
         const cj__isa *isa = cj__isa_at(t);
         union {
@@ -250,13 +279,19 @@ static void test_reductions(void **state)
                 double x64[MAX];
                 for (size_t i = 0; i < n; i++) x64[i] = a[i];
                 for (int op = 0; op < CJ__REDUCE_COUNT; op++) {
-                    const float got = isa->reduce_f32[op](n, a), base = generic->reduce_f32[op](n, a);
+                    const float got = isa->reduce_f32[op](n, a),
+                                base = generic->reduce_f32[op](n, a);
                     if (!same(got, want[op]) && !(fabs(got - want[op]) <= slack[op]))
-                        fail_msg("%s: reduce %d of %zu (%d) = %.9g, want %.9g", isa->name, op, n, kind, got, want[op]);
-                    if (!same(got, base)) fail_msg("%s: reduce %d of %zu = %.9g, generic %.9g", isa->name, op, n, got, base);
+                        fail_msg("%s: reduce %d of %zu (%d) = %.9g, want %.9g", isa->name, op, n,
+                                 kind, got, want[op]);
+                    if (!same(got, base))
+                        fail_msg("%s: reduce %d of %zu = %.9g, generic %.9g", isa->name, op, n, got,
+                                 base);
                     const double wide = isa->reduce_f64[op](n, x64);
-                    if (!same(wide, want[op]) && !(fabs(wide - want[op]) <= 1e-13 * (size + squares)))
-                        fail_msg("%s: f64 reduce %d of %zu = %.17g, want %.17g", isa->name, op, n, wide, want[op]);
+                    if (!same(wide, want[op]) &&
+                        !(fabs(wide - want[op]) <= 1e-13 * (size + squares)))
+                        fail_msg("%s: f64 reduce %d of %zu = %.17g, want %.17g", isa->name, op, n,
+                                 wide, want[op]);
                 }
                 if (!n) continue;
                 assert_int_equal(isa->argmax_f32(n, a), argmax);
@@ -271,7 +306,8 @@ static void test_column_sums(void **state)
     (void)state;
     static float a[400 * 150], out[151], base[151];
     for (size_t i = 0; i < CJ__COUNT(a); i++) a[i] = random_float();
-    static const int shapes[][2] = {{0, 5}, {1, 1}, {3, 10}, {32, 128}, {127, 17}, {129, 64}, {400, 67}, {300, 150}};
+    static const int shapes[][2] = {{0, 5},    {1, 1},    {3, 10},   {32, 128},
+                                    {127, 17}, {129, 64}, {400, 67}, {300, 150}};
     for (int t = 0; runnable(&t); t++) {
         const cj__isa *isa = cj__isa_at(t);
         for (size_t s = 0; s < CJ__COUNT(shapes); s++) {
@@ -284,7 +320,8 @@ static void test_column_sums(void **state)
                 double want = 0;
                 for (size_t i = 0; i < rows; i++) want += a[i * 150 + j];
                 if (!(fabs(out[j] - want) <= 1e-4) || out[j] != base[j])
-                    fail_msg("%s: column %zu of %zux%zu: %.9g, want %.9g, generic %.9g", isa->name, j, rows, cols, out[j], want, base[j]);
+                    fail_msg("%s: column %zu of %zux%zu: %.9g, want %.9g, generic %.9g", isa->name,
+                             j, rows, cols, out[j], want, base[j]);
             }
         }
     }
@@ -312,8 +349,9 @@ static void test_softmax(void **state)
                 assert_true(fabs(isa->logsumexp_f32(n, x) - whole) <= 2e-7 * fabs(whole) + 2e-7);
                 for (size_t i = 0; i < n; i++) {
                     const double p = exp(x[i] - max) / sum, q = x[i] - max - log(sum);
-                    const double slack = 4e-7 + 6e-8 * fmin(fabs(x[i] - max), 1e3); /* x - max is rounded too */
-                    if (!(fabs(y[i] - p) <= slack * p + 1e-44)) 
+                    const double slack = 4e-7 + 6e-8 * fmin(fabs(x[i] - max),
+                                                            1e3); /* x - max is rounded too */
+                    if (!(fabs(y[i] - p) <= slack * p + 1e-44))
                         fail_msg("%s: softmax[%zu] = %.9g, want %.9g", isa->name, i, y[i], p);
                     if (!same(l[i], q) && !(fabs(l[i] - q) <= 3e-7 * fabs(q) + 3e-7))
                         fail_msg("%s: log softmax[%zu] = %.9g, want %.9g", isa->name, i, l[i], q);
@@ -323,7 +361,8 @@ static void test_softmax(void **state)
             }
         }
         const float none[] = {-INFINITY, -INFINITY}, top[] = {INFINITY, 1}, bad[] = {NAN, 1};
-        assert_true(isa->logsumexp_f32(2, none) == -INFINITY && isa->logsumexp_f32(2, top) == INFINITY);
+        assert_true(isa->logsumexp_f32(2, none) == -INFINITY &&
+                    isa->logsumexp_f32(2, top) == INFINITY);
         assert_true(isnan(isa->logsumexp_f32(2, bad)));
         isa->softmax_f32(2, bad, y);
         assert_true(isnan(y[0]) && isnan(y[1]));
@@ -345,7 +384,8 @@ static void test_moves(void **state)
                     isa->transpose(size, rows, cols, a, stride, out, out_stride);
                     for (size_t j = 0; j < cols; j++) {
                         for (size_t i = 0; i < rows; i++)
-                            assert_memory_equal(out + (j * out_stride + i) * size, a + (i * stride + j) * size, size);
+                            assert_memory_equal(out + (j * out_stride + i) * size,
+                                                a + (i * stride + j) * size, size);
                         assert_int_equal(out[(j * out_stride + rows) * size], 0xAA);
                     }
                 }
@@ -357,11 +397,13 @@ static void test_moves(void **state)
                 const ptrdiff_t stride = s < CJ__COUNT(strides) ? strides[s] : (ptrdiff_t)size;
                 const uint8_t *from = a + 1000;
                 isa->gather(size, 50, from, stride, out);
-                for (ptrdiff_t i = 0; i < 50; i++) assert_memory_equal(out + i * (ptrdiff_t)size, from + i * stride, size);
+                for (ptrdiff_t i = 0; i < 50; i++)
+                    assert_memory_equal(out + i * (ptrdiff_t)size, from + i * stride, size);
                 if (!stride) continue;
                 memset(back, 0xAA, sizeof(back));
                 isa->scatter(size, 50, out, back + 1000, stride);
-                for (ptrdiff_t i = 0; i < 50; i++) assert_memory_equal(back + 1000 + i * stride, from + i * stride, size);
+                for (ptrdiff_t i = 0; i < 50; i++)
+                    assert_memory_equal(back + 1000 + i * stride, from + i * stride, size);
             }
         }
     }

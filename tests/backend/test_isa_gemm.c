@@ -1,5 +1,6 @@
-/* The matrix product of every table this processor runs against a triple loop in double: all transposes, odd sizes,
- * padded rows, unaligned pointers, alpha and beta, bias and relu; the same bits for any threads and rows. */
+/* The matrix product of every table this processor runs against a triple loop in double: all
+ * transposes, odd sizes, padded rows, unaligned pointers, alpha and beta, bias and relu; the same
+ * bits for any threads and rows. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,7 +59,8 @@ static matrix copy_of(const matrix *a)
 
 static bool same_bits(const matrix *a, const matrix *b)
 {
-    return !memcmp(a->block, b->block, (size_t)(a->rows * a->ld + PAD) * (a->f64 ? sizeof(double) : sizeof(float)));
+    return !memcmp(a->block, b->block,
+                   (size_t)(a->rows * a->ld + PAD) * (a->f64 ? sizeof(double) : sizeof(float)));
 }
 
 typedef struct problem {
@@ -68,11 +70,24 @@ typedef struct problem {
     double alpha, beta;
 } problem;
 
-static void run(const problem *p, cj__team *team, const matrix *a, const matrix *b, matrix *c, const matrix *bias)
+static void run(const problem *p, cj__team *team, const matrix *a, const matrix *b, matrix *c,
+                const matrix *bias)
 {
-    const cj__gemm g = {.m = p->m, .n = p->n, .k = p->k, .transpose_a = p->ta, .transpose_b = p->tb,
-                        .alpha = p->alpha, .beta = p->beta, .a = a->first, .lda = a->ld, .b = b->first, .ldb = b->ld,
-                        .c = c->first, .ldc = c->ld, .bias = p->bias ? bias->first : NULL, .relu = p->relu};
+    const cj__gemm g = {.m = p->m,
+                        .n = p->n,
+                        .k = p->k,
+                        .transpose_a = p->ta,
+                        .transpose_b = p->tb,
+                        .alpha = p->alpha,
+                        .beta = p->beta,
+                        .a = a->first,
+                        .lda = a->ld,
+                        .b = b->first,
+                        .ldb = b->ld,
+                        .c = c->first,
+                        .ldc = c->ld,
+                        .bias = p->bias ? bias->first : NULL,
+                        .relu = p->relu};
     (p->f64 ? p->isa->gemm_f64 : p->isa->gemm_f32)(team, &g);
 }
 
@@ -91,24 +106,29 @@ static void check(const problem *p)
     for (int64_t i = 0; i < p->m; i++) {
         for (int64_t j = 0; j < c.ld; j++) {
             if (j >= p->n) {
-                if (i + 1 < p->m && get(&c, i, j) != get(&before, i, j)) fail_msg("wrote past row %d", (int)i);
+                if (i + 1 < p->m && get(&c, i, j) != get(&before, i, j))
+                    fail_msg("wrote past row %d", (int)i);
                 continue;
             }
             double sum = 0, size = 0;
             for (int64_t q = 0; q < p->k; q++) {
-                const double x = p->ta ? get(&a, q, i) : get(&a, i, q), y = p->tb ? get(&b, j, q) : get(&b, q, j);
+                const double x = p->ta ? get(&a, q, i) : get(&a, i, q),
+                             y = p->tb ? get(&b, j, q) : get(&b, q, j);
                 sum += x * y, size += fabs(x * y);
             }
             double want = p->alpha * sum;
             size = fabs(p->alpha) * size;
-            if (p->beta != 0) want += p->beta * get(&before, i, j), size += fabs(p->beta * get(&before, i, j));
+            if (p->beta != 0)
+                want += p->beta * get(&before, i, j), size += fabs(p->beta * get(&before, i, j));
             if (p->bias) want += get(&bias, 0, j), size += fabs(get(&bias, 0, j));
             if (p->relu && want < 0) want = 0;
             const double got = get(&c, i, j), tolerance = (4 + sqrt((double)p->k)) * epsilon * size;
             if (!(fabs(got - want) <= tolerance))
-                fail_msg("%s %s %dx%dx%d ta=%d tb=%d alpha=%g beta=%g bias=%d relu=%d: c[%d][%d] = %.9g, want %.9g +- %.2g",
-                         p->isa->name, p->f64 ? "f64" : "f32", (int)p->m, (int)p->n, (int)p->k, p->ta, p->tb, p->alpha,
-                         p->beta, p->bias, p->relu, (int)i, (int)j, got, want, tolerance);
+                fail_msg("%s %s %dx%dx%d ta=%d tb=%d alpha=%g beta=%g bias=%d relu=%d: c[%d][%d] = "
+                         "%.9g, want %.9g +- %.2g",
+                         p->isa->name, p->f64 ? "f64" : "f32", (int)p->m, (int)p->n, (int)p->k,
+                         p->ta, p->tb, p->alpha, p->beta, p->bias, p->relu, (int)i, (int)j, got,
+                         want, tolerance);
         }
     }
     free(a.block), free(b.block), free(c.block), free(bias.block), free(before.block);
@@ -123,15 +143,24 @@ static const cj__isa *runnable(int *t)
 static void test_sizes(void **state)
 {
     (void)state;
-    static const int sizes[][3] = {
-        {1, 1, 1}, {1, 1, 0}, {3, 5, 0}, {1, 7, 3}, {2, 16, 5}, {3, 17, 16}, {4, 31, 17}, {5, 32, 31}, {6, 33, 33},
-        {7, 47, 2}, {11, 48, 4}, {12, 64, 65}, {13, 63, 66}, {24, 10, 128}, {25, 65, 7}, {1, 128, 200}, {2, 130, 40},
-        {3, 129, 41}, {1, 300, 257}, {32, 10, 128}, {67, 66, 65}, {65, 100, 513}, {241, 35, 20}, {1, 64, 300}, {1, 33, 19}};
+    static const int sizes[][3] = {{1, 1, 1},    {1, 1, 0},      {3, 5, 0},     {1, 7, 3},
+                                   {2, 16, 5},   {3, 17, 16},    {4, 31, 17},   {5, 32, 31},
+                                   {6, 33, 33},  {7, 47, 2},     {11, 48, 4},   {12, 64, 65},
+                                   {13, 63, 66}, {24, 10, 128},  {25, 65, 7},   {1, 128, 200},
+                                   {2, 130, 40}, {3, 129, 41},   {1, 300, 257}, {32, 10, 128},
+                                   {67, 66, 65}, {65, 100, 513}, {241, 35, 20}, {1, 64, 300},
+                                   {1, 33, 19}};
     for (int t = 0; runnable(&t); t++) {
         for (size_t s = 0; s < CJ__COUNT(sizes); s++) {
             for (int flags = 0; flags < 8; flags++) {
-                problem p = {.isa = cj__isa_at(t), .f64 = flags & 4, .ta = flags & 2, .tb = flags & 1, .m = sizes[s][0],
-                             .n = sizes[s][1], .k = sizes[s][2], .alpha = 1};
+                problem p = {.isa = cj__isa_at(t),
+                             .f64 = flags & 4,
+                             .ta = flags & 2,
+                             .tb = flags & 1,
+                             .m = sizes[s][0],
+                             .n = sizes[s][1],
+                             .k = sizes[s][2],
+                             .alpha = 1};
                 check(&p);
                 p.alpha = s % 2 ? 1 : -0.5, p.beta = s % 3 == 0 ? 1 : s % 3 == 1 ? 0.25 : 0;
                 p.bias = s % 2, p.relu = s % 4 > 1;
@@ -147,7 +176,13 @@ static void test_every_small_size(void **state)
     for (int t = 0; runnable(&t); t++) {
         for (int m = 1; m <= 14; m++) {
             for (int n = 1; n <= 67; n += m % 3 + 1) {
-                problem p = {.isa = cj__isa_at(t), .tb = n % 2, .ta = m % 2, .m = m, .n = n, .k = (m * n) % 23, .alpha = 1,
+                problem p = {.isa = cj__isa_at(t),
+                             .tb = n % 2,
+                             .ta = m % 2,
+                             .m = m,
+                             .n = n,
+                             .k = (m * n) % 23,
+                             .alpha = 1,
                              .bias = n % 3 == 0};
                 check(&p);
             }
@@ -159,13 +194,20 @@ static void test_every_small_size(void **state)
 static void test_same_bits(void **state)
 {
     (void)state;
-    static const int sizes[][3] = {{37, 150, 300}, {32, 128, 784}, {300, 260, 70}, {260, 33, 40}, {70, 97, 530}};
+    static const int sizes[][3] = {
+        {37, 150, 300}, {32, 128, 784}, {300, 260, 70}, {260, 33, 40}, {70, 97, 530}};
     cj_context *cj = cj_context_new(NULL);
     assert_non_null(cj);
     for (int t = 0; runnable(&t); t++) {
         for (size_t s = 0; s < CJ__COUNT(sizes) * 4; s++) {
             const int *size = sizes[s / 4];
-            problem p = {.isa = cj__isa_at(t), .ta = s & 2, .tb = s & 1, .m = size[0], .n = size[1], .k = size[2], .alpha = 1,
+            problem p = {.isa = cj__isa_at(t),
+                         .ta = s & 2,
+                         .tb = s & 1,
+                         .m = size[0],
+                         .n = size[1],
+                         .k = size[2],
+                         .alpha = 1,
                          .bias = true};
             matrix a = p.ta ? make(false, p.k, p.m) : make(false, p.m, p.k);
             matrix b = p.tb ? make(false, p.n, p.k) : make(false, p.k, p.n);
@@ -178,11 +220,13 @@ static void test_same_bits(void **state)
                 run(&p, team, &a, &b, &other, &bias);
                 cj__team_free(team);
                 if (!same_bits(&first, &other))
-                    fail_msg("%s %zu: %d threads give other bits than one", p.isa->name, s, threads);
+                    fail_msg("%s %zu: %d threads give other bits than one", p.isa->name, s,
+                             threads);
                 free(other.block);
             }
             matrix rows = copy_of(&c);
-            for (int64_t i = 0, step = 1; i < p.m; i += step, step = step % 5 + 1) { /* 1, 2, 3, 4, 5 rows at a time */
+            for (int64_t i = 0, step = 1; i < p.m;
+                 i += step, step = step % 5 + 1) { /* 1, 2, 3, 4, 5 rows at a time */
                 problem q = p;
                 q.m = step < p.m - i ? step : p.m - i;
                 matrix ai = a, ci = rows;
@@ -190,8 +234,10 @@ static void test_same_bits(void **state)
                 ci.first = (float *)rows.first + i * rows.ld;
                 run(&q, NULL, &ai, &b, &ci, &bias);
             }
-            if (!same_bits(&first, &rows)) fail_msg("%s %zu: rows alone give other bits than all", p.isa->name, s);
-            free(a.block), free(b.block), free(c.block), free(bias.block), free(first.block), free(rows.block);
+            if (!same_bits(&first, &rows))
+                fail_msg("%s %zu: rows alone give other bits than all", p.isa->name, s);
+            free(a.block), free(b.block), free(c.block), free(bias.block), free(first.block),
+                free(rows.block);
         }
     }
     cj_context_free(cj);
@@ -204,7 +250,8 @@ static void test_not_finite(void **state)
     for (int t = 0; runnable(&t); t++) {
         for (int tb = 0; tb < 2; tb++) {
             problem p = {.isa = cj__isa_at(t), .tb = tb, .m = 9, .n = 21, .k = 18, .alpha = 1};
-            matrix a = make(false, 9, 18), b = tb ? make(false, 21, 18) : make(false, 18, 21), c = make(false, 9, 21);
+            matrix a = make(false, 9, 18), b = tb ? make(false, 21, 18) : make(false, 18, 21),
+                   c = make(false, 9, 21);
             ((float *)b.first)[tb ? 20 * b.ld + 3 : 3 * b.ld + 20] = NAN;
             run(&p, NULL, &a, &b, &c, NULL);
             for (int i = 0; i < 9; i++) {

@@ -1,6 +1,6 @@
-/* The error of every f32 function of every table this processor runs, in units in the last place against libm in
- * double precision, stays below the bound that isa.h documents. The floats tried are spread over all
- * bit patterns, and denser where the functions bend. */
+/* The error of every f32 function of every table this processor runs, in units in the last place
+ * against libm in double precision, stays below the bound that isa.h documents. The floats tried
+ * are spread over all bit patterns, and denser where the functions bend. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,7 +66,9 @@ static double error_ulp(float got, double exact)
         if (got == nearest) return 0;
         /* next to overflow: the largest float for an infinity and the reverse count by distance */
         const double limit = 0x1p128, step = 0x1p104;
-        return fabs((isinf(got) ? copysign(limit, got) : got) - (isinf(exact) ? copysign(INFINITY, exact) : exact)) / step;
+        return fabs((isinf(got) ? copysign(limit, got) : got) -
+                    (isinf(exact) ? copysign(INFINITY, exact) : exact)) /
+               step;
     }
     int e;
     frexp(exact, &e);
@@ -74,7 +76,8 @@ static double error_ulp(float got, double exact)
     return fabs(got - exact) / ldexp(1, e - 24);
 }
 
-static double worst_of(const cj__isa *isa, size_t u, const float *x, size_t n, float *worst_at, float *worst_got)
+static double worst_of(const cj__isa *isa, size_t u, const float *x, size_t n, float *worst_at,
+                       float *worst_got)
 {
     static float y[CHUNK];
     double worst = 0;
@@ -87,7 +90,8 @@ static double worst_of(const cj__isa *isa, size_t u, const float *x, size_t n, f
 }
 
 /* A stride that is odd visits every residue; a few hundred thousand patterns a function. */
-static double sweep(const cj__isa *isa, size_t u, uint32_t low, uint32_t high, uint32_t stride, float *at, float *got)
+static double sweep(const cj__isa *isa, size_t u, uint32_t low, uint32_t high, uint32_t stride,
+                    float *at, float *got)
 {
     static float x[CHUNK];
     double worst = 0;
@@ -117,14 +121,16 @@ static void test_unary_bounds(void **state)
             double e[4];
             e[0] = sweep(isa, u, 0, 0x7f800000, all ? 101 : 30011, &at[0], &got[0]);
             e[1] = sweep(isa, u, 0x80000000, 0xff800000, all ? 101 : 30011, &at[1], &got[1]);
-            e[2] = sweep(isa, u, 0x3d000000, 0x43000000, all ? 17 : 1009, &at[2], &got[2]); /* 0.03 .. 128 */
+            e[2] = sweep(isa, u, 0x3d000000, 0x43000000, all ? 17 : 1009, &at[2],
+                         &got[2]); /* 0.03 .. 128 */
             e[3] = sweep(isa, u, 0xbd000000, 0xc3000000, all ? 17 : 1009, &at[3], &got[3]);
             size_t w = 0;
             for (size_t i = 1; i < 4; i++) w = e[i] > e[w] ? i : w;
-            if (getenv("CAJAL_TEST_SHOW")) printf("%-8s %-10s %.3f ulp at %.9g\n", isa->name, unary[u].name, e[w], at[w]);
+            if (getenv("CAJAL_TEST_SHOW"))
+                printf("%-8s %-10s %.3f ulp at %.9g\n", isa->name, unary[u].name, e[w], at[w]);
             if (!(e[w] <= unary[u].ulp)) {
-                printf("%s: %s(%.9g) = %.9g, exact %.17g: %.3f ulp, bound %.1f\n", isa->name, unary[u].name, at[w], got[w],
-                       unary[u].reference(at[w]), e[w], unary[u].ulp);
+                printf("%s: %s(%.9g) = %.9g, exact %.17g: %.3f ulp, bound %.1f\n", isa->name,
+                       unary[u].name, at[w], got[w], unary[u].reference(at[w]), e[w], unary[u].ulp);
                 bad++;
             }
         }
@@ -132,14 +138,17 @@ static void test_unary_bounds(void **state)
     assert_int_equal(bad, 0);
 }
 
-/* Infinities, zeros with their signs, NaN, denormals, limits: the bits must be those of the exact result, but
- * where an error of a place is allowed. */
+/* Infinities, zeros with their signs, NaN, denormals, limits: the bits must be those of the exact
+ * result, but where an error of a place is allowed. */
 static void test_unary_special(void **state)
 {
     (void)state;
-    static const float x[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1.0f, -1.0f, 1e-45f, -1e-45f, 1e-38f, -1e-38f,
-                              3.4028235e38f, -3.4028235e38f, 88.72283f, 88.72284f, -87.5f, -103.9f, -104.5f, 0.5f, 1.5f,
-                              2.5f, -0.5f, -1.5f, -2.5f, 8388607.5f, 8388609.0f, 16777216.0f, 1e10f, -1e10f, 1e-20f};
+    static const float x[] = {0.0f,       -0.0f,         INFINITY,       -INFINITY, NAN,
+                              1.0f,       -1.0f,         1e-45f,         -1e-45f,   1e-38f,
+                              -1e-38f,    3.4028235e38f, -3.4028235e38f, 88.72283f, 88.72284f,
+                              -87.5f,     -103.9f,       -104.5f,        0.5f,      1.5f,
+                              2.5f,       -0.5f,         -1.5f,          -2.5f,     8388607.5f,
+                              8388609.0f, 16777216.0f,   1e10f,          -1e10f,    1e-20f};
     int bad = 0;
     for (int t = 0; cj__isa_at(t); t++) {
         const cj__isa *isa = cj__isa_at(t);
@@ -151,9 +160,11 @@ static void test_unary_special(void **state)
                 double want = unary[u].reference(x[i]);
                 if (isnan(x[i]) && unary[u].op == CJ__UNARY_STEP) want = 0;
                 if (unary[u].op == CJ__UNARY_RELU && want == 0) want = 0.0;
-                const bool sign_ok = want != 0 || y[i] != 0 || !signbit(want) == !signbit(y[i]) || unary[u].op == CJ__UNARY_RELU;
+                const bool sign_ok = want != 0 || y[i] != 0 || !signbit(want) == !signbit(y[i]) ||
+                                     unary[u].op == CJ__UNARY_RELU;
                 if (!(error_ulp(y[i], want) <= unary[u].ulp) || !sign_ok) {
-                    printf("%s: %s(%.9g) = %.9g, want %.9g\n", isa->name, unary[u].name, x[i], y[i], want);
+                    printf("%s: %s(%.9g) = %.9g, want %.9g\n", isa->name, unary[u].name, x[i], y[i],
+                           want);
                     bad++;
                 }
             }
@@ -165,7 +176,8 @@ static void test_unary_special(void **state)
 static void test_pow(void **state)
 {
     (void)state;
-    static const float x[] = {0.0f, -0.0f, 1, -1, 2, -2, 0.5f, -0.5f, 3.7f, 1e-30f, 1e30f, INFINITY, -INFINITY, NAN, 1e-42f};
+    static const float x[] = {0.0f, -0.0f,  1,     -1,       2,         -2,  0.5f,  -0.5f,
+                              3.7f, 1e-30f, 1e30f, INFINITY, -INFINITY, NAN, 1e-42f};
     int bad = 0;
     for (int t = 0; cj__isa_at(t); t++) {
         const cj__isa *isa = cj__isa_at(t);
@@ -175,7 +187,8 @@ static void test_pow(void **state)
             isa->binary_f32[CJ__BINARY_POW](CJ__COUNT(x), x, &x[i], y, CJ__SPAN_B_SCALAR);
             for (size_t j = 0; j < CJ__COUNT(x); j++) {
                 if (error_ulp(y[j], pow(x[j], x[i])) <= 1.0) continue;
-                printf("%s: pow(%g, %g) = %.9g, want %.9g\n", isa->name, x[j], x[i], y[j], pow(x[j], x[i]));
+                printf("%s: pow(%g, %g) = %.9g, want %.9g\n", isa->name, x[j], x[i], y[j],
+                       pow(x[j], x[i]));
                 bad++;
             }
         }

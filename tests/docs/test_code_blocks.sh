@@ -23,7 +23,7 @@ here=$source/tests/docs
 libraries=$(sed -n 's/^Libs.private: *//p' "$CJ_BUILD_DIR"/cajal.pc 2>/dev/null)
 [[ -n $libraries ]] || libraries="-fopenmp -lz -lyaml -lm -lpthread"
 read -ra libraries <<<"$libraries"
-flags=(-std=c11 -Wall -Wextra -Wno-missing-field-initializers -Werror "-I$source/include" "-I$here")
+flags=(-std=c11 -Wall -Wextra -Werror "-I$source/include" "-I$here")
 
 fashion=false
 for root in "${CAJAL_DATA-}" "$HOME/.cache/cajal" /usr/share/datasets; do

@@ -19,12 +19,15 @@
 enum { OUTPUTS_MAX = 64 };
 
 /* Runs all outputs on the reference backend; the caller frees them. */
-static inline cj_status run_graph(cj_context *cj, cj_graph *g, const cj_feed *feeds, int n_feeds, cj_tensor **out)
+static inline cj_status run_graph(cj_context *cj, cj_graph *g, const cj_feed *feeds, int n_feeds,
+                                  cj_tensor **out)
 {
     cj_node *nodes[OUTPUTS_MAX];
     int n = cj_graph_output_count(g);
     for (int i = 0; i < n; i++) nodes[i] = cj_graph_output_at(g, i);
-    cj_program *p = (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), .output_list = nodes, .n_outputs = n});
+    cj_program *p = (cj_compile)(g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts),
+                                                       .output_list = nodes,
+                                                       .n_outputs = n});
     if (!p) return cj_last_status(cj);
     cj_session_opts opts = {.struct_size = sizeof(opts), .backend = "reference"};
     cj_session *s = cj_session_new_opts(p, cj_graph_store(g), &opts);
@@ -40,7 +43,8 @@ static inline void free_all(cj_tensor **tensors, int n)
     for (int i = 0; i < n; i++) cj_tensor_free(tensors[i]);
 }
 
-/* Sample i of a row in a graph of its own, all outputs of its call being outputs; NULL past the last. */
+/* Sample i of a row in a graph of its own, all outputs of its call being outputs; NULL past the
+ * last. */
 static inline cj_graph *sample_graph(cj_context *cj, const cj_op *op, int i, cj_dtype dtype)
 {
     cj_graph *g = cj_graph_new(cj);

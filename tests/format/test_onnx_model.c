@@ -1,8 +1,9 @@
-/* Models in files: what was trained predicts the same after a round trip, is saved to the same bytes again,
- * and trains on.
+/* Models in files: what was trained predicts the same after a round trip, is saved to the same
+ * bytes again, and trains on.
  *
  *     test_onnx_model                all
- *     test_onnx_model --dump DIR     also writes DIR/classifier.onnx with an input and what it answers
+ *     test_onnx_model --dump DIR     also writes DIR/classifier.onnx with an input and what it
+ * answers
  *
  * ctest: timeout 120 */
 #define _POSIX_C_SOURCE 200809L
@@ -25,13 +26,15 @@ static char path[300], again[320];
 /* Pixels whose sum modulo 3 is no secret: class k has feature k larger. */
 static cj_dataset *points(cj_context *cj, float *raw)
 {
-    cj_tensor *x = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){SAMPLES, FEATURES}), *y = cj_tensor_new(cj, CJ_I32, 1, (int64_t[]){SAMPLES});
+    cj_tensor *x = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){SAMPLES, FEATURES}),
+              *y = cj_tensor_new(cj, CJ_I32, 1, (int64_t[]){SAMPLES});
     assert_non_null(x);
     assert_non_null(y);
     for (int i = 0; i < SAMPLES; i++) {
         ((int32_t *)cj__tensor_data(y))[i] = i % CLASSES;
         for (int k = 0; k < FEATURES; k++) {
-            raw[i * FEATURES + k] = (float)((i * 7 + k * 13) % 11) + (k == i % CLASSES ? 20.0f : 0.0f);
+            raw[i * FEATURES + k] = (float)((i * 7 + k * 13) % 11) +
+                                    (k == i % CLASSES ? 20.0f : 0.0f);
             ((float *)cj__tensor_data(x))[i * FEATURES + k] = raw[i * FEATURES + k];
         }
     }
@@ -82,7 +85,8 @@ static void a_trained_model_comes_back(void **state)
     if (!n) fail_msg("%s", cj_message(cj));
     predict(cj, n, raw, b);
     for (int i = 0; i < SAMPLES * CLASSES; i++)
-        if (fabsf(a[i] - b[i]) > 1e-6f) fail_msg("element %d is %g, after the file %g", i, (double)a[i], (double)b[i]);
+        if (fabsf(a[i] - b[i]) > 1e-6f)
+            fail_msg("element %d is %g, after the file %g", i, (double)a[i], (double)b[i]);
     /* What the model knows comes back. */
     cj_model_info info, old;
     cj_model_get_info(n, &info);
@@ -143,7 +147,8 @@ int main(int argc, char **argv)
 {
     const char *temporary = getenv("TMPDIR");
     if (argc > 2 && !strcmp(argv[1], "--dump")) folder = argv[2];
-    snprintf(path, sizeof(path), "%s/cajal_onnx_%ld.onnx", temporary ? temporary : "/tmp", (long)getpid());
+    snprintf(path, sizeof(path), "%s/cajal_onnx_%ld.onnx", temporary ? temporary : "/tmp",
+             (long)getpid());
     snprintf(again, sizeof(again), "%s.again", path);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trained_model_comes_back),

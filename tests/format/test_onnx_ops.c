@@ -1,9 +1,10 @@
-/* Every operator's samples written as ONNX and read again: the same numbers from the reference backend.
+/* Every operator's samples written as ONNX and read again: the same numbers from the reference
+ * backend.
  *
  *     test_onnx_ops               all rows
  *     test_onnx_ops softmax       one row
- *     test_onnx_ops --dump DIR    writes DIR/<op>_<i>.onnx and what its outputs are, <op>_<i>_<k>.npy, for
- *                                 other programs (tools/ort_run.js, tools/golden/onnx_check.py)
+ *     test_onnx_ops --dump DIR    writes DIR/<op>_<i>.onnx and what its outputs are,
+ * <op>_<i>_<k>.npy, for other programs (tools/ort_run.js, tools/golden/onnx_check.py)
  *
  * ctest: timeout 300 */
 #include "onnx_support.h"
@@ -22,7 +23,8 @@ static bool compare(const cj_op *op, int i, cj_tensor **a, cj_tensor **b, int n)
         if (cj_tensor_close(b[k], a[k], 1e-5, 1e-6, &first)) continue;
         cj__shape_text s, t;
         print_error("%s sample %d output %d: shape %s and %s", op->name, i, k,
-                    cj__shape_string(&s, a[k]->rank, a[k]->shape), cj__shape_string(&t, b[k]->rank, b[k]->shape));
+                    cj__shape_string(&s, a[k]->rank, a[k]->shape),
+                    cj__shape_string(&t, b[k]->rank, b[k]->shape));
         if (first >= 0)
             print_error("; element %lld is %.9g, after the file %.9g", (long long)first,
                         cj_load_f64(a[k]->dtype, cj__tensor_data(a[k]), (size_t)first),
@@ -33,7 +35,8 @@ static bool compare(const cj_op *op, int i, cj_tensor **a, cj_tensor **b, int n)
     return true;
 }
 
-static void dump(cj_context *cj, const cj_op *op, int i, const cj__text *bytes, cj_tensor **y, int n)
+static void dump(cj_context *cj, const cj_op *op, int i, const cj__text *bytes, cj_tensor **y,
+                 int n)
 {
     char path[512];
     cj__format(path, sizeof(path), "%s/%s_%d.onnx", folder, op->name, i);
@@ -65,7 +68,8 @@ static void check_sample(cj_context *cj, const cj_op *op, int i, cj_graph *g, co
         if (!failed) failed = run_graph(cj, h, NULL, 0, b);
         if (!failed) good = compare(op, i, a, b, n);
         if (!failed && !graph_bytes(cj, g, &again)) /* equal graphs give equal bytes */
-            good = good && again.length == bytes.length && !memcmp(again.bytes, bytes.bytes, bytes.length);
+            good = good && again.length == bytes.length &&
+                   !memcmp(again.bytes, bytes.bytes, bytes.length);
         if (!failed) cj__text_release(&again);
         cj__text_release(&bytes);
     }
@@ -93,7 +97,9 @@ static void test_every_row(void **state)
             cj_graph_free(g);
         }
         bool random = !strncmp(op->name, "random_", 7) || !strcmp(op->name, "dropout");
-        if (c.refused) print_message("%s: %d of %d samples have no ONNX form\n", op->name, c.refused, c.samples);
+        if (c.refused)
+            print_message("%s: %d of %d samples have no ONNX form\n", op->name, c.refused,
+                          c.samples);
         if (c.refused && !random) c.failures++;
         all.samples += c.samples;
         all.refused += c.refused;
@@ -120,11 +126,14 @@ static cj_graph *symbolic(cj_context *cj)
     cj_graph_output(g, "rows", rows);
     cj_graph_output(g, "first", cj_slice_axis(both, 0, 0, twice));
     cj_graph_output(g, "tail", cj_slice(x, (int64_t[]){-1, 2}, (cj_dim[]){1, CJ_INFER}, NULL));
-    cj_graph_output(g, "share", cj_div(x, cj_cast(cj_dim_value(g, cj_dim_add(g, twice, 1)), CJ_F32)));
+    cj_graph_output(g, "share",
+                    cj_div(x, cj_cast(cj_dim_value(g, cj_dim_add(g, twice, 1)), CJ_F32)));
     cj_graph_output(g, "places", cj_iota(g, CJ_I32, 0, 2, (cj_dim[]){batch, 2}));
     cj_graph_output(g, "gram", cj_matmul_transposed(x, x, false, true));
     cj_graph_output(g, "same", x);
-    cj_graph_output(g, "spread", cj_broadcast_to(cj_reduce_mean(x, 1, (int64_t[]){0}, false), 2, (cj_dim[]){batch, 6}));
+    cj_graph_output(g, "spread",
+                    cj_broadcast_to(cj_reduce_mean(x, 1, (int64_t[]){0}, false), 2,
+                                    (cj_dim[]){batch, 6}));
     return g;
 }
 
@@ -138,13 +147,17 @@ static void symbols_keep_their_sizes(void **state)
     cj_graph *h = graph_from(cj, bytes.bytes, bytes.length);
     if (!h) fail_msg("%s", cj_message(cj));
     for (int64_t n = 1; n < 5; n++) {
-        cj_tensor *x = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){n, 6}), *a[OUTPUTS_MAX] = {NULL}, *b[OUTPUTS_MAX] = {NULL};
-        for (int64_t i = 0; i < 6 * n; i++) cj_store_f64(CJ_F32, cj__tensor_data(x), (size_t)i, (double)(i * i % 7) - 3);
-        cj_feed feed = {.name = "x", .value = x};
-        if (run_graph(cj, g, &feed, 1, a) || run_graph(cj, h, &feed, 1, b)) fail_msg("batch %d: %s", (int)n, cj_message(cj));
+        cj_tensor *x = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){n, 6}), *a[OUTPUTS_MAX] = {NULL},
+                  *b[OUTPUTS_MAX] = {NULL};
+        for (int64_t i = 0; i < 6 * n; i++)
+            cj_store_f64(CJ_F32, cj__tensor_data(x), (size_t)i, (double)(i * i % 7) - 3);
+        cj_feed feed = {cj_graph_input_at(g, 0), x}, again = {cj_graph_input_at(h, 0), x};
+        if (run_graph(cj, g, &feed, 1, a) || run_graph(cj, h, &again, 1, b))
+            fail_msg("batch %d: %s", (int)n, cj_message(cj));
         for (int k = 0; k < cj_graph_output_count(g); k++) {
             assert_string_equal(cj_graph_output_name(g, k), cj_graph_output_name(h, k));
-            if (!cj_tensor_close(b[k], a[k], 1e-6, 1e-6, NULL)) fail_msg("output '%s' differs", cj_graph_output_name(g, k));
+            if (!cj_tensor_close(b[k], a[k], 1e-6, 1e-6, NULL))
+                fail_msg("output '%s' differs", cj_graph_output_name(g, k));
         }
         free_all(a, cj_graph_output_count(g));
         free_all(b, cj_graph_output_count(g));
@@ -164,9 +177,11 @@ static void names_are_readable(void **state)
     (void)state;
     cj_context *cj = cj_context_new(NULL);
     cj_graph *g = cj_graph_new(cj);
-    cj_tensor *w = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){3, 2}), *b = cj_tensor_new(cj, CJ_F32, 1, (int64_t[]){2});
+    cj_tensor *w = cj_tensor_new(cj, CJ_F32, 2, (int64_t[]){3, 2}),
+              *b = cj_tensor_new(cj, CJ_F32, 1, (int64_t[]){2});
     cj_node *x = cj_placeholder(g, "x", CJ_F32, 2, (cj_dim[]){cj_symbol(g, "batch"), 3});
-    cj_node *y = cj_add(cj_matmul(x, cj_parameter(g, "dense/kernel", w)), cj_parameter(g, "dense/bias", b));
+    cj_node *y = cj_add(cj_matmul(x, cj_parameter(g, "dense/kernel", w)),
+                        cj_parameter(g, "dense/bias", b));
     cj_graph_output(g, "class", cj_softmax(cj_relu(y), -1));
     cj__text bytes;
     cj__arena arena;
@@ -176,12 +191,14 @@ static void names_are_readable(void **state)
     assert_int_equal(cj__onnx_parse(&arena, bytes.bytes, bytes.length, &model), CJ_OK);
     const char *nodes[] = {"dense/MatMul", "dense/Add", "dense/Relu", "dense/Softmax"};
     assert_int_equal(model->graph->node.count, 4); /* the bias is not expanded */
-    for (size_t i = 0; i < 4; i++) assert_true(cj__slice_is(model->graph->node.items[i].name, nodes[i]));
+    for (size_t i = 0; i < 4; i++)
+        assert_true(cj__slice_is(model->graph->node.items[i].name, nodes[i]));
     assert_int_equal(model->graph->initializer.count, 2);
     assert_true(cj__slice_is(model->graph->initializer.items[0].name, "dense/kernel"));
     assert_true(cj__slice_is(model->graph->initializer.items[1].name, "dense/bias"));
     assert_true(cj__slice_is(model->graph->output.items[0].name, "class"));
-    assert_true(cj__slice_is(model->graph->input.items[0].type->as.tensor->shape->dim.items[0].as.param, "batch"));
+    assert_true(cj__slice_is(
+        model->graph->input.items[0].type->as.tensor->shape->dim.items[0].as.param, "batch"));
     cj__arena_release(&arena);
     cj__text_release(&bytes);
     cj_tensor_free(w);
@@ -193,11 +210,16 @@ static void names_are_readable(void **state)
 
 /* ---- Hostile models -------------------------------------------------------------------------- */
 
-#define NAMES(...) {.items = (cj__slice[]){__VA_ARGS__}, .count = sizeof((cj__slice[]){__VA_ARGS__}) / sizeof(cj__slice)}
+#define NAMES(...) \
+    { \
+        .items = (cj__slice[]){__VA_ARGS__}, \
+        .count = sizeof((cj__slice[]){__VA_ARGS__}) / sizeof(cj__slice) \
+    }
 #define NAME(text) {text, sizeof(text) - 1}
 
 /* x [2, 3] f32 and these nodes; the message must hold `expected`. */
-static void refuses(cj__onnx_node *nodes, size_t n, const char *output, cj_status status, const char *expected)
+static void refuses(cj__onnx_node *nodes, size_t n, const char *output, cj_status status,
+                    const char *expected)
 {
     cj_context *cj = cj_context_new(NULL);
     cj__arena arena;
@@ -205,15 +227,18 @@ static void refuses(cj__onnx_node *nodes, size_t n, const char *output, cj_statu
     cj__onnx_shape shape = {.dim = {dims, 2}};
     cj__onnx_tensor_type tensor = {CJ__ONNX_FLOAT, &shape};
     cj__onnx_value_type type = {.which = CJ__ONNX_TYPE_TENSOR, .as.tensor = &tensor};
-    cj__onnx_value in = {.name = NAME("x"), .type = &type}, out = {.name = cj__slice_of(output), .type = &type};
-    cj__onnx_graph graph = {.name = NAME("g"), .node = {nodes, n}, .input = {&in, 1}, .output = {&out, 1}};
+    cj__onnx_value in = {.name = NAME("x"), .type = &type},
+                   out = {.name = cj__slice_of(output), .type = &type};
+    cj__onnx_graph graph = {
+        .name = NAME("g"), .node = {nodes, n}, .input = {&in, 1}, .output = {&out, 1}};
     cj__onnx_opset opset = {.version = 17};
     cj__onnx_model model = {.ir_version = 8, .graph = &graph, .opset_import = {&opset, 1}};
     cj_graph *g = NULL;
     cj__arena_init(&arena, cj);
     cj_status failed = cj__onnx_import(cj, &arena, &model, NULL, NULL, NULL, &g);
     if (failed != status || !strstr(cj_message(cj), expected))
-        fail_msg("status %d, expected %d; message '%s', expected '%s'", failed, status, cj_message(cj), expected);
+        fail_msg("status %d, expected %d; message '%s', expected '%s'", failed, status,
+                 cj_message(cj), expected);
     assert_null(g);
     cj__arena_release(&arena);
     assert_int_equal(cj_memory_used(cj), 0);
@@ -223,15 +248,21 @@ static void refuses(cj__onnx_node *nodes, size_t n, const char *output, cj_statu
 static void hostile_models_are_refused(void **state)
 {
     (void)state;
-    cj__onnx_node relu = {.input = NAMES(NAME("x")), .output = NAMES(NAME("y")), .name = NAME("a"), .op_type = NAME("Relu")};
-    cj__onnx_node cycle[] = {relu, relu}, twice[] = {relu, relu}, unknown = relu, foreign = relu, bare = relu, wrong = relu;
+    cj__onnx_node relu = {.input = NAMES(NAME("x")),
+                          .output = NAMES(NAME("y")),
+                          .name = NAME("a"),
+                          .op_type = NAME("Relu")};
+    cj__onnx_node cycle[] = {relu, relu}, twice[] = {relu, relu}, unknown = relu, foreign = relu,
+                  bare = relu, wrong = relu;
     cycle[0].input.items = &(cj__slice)NAME("z");
     cycle[1].output.items = &(cj__slice)NAME("z");
-    refuses(cycle, 2, "y", CJ_ERR_DATA, "uses 'z', which is no input and no result of a node before it");
+    refuses(cycle, 2, "y", CJ_ERR_DATA,
+            "uses 'z', which is no input and no result of a node before it");
     refuses(twice, 2, "y", CJ_ERR_DATA, "the name 'y' is given twice");
     refuses(&relu, 1, "z", CJ_ERR_DATA, "nothing gives the output 'z'");
     unknown.op_type = (cj__slice)NAME("Frobnicate");
-    refuses(&unknown, 1, "y", CJ_ERR_UNSUPPORTED, "node 'a' (Frobnicate): Cajal has no operator Frobnicate");
+    refuses(&unknown, 1, "y", CJ_ERR_UNSUPPORTED,
+            "node 'a' (Frobnicate): Cajal has no operator Frobnicate");
     foreign.domain = (cj__slice)NAME("com.example");
     refuses(&foreign, 1, "y", CJ_ERR_UNSUPPORTED, "Cajal has no operator com.example.Relu");
     bare.input.count = 0;

@@ -1,5 +1,6 @@
-/* ONNX's own node tests (Debian: libonnx-testdata), for every model all of whose operators Cajal reads:
- * inputs are fed, outputs compared (rtol 1e-3, atol 1e-5). What is not supported is counted by the reason.
+/* ONNX's own node tests (Debian: libonnx-testdata), for every model all of whose operators Cajal
+ * reads: inputs are fed, outputs compared (rtol 1e-3, atol 1e-5). What is not supported is counted
+ * by the reason.
  *
  *     test_onnx_testdata            all; skips when they are not installed
  *     test_onnx_testdata test_abs   one, with its message
@@ -49,7 +50,8 @@ static cj_tensor *read_pb(cj_context *cj, const char *path)
     cj_tensor *t = NULL;
     if (cj__file_load(cj, path, 0, &file)) return NULL;
     cj__arena_init(&arena, cj);
-    if (!cj__onnx_parse_tensor(&arena, file.data, file.size, &from)) cj__onnx_tensor_decode(cj, from, NULL, &t);
+    if (!cj__onnx_parse_tensor(&arena, file.data, file.size, &from))
+        cj__onnx_tensor_decode(cj, from, NULL, &t);
     cj__arena_release(&arena);
     cj__file_unload(&file);
     return t;
@@ -61,7 +63,8 @@ static void data_path(char path[512], const char *folder, const char *name, cons
 }
 
 /* numbers[i]: which file is fed to input i of the graph. */
-static void run_set(cj_context *cj, cj_graph *g, const char *folder, const char *name, const int *numbers, counts *c)
+static void run_set(cj_context *cj, cj_graph *g, const char *folder, const char *name,
+                    const int *numbers, counts *c)
 {
     char path[512];
     cj_tensor *inputs[64] = {NULL}, *out[OUTPUTS_MAX] = {NULL};
@@ -73,12 +76,15 @@ static void run_set(cj_context *cj, cj_graph *g, const char *folder, const char 
         inputs[i] = read_pb(cj, path);
         feeds[i] = (cj_feed){.node = cj_graph_input_at(g, i), .value = inputs[i]};
         /* Their bf16 lies in files as u16. */
-        if (inputs[i] && (cj_node_dtype(feeds[i].node) == CJ_BF16) == (cj_tensor_dtype(inputs[i]) == CJ_BF16)) continue;
+        if (inputs[i] &&
+            (cj_node_dtype(feeds[i].node) == CJ_BF16) == (cj_tensor_dtype(inputs[i]) == CJ_BF16))
+            continue;
         c->unsupported++;
         goto out;
     }
     for (int k = 0; k < n_out; k++)
-        if (cj_node_dtype(cj_graph_output_at(g, k)) == CJ_BF16) { /* and is cut off there, not rounded */
+        if (cj_node_dtype(cj_graph_output_at(g, k)) ==
+            CJ_BF16) { /* and is cut off there, not rounded */
             c->unsupported++;
             goto out;
         }
@@ -90,8 +96,10 @@ static void run_set(cj_context *cj, cj_graph *g, const char *folder, const char 
         int64_t first = -1;
         if (!expected || !cj_tensor_close(out[k], expected, 1e-3, 1e-5, &first)) {
             cj__shape_text s, t;
-            print_error("%s: output %d is %s %s, expected %s %s", name, k, cj_dtype_info(out[k]->dtype)->name,
-                        cj__shape_string(&s, out[k]->rank, out[k]->shape), expected ? cj_dtype_info(expected->dtype)->name : "?",
+            print_error("%s: output %d is %s %s, expected %s %s", name, k,
+                        cj_dtype_info(out[k]->dtype)->name,
+                        cj__shape_string(&s, out[k]->rank, out[k]->shape),
+                        expected ? cj_dtype_info(expected->dtype)->name : "?",
                         expected ? cj__shape_string(&t, expected->rank, expected->shape) : "?");
             if (first >= 0)
                 print_error("; element %lld is %g, expected %g", (long long)first,
@@ -111,10 +119,10 @@ out:
 
 enum { FILES_MAX = 16 };
 
-/* Shapes, axes and the like come as inputs in these tests, as initializers in models: all inputs but the
- * first, or all, are made initializers. files: hold the bytes. */
-static cj_graph *load_fixed(cj_context *cj, cj__arena *arena, const char *folder, const char *name, size_t first,
-                            cj__file_bytes *files, int *n_files)
+/* Shapes, axes and the like come as inputs in these tests, as initializers in models: all inputs
+ * but the first, or all, are made initializers. files: hold the bytes. */
+static cj_graph *load_fixed(cj_context *cj, cj__arena *arena, const char *folder, const char *name,
+                            size_t first, cj__file_bytes *files, int *n_files)
 {
     char path[512];
     cj__onnx_model *model;
@@ -133,7 +141,8 @@ static cj_graph *load_fixed(cj_context *cj, cj__arena *arena, const char *folder
         data_path(path, folder, name, "input", (int)i);
         if (cj__file_load(cj, path, 0, &files[*n_files])) return NULL;
         ++*n_files;
-        if (cj__onnx_parse_tensor(arena, files[*n_files - 1].data, files[*n_files - 1].size, &t)) return NULL;
+        if (cj__onnx_parse_tensor(arena, files[*n_files - 1].data, files[*n_files - 1].size, &t))
+            return NULL;
         t->name = graph->input.items[i].name;
         all[had++] = *t;
     }
@@ -201,7 +210,8 @@ static void the_tests_of_onnx(void **state)
         counts c = {0};
         cj__format(folder, sizeof(folder), "%s/%s", ROOT, parts[i]);
         run_folder(folder, &c);
-        print_message("%s: %d passed, %d not supported, %d wrong, %d refused\n", parts[i], c.passed, c.unsupported, c.wrong, c.failed);
+        print_message("%s: %d passed, %d not supported, %d wrong, %d refused\n", parts[i], c.passed,
+                      c.unsupported, c.wrong, c.failed);
         all.passed += c.passed;
         all.failed += c.failed + c.wrong;
         all.unsupported += c.unsupported;

@@ -5,7 +5,7 @@
 
 #include "base/context.h"
 
-/* ---- Sizes found out while running ------------------------------------------------------------- */
+/* ---- Sizes found out while running ----------------------------------------------------------- */
 
 /* c *= x for `limit` times, stacking c: the powers of x. Returns [limit, 3]. */
 static cj_node *powers(cj_graph *g, cj_node *limit, cj_node *x)
@@ -159,7 +159,7 @@ static void elements_may_find_sizes(void **state)
     close_runner(&r);
 }
 
-/* ---- Scans ------------------------------------------------------------------------------------- */
+/* ---- Scans ----------------------------------------------------------------------------------- */
 
 /* h = tanh(h u + x), stacking h; lengths and batches by symbol. */
 static cj_node *cell(cj_node *h0, cj_node *xs, cj_node *u, bool reverse)
@@ -219,7 +219,7 @@ static void scans_bind_symbols_anew(void **state)
     cj_tensor_free(h), cj_tensor_free(x);
 }
 
-/* ---- Bodies in bodies -------------------------------------------------------------------------- */
+/* ---- Bodies in bodies ------------------------------------------------------------------------ */
 
 /* f(s, x) = x > 0 ? s after three times s = sin(s + x) : s x, for each x of a sequence; a loop in
  * an if in a scan. */
@@ -270,7 +270,7 @@ static void bodies_nest(void **state)
                     (cj_node *[]){s0, xs}, 2, NULL, 0);
 }
 
-/* ---- Loops that end by themselves -------------------------------------------------------------- */
+/* ---- Loops that end by themselves ------------------------------------------------------------ */
 
 /* Collatz: n -> n/2 or 3n+1 until it is 1; the length of the way is known at its end. */
 static void a_condition_ends_a_loop(void **state)

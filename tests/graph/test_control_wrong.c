@@ -5,7 +5,7 @@
 #include "control_support.h"
 #include "support/faults.h"
 
-/* ---- Bodies that do not fit -------------------------------------------------------------------- */
+/* ---- Bodies that do not fit ------------------------------------------------------------------ */
 
 typedef struct input {
     const char *name;
@@ -248,7 +248,7 @@ static void missing_gradients_are_named(void **state)
     cj_graph_free(v.g);
 }
 
-/* ---- Bodies that fail while they run ----------------------------------------------------------- */
+/* ---- Bodies that fail while they run --------------------------------------------------------- */
 
 /* c <- table[iteration] while the table lasts: iteration 3 is out of its range. */
 static cj_node *lookups(cj_node *limit, cj_node *table, cj_node *first)
@@ -337,7 +337,7 @@ static void endless_loops_can_be_stopped(void **state)
     cj_context_free(own);
 }
 
-/* ---- Every allocation fails -------------------------------------------------------------------- */
+/* ---- Every allocation fails ------------------------------------------------------------------ */
 
 /* A loop whose stacked values are summed, and the gradient of that. */
 static cj_status scenario(cj_context *own, void *arg)

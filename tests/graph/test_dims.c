@@ -259,7 +259,7 @@ static cj_status bound(const int64_t shape[2], cj_node *(*build)(fixture *f, cj_
     if (!p) fail_msg("%s", cj_message(f.cj));
     cj_session *s = cj_session_new(p, NULL);
     cj_tensor *value = cj_tensor_new(f.cj, CJ_F32, 2, shape), *out = NULL;
-    cj_status failed = cj_run(s, &(cj_feed){x, value, NULL}, 1, &out, 1);
+    cj_status failed = cj_run(s, &(cj_feed){x, value}, 1, &out, 1);
     snprintf(message, 512, "%s", cj_session_message(s));
     cj_tensor_free(out);
     cj_tensor_free(value);

@@ -190,7 +190,7 @@ static cj_status run_with(const char *name, cj_dtype dtype, int rank, const int6
     cj_program *p = cj_compile(g, .outputs = {cj_sum(image)});
     cj_session *session = p ? cj_session_new(p, NULL) : NULL;
     cj_tensor *t = cj_tensor_new(cj, dtype, rank, shape);
-    cj_feed feed = {NULL, t, name};
+    cj_feed feed = {cj_program_input(p, name), t};
     cj_status failed = cj_run(session, &feed, 1, NULL, 0);
     if (failed) cj_fail(cj, failed, "%s", cj_session_message(session));
     cj_tensor_free(t);

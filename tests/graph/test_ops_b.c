@@ -44,7 +44,7 @@ static cj_node *feed(bench *b, cj_node *placeholder, cj_tensor *value)
 {
     assert_non_null(placeholder);
     assert_non_null(value);
-    b->feeds[b->n_feeds++] = (cj_feed){placeholder, value, NULL};
+    b->feeds[b->n_feeds++] = (cj_feed){placeholder, value};
     return placeholder;
 }
 

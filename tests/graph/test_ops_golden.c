@@ -109,8 +109,8 @@ static double smallest(const char *backend, cj_dtype dtype)
     return dtype == CJ_F64 ? 1e-300 : dtype == CJ_F32 ? 1.2e-38 : 6e-8;
 }
 
-/* Two things may differ on the best backend. Subnormal operands count as zero while a session runs. And a
- * sum of very large numbers that cancel depends on the order of its terms. */
+/* Two things may differ on the best backend. Subnormal operands count as zero while a session runs.
+ * And a sum of very large numbers that cancel depends on the order of its terms. */
 static bool differs_by_design(const char *backend, const char *what, cj_dtype dtype,
                               const cj_tensor *a, size_t i)
 {

@@ -86,7 +86,7 @@ static void check_step(cj_context *cj, const cj_layer *row, cj_model *m)
     cj_tensor_unmap(samples);
     double first = 0, last = 0;
     for (int i = 0; i < 5; i++) {
-        cj_status failed = cj_run(s, (cj_feed[]){{.name = "x", .value = samples}}, 1, &out, 1);
+        cj_status failed = cj_run(s, (cj_feed[]){{x, samples}}, 1, &out, 1);
         if (failed) print_error("%s: %s\n", row->name, cj_session_message(s));
         assert_int_equal(failed, CJ_OK);
         last = value_of(cj, out, 0);

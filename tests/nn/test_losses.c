@@ -397,7 +397,7 @@ static void label_out_of_range(void **state)
                 cj_tensor *ts = cj_tensor_from(cj, CJ_I32, 1, (int64_t[]){2}, (int32_t[]){0, bad}),
                           *out = NULL;
                 assert_int_not_equal(
-                    cj_run(s, (cj_feed[]){{x, xs, NULL}, {t, ts, NULL}}, 2, &out, 1), CJ_OK);
+                    cj_run(s, (cj_feed[]){{x, xs}, {t, ts}}, 2, &out, 1), CJ_OK);
                 assert_non_null(strstr(cj_session_message(s), bad < 0 ? "-1" : "3"));
                 cj_tensor_free(ts);
             }

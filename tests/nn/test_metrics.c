@@ -63,7 +63,7 @@ static measured measure(const char *metric, cj_tensor *prediction, cj_tensor *ta
         cj_tensor *rows[] = {cj_tensor_rows(prediction, at, end), cj_tensor_rows(target, at, end),
                              cj_tensor_rows(weight, at, end)};
         cj_tensor *out = NULL;
-        cj_feed feeds[] = {{p, rows[0], NULL}, {t, rows[1], NULL}, {w, rows[2], NULL}};
+        cj_feed feeds[] = {{p, rows[0]}, {t, rows[1]}, {w, rows[2]}};
         if (cj_run(s, feeds, 3, &out, 1)) fail_msg("%s: %s", metric, cj_session_message(s));
         m.n = cj_tensor_count(out);
         assert_in_range(m.n, 1, 64);

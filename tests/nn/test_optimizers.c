@@ -59,7 +59,7 @@ static cj_session *session_of(problem *s, const cj_update *updates, const char *
 static void step(cj_session *s, const cj_node *rate, double value)
 {
     cj_tensor *a = cj_tensor_scalar(cj, CJ_F64, value), *loss = NULL;
-    if (cj_run(s, (cj_feed[]){{rate, a, NULL}}, 1, &loss, 1)) fail_msg("%s", cj_session_message(s));
+    if (cj_run(s, (cj_feed[]){{rate, a}}, 1, &loss, 1)) fail_msg("%s", cj_session_message(s));
     cj_tensor_free(a);
     cj_tensor_free(loss);
 }

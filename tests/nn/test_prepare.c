@@ -17,7 +17,7 @@ static cj_tensor *run_raw(cj_context *cj, cj_model *m, cj_tensor *samples)
     if (!s) print_error("%s\n", cj_message(cj));
     assert_non_null(s);
     cj_tensor *out = NULL;
-    cj_status failed = cj_run(s, (cj_feed[]){{raw, samples, NULL}}, 1, &out, 1);
+    cj_status failed = cj_run(s, (cj_feed[]){{raw, samples}}, 1, &out, 1);
     if (failed) print_error("%s\n", cj_session_message(s));
     assert_int_equal(failed, CJ_OK);
     cj_session_free(s);

@@ -36,7 +36,7 @@ static void chain(void **state)
     assert_true(cj_graph_call_count(cj_program_graph(p)) < 900);
     cj_session *s = cj_session_new(p, NULL);
     cj_tensor *t = random_tensor(cj, CJ_F32, SHAPE(4, 8)), *out = NULL;
-    assert_ok(cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, &out, 1), cj_session_message(s));
+    assert_ok(cj_run(s, (cj_feed[]){{x, t}}, 1, &out, 1), cj_session_message(s));
     since(at, "chain: first run");
     assert_true(fabs(element(out, 0)) <= 2);
     cj_tensor_free(t), cj_tensor_free(out);
@@ -87,10 +87,10 @@ static void layers(void **state)
                   cj_graph_call_count(cj_program_graph(p)));
     cj_session *s = cj_session_new(p, cj_graph_store(g));
     cj_tensor *t = random_tensor(cj, CJ_F32, SHAPE(4, UNITS)), *out = NULL;
-    assert_ok(cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, &out, 1), cj_session_message(s));
+    assert_ok(cj_run(s, (cj_feed[]){{x, t}}, 1, &out, 1), cj_session_message(s));
     at = since(at, "layers: first run");
     for (int i = 0; i < 3; i++)
-        assert_ok(cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, &out, 1), cj_session_message(s));
+        assert_ok(cj_run(s, (cj_feed[]){{x, t}}, 1, &out, 1), cj_session_message(s));
     at = since(at, "layers: three runs");
     cj_tensor_free(t), cj_tensor_free(out);
     cj_session_free(s);

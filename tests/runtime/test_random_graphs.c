@@ -257,7 +257,7 @@ static void random_graphs(void **state)
                 cj_tensor *x = random_tensor(cj, CJ_F64, SHAPE(n, 4)),
                           *y = random_tensor(cj, CJ_F64, SHAPE(n, 1));
                 compare(&s, &expected, &found, names[way], seed, run,
-                        (cj_feed[]){{s.x, x, NULL}, {s.y, y, NULL}});
+                        (cj_feed[]){{s.x, x}, {s.y, y}});
                 cj_tensor_free(x);
                 cj_tensor_free(y);
             }

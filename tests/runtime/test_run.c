@@ -78,7 +78,7 @@ static void assert_variable(cj_store *store, const char *name, float a, float b,
         assert_contains(cj_session_message(s), words); \
     } while (0)
 
-/* ---- Feeding ----------------------------------------------------------------------------------- */
+/* ---- Feeding --------------------------------------------------------------------------------- */
 
 static void feeds(void **state)
 {
@@ -89,28 +89,29 @@ static void feeds(void **state)
     cj_program *p = COMPILED(.outputs = {cj_add(x, cj_scale(y, 10))});
     cj_session *s = session_on(p, NULL);
     cj_tensor *a = F32S(cj, 1, 2, 3), *b = F32S(cj, 4, 5, 6), *out = NULL;
-    assert_ok(cj_run(s, (cj_feed[]){{x, a, NULL}, {y, b, NULL}}, 2, &out, 1),
+    assert_ok(cj_run(s, (cj_feed[]){{x, a}, {y, b}}, 2, &out, 1),
               cj_session_message(s));
     assert_true(element(out, 2) == 63);
-    assert_ok(cj_run(s, (cj_feed[]){{NULL, a, "y"}, {NULL, b, "x"}}, 2, &out, 1),
+    assert_ok(cj_run(s, (cj_feed[]){{cj_program_input(p, "y"), a}, {cj_program_input(p, "x"), b}},
+                     2, &out, 1),
               cj_session_message(s)); /* by name, into `out` */
     assert_true(element(out, 2) == 36);
-    assert_refused(s, ((cj_feed[]){{x, a, NULL}}), 1, &out, 1, CJ_ERR_ARGUMENT,
+    assert_refused(s, ((cj_feed[]){{x, a}}), 1, &out, 1, CJ_ERR_ARGUMENT,
                    "input 'y' was not fed");
-    assert_refused(s, ((cj_feed[]){{x, a, NULL}, {y, NULL, NULL}}), 2, &out, 1, CJ_ERR_ARGUMENT,
+    assert_refused(s, ((cj_feed[]){{x, a}, {y, NULL}}), 2, &out, 1, CJ_ERR_ARGUMENT,
                    "input 'y' is fed NULL");
-    assert_refused(s, ((cj_feed[]){{x, a, NULL}, {NULL, b, "z"}}), 2, &out, 1, CJ_ERR_ARGUMENT,
-                   "z");
-    assert_refused(s, ((cj_feed[]){{NULL, a, NULL}}), 1, &out, 1, CJ_ERR_ARGUMENT, "feed 0");
-    assert_refused(s, ((cj_feed[]){{x, a, NULL}, {y, b, NULL}, {x, b, NULL}}), 3, &out, 1,
+    assert_refused(s, ((cj_feed[]){{x, a}, {cj_program_input(p, "z"), b}}), 2, &out, 1,
+                   CJ_ERR_ARGUMENT, "feed 1 is NULL");
+    assert_refused(s, ((cj_feed[]){{NULL, a}}), 1, &out, 1, CJ_ERR_ARGUMENT, "feed 0");
+    assert_refused(s, ((cj_feed[]){{x, a}, {y, b}, {x, b}}), 3, &out, 1,
                    CJ_ERR_ARGUMENT, "fed twice");
     assert_refused(s, NULL, 0, &out, 1, CJ_ERR_ARGUMENT, "input 'x' was not fed");
     assert_refused(s, NULL, 2, &out, 1, CJ_ERR_ARGUMENT, "feeds");
     /* An unneeded input may be fed, but then correctly. */
     cj_tensor *two = F32S(cj, 1, 2);
-    assert_ok(cj_run(s, (cj_feed[]){{x, a, NULL}, {y, b, NULL}, {unneeded, two, NULL}}, 3, &out, 1),
+    assert_ok(cj_run(s, (cj_feed[]){{x, a}, {y, b}, {unneeded, two}}, 3, &out, 1),
               cj_session_message(s));
-    assert_refused(s, ((cj_feed[]){{x, a, NULL}, {y, b, NULL}, {unneeded, a, NULL}}), 3, &out, 1,
+    assert_refused(s, ((cj_feed[]){{x, a}, {y, b}, {unneeded, a}}), 3, &out, 1,
                    CJ_ERR_SHAPE, "unneeded");
     assert_int_equal(cj_run(NULL, NULL, 0, NULL, 0), CJ_ERR_ARGUMENT);
     cj_tensor_free(a), cj_tensor_free(b), cj_tensor_free(two), cj_tensor_free(out);
@@ -143,7 +144,7 @@ static void wrong_feeds(void **state)
                  {x43, x4, x8, CJ_OK, ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cj_tensor *out[2] = {NULL, NULL};
-        cj_feed fed[] = {{x, cases[i].x, NULL}, {y, cases[i].y, NULL}, {z, cases[i].z, NULL}};
+        cj_feed fed[] = {{x, cases[i].x}, {y, cases[i].y}, {z, cases[i].z}};
         assert_int_equal(cj_run(s, fed, 3, out, 2), cases[i].status);
         assert_contains(cj_session_message(s), cases[i].words);
         if (cases[i].status) assert_null(out[0]);
@@ -169,16 +170,16 @@ static void symbols_that_must_agree(void **state)
                   *y7 = random_tensor(cj, CJ_F32, SHAPE(7)),
                   *y5 = random_tensor(cj, CJ_F32, SHAPE(5));
         cj_tensor *out = NULL;
-        assert_ok(cj_run(s, (cj_feed[]){{x, x7, NULL}, {y, y7, NULL}}, 2, &out, 1),
+        assert_ok(cj_run(s, (cj_feed[]){{x, x7}, {y, y7}}, 2, &out, 1),
                   cj_session_message(s));
-        assert_refused(s, ((cj_feed[]){{x, x7, NULL}, {y, y5, NULL}}), 2, &out, 1, CJ_ERR_SHAPE,
+        assert_refused(s, ((cj_feed[]){{x, x7}, {y, y5}}), 2, &out, 1, CJ_ERR_SHAPE,
                        "must be equal");
         cj_tensor_free(x7), cj_tensor_free(y7), cj_tensor_free(y5), cj_tensor_free(out);
         finish(s, p);
     }
 }
 
-/* ---- Plans ------------------------------------------------------------------------------------- */
+/* ---- Plans ----------------------------------------------------------------------------------- */
 
 static void plans_and_their_cache(void **state)
 {
@@ -192,7 +193,7 @@ static void plans_and_their_cache(void **state)
                                 3, 4, 5, 6}; /* 7 drops 3, which was used longest ago, not 5 */
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         cj_tensor *t = random_tensor(cj, CJ_F32, SHAPE(sizes[i], 4)), *out = NULL;
-        assert_ok(cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, &out, 1), cj_session_message(s));
+        assert_ok(cj_run(s, (cj_feed[]){{x, t}}, 1, &out, 1), cj_session_message(s));
         assert_int_equal(cj_tensor_rank(out), 1);
         assert_int_equal(cj_tensor_shape(out)[0], sizes[i]);
         for (int64_t k = 0; k < sizes[i]; k++) {
@@ -208,7 +209,7 @@ static void plans_and_their_cache(void **state)
     finish(s, p);
 }
 
-/* ---- Outputs ----------------------------------------------------------------------------------- */
+/* ---- Outputs --------------------------------------------------------------------------------- */
 
 static void outputs(void **state)
 {
@@ -223,7 +224,7 @@ static void outputs(void **state)
     cj_session *s = session_on(p, cj_graph_store(g));
     cj_tensor *in = F32S(cj, 10, 20, 30), *out[8] = {NULL};
     out[3] = F32S(cj, 0, 0, 0);
-    assert_ok(cj_run(s, (cj_feed[]){{x, in, NULL}}, 1, out, 8), cj_session_message(s));
+    assert_ok(cj_run(s, (cj_feed[]){{x, in}}, 1, out, 8), cj_session_message(s));
     static const double expected[8][3] = {{10, 20, 30}, {1, 2, 3},    {7, 8, 9},    {10, 40, 90},
                                           {10, 40, 90}, {10, 40, 90}, {10, 20, 30}, {1, 2, 3}};
     for (int i = 0; i < 8; i++)
@@ -231,19 +232,19 @@ static void outputs(void **state)
     assert_int_equal(cj_tensor_rank(out[5]), 2);
     assert_variable(cj_graph_store(g), "w", 2, 4, 6);
     cj_tensor *fewer[2] = {NULL, NULL};
-    assert_ok(cj_run(s, (cj_feed[]){{x, in, NULL}}, 1, fewer, 2),
+    assert_ok(cj_run(s, (cj_feed[]){{x, in}}, 1, fewer, 2),
               cj_session_message(s)); /* the first two */
     assert_true(element(fewer[1], 2) == 6);
     /* Wrong tensors to write to: nothing is committed, nothing made is left behind. */
     cj_tensor *wrong[4] = {NULL, NULL, NULL, fewer[0]}, *two = F32S(cj, 0, 0);
     wrong[3] = two;
-    assert_refused(s, ((cj_feed[]){{x, in, NULL}}), 1, wrong, 4, CJ_ERR_SHAPE, "output 3");
+    assert_refused(s, ((cj_feed[]){{x, in}}), 1, wrong, 4, CJ_ERR_SHAPE, "output 3");
     assert_contains(cj_session_message(s), "f32[2]");
     assert_contains(cj_session_message(s), "f32[3]");
     assert_null(wrong[0]);
     assert_variable(cj_graph_store(g), "w", 4, 8, 12);
-    assert_refused(s, ((cj_feed[]){{x, in, NULL}}), 1, out, 9, CJ_ERR_ARGUMENT, "9 outputs");
-    assert_refused(s, ((cj_feed[]){{x, in, NULL}}), 1, NULL, 1, CJ_ERR_ARGUMENT, "outputs");
+    assert_refused(s, ((cj_feed[]){{x, in}}), 1, out, 9, CJ_ERR_ARGUMENT, "9 outputs");
+    assert_refused(s, ((cj_feed[]){{x, in}}), 1, NULL, 1, CJ_ERR_ARGUMENT, "outputs");
     for (int i = 0; i < 8; i++) cj_tensor_free(out[i]);
     cj_tensor_free(fewer[0]), cj_tensor_free(fewer[1]), cj_tensor_free(two), cj_tensor_free(in),
         cj_tensor_free(c3);
@@ -259,14 +260,14 @@ static void output_over_input(void **state)
                              .updates = (cj_update[]){{w, cj_add(w, x)}, {NULL, NULL}});
     cj_session *s = session_on(p, cj_graph_store(g));
     cj_tensor *t = F32S(cj, 1, 2, 3);
-    assert_ok(cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, &t, 1), cj_session_message(s));
+    assert_ok(cj_run(s, (cj_feed[]){{x, t}}, 1, &t, 1), cj_session_message(s));
     assert_true(element(t, 2) == 300);
     assert_variable(cj_graph_store(g), "w", 2, 3, 4);
     cj_tensor_free(t);
     finish(s, p);
 }
 
-/* ---- Updates ----------------------------------------------------------------------------------- */
+/* ---- Updates --------------------------------------------------------------------------------- */
 
 static void updates_meet_their_own_reads(void **state)
 {
@@ -304,7 +305,7 @@ static void commit_if_and_zero_updates(void **state)
     uint64_t version = cj_store_version(cj_graph_store(g));
     for (int i = 0; i < 2; i++) {
         cj_tensor *t = cj_tensor_scalar(cj, CJ_BOOL, i);
-        assert_ok(cj_run(s, (cj_feed[]){{go, t, NULL}}, 1, NULL, 0), cj_session_message(s));
+        assert_ok(cj_run(s, (cj_feed[]){{go, t}}, 1, NULL, 0), cj_session_message(s));
         cj_session_info info;
         cj_session_get_info(s, &info);
         assert_int_equal(info.committed, i);
@@ -334,7 +335,7 @@ static void failed_run_leaves_the_store(void **state)
         cj_tensor *bad = cj_tensor_from(cj, CJ_I64, 1, (int64_t[]){3}, (int64_t[]){0, 3, 1}),
                   *out = NULL;
         uint64_t version = cj_store_version(cj_graph_store(g));
-        assert_refused(s, ((cj_feed[]){{i, bad, NULL}}), 1, &out, 1, CJ_ERR_DATA, "gather");
+        assert_refused(s, ((cj_feed[]){{i, bad}}), 1, &out, 1, CJ_ERR_DATA, "gather");
         assert_contains(cj_session_message(s), "3");
         assert_null(out);
         assert_variable(cj_graph_store(g), "a", 1, 2, 3);
@@ -369,7 +370,7 @@ static void store_of_other_shapes(void **state)
     cj_program_free(p);
 }
 
-/* ---- Allocation -------------------------------------------------------------------------------- */
+/* ---- Allocation ------------------------------------------------------------------------------ */
 
 static cj_program *small_step(cj_context *c, cj_graph *graph, cj_node **x, cj_node **loss)
 {
@@ -406,7 +407,7 @@ static void running_allocates_nothing(void **state)
         int64_t before = 0;
         for (int i = 0; i < 104; i++) {
             if (i == 4) before = cj__allocation_count(cj);
-            assert_ok(cj_run(s, (cj_feed[]){{x, i % 2 ? large : small, NULL}}, 1, &out, 1),
+            assert_ok(cj_run(s, (cj_feed[]){{x, i % 2 ? large : small}}, 1, &out, 1),
                       cj_session_message(s));
         }
         assert_int_equal(cj__allocation_count(cj), before);
@@ -430,7 +431,7 @@ static cj_status whole_life(cj_context *c, void *arg)
     cj_status failed = s ? CJ_OK : cj_last_status(c);
     for (int64_t n = 3; !failed && n < 5; n++) {
         cj_tensor *t = cj_tensor_new(c, CJ_F32, 2, (int64_t[]){n, 4}), *out = NULL;
-        failed = t ? cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, &out, 1) : cj_last_status(c);
+        failed = t ? cj_run(s, (cj_feed[]){{x, t}}, 1, &out, 1) : cj_last_status(c);
         if (failed && t) cj_fail(c, failed, "%s", cj_session_message(s));
         if (failed && out) failed = CJ_ERR_STATE; /* a failed run leaves nothing to free */
         cj_tensor_free(out), cj_tensor_free(t);
@@ -463,7 +464,7 @@ static void memory_limit(void **state)
     for (int round = 0; round < 3; round++) {
         static const int64_t sizes[] = {100, 4000, 700};
         cj_tensor *t = random_tensor(small, CJ_F32, SHAPE(sizes[round], 1)), *out = NULL;
-        cj_status failed = cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, &out, 1);
+        cj_status failed = cj_run(s, (cj_feed[]){{x, t}}, 1, &out, 1);
         if (failed) print_message("%s\n", cj_session_message(s));
         assert_int_equal(failed, round == 1 ? CJ_ERR_LIMIT : CJ_OK);
         if (failed) assert_contains(cj_session_message(s), "memory");
@@ -474,7 +475,7 @@ static void memory_limit(void **state)
     cj_context_free(small);
 }
 
-/* ---- Stopping ---------------------------------------------------------------------------------- */
+/* ---- Stopping -------------------------------------------------------------------------------- */
 
 static bool cancel_after(void *user)
 {
@@ -506,21 +507,21 @@ static void cancel_and_deadline(void **state)
         cj_tensor *t = random_tensor(c, CJ_F32, SHAPE(3, 4)), *out = NULL;
         for (int k = 0; k < 5; k++) { /* stopped before kernel k */
             questions = k % 3;
-            assert_int_equal(cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, &out, 1), CJ_ERR_CANCELLED);
+            assert_int_equal(cj_run(s, (cj_feed[]){{x, t}}, 1, &out, 1), CJ_ERR_CANCELLED);
             assert_true(*cj_session_message(s));
             assert_null(out);
             assert_true(cj_store_version(cj_graph_store(graph)) == version);
         }
         questions = 1 << 30;
         if (!way)
-            assert_ok(cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, &out, 1), cj_session_message(s));
+            assert_ok(cj_run(s, (cj_feed[]){{x, t}}, 1, &out, 1), cj_session_message(s));
         cj_tensor_free(t), cj_tensor_free(out);
         finish(s, p);
         cj_context_free(c);
     }
 }
 
-/* ---- Threads ----------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 typedef struct user { /* one thread: its own session on the shared program and store */
     cj_session *s;
@@ -533,7 +534,7 @@ static void *use(void *arg)
 {
     user *u = arg;
     for (int i = 0; i < 200 && !u->failed; i++)
-        u->failed = cj_run(u->s, (cj_feed[]){{u->x, u->in, NULL}}, 1, &u->out, 1);
+        u->failed = cj_run(u->s, (cj_feed[]){{u->x, u->in}}, 1, &u->out, 1);
     cj_run(u->s, NULL, 0, &u->out, 1); /* a failure of its own */
     return NULL;
 }
@@ -552,7 +553,7 @@ static void two_threads(void **state)
         users[i] = (user){.s = session_on(p, cj_graph_store(g)),
                           .x = x,
                           .in = random_tensor(cj, CJ_F32, SHAPE(5 + i, 4))};
-        assert_ok(cj_run(users[i].s, (cj_feed[]){{x, users[i].in, NULL}}, 1, &expected[i], 1),
+        assert_ok(cj_run(users[i].s, (cj_feed[]){{x, users[i].in}}, 1, &expected[i], 1),
                   cj_session_message(users[i].s));
         users[i].out = cj_tensor_copy(expected[i]);
     }
@@ -570,7 +571,7 @@ static void two_threads(void **state)
     cj_program_free(p);
 }
 
-/* ---- Names, versions, odd programs ------------------------------------------------------------- */
+/* ---- Names, versions, odd programs ----------------------------------------------------------- */
 
 static void odd_programs(void **state)
 {
@@ -604,7 +605,8 @@ static void odd_programs(void **state)
     cj_session *s = session_on(p, NULL);
     cj_graph_free(g); /* inputs are then fed by name */
     cj_tensor *t = F32S(cj, 1, 2, 3), *out = NULL;
-    assert_ok(cj_run(s, (cj_feed[]){{NULL, t, "x"}}, 1, &out, 1), cj_session_message(s));
+    assert_ok(cj_run(s, (cj_feed[]){{cj_program_input(p, "x"), t}}, 1, &out, 1),
+              cj_session_message(s));
     assert_tensors_equal(t, out, "x");
     cj_tensor_free(t), cj_tensor_free(out);
     finish(s, p);

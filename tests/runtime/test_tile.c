@@ -50,7 +50,7 @@ static void check(cj_node *const *outputs, int n, double tolerance, const char *
     for (int i = 0; i < n_in; i++) {
         const cj_type *type = cj_node_type(cj_graph_input_at(g, i));
         in[i] = random_tensor(cj, type->dtype, type->rank, type->dim);
-        feeds[i] = (cj_feed){cj_graph_input_at(g, i), in[i], NULL};
+        feeds[i] = (cj_feed){cj_graph_input_at(g, i), in[i]};
     }
     for (int way = 0; way < 2; way++) {
         p[way] = cj_compile(g, .output_list = outputs, .n_outputs = n, .no_passes = !way);
@@ -76,7 +76,7 @@ static void check(cj_node *const *outputs, int n, double tolerance, const char *
     for (int i = 0; i < n_in; i++) cj_tensor_free(in[i]);
 }
 
-/* ---- Patterns ---------------------------------------------------------------------------------- */
+/* ---- Patterns -------------------------------------------------------------------------------- */
 
 static void patterns(void **state)
 {
@@ -190,7 +190,7 @@ static void special_numbers(void **state)
     }
 }
 
-/* ---- In place ---------------------------------------------------------------------------------- */
+/* ---- In place -------------------------------------------------------------------------------- */
 
 /* Results that take over the place of an operand which a later operation of the group still reads.
  */
@@ -232,7 +232,7 @@ static void updates_over_state(void **state)
                                                    .backend = way ? "cpu" : "reference",
                                                    .threads = 1});
         for (int i = 0; i < 3; i++)
-            assert_ok(cj_run(s, (cj_feed[]){{d, t, NULL}}, 1, NULL, 0), cj_session_message(s));
+            assert_ok(cj_run(s, (cj_feed[]){{d, t}}, 1, NULL, 0), cj_session_message(s));
         if (way) {
             cj_session_info info;
             cj_session_get_info(s, &info);
@@ -248,7 +248,7 @@ static void updates_over_state(void **state)
     cj_store_free(stores[0]), cj_store_free(stores[1]);
 }
 
-/* ---- Limits ------------------------------------------------------------------------------------ */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
 static void groups_at_their_limits(void **state)
 {
@@ -272,7 +272,7 @@ static void groups_at_their_limits(void **state)
     cj_program_free(p);
 }
 
-/* ---- Threads ----------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 static void same_bits_for_any_threads(void **state)
 {
@@ -299,7 +299,7 @@ static void same_bits_for_any_threads(void **state)
                                                    .backend = "cpu",
                                                    .threads = threads});
         cj_tensor *out[7] = {NULL};
-        assert_ok(cj_run(s, (cj_feed[]){{x, t, NULL}}, 1, out, 7), cj_session_message(s));
+        assert_ok(cj_run(s, (cj_feed[]){{x, t}}, 1, out, 7), cj_session_message(s));
         for (int i = 0; i < 7; i++) {
             if (threads == 1) first[i] = out[i];
             else assert_tensors_equal(first[i], out[i], "an output"), cj_tensor_free(out[i]);

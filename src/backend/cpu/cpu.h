@@ -7,7 +7,8 @@
 
 /* tile.c: elementwise calls, alone or fused. */
 bool cj__tile_supports(const cj_kernel *k);
-cj_status cj__tile_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared, size_t *workspace_bytes);
+cj_status cj__tile_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                           size_t *workspace_bytes);
 cj_status cj__tile_run(const cj_kernel *k);
 
 static inline bool cj__is_f32(const cj_array *a) { return a->dtype == CJ_F32; }

@@ -1,7 +1,7 @@
 /* gemm_impl.h: the matrix product, included once for float and once for double (no include guard).
  *
- * C is cut into tiles of TILE_M rows by TILE_N columns, one task each, so that tasks share nothing. A task
- * walks k in blocks of BLOCK_K and its columns in strips of NR = NV vectors:
+ * C is cut into tiles of TILE_M rows by TILE_N columns, one task each, so that tasks share nothing.
+ * A task walks k in blocks of BLOCK_K and its columns in strips of NR = NV vectors:
  *
  *                strip (NR)
  *     B  k-block +-----+        packed into `panel`: rows of NR, padded beyond the matrix,
@@ -11,12 +11,12 @@
  *     mr |      | |acc  |       mr x NV vectors of accumulators live in registers,
  *        +------+ +-----+       A is broadcast straight from where it lies (both layouts)
  *
- * With few rows packing does not pay and B is read in place. No accumulation is ever split, and every
- * path adds the products of one element in the same order: in order of k, a block at a time.
+ * With few rows packing does not pay and B is read in place. No accumulation is ever split, and
+ * every path adds the products of one element in the same order: in order of k, a block at a time.
  *
- * The includer defines T (element), V (vector), LANES, FN(name) (suffixes a name), MR, NV, BLOCK_K and the
- * vector operations V_SET, V_LOAD, V_STORE, V_LOAD_N, V_STORE_N, V_FMA, V_RELU; where it has V_LOAD_COLUMNS
- * (transposing loads), stored transposes go through vectors too. */
+ * The includer defines T (element), V (vector), LANES, FN(name) (suffixes a name), MR, NV, BLOCK_K
+ * and the vector operations V_SET, V_LOAD, V_STORE, V_LOAD_N, V_STORE_N, V_FMA, V_RELU; where it
+ * has V_LOAD_COLUMNS (transposing loads), stored transposes go through vectors too. */
 
 enum { FN(nr) = NV * LANES, FN(sums) = MR * NV > 12 ? MR * NV : 12 };
 
@@ -48,8 +48,8 @@ static CJ__NOINLINE void FN(finish)(const FN(tile) *tile, const T *sums, size_t 
     }
 }
 
-/* mr and nv are constants where this is inlined. Element (i, p) of A is a[i * row + p * step]. Addresses
- * are formed from every third row so that they fit the registers. */
+/* mr and nv are constants where this is inlined. Element (i, p) of A is a[i * row + p * step].
+ * Addresses are formed from every third row so that they fit the registers. */
 SIMD void FN(kernel)(int mr, int nv, size_t k, const T *a, size_t row, size_t step, const T *b,
                      size_t ldb, const FN(tile) *tile)
 {
@@ -78,7 +78,8 @@ SIMD void FN(kernel)(int mr, int nv, size_t k, const T *a, size_t row, size_t st
         SIMD_UNROLL
         for (int i = 0; i < mr; i++) {
             SIMD_UNROLL
-            for (int v = 0; v < nv; v++) V_STORE(tile->c + (size_t)i * tile->ldc + v * LANES, acc[i][v]);
+            for (int v = 0; v < nv; v++)
+                V_STORE(tile->c + (size_t)i * tile->ldc + v * LANES, acc[i][v]);
         }
     } else {
         T sums[FN(sums) * LANES];
@@ -151,7 +152,8 @@ static void FN(pack)(const cj__gemm *g, int64_t p0, size_t k, int64_t j, size_t 
             if (rows == LANES) {
                 V_LOAD_COLUMNS(b + p, ldb, x);
             } else {
-                for (size_t i = 0; i < rows; i++) memcpy(few + 4 * i, b + i * ldb + p, 4 * sizeof(T));
+                for (size_t i = 0; i < rows; i++)
+                    memcpy(few + 4 * i, b + i * ldb + p, 4 * sizeof(T));
                 V_LOAD_COLUMNS(few, 4, x);
             }
             SIMD_UNROLL
@@ -159,7 +161,8 @@ static void FN(pack)(const cj__gemm *g, int64_t p0, size_t k, int64_t j, size_t 
         }
 #endif
         for (; p < k; p++) {
-            for (size_t i = 0; i < LANES; i++) panel[p * FN(nr) + v + i] = i < rows ? b[i * ldb + p] : 0;
+            for (size_t i = 0; i < LANES; i++)
+                panel[p * FN(nr) + v + i] = i < rows ? b[i * ldb + p] : 0;
         }
     }
 }
@@ -167,7 +170,8 @@ static void FN(pack)(const cj__gemm *g, int64_t p0, size_t k, int64_t j, size_t 
 #ifdef V_LOAD_COLUMNS
 /* One row of C and B stored [n, k]: the columns are transposed in registers and used there. Covers
  * THIN * LANES columns; the sums are in order of k as everywhere. */
-static void FN(thin)(size_t k, const T *a, size_t step, const T *b, size_t ldb, const FN(tile) *tile)
+static void FN(thin)(size_t k, const T *a, size_t step, const T *b, size_t ldb,
+                     const FN(tile) * tile)
 {
     V acc[THIN];
     SIMD_UNROLL
@@ -181,7 +185,8 @@ static void FN(thin)(size_t k, const T *a, size_t step, const T *b, size_t ldb, 
                 V x[4];
                 V_LOAD_COLUMNS(b + v * LANES * ldb + q, ldb, x);
                 SIMD_UNROLL
-                for (size_t i = 0; i < 4; i++) acc[v] = V_FMA(V_SET(a[(q + i) * step]), x[i], acc[v]);
+                for (size_t i = 0; i < 4; i++)
+                    acc[v] = V_FMA(V_SET(a[(q + i) * step]), x[i], acc[v]);
             }
         }
     }
@@ -199,8 +204,8 @@ static void FN(thin)(size_t k, const T *a, size_t step, const T *b, size_t ldb, 
 #endif
 
 /* The rows of one strip, cut evenly into tiles of at most `rows_max`. */
-static void FN(strip)(int64_t rows, size_t k, const T *a, size_t row, size_t step, const T *b, size_t ldb,
-                      const FN(kernel_fn) *kernels, int64_t rows_max, FN(tile) tile)
+static void FN(strip)(int64_t rows, size_t k, const T *a, size_t row, size_t step, const T *b,
+                      size_t ldb, const FN(kernel_fn) * kernels, int64_t rows_max, FN(tile) tile)
 {
     for (int64_t tiles = (rows + rows_max - 1) / rows_max; tiles > 0; tiles--) {
         const int64_t now = (rows + tiles - 1) / tiles;
@@ -211,21 +216,26 @@ static void FN(strip)(int64_t rows, size_t k, const T *a, size_t row, size_t ste
     }
 }
 
-/* Block p .. p + k of the sums for rows i .. i_end of the columns from j on, at most `left`. Returns how
- * many columns it did, as many as suit the way it took. */
-static size_t FN(columns)(const cj__gemm *g, int64_t i, int64_t i_end, int64_t j, size_t left, int64_t p, size_t k,
-                          T *panel)
+/* Block p .. p + k of the sums for rows i .. i_end of the columns from j on, at most `left`.
+ * Returns how many columns it did, as many as suit the way it took. */
+static size_t FN(columns)(const cj__gemm *g, int64_t i, int64_t i_end, int64_t j, size_t left,
+                          int64_t p, size_t k, T *panel)
 {
     static const FN(kernel_fn) few[] = {FN(kernel_1_8), FN(kernel_2_4), FN(kernel_3_4)};
     const int64_t rows = i_end - i;
-    const size_t row = g->transpose_a ? 1 : (size_t)g->lda, step = g->transpose_a ? (size_t)g->lda : 1;
+    const size_t row = g->transpose_a ? 1 : (size_t)g->lda,
+                 step = g->transpose_a ? (size_t)g->lda : 1;
     const T *a = (const T *)g->a + (size_t)i * row + (size_t)p * step;
     const T *b = (const T *)g->b + (g->transpose_b ? (size_t)j * (size_t)g->ldb + (size_t)p
                                                    : (size_t)p * (size_t)g->ldb + (size_t)j);
     const bool last = p + (int64_t)k == g->k;
-    FN(tile) tile = {.c = (T *)g->c + (size_t)i * (size_t)g->ldc + (size_t)j, .ldc = (size_t)g->ldc,
-                     .alpha = (T)g->alpha, .beta = p ? 1 : (T)g->beta,
-                     .bias = last && g->bias ? (const T *)g->bias + j : NULL, .relu = last && g->relu};
+    FN(tile)
+    tile = {.c = (T *)g->c + (size_t)i * (size_t)g->ldc + (size_t)j,
+            .ldc = (size_t)g->ldc,
+            .alpha = (T)g->alpha,
+            .beta = p ? 1 : (T)g->beta,
+            .bias = last && g->bias ? (const T *)g->bias + j : NULL,
+            .relu = last && g->relu};
     const bool plain = tile.alpha == 1 && tile.beta == 0 && !tile.bias && !tile.relu;
 
     const size_t wide = (rows == 1 ? 8 : 4) * LANES;
@@ -267,8 +277,8 @@ static void FN(task)(const cj__gemm *g, int64_t i, int64_t i_end, int64_t j_begi
     } while (p < g->k);
 }
 
-/* How C is cut: a function of the sizes alone. Columns are cut finer while there are few tasks and each
- * has half a million products or more. */
+/* How C is cut: a function of the sizes alone. Columns are cut finer while there are few tasks and
+ * each has half a million products or more. */
 typedef struct FN(job) {
     const cj__gemm *g;
     int64_t rows, columns, across;
@@ -280,7 +290,9 @@ static void FN(work)(void *arg, int64_t begin, int64_t end)
     const int64_t m = job->g->m, n = job->g->n;
     for (int64_t tile = begin; tile < end; tile++) {
         const int64_t i = tile / job->across * job->rows, j = tile % job->across * job->columns;
-        FN(task)(job->g, i, i + job->rows < m ? i + job->rows : m, j, j + job->columns < n ? j + job->columns : n);
+        FN(task)
+        (job->g, i, i + job->rows < m ? i + job->rows : m, j,
+         j + job->columns < n ? j + job->columns : n);
     }
 }
 
@@ -288,7 +300,8 @@ static void FN(gemm)(cj__team *team, const cj__gemm *g)
 {
     if (g->m <= 0 || g->n <= 0) return;
     int64_t down = (g->m + TILE_M - 1) / TILE_M;
-    FN(job) job = {.g = g, .rows = ((g->m + down - 1) / down + MR - 1) / MR * MR, .columns = TILE_N};
+    FN(job)
+    job = {.g = g, .rows = ((g->m + down - 1) / down + MR - 1) / MR * MR, .columns = TILE_N};
     down = (g->m + job.rows - 1) / job.rows;
     double products = (double)g->m * (double)g->n * (double)(g->k ? g->k : 1);
     for (;;) {

@@ -1,7 +1,7 @@
 /* isa.c: which tables are compiled in, best first, and the choice among them.
  *
- * The question what the processor can do is asked each time; it costs a few loads, and an answer kept would be
- * a mutable global. Callers keep the table they were given. */
+ * The question what the processor can do is asked each time; it costs a few loads, and an answer
+ * kept would be a mutable global. Callers keep the table they were given. */
 #include "backend/cpu/isa.h"
 
 #include <string.h>

@@ -1,16 +1,16 @@
 /* isa.h: the portable vector kernels of the CPU backend as plain functions over spans of memory.
  *
- * The same sources are compiled once for each instruction set; each compilation gives one const table
- * of functions. A program asks for the best table the processor can run:
+ * The same sources are compiled once for each instruction set; each compilation gives one const
+ * table of functions. A program asks for the best table the processor can run:
  *
  *     const cj__isa *isa = cj__isa_best();
  *     isa->unary_f32[CJ__UNARY_EXP](n, x, y);
  *     isa->gemm_f32(team, &(cj__gemm){.m = 32, .n = 10, .k = 128, .a = x, .lda = 128, ...});
  *
- * Nothing here knows of tensors or graphs, allocates, fails, or keeps state. Sizes and pointers are the
- * caller's word. A table gives the same bits on every call and for any number of threads; reductions
- * give the same bits in every table. Tables may differ from each other in the last places of gemm and
- * of the functions with an error bound below. */
+ * Nothing here knows of tensors or graphs, allocates, fails, or keeps state. Sizes and pointers are
+ * the caller's word. A table gives the same bits on every call and for any number of threads;
+ * reductions give the same bits in every table. Tables may differ from each other in the last
+ * places of gemm and of the functions with an error bound below. */
 #ifndef CAJAL_BACKEND_CPU_ISA_H
 #define CAJAL_BACKEND_CPU_ISA_H
 
@@ -20,11 +20,11 @@
 
 #include "base/parallel.h"
 
-/* ---- Elementwise ------------------------------------------------------------------------------- */
+/* ---- Elementwise ----------------------------------------------------------------------------- */
 
-/* out[i] = f(a[i]). The number is the largest error of the f32 kernel in units in the last place of the
- * result, over all floats (tests/backend/test_isa_math.c measures it); 0.5 is correctly rounded. Each gives
- * IEEE results for infinities and signed zeros, and a NaN for a NaN. */
+/* out[i] = f(a[i]). The number is the largest error of the f32 kernel in units in the last place of
+ * the result, over all floats (tests/backend/test_isa_math.c measures it); 0.5 is correctly
+ * rounded. Each gives IEEE results for infinities and signed zeros, and a NaN for a NaN. */
 #define CJ__UNARY_LIST(X)                                                                          \
     X(NEG, neg, 0.5)                                                                               \
     X(ABS, abs, 0.5)                                                                               \
@@ -61,7 +61,8 @@
     X(RELU_GRAD, relu_grad, 0.5) /* b > 0: a, else 0 */
 
 /* out[i] = a[i] ? b[i] as 0 or 1. A comparison with NaN is false, but for NE. */
-#define CJ__COMPARE_LIST(X) X(EQ, eq, ==) X(NE, ne, !=) X(LT, lt, <) X(LE, le, <=) X(GT, gt, >) X(GE, ge, >=)
+#define CJ__COMPARE_LIST(X) \
+    X(EQ, eq, ==) X(NE, ne, !=) X(LT, lt, <) X(LE, le, <=) X(GT, gt, >) X(GE, ge, >=)
 
 /* Over bytes that are 0 or not 0; the result is 0 or 1. NOT ignores b. */
 #define CJ__LOGICAL_LIST(X) X(AND, and) X(OR, or) X(XOR, xor) X(NOT, not)
@@ -85,18 +86,24 @@ enum { CJ__SPAN_A_SCALAR = 1, CJ__SPAN_B_SCALAR = 2, CJ__SPAN_C_SCALAR = 4 };
 /* out may be one of the inputs of the same element size; other overlaps are not allowed. */
 typedef void (*cj__unary_f32_fn)(size_t n, const float *a, float *out);
 typedef void (*cj__unary_f64_fn)(size_t n, const double *a, double *out);
-typedef void (*cj__binary_f32_fn)(size_t n, const float *a, const float *b, float *out, unsigned flags);
-typedef void (*cj__binary_f64_fn)(size_t n, const double *a, const double *b, double *out, unsigned flags);
-typedef void (*cj__compare_f32_fn)(size_t n, const float *a, const float *b, uint8_t *out, unsigned flags);
-typedef void (*cj__compare_f64_fn)(size_t n, const double *a, const double *b, uint8_t *out, unsigned flags);
-typedef void (*cj__logical_fn)(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, unsigned flags);
+typedef void (*cj__binary_f32_fn)(size_t n, const float *a, const float *b, float *out,
+                                  unsigned flags);
+typedef void (*cj__binary_f64_fn)(size_t n, const double *a, const double *b, double *out,
+                                  unsigned flags);
+typedef void (*cj__compare_f32_fn)(size_t n, const float *a, const float *b, uint8_t *out,
+                                   unsigned flags);
+typedef void (*cj__compare_f64_fn)(size_t n, const double *a, const double *b, uint8_t *out,
+                                   unsigned flags);
+typedef void (*cj__logical_fn)(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out,
+                               unsigned flags);
 
-/* ---- Matrix product ---------------------------------------------------------------------------- */
+/* ---- Matrix product -------------------------------------------------------------------------- */
 
-/* C[m,n] = act(alpha op(A)[m,k] op(B)[k,n] + beta C + bias[n]), row-major; ld is the distance in elements
- * between stored rows. op(X) is X, or its transpose when the flag is set. With beta 0, C is not read.
- * A, B, C, bias are float in gemm_f32, double in gemm_f64. C overlaps no input. Each element is the sum
- * over k in order (in fixed blocks), so a row of C depends neither on m nor on the threads. */
+/* C[m,n] = act(alpha op(A)[m,k] op(B)[k,n] + beta C + bias[n]), row-major; ld is the distance in
+ * elements between stored rows. op(X) is X, or its transpose when the flag is set. With beta 0, C
+ * is not read. A, B, C, bias are float in gemm_f32, double in gemm_f64. C overlaps no input. Each
+ * element is the sum over k in order (in fixed blocks), so a row of C depends neither on m nor on
+ * the threads. */
 typedef struct cj__gemm {
     int64_t m, n, k;
     bool transpose_a, transpose_b;
@@ -111,20 +118,21 @@ typedef struct cj__gemm {
     bool relu;        /* act(x) = max(x, 0) */
 } cj__gemm;
 
-/* ---- Reductions -------------------------------------------------------------------------------- */
+/* ---- Reductions ------------------------------------------------------------------------------ */
 
-/* Of a span of floats. Sums run in CJ__LANES lanes over blocks of CJ__BLOCK elements, each block is folded by a
- * tree in float and added to a double: the same bits from every table. MAX and MIN are NaN when any is;
- * of nothing they are -inf and inf, SUM is 0, MEAN NaN. */
+/* Of a span of floats. Sums run in CJ__LANES lanes over blocks of CJ__BLOCK elements, each block is
+ * folded by a tree in float and added to a double: the same bits from every table. MAX and MIN are
+ * NaN when any is; of nothing they are -inf and inf, SUM is 0, MEAN NaN. */
 enum { CJ__LANES = 32, CJ__BLOCK = 1024 };
-#define CJ__REDUCE_LIST(X) X(SUM, sum) X(MEAN, mean) X(MAX, max) X(MIN, min) X(SUM_SQUARES, sum_squares)
+#define CJ__REDUCE_LIST(X) \
+    X(SUM, sum) X(MEAN, mean) X(MAX, max) X(MIN, min) X(SUM_SQUARES, sum_squares)
 #define CJ__ENUM_REDUCE(name, word) CJ__REDUCE_##name,
 typedef enum cj__reduce { CJ__REDUCE_LIST(CJ__ENUM_REDUCE) CJ__REDUCE_COUNT } cj__reduce;
 #undef CJ__ENUM_REDUCE
 typedef float (*cj__reduce_f32_fn)(size_t n, const float *a);
 typedef double (*cj__reduce_f64_fn)(size_t n, const double *a);
 
-/* ---- Conversions ------------------------------------------------------------------------------- */
+/* ---- Conversions ----------------------------------------------------------------------------- */
 
 /* Floats to integers truncate and saturate, NaN gives 0; to bool (a byte 0 or 1): x != 0. */
 #define CJ__CAST_LIST(X)                                                                           \
@@ -139,7 +147,7 @@ typedef enum cj__cast { CJ__CAST_LIST(CJ__ENUM_CAST) CJ__CAST_COUNT } cj__cast;
 /* in and out do not overlap. A bool is cast to float as U8_F32. */
 typedef void (*cj__cast_fn)(size_t n, const void *in, void *out);
 
-/* ---- The table --------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
 typedef struct cj__isa {
     const char *name;        /* "avx512", "avx2", "neon", "generic" */
@@ -157,7 +165,8 @@ typedef struct cj__isa {
     cj__compare_f64_fn compare_f64[CJ__COMPARE_COUNT];
     cj__logical_fn logical[CJ__LOGICAL_COUNT];
     /* out[i] = c[i] ? a[i] : b[i] over elements of 1, 2, 4 or 8 bytes, all three flags allowed. */
-    void (*where)(size_t size, size_t n, const uint8_t *c, const void *a, const void *b, void *out, unsigned flags);
+    void (*where)(size_t size, size_t n, const uint8_t *c, const void *a, const void *b, void *out,
+                  unsigned flags);
     cj__cast_fn cast[CJ__CAST_COUNT];
 
     cj__reduce_f32_fn reduce_f32[CJ__REDUCE_COUNT];
@@ -165,16 +174,21 @@ typedef struct cj__isa {
     /* The first largest (or smallest), or the first NaN; n > 0. */
     int64_t (*argmax_f32)(size_t n, const float *a);
     int64_t (*argmin_f32)(size_t n, const float *a);
-    /* out[j] = the sum of column j of `rows` rows, `stride` floats apart: the gradient of a bias. */
+    /* out[j] = the sum of column j of `rows` rows, `stride` floats apart: the gradient of a bias.
+     */
     void (*column_sums_f32)(size_t rows, size_t cols, size_t stride, const float *a, float *out);
-    /* One row; n > 0; out may be a. The largest is taken off first, so finite rows do not overflow. */
+    /* One row; n > 0; out may be a. The largest is taken off first, so finite rows do not overflow.
+     */
     void (*softmax_f32)(size_t n, const float *a, float *out);
     void (*log_softmax_f32)(size_t n, const float *a, float *out);
     float (*logsumexp_f32)(size_t n, const float *a);
 
-    /* out[j * out_stride + i] = a[i * stride + j] over elements of 1, 2, 4 or 8 bytes; strides in elements. */
-    void (*transpose)(size_t size, size_t rows, size_t cols, const void *a, size_t stride, void *out, size_t out_stride);
-    /* n elements of 1, 2, 4, 8 or any number of bytes, `stride` bytes apart (negative, 0 allowed), made contiguous. */
+    /* out[j * out_stride + i] = a[i * stride + j] over elements of 1, 2, 4 or 8 bytes; strides in
+     * elements. */
+    void (*transpose)(size_t size, size_t rows, size_t cols, const void *a, size_t stride,
+                      void *out, size_t out_stride);
+    /* n elements of 1, 2, 4, 8 or any number of bytes, `stride` bytes apart (negative, 0 allowed),
+     * made contiguous. */
     void (*gather)(size_t size, size_t n, const void *a, ptrdiff_t stride, void *out);
     /* The reverse: contiguous elements to places `stride` bytes apart. */
     void (*scatter)(size_t size, size_t n, const void *a, void *out, ptrdiff_t stride);

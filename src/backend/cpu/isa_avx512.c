@@ -1,4 +1,5 @@
-/* isa_avx512.c: the kernels for AVX-512 (F, DQ, BW, VL): 16 floats in a vector, 32 registers, masks. */
+/* isa_avx512.c: the kernels for AVX-512 (F, DQ, BW, VL): 16 floats in a vector, 32 registers,
+ * masks. */
 #include "backend/cpu/isa.h"
 
 #if defined(__x86_64__)

@@ -1,9 +1,9 @@
 /* isa_gemm.h: the matrix product for float and double: the numbers that fit it to a register file.
  *
- * A tile of MR x NV vectors must leave registers for NV vectors of B and a broadcast of A: 12 x 2 of 32
- * (AVX-512), 6 x 4 of 32 (NEON), 6 x 2 of 16 (AVX2; SSE2, which has no fused form, spills a little).
- * BLOCK_K rows of a strip stay within 32 KiB of first-level cache; a block of A (TILE_M x BLOCK_K) within
- * 256 KiB of the second. */
+ * A tile of MR x NV vectors must leave registers for NV vectors of B and a broadcast of A: 12 x 2
+ * of 32 (AVX-512), 6 x 4 of 32 (NEON), 6 x 2 of 16 (AVX2; SSE2, which has no fused form, spills a
+ * little). BLOCK_K rows of a strip stay within 32 KiB of first-level cache; a block of A (TILE_M x
+ * BLOCK_K) within 256 KiB of the second. */
 #include "backend/cpu/isa.h"
 #include "backend/cpu/simd.h"
 

@@ -1,4 +1,5 @@
-/* isa_generic.c: the kernels in the compiler's vector extensions alone, for any processor; SSE2 on x86-64. */
+/* isa_generic.c: the kernels in the compiler's vector extensions alone, for any processor; SSE2 on
+ * x86-64. */
 #include "backend/cpu/isa.h"
 
 #define CJ__ISA_GENERIC

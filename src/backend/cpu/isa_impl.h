@@ -1,14 +1,15 @@
 /* isa_impl.h: all kernels and their table, for the instruction set its includer names.
  *
- * isa_avx512.c, isa_avx2.c, isa_neon.c and isa_generic.c include it and are compiled with these flags:
+ * isa_avx512.c, isa_avx2.c, isa_neon.c and isa_generic.c include it and are compiled with these
+ * flags:
  *
  *     all      -O3, and -fno-math-errno -fno-trapping-math for tighter loops
  *     avx512   -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma
  *     avx2     -mavx2 -mfma
  *
- * Everything here is static: two tables share no function, so no instruction of one set can end up in the
- * code of another. Products and sums are contracted only where vf_fma says so, whatever the flags: the order
- * and rounding of the reductions is a promise. */
+ * Everything here is static: two tables share no function, so no instruction of one set can end up
+ * in the code of another. Products and sums are contracted only where vf_fma says so, whatever the
+ * flags: the order and rounding of the reductions is a promise. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #else
@@ -31,18 +32,32 @@
 #define ROW_REDUCE_F32(NAME, name) [CJ__REDUCE_##NAME] = reduce_f32_##name,
 #define ROW_REDUCE_F64(NAME, name) [CJ__REDUCE_##NAME] = reduce_f64_##name,
 
-#define ISA_TABLE(isa, can_run)                                                                    \
-    extern const cj__isa cj__isa_##isa;                                                            \
-    const cj__isa cj__isa_##isa = {                                                                \
-        .name = #isa, .supported = can_run, .lanes = VF_LANES,                                     \
-        .gemm_f32 = gemm_f32, .gemm_f64 = gemm_f64,                                                \
-        .unary_f32 = {CJ__UNARY_LIST(ROW_UNARY_F32)}, .unary_f64 = {CJ__UNARY_LIST(ROW_UNARY_F64)}, \
-        .binary_f32 = {CJ__BINARY_LIST(ROW_BINARY_F32)}, .binary_f64 = {CJ__BINARY_LIST(ROW_BINARY_F64)}, \
-        .compare_f32 = {CJ__COMPARE_LIST(ROW_COMPARE_F32)},                                        \
-        .compare_f64 = {CJ__COMPARE_LIST(ROW_COMPARE_F64)},                                        \
-        .logical = {CJ__LOGICAL_LIST(ROW_LOGICAL)}, .where = where_any, .cast = {CJ__CAST_LIST(ROW_CAST)}, \
-        .reduce_f32 = {CJ__REDUCE_LIST(ROW_REDUCE_F32)}, .reduce_f64 = {CJ__REDUCE_LIST(ROW_REDUCE_F64)}, \
-        .argmax_f32 = argmax_f32, .argmin_f32 = argmin_f32, .column_sums_f32 = column_sums_f32,    \
-        .softmax_f32 = softmax_f32, .log_softmax_f32 = log_softmax_f32, .logsumexp_f32 = logsumexp_f32, \
-        .transpose = transpose_any, .gather = gather_any, .scatter = scatter_any,                  \
+#define ISA_TABLE(isa, can_run) \
+    extern const cj__isa cj__isa_##isa; \
+    const cj__isa cj__isa_##isa = { \
+        .name = #isa, \
+        .supported = can_run, \
+        .lanes = VF_LANES, \
+        .gemm_f32 = gemm_f32, \
+        .gemm_f64 = gemm_f64, \
+        .unary_f32 = {CJ__UNARY_LIST(ROW_UNARY_F32)}, \
+        .unary_f64 = {CJ__UNARY_LIST(ROW_UNARY_F64)}, \
+        .binary_f32 = {CJ__BINARY_LIST(ROW_BINARY_F32)}, \
+        .binary_f64 = {CJ__BINARY_LIST(ROW_BINARY_F64)}, \
+        .compare_f32 = {CJ__COMPARE_LIST(ROW_COMPARE_F32)}, \
+        .compare_f64 = {CJ__COMPARE_LIST(ROW_COMPARE_F64)}, \
+        .logical = {CJ__LOGICAL_LIST(ROW_LOGICAL)}, \
+        .where = where_any, \
+        .cast = {CJ__CAST_LIST(ROW_CAST)}, \
+        .reduce_f32 = {CJ__REDUCE_LIST(ROW_REDUCE_F32)}, \
+        .reduce_f64 = {CJ__REDUCE_LIST(ROW_REDUCE_F64)}, \
+        .argmax_f32 = argmax_f32, \
+        .argmin_f32 = argmin_f32, \
+        .column_sums_f32 = column_sums_f32, \
+        .softmax_f32 = softmax_f32, \
+        .log_softmax_f32 = log_softmax_f32, \
+        .logsumexp_f32 = logsumexp_f32, \
+        .transpose = transpose_any, \
+        .gather = gather_any, \
+        .scatter = scatter_any, \
     }

@@ -1,9 +1,10 @@
 /* isa_math.h: exp, log, sin, tanh, erf and their kin on vectors of floats.
  *
- * All follow the same plan: reduce the argument to a small interval where a polynomial holds, evaluate it
- * with fused multiply-adds, put the exponent back. The reductions split their constants in two so that they
- * lose nothing even where the processor has no fused form. Special values are settled by selection, never
- * by branching. tools/isa_coefficients.py makes the polynomials; the error bounds stand in isa.h. */
+ * All follow the same plan: reduce the argument to a small interval where a polynomial holds,
+ * evaluate it with fused multiply-adds, put the exponent back. The reductions split their constants
+ * in two so that they lose nothing even where the processor has no fused form. Special values are
+ * settled by selection, never by branching. tools/isa_coefficients.py makes the polynomials; the
+ * error bounds stand in isa.h. */
 #ifndef CAJAL_BACKEND_CPU_ISA_MATH_H
 #define CAJAL_BACKEND_CPU_ISA_MATH_H
 
@@ -21,7 +22,8 @@
 #define POLY9(x, a, ...) vf_fma(POLY8(x, __VA_ARGS__), x, vf_set(a))
 #define POLY10(x, a, ...) vf_fma(POLY9(x, __VA_ARGS__), x, vf_set(a))
 
-/* ln 2 = LN2_HIGH + LN2_LOW; the high part has 10 bits, so its product with an exponent is exact. */
+/* ln 2 = LN2_HIGH + LN2_LOW; the high part has 10 bits, so its product with an exponent is exact.
+ */
 #define LN2_HIGH 0.693359375f
 #define LN2_LOW -2.12194440e-4f
 
@@ -33,13 +35,13 @@ SIMD vf expm1_reduced(vf x, vf *n)
     *n = vf_round(x * vf_set(1.44269504f));
     vf r = vf_fma(*n, vf_set(-LN2_HIGH), x);
     r = vf_fma(*n, vf_set(-LN2_LOW), r);
-    vf p = POLY6(r, 5.000000014e-01f, 1.666666676e-01f, 4.166646352e-02f, 8.333285685e-03f, 1.393380543e-03f,
-                 1.990780972e-04f);
+    vf p = POLY6(r, 5.000000014e-01f, 1.666666676e-01f, 4.166646352e-02f, 8.333285685e-03f,
+                 1.393380543e-03f, 1.990780972e-04f);
     return vf_fma(r * r, p, r);
 }
 
-/* The limits lie just past overflow and past the smallest denormal. 2^n is applied in two steps so that
- * results among the denormals and next to the largest float come out right. */
+/* The limits lie just past overflow and past the smallest denormal. 2^n is applied in two steps so
+ * that results among the denormals and next to the largest float come out right. */
 SIMD vf math_exp(vf x)
 {
     vf n, clamped = vf_min(vf_max(x, vf_set(-104.0f)), vf_set(89.0f));
@@ -71,8 +73,9 @@ SIMD vf log_of_sum(vf u, vf c)
     vf fe = vi_float(e);
     f += c * power_of_two((vi)vf_select(vi_lt(e, vi_set(127)), (vf)-e, (vf)vi_set(-126)));
     fe -= vf_select(small, vf_set(23.0f), (vf){0});
-    vf p = POLY9(f, 3.333333553e-01f, -2.499987857e-01f, 1.999954488e-01f, -1.667700359e-01f, 1.430718975e-01f,
-                 -1.223063534e-01f, 1.071503664e-01f, -1.269676605e-01f, 1.217939078e-01f);
+    vf p = POLY9(f, 3.333333553e-01f, -2.499987857e-01f, 1.999954488e-01f, -1.667700359e-01f,
+                 1.430718975e-01f, -1.223063534e-01f, 1.071503664e-01f, -1.269676605e-01f,
+                 1.217939078e-01f);
     vf f2 = f * f;
     vf tail = vf_fma(f2 * f, p, fe * vf_set(LN2_LOW));
     tail = vf_fma(f2, vf_set(-0.5f), tail);
@@ -98,11 +101,12 @@ SIMD vf math_log1p(vf x)
     return vf_select(vf_lt(vf_abs(x), vf_set(1e-10f)), x, y);
 }
 
-/* The quadrant is found in double precision, where n pi/2 in two parts is exact up to |x| = 2^20; lanes beyond go
- * through libm. shift is 0 for sine, 1 for cosine. */
+/* The quadrant is found in double precision, where n pi/2 in two parts is exact up to |x| = 2^20;
+ * lanes beyond go through libm. shift is 0 for sine, 1 for cosine. */
 SIMD vf sine(vf x, int shift, float (*beyond)(float))
 {
-    const vd high = vd_set(1.5707963267341256), low = vd_set(6.077100506506192e-11), scale = vd_set(0.63661977236758134);
+    const vd high = vd_set(1.5707963267341256), low = vd_set(6.077100506506192e-11),
+             scale = vd_set(0.63661977236758134);
     vm far = vm_not(vf_lt(vf_abs(x), vf_set(1048576.0f)));
     vf safe = vf_select(far, (vf){0}, x);
     vd x0 = vf_low(safe), x1 = vf_high(safe);
@@ -156,15 +160,16 @@ SIMD vf math_softplus(vf x)
     return vf_max(x, (vf){0}) + math_log1p(math_exp(-vf_abs(x)));
 }
 
-/* Below 1 an odd polynomial; above, 1 - e^-p with a polynomial p for -log(erfc), so that only its absolute
- * error matters. erf is 1 in float from 4 on. */
+/* Below 1 an odd polynomial; above, 1 - e^-p with a polynomial p for -log(erfc), so that only its
+ * absolute error matters. erf is 1 in float from 4 on. */
 SIMD vf math_erf(vf x)
 {
     vf a = vf_min(vf_abs(x), vf_set(4.0f)), z = x * x;
-    vf near = POLY8(z, 1.128379167e+00f, -3.761263848e-01f, 1.128378275e-01f, -2.686544582e-02f, 5.221074869e-03f,
-                    -8.484711278e-04f, 1.127054306e-04f, -9.680131919e-06f);
-    vf p = POLY10(a, -1.252935444e-04f, 1.129203854e+00f, 6.341961233e-01f, 1.069614986e-01f, -2.383650923e-02f,
-                  3.360269446e-03f, -1.017597668e-04f, -6.434161345e-05f, 1.245280930e-05f, -7.845224293e-07f);
+    vf near = POLY8(z, 1.128379167e+00f, -3.761263848e-01f, 1.128378275e-01f, -2.686544582e-02f,
+                    5.221074869e-03f, -8.484711278e-04f, 1.127054306e-04f, -9.680131919e-06f);
+    vf p = POLY10(a, -1.252935444e-04f, 1.129203854e+00f, 6.341961233e-01f, 1.069614986e-01f,
+                  -2.383650923e-02f, 3.360269446e-03f, -1.017597668e-04f, -6.434161345e-05f,
+                  1.245280930e-05f, -7.845224293e-07f);
     vf far = vf_sign_of(vf_set(1.0f) - math_exp(-p), x);
     return vf_select(vf_lt(a, vf_set(1.0f)), near * x, vf_select(vf_nan(x), x, far));
 }

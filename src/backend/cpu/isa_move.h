@@ -1,18 +1,20 @@
 /* isa_move.h: moving elements: transposes in tiles that fit the cache, gathers, scatters.
  *
- * A transpose reads or writes against the grain, so it goes by tiles of TILE x TILE, of which all lines stay
- * in the first-level cache. Elements are bytes with a size; their type does not matter. */
+ * A transpose reads or writes against the grain, so it goes by tiles of TILE x TILE, of which all
+ * lines stay in the first-level cache. Elements are bytes with a size; their type does not matter.
+ */
 #include "backend/cpu/isa.h"
 #include "backend/cpu/simd.h"
 
 enum { TILE = 32 };
 
-#define TRANSPOSE(T)                                                                               \
-    static void transpose_##T(size_t rows, size_t cols, const T *a, size_t stride, T *out, size_t out_stride) \
-    {                                                                                              \
-        for (size_t i = 0; i < rows; i++) {                                                        \
-            for (size_t j = 0; j < cols; j++) out[j * out_stride + i] = a[i * stride + j];         \
-        }                                                                                          \
+#define TRANSPOSE(T) \
+    static void transpose_##T(size_t rows, size_t cols, const T *a, size_t stride, T *out, \
+                              size_t out_stride) \
+    { \
+        for (size_t i = 0; i < rows; i++) { \
+            for (size_t j = 0; j < cols; j++) out[j * out_stride + i] = a[i * stride + j]; \
+        } \
     }
 TRANSPOSE(uint8_t)
 TRANSPOSE(uint16_t)
@@ -20,21 +22,26 @@ TRANSPOSE(uint32_t)
 TRANSPOSE(uint64_t)
 
 /* Four-byte elements by vectors: VF_LANES rows and four columns at a time. */
-static void transpose_tile_32(size_t rows, size_t cols, const uint32_t *a, size_t stride, uint32_t *out, size_t out_stride)
+static void transpose_tile_32(size_t rows, size_t cols, const uint32_t *a, size_t stride,
+                              uint32_t *out, size_t out_stride)
 {
     const size_t whole_rows = rows / VF_LANES * VF_LANES, whole_cols = cols / 4 * 4;
     for (size_t i = 0; i < whole_rows; i += VF_LANES) {
         for (size_t j = 0; j < whole_cols; j += 4) {
             vf x[4];
             vf_load_columns((const float *)(const void *)(a + i * stride + j), stride, x);
-            for (size_t q = 0; q < 4; q++) vf_store((float *)(void *)(out + (j + q) * out_stride + i), x[q]);
+            for (size_t q = 0; q < 4; q++)
+                vf_store((float *)(void *)(out + (j + q) * out_stride + i), x[q]);
         }
     }
-    transpose_uint32_t(whole_rows, cols - whole_cols, a + whole_cols, stride, out + whole_cols * out_stride, out_stride);
-    transpose_uint32_t(rows - whole_rows, cols, a + whole_rows * stride, stride, out + whole_rows, out_stride);
+    transpose_uint32_t(whole_rows, cols - whole_cols, a + whole_cols, stride,
+                       out + whole_cols * out_stride, out_stride);
+    transpose_uint32_t(rows - whole_rows, cols, a + whole_rows * stride, stride, out + whole_rows,
+                       out_stride);
 }
 
-static void transpose_any(size_t size, size_t rows, size_t cols, const void *a, size_t stride, void *out, size_t out_stride)
+static void transpose_any(size_t size, size_t rows, size_t cols, const void *a, size_t stride,
+                          void *out, size_t out_stride)
 {
     for (size_t i = 0; i < rows; i += TILE) {
         const size_t r = rows - i < TILE ? rows - i : TILE;
@@ -54,12 +61,15 @@ static void transpose_any(size_t size, size_t rows, size_t cols, const void *a, 
 }
 
 /* A constant size makes memcpy one move. */
-SIMD void copy_strided(size_t size, size_t n, const char *a, ptrdiff_t a_stride, char *out, ptrdiff_t out_stride)
+SIMD void copy_strided(size_t size, size_t n, const char *a, ptrdiff_t a_stride, char *out,
+                       ptrdiff_t out_stride)
 {
-    for (size_t i = 0; i < n; i++) memcpy(out + (ptrdiff_t)i * out_stride, a + (ptrdiff_t)i * a_stride, size);
+    for (size_t i = 0; i < n; i++)
+        memcpy(out + (ptrdiff_t)i * out_stride, a + (ptrdiff_t)i * a_stride, size);
 }
 
-SIMD void copy_any(size_t size, size_t n, const char *a, ptrdiff_t a_stride, char *out, ptrdiff_t out_stride)
+SIMD void copy_any(size_t size, size_t n, const char *a, ptrdiff_t a_stride, char *out,
+                   ptrdiff_t out_stride)
 {
     if (a_stride == (ptrdiff_t)size && out_stride == (ptrdiff_t)size) {
         if (n) memcpy(out, a, n * size);

@@ -1,4 +1,5 @@
-/* isa_neon.c: the kernels for NEON, which every AArch64 processor has: 4 floats in a vector, 32 registers. */
+/* isa_neon.c: the kernels for NEON, which every AArch64 processor has: 4 floats in a vector, 32
+ * registers. */
 #include "backend/cpu/isa.h"
 
 #if defined(__aarch64__)

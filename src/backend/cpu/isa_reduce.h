@@ -1,8 +1,8 @@
 /* isa_reduce.h: sums in an order that every table shares, and what is built on them.
  *
- * A span is cut in blocks of CJ__BLOCK. In a block element i goes to lane i % CJ__LANES, whatever the width of
- * the vectors; the lanes are folded by halves (16 + 16, 8 + 8, ...) in float; blocks are added up in
- * double. Missing elements of the last row of lanes add zero. */
+ * A span is cut in blocks of CJ__BLOCK. In a block element i goes to lane i % CJ__LANES, whatever
+ * the width of the vectors; the lanes are folded by halves (16 + 16, 8 + 8, ...) in float; blocks
+ * are added up in double. Missing elements of the last row of lanes add zero. */
 #include "backend/cpu/isa.h"
 #include "backend/cpu/isa_math.h"
 
@@ -56,21 +56,29 @@ SIMD double sum_terms(size_t n, const float *a, float *out, term kind, float by)
     return total;
 }
 
-static float reduce_f32_sum(size_t n, const float *a) { return (float)sum_terms(n, a, NULL, TERM_SELF, 0); }
-static float reduce_f32_sum_squares(size_t n, const float *a) { return (float)sum_terms(n, a, NULL, TERM_SQUARE, 0); }
+static float reduce_f32_sum(size_t n, const float *a)
+{
+    return (float)sum_terms(n, a, NULL, TERM_SELF, 0);
+}
+static float reduce_f32_sum_squares(size_t n, const float *a)
+{
+    return (float)sum_terms(n, a, NULL, TERM_SQUARE, 0);
+}
 static float reduce_f32_mean(size_t n, const float *a)
 {
     return (float)(sum_terms(n, a, NULL, TERM_SELF, 0) / (double)n);
 }
 
-/* The result does not depend on the order, but for the sign of a zero: so +0 is made of any zero. */
+/* The result does not depend on the order, but for the sign of a zero: so +0 is made of any zero.
+ */
 SIMD float extreme(size_t n, const float *a, vf_binary better, float start)
 {
     vf m0 = vf_set(start), m1 = m0, m2 = m0, m3 = m0;
     size_t i = 0;
     for (; i + 4 * VF_LANES <= n; i += 4 * VF_LANES) {
         m0 = better(m0, vf_load(a + i)), m1 = better(m1, vf_load(a + i + VF_LANES));
-        m2 = better(m2, vf_load(a + i + 2 * VF_LANES)), m3 = better(m3, vf_load(a + i + 3 * VF_LANES));
+        m2 = better(m2, vf_load(a + i + 2 * VF_LANES)),
+        m3 = better(m3, vf_load(a + i + 3 * VF_LANES));
     }
     for (; i + VF_LANES <= n; i += VF_LANES) m0 = better(m0, vf_load(a + i));
     m0 = better(better(m0, m1), better(m2, m3));
@@ -108,8 +116,8 @@ static int64_t first_of(size_t n, const float *a, float wanted)
 static int64_t argmax_f32(size_t n, const float *a) { return first_of(n, a, reduce_f32_max(n, a)); }
 static int64_t argmin_f32(size_t n, const float *a) { return first_of(n, a, reduce_f32_min(n, a)); }
 
-/* 128 rows are added in float, then to the sums so far. A strip is a few vectors wide, so that reading stays
- * within cache lines and enough additions are under way. */
+/* 128 rows are added in float, then to the sums so far. A strip is a few vectors wide, so that
+ * reading stays within cache lines and enough additions are under way. */
 static void column_sums_f32(size_t rows, size_t cols, size_t stride, const float *a, float *out)
 {
     enum { ROWS = 128, VECTORS = 4 };
@@ -123,7 +131,8 @@ static void column_sums_f32(size_t rows, size_t cols, size_t stride, const float
             for (int v = 0; v < VECTORS; v++) acc[v] = (vf){0};
             for (size_t r = r0; r < r1; r++) {
                 SIMD_UNROLL
-                for (int v = 0; v < VECTORS; v++) acc[v] += vf_load(a + r * stride + j + v * VF_LANES);
+                for (int v = 0; v < VECTORS; v++)
+                    acc[v] += vf_load(a + r * stride + j + v * VF_LANES);
             }
             SIMD_UNROLL
             for (int v = 0; v < VECTORS; v++)
@@ -159,7 +168,8 @@ static float logsumexp_f32(size_t n, const float *a)
 static void log_softmax_f32(size_t n, const float *a, float *out)
 {
     const float largest = reduce_f32_max(n, a);
-    const vf shift = vf_set(largest), rest = vf_set((float)log(sum_terms(n, a, NULL, TERM_EXP, largest)));
+    const vf shift = vf_set(largest),
+             rest = vf_set((float)log(sum_terms(n, a, NULL, TERM_EXP, largest)));
     size_t i = 0;
     for (; i + VF_LANES <= n; i += VF_LANES) vf_store(out + i, vf_load(a + i) - shift - rest);
     if (i < n) vf_store_n(out + i, vf_load_n(a + i, n - i) - shift - rest, n - i);
@@ -175,7 +185,8 @@ SIMD double sum_terms_f64(size_t n, const double *a, bool square)
         double t[CJ__LANES] = {0};
         size_t i = begin;
         for (; i + CJ__LANES <= end; i += CJ__LANES) {
-            for (int lane = 0; lane < CJ__LANES; lane++) t[lane] += square ? a[i + lane] * a[i + lane] : a[i + lane];
+            for (int lane = 0; lane < CJ__LANES; lane++)
+                t[lane] += square ? a[i + lane] * a[i + lane] : a[i + lane];
         }
         for (int lane = 0; i < end; i++, lane++) t[lane] += square ? a[i] * a[i] : a[i];
         for (int half = CJ__LANES / 2; half > 0; half /= 2) {
@@ -187,8 +198,14 @@ SIMD double sum_terms_f64(size_t n, const double *a, bool square)
 }
 
 static double reduce_f64_sum(size_t n, const double *a) { return sum_terms_f64(n, a, false); }
-static double reduce_f64_sum_squares(size_t n, const double *a) { return sum_terms_f64(n, a, true); }
-static double reduce_f64_mean(size_t n, const double *a) { return sum_terms_f64(n, a, false) / (double)n; }
+static double reduce_f64_sum_squares(size_t n, const double *a)
+{
+    return sum_terms_f64(n, a, true);
+}
+static double reduce_f64_mean(size_t n, const double *a)
+{
+    return sum_terms_f64(n, a, false) / (double)n;
+}
 static double reduce_f64_max(size_t n, const double *a)
 {
     double m = -INFINITY;

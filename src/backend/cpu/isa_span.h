@@ -1,7 +1,8 @@
-/* isa_span.h: a function of vectors becomes a function of spans: whole vectors, then the rest in one more.
+/* isa_span.h: a function of vectors becomes a function of spans: whole vectors, then the rest in
+ * one more.
  *
- * An element's result does not depend on its place. Double precision and bytes are plain loops, which
- * the compiler turns into vectors with this table's flags. */
+ * An element's result does not depend on its place. Double precision and bytes are plain loops,
+ * which the compiler turns into vectors with this table's flags. */
 #include "backend/cpu/isa.h"
 #include "backend/cpu/isa_math.h"
 
@@ -17,19 +18,22 @@ SIMD void span_unary(size_t n, const float *a, float *out, vf_unary f)
 }
 
 /* a_step, b_step are constants, VF_LANES or 0, where this is inlined. */
-SIMD void span_binary_steps(size_t n, const float *a, const float *b, float *out, int a_step, int b_step, vf_binary f)
+SIMD void span_binary_steps(size_t n, const float *a, const float *b, float *out, int a_step,
+                            int b_step, vf_binary f)
 {
     const vf x0 = vf_set(a_step ? 0 : *a), y0 = vf_set(b_step ? 0 : *b);
     size_t i = 0;
     for (; i + VF_LANES <= n; i += VF_LANES)
         vf_store(out + i, f(a_step ? vf_load(a + i) : x0, b_step ? vf_load(b + i) : y0));
     if (i < n) {
-        const vf x = a_step ? vf_load_n(a + i, n - i) : x0, y = b_step ? vf_load_n(b + i, n - i) : y0;
+        const vf x = a_step ? vf_load_n(a + i, n - i) : x0,
+                 y = b_step ? vf_load_n(b + i, n - i) : y0;
         vf_store_n(out + i, f(x, y), n - i);
     }
 }
 
-SIMD void span_binary(size_t n, const float *a, const float *b, float *out, unsigned flags, vf_binary f)
+SIMD void span_binary(size_t n, const float *a, const float *b, float *out, unsigned flags,
+                      vf_binary f)
 {
     if (!n) return;
     switch (flags & 3) {
@@ -40,7 +44,8 @@ SIMD void span_binary(size_t n, const float *a, const float *b, float *out, unsi
     }
 }
 
-SIMD void span_compare(size_t n, const float *a, const float *b, uint8_t *out, unsigned flags, vf_compare f)
+SIMD void span_compare(size_t n, const float *a, const float *b, uint8_t *out, unsigned flags,
+                       vf_compare f)
 {
     if (!n) return;
     const bool a_one = flags & CJ__SPAN_A_SCALAR, b_one = flags & CJ__SPAN_B_SCALAR;
@@ -50,7 +55,8 @@ SIMD void span_compare(size_t n, const float *a, const float *b, uint8_t *out, u
         vm_store(out + i, f(a_one ? x0 : vf_load(a + i), b_one ? y0 : vf_load(b + i)));
     if (i < n) {
         uint8_t rest[VF_LANES];
-        vm_store(rest, f(a_one ? x0 : vf_load_n(a + i, n - i), b_one ? y0 : vf_load_n(b + i, n - i)));
+        vm_store(rest,
+                 f(a_one ? x0 : vf_load_n(a + i, n - i), b_one ? y0 : vf_load_n(b + i, n - i)));
         memcpy(out + i, rest, n - i);
     }
 }
@@ -101,95 +107,107 @@ SIMD double f64_relu_grad(double a, double b) { return b > 0 ? a : 0; }
 
 /* ---- One function for each row of the lists ---- */
 
-#define DEFINE_UNARY(NAME, name, ulp)                                                              \
-    static void unary_f32_##name(size_t n, const float *a, float *out) { span_unary(n, a, out, math_##name); } \
-    static void unary_f64_##name(size_t n, const double *a, double *out)                           \
-    {                                                                                              \
-        for (size_t i = 0; i < n; i++) out[i] = f64_##name(a[i]);                                  \
+#define DEFINE_UNARY(NAME, name, ulp) \
+    static void unary_f32_##name(size_t n, const float *a, float *out) \
+    { \
+        span_unary(n, a, out, math_##name); \
+    } \
+    static void unary_f64_##name(size_t n, const double *a, double *out) \
+    { \
+        for (size_t i = 0; i < n; i++) out[i] = f64_##name(a[i]); \
     }
 CJ__UNARY_LIST(DEFINE_UNARY)
 
-#define DEFINE_BINARY(NAME, name, ulp)                                                             \
-    static void binary_f32_##name(size_t n, const float *a, const float *b, float *out, unsigned flags) \
-    {                                                                                              \
-        span_binary(n, a, b, out, flags, math_##name);                                             \
-    }                                                                                              \
-    static void binary_f64_##name(size_t n, const double *a, const double *b, double *out, unsigned flags) \
-    {                                                                                              \
-        if (!n) return;                                                                            \
-        const double x = *a, y = *b;                                                               \
-        if (flags & CJ__SPAN_A_SCALAR)                                                             \
-            for (size_t i = 0; i < n; i++) out[i] = f64_##name(x, flags & CJ__SPAN_B_SCALAR ? y : b[i]); \
-        else if (flags & CJ__SPAN_B_SCALAR)                                                        \
-            for (size_t i = 0; i < n; i++) out[i] = f64_##name(a[i], y);                           \
-        else                                                                                       \
-            for (size_t i = 0; i < n; i++) out[i] = f64_##name(a[i], b[i]);                        \
+#define DEFINE_BINARY(NAME, name, ulp) \
+    static void binary_f32_##name(size_t n, const float *a, const float *b, float *out, \
+                                  unsigned flags) \
+    { \
+        span_binary(n, a, b, out, flags, math_##name); \
+    } \
+    static void binary_f64_##name(size_t n, const double *a, const double *b, double *out, \
+                                  unsigned flags) \
+    { \
+        if (!n) return; \
+        const double x = *a, y = *b; \
+        if (flags & CJ__SPAN_A_SCALAR) \
+            for (size_t i = 0; i < n; i++) \
+                out[i] = f64_##name(x, flags & CJ__SPAN_B_SCALAR ? y : b[i]); \
+        else if (flags & CJ__SPAN_B_SCALAR) \
+            for (size_t i = 0; i < n; i++) out[i] = f64_##name(a[i], y); \
+        else \
+            for (size_t i = 0; i < n; i++) out[i] = f64_##name(a[i], b[i]); \
     }
 CJ__BINARY_LIST(DEFINE_BINARY)
 
-#define DEFINE_COMPARE(NAME, name, op)                                                             \
-    static void compare_f32_##name(size_t n, const float *a, const float *b, uint8_t *out, unsigned flags) \
-    {                                                                                              \
-        span_compare(n, a, b, out, flags, compare_##name);                                         \
-    }                                                                                              \
-    static void compare_f64_##name(size_t n, const double *a, const double *b, uint8_t *out, unsigned flags) \
-    {                                                                                              \
+#define DEFINE_COMPARE(NAME, name, op) \
+    static void compare_f32_##name(size_t n, const float *a, const float *b, uint8_t *out, \
+                                   unsigned flags) \
+    { \
+        span_compare(n, a, b, out, flags, compare_##name); \
+    } \
+    static void compare_f64_##name(size_t n, const double *a, const double *b, uint8_t *out, \
+                                   unsigned flags) \
+    { \
         const size_t a_step = !(flags & CJ__SPAN_A_SCALAR), b_step = !(flags & CJ__SPAN_B_SCALAR); \
-        for (size_t i = 0; i < n; i++) out[i] = a[i * a_step] op b[i * b_step];                    \
+        for (size_t i = 0; i < n; i++) out[i] = a[i * a_step] op b[i * b_step]; \
     }
 CJ__COMPARE_LIST(DEFINE_COMPARE)
 
-/* Steps of 0 and 1 rather than a test in the loop, which the compiler would turn into a loop for each case. */
-#define LOGICAL(name, expression)                                                                  \
-    static void logical_##name(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, unsigned flags) \
-    {                                                                                              \
-        if (!b) b = a;                                                                             \
+/* Steps of 0 and 1 rather than a test in the loop, which the compiler would turn into a loop for
+ * each case. */
+#define LOGICAL(name, expression) \
+    static void logical_##name(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, \
+                               unsigned flags) \
+    { \
+        if (!b) b = a; \
         const size_t a_step = !(flags & CJ__SPAN_A_SCALAR), b_step = !(flags & CJ__SPAN_B_SCALAR); \
-        const bool x0 = n && *a, y0 = n && *b;                                                     \
-        if (a_step && b_step) {                                                                    \
-            for (size_t i = 0; i < n; i++) {                                                       \
-                const bool x = a[i], y = b[i];                                                     \
-                (void)y;                                                                           \
-                out[i] = expression;                                                               \
-            }                                                                                      \
-            return;                                                                                \
-        }                                                                                          \
-        for (size_t i = 0; i < n; i++) {                                                           \
-            const bool x = a_step ? a[i] : x0, y = b_step ? b[i] : y0;                             \
-            (void)y;                                                                               \
-            out[i] = expression;                                                                   \
-        }                                                                                          \
+        const bool x0 = n && *a, y0 = n && *b; \
+        if (a_step && b_step) { \
+            for (size_t i = 0; i < n; i++) { \
+                const bool x = a[i], y = b[i]; \
+                (void)y; \
+                out[i] = expression; \
+            } \
+            return; \
+        } \
+        for (size_t i = 0; i < n; i++) { \
+            const bool x = a_step ? a[i] : x0, y = b_step ? b[i] : y0; \
+            (void)y; \
+            out[i] = expression; \
+        } \
     }
 LOGICAL(and, x & y)
 LOGICAL(or, x | y)
 LOGICAL(xor, x ^ y)
 LOGICAL(not, !x)
 
-#define WHERE(T)                                                                                   \
-    static void where_##T(size_t n, const uint8_t *c, const T *a, const T *b, T *out, unsigned flags) \
-    {                                                                                              \
+#define WHERE(T) \
+    static void where_##T(size_t n, const uint8_t *c, const T *a, const T *b, T *out, \
+                          unsigned flags) \
+    { \
         const size_t a_step = !(flags & CJ__SPAN_A_SCALAR), b_step = !(flags & CJ__SPAN_B_SCALAR); \
-        const size_t c_step = !(flags & CJ__SPAN_C_SCALAR);                                        \
-        const T x0 = *a, y0 = *b; /* out may be either */                                          \
-        if (a_step && b_step && c_step) {                                                          \
-            for (size_t i = 0; i < n; i++) {                                                       \
-                const T x = a[i], y = b[i]; /* both are read, so that the loop has no branch */    \
-                out[i] = c[i] ? x : y;                                                             \
-            }                                                                                      \
-            return;                                                                                \
-        }                                                                                          \
-        const bool c0 = *c;                                                                        \
-        for (size_t i = 0; i < n; i++) {                                                           \
-            const T *p = a_step ? a + i : &x0, *q = b_step ? b + i : &y0;                          \
-            out[i] = *((c_step ? c[i] : c0) ? p : q);                                              \
-        }                                                                                          \
+        const size_t c_step = !(flags & CJ__SPAN_C_SCALAR); \
+        const T x0 = *a, y0 = *b; /* out may be either */ \
+        if (a_step && b_step && c_step) { \
+            for (size_t i = 0; i < n; i++) { \
+                const T x = a[i], y = b[i]; /* both are read, so that the loop has no branch */ \
+                out[i] = c[i] ? x : y; \
+            } \
+            return; \
+        } \
+        const bool c0 = *c; \
+        for (size_t i = 0; i < n; i++) { \
+            const T *p = a_step ? a + i : &x0, *q = b_step ? b + i : &y0; \
+            out[i] = *((c_step ? c[i] : c0) ? p : q); \
+        } \
     }
 WHERE(uint8_t)
 WHERE(uint16_t)
 WHERE(uint32_t)
 WHERE(uint64_t)
 
-static void where_any(size_t size, size_t n, const uint8_t *c, const void *a, const void *b, void *out, unsigned flags)
+static void where_any(size_t size, size_t n, const uint8_t *c, const void *a, const void *b,
+                      void *out, unsigned flags)
 {
     if (!n) return;
     switch (size) {
@@ -201,9 +219,13 @@ static void where_any(size_t size, size_t n, const uint8_t *c, const void *a, co
     }
 }
 
-/* The limits are written as floats: the largest int32 and int64 are not, the next powers of two are. */
+/* The limits are written as floats: the largest int32 and int64 are not, the next powers of two
+ * are. */
 SIMD uint8_t convert_F32_U8(float x) { return x >= 255 ? 255 : x > 0 ? (uint8_t)x : 0; }
-SIMD int8_t convert_F32_I8(float x) { return x >= 127 ? 127 : x <= -128 ? -128 : x == x ? (int8_t)x : 0; }
+SIMD int8_t convert_F32_I8(float x)
+{
+    return x >= 127 ? 127 : x <= -128 ? -128 : x == x ? (int8_t)x : 0;
+}
 SIMD int32_t convert_F32_I32(float x)
 {
     return x >= 0x1p31f ? INT32_MAX : x <= -0x1p31f ? INT32_MIN : x == x ? (int32_t)x : 0;

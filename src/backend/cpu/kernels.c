@@ -1,7 +1,7 @@
 /* kernels.c: the CPU backend's list: which calls our vector kernels run, and how they are cut up.
  *
- * A call a row does not support goes to the next row, and at last to the reference kernel. Work is cut
- * into blocks by its own size, never by the number of threads. */
+ * A call a row does not support goes to the next row, and at last to the reference kernel. Work is
+ * cut into blocks by its own size, never by the number of threads. */
 #include "backend/cpu/cpu.h"
 
 #include <string.h>
@@ -9,9 +9,12 @@
 /* About how many elements a block should touch before another thread is worth its while. */
 enum { BLOCK_ELEMENTS = 16384 };
 
-static int64_t rows_a_block(int64_t row) { return row >= BLOCK_ELEMENTS ? 1 : BLOCK_ELEMENTS / (row ? row : 1); }
+static int64_t rows_a_block(int64_t row)
+{
+    return row >= BLOCK_ELEMENTS ? 1 : BLOCK_ELEMENTS / (row ? row : 1);
+}
 
-/* ---- matmul ------------------------------------------------------------------------------------ */
+/* ---- matmul ---------------------------------------------------------------------------------- */
 
 static bool gemm_supports(const cj_kernel *k)
 {
@@ -19,21 +22,30 @@ static bool gemm_supports(const cj_kernel *k)
     return d == CJ_F32 || d == CJ_F64;
 }
 
-/* [batch..., n, k] x [batch..., k, m], or with one matrix b for all: then a's leading axes are rows. */
+/* [batch..., n, k] x [batch..., k, m], or with one matrix b for all: then a's leading axes are
+ * rows. */
 static cj_status gemm_run(const cj_kernel *k)
 {
     const cj__matmul_attrs *attrs = k->call->attributes;
     const cj_array *a = k->in[0], *b = k->in[1], *c = k->out[0];
     const cj__isa *isa = cj__isa_best();
-    int64_t rows = a->dim[a->rank - (attrs->transpose_a ? 1 : 2)], inner = a->dim[a->rank - (attrs->transpose_a ? 2 : 1)];
+    int64_t rows = a->dim[a->rank - (attrs->transpose_a ? 1 : 2)],
+            inner = a->dim[a->rank - (attrs->transpose_a ? 2 : 1)];
     int64_t cols = c->dim[c->rank - 1], batch = 1;
     bool shared = b->rank == 2 && a->rank > 2 && !attrs->transpose_a;
     if (shared) rows = c->count / (cols ? cols : 1);
     else for (int i = 0; i < c->rank - 2; i++) batch *= c->dim[i];
     if (!c->count) return CJ_OK;
     size_t size = c->dtype == CJ_F32 ? 4 : 8;
-    cj__gemm g = {.m = rows, .n = cols, .k = inner, .transpose_a = attrs->transpose_a, .transpose_b = attrs->transpose_b,
-                  .alpha = 1, .lda = attrs->transpose_a ? rows : inner, .ldb = attrs->transpose_b ? inner : cols, .ldc = cols};
+    cj__gemm g = {.m = rows,
+                  .n = cols,
+                  .k = inner,
+                  .transpose_a = attrs->transpose_a,
+                  .transpose_b = attrs->transpose_b,
+                  .alpha = 1,
+                  .lda = attrs->transpose_a ? rows : inner,
+                  .ldb = attrs->transpose_b ? inner : cols,
+                  .ldc = cols};
     bool one_b = b->rank == 2;
     for (int64_t i = 0; i < batch; i++) {
         g.a = (const char *)a->data + (size_t)(i * rows * inner) * size;
@@ -44,7 +56,7 @@ static cj_status gemm_run(const cj_kernel *k)
     return CJ_OK;
 }
 
-/* ---- Rows: softmax, log-softmax, reductions of trailing axes ----------------------------------- */
+/* ---- Rows: softmax, log-softmax, reductions of trailing axes --------------------------------- */
 
 typedef void (*row_fn)(size_t n, const float *a, float *out);
 
@@ -58,7 +70,8 @@ typedef struct row_work {
 static bool last_axis_supports(const cj_kernel *k)
 {
     const cj__axis_attrs *a = k->call->attributes;
-    return cj__is_f32(k->in[0]) && k->in[0]->rank > 0 && a->axis == k->in[0]->rank - 1 && k->in[0]->count > 0;
+    return cj__is_f32(k->in[0]) && k->in[0]->rank > 0 && a->axis == k->in[0]->rank - 1 &&
+           k->in[0]->count > 0;
 }
 
 static void rows_block(void *arg, int64_t begin, int64_t end)
@@ -72,7 +85,8 @@ static void rows_block(void *arg, int64_t begin, int64_t end)
     }
 }
 
-static cj_status run_rows(const cj_kernel *k, int64_t inner, row_fn row, float (*reduce)(size_t, const float *))
+static cj_status run_rows(const cj_kernel *k, int64_t inner, row_fn row,
+                          float (*reduce)(size_t, const float *))
 {
     row_work w = {k, inner, row, reduce};
     int64_t rows = inner ? k->in[0]->count / inner : k->out[0]->count;
@@ -90,7 +104,8 @@ static cj_status log_softmax_run(const cj_kernel *k)
     return run_rows(k, k->in[0]->dim[k->in[0]->rank - 1], cj__isa_best()->log_softmax_f32, NULL);
 }
 
-/* How many leading axes a reduction keeps if it reduces exactly the rest; -1: it does something else. */
+/* How many leading axes a reduction keeps if it reduces exactly the rest; -1: it does something
+ * else. */
 static int trailing(const cj_kernel *k)
 {
     const cj__reduce_attrs *a = k->call->attributes;
@@ -109,20 +124,25 @@ static int64_t inner_of(const cj_kernel *k, int kept)
 
 static bool trailing_supports(const cj_kernel *k)
 {
-    return cj__is_f32(k->in[0]) && trailing(k) >= 0 && inner_of(k, trailing(k)) > 0 && k->out[0]->count > 0;
+    return cj__is_f32(k->in[0]) && trailing(k) >= 0 && inner_of(k, trailing(k)) > 0 &&
+           k->out[0]->count > 0;
 }
 
 static cj_status trailing_run(const cj_kernel *k)
 {
     const cj_op *op = k->call->op;
     const cj__isa *isa = cj__isa_best();
-    cj__reduce r = op == &cj_op_reduce_sum ? CJ__REDUCE_SUM : op == &cj_op_reduce_mean ? CJ__REDUCE_MEAN
-                 : op == &cj_op_reduce_max ? CJ__REDUCE_MAX : CJ__REDUCE_MIN;
+    cj__reduce r = op == &cj_op_reduce_sum    ? CJ__REDUCE_SUM
+                   : op == &cj_op_reduce_mean ? CJ__REDUCE_MEAN
+                   : op == &cj_op_reduce_max  ? CJ__REDUCE_MAX
+                                              : CJ__REDUCE_MIN;
     int64_t inner = inner_of(k, trailing(k));
-    return run_rows(k, inner, NULL, op == &cj_op_logsumexp ? isa->logsumexp_f32 : isa->reduce_f32[r]);
+    return run_rows(k, inner, NULL,
+                    op == &cj_op_logsumexp ? isa->logsumexp_f32 : isa->reduce_f32[r]);
 }
 
-/* Sums over leading axes: the gradient of a bias. Columns are independent, so they are cut, not rows. */
+/* Sums over leading axes: the gradient of a bias. Columns are independent, so they are cut, not
+ * rows. */
 static int leading(const cj_kernel *k)
 {
     const cj__reduce_attrs *a = k->call->attributes;
@@ -133,7 +153,8 @@ static int leading(const cj_kernel *k)
 
 static bool column_sums_support(const cj_kernel *k)
 {
-    return cj__is_f32(k->in[0]) && leading(k) > 0 && leading(k) < k->in[0]->rank && k->in[0]->count > 0;
+    return cj__is_f32(k->in[0]) && leading(k) > 0 && leading(k) < k->in[0]->rank &&
+           k->in[0]->count > 0;
 }
 
 static void columns_block(void *arg, int64_t begin, int64_t end)
@@ -141,7 +162,8 @@ static void columns_block(void *arg, int64_t begin, int64_t end)
     const row_work *w = arg;
     int64_t rows = w->k->in[0]->count / w->inner;
     cj__isa_best()->column_sums_f32((size_t)rows, (size_t)(end - begin), (size_t)w->inner,
-                                    (const float *)w->k->in[0]->data + begin, (float *)w->k->out[0]->data + begin);
+                                    (const float *)w->k->in[0]->data + begin,
+                                    (float *)w->k->out[0]->data + begin);
 }
 
 static cj_status column_sums_run(const cj_kernel *k)
@@ -152,9 +174,12 @@ static cj_status column_sums_run(const cj_kernel *k)
     return CJ_OK;
 }
 
-/* ---- argmax, transpose, broadcast -------------------------------------------------------------- */
+/* ---- argmax, transpose, broadcast ------------------------------------------------------------ */
 
-static bool arg_supports(const cj_kernel *k) { return last_axis_supports(k) && k->out[0]->dtype == CJ_I64; }
+static bool arg_supports(const cj_kernel *k)
+{
+    return last_axis_supports(k) && k->out[0]->dtype == CJ_I64;
+}
 
 static cj_status arg_run(const cj_kernel *k)
 {
@@ -162,7 +187,8 @@ static cj_status arg_run(const cj_kernel *k)
     int64_t inner = k->in[0]->dim[k->in[0]->rank - 1], *y = k->out[0]->data;
     const float *x = k->in[0]->data;
     for (int64_t i = 0; i < k->out[0]->count; i++)
-        y[i] = (k->call->op == &cj_op_argmax ? isa->argmax_f32 : isa->argmin_f32)((size_t)inner, x + i * inner);
+        y[i] = (k->call->op == &cj_op_argmax ? isa->argmax_f32 : isa->argmin_f32)((size_t)inner,
+                                                                                  x + i * inner);
     return CJ_OK;
 }
 
@@ -183,7 +209,8 @@ static cj_status transpose_run(const cj_kernel *k)
     int64_t rows = x->dim[x->rank - 2], cols = x->dim[x->rank - 1];
     size_t size = (size_t)cj_dtype_info(x->dtype)->bits / 8, matrix = size * (size_t)(rows * cols);
     for (int64_t i = 0; i < x->count / (rows * cols); i++)
-        cj__isa_best()->transpose(size, (size_t)rows, (size_t)cols, (const char *)x->data + (size_t)i * matrix, (size_t)cols,
+        cj__isa_best()->transpose(size, (size_t)rows, (size_t)cols,
+                                  (const char *)x->data + (size_t)i * matrix, (size_t)cols,
                                   (char *)k->out[0]->data + (size_t)i * matrix, (size_t)rows);
     return CJ_OK;
 }
@@ -204,7 +231,8 @@ static bool broadcast_supports(const cj_kernel *k)
 
 static cj_status broadcast_run(const cj_kernel *k)
 {
-    size_t size = (size_t)cj_dtype_info(k->in[0]->dtype)->bits / 8, row = size * (size_t)k->in[0]->count;
+    size_t size = (size_t)cj_dtype_info(k->in[0]->dtype)->bits / 8,
+           row = size * (size_t)k->in[0]->count;
     size_t all = size * (size_t)k->out[0]->count;
     char *to = k->out[0]->data;
     memcpy(to, k->in[0]->data, row);
@@ -235,4 +263,6 @@ static const cj__kernel_row rows[] = {
 
 extern const cj__backend cj__backend_cpu;
 const cj__backend cj__backend_cpu = {
-    .name = "cpu", .doc = "portable vector kernels, chosen for the processor at run time", .kernels = rows};
+    .name = "cpu",
+    .doc = "portable vector kernels, chosen for the processor at run time",
+    .kernels = rows};

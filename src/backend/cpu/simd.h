@@ -1,7 +1,8 @@
 /* simd.h: one vocabulary for the vectors of every processor.
  *
- * The file that includes it defines one of CJ__ISA_AVX512, CJ__ISA_AVX2, CJ__ISA_NEON, CJ__ISA_GENERIC and is
- * compiled with that processor's flags. Arithmetic and bit operations are the compilers' vector extensions
+ * The file that includes it defines one of CJ__ISA_AVX512, CJ__ISA_AVX2, CJ__ISA_NEON,
+ * CJ__ISA_GENERIC and is compiled with that processor's flags. Arithmetic and bit operations are
+ * the compilers' vector extensions
  * (+ - * / & | ^ << >> on vf, vd, vi); this header adds what C's operators cannot say.
  *
  *     vf  VF_LANES floats      vi  as many int32      vm  a truth value for each lane
@@ -45,7 +46,8 @@
 typedef float vf __attribute__((vector_size(VF_BYTES)));
 typedef double vd __attribute__((vector_size(VF_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VF_BYTES)));
-typedef uint32_t vu __attribute__((vector_size(VF_BYTES))); /* for arithmetic on bits, which may wrap */
+typedef uint32_t vu
+    __attribute__((vector_size(VF_BYTES))); /* for arithmetic on bits, which may wrap */
 typedef int64_t vl __attribute__((vector_size(VF_BYTES)));
 typedef float vf_any __attribute__((vector_size(VF_BYTES), aligned(4), may_alias));
 typedef double vd_any __attribute__((vector_size(VF_BYTES), aligned(8), may_alias));
@@ -70,10 +72,22 @@ SIMD vf vi_float_bits(vi v) { return (vf)v; }
 typedef __mmask16 vm;
 SIMD vf vf_set(float x) { return (vf)_mm512_set1_ps(x); }
 SIMD vd vd_set(double x) { return (vd)_mm512_set1_pd(x); }
-SIMD vf vf_load_n(const float *p, size_t n) { return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
-SIMD void vf_store_n(float *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v); }
-SIMD vd vd_load_n(const double *p, size_t n) { return (vd)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p); }
-SIMD void vd_store_n(double *p, vd v, size_t n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v); }
+SIMD vf vf_load_n(const float *p, size_t n)
+{
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+SIMD void vf_store_n(float *p, vf v, size_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+SIMD vd vd_load_n(const double *p, size_t n)
+{
+    return (vd)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+SIMD void vd_store_n(double *p, vd v, size_t n)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
 SIMD vf vf_fma(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 SIMD vd vd_fma(vd a, vd b, vd c) { return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
 SIMD vf vf_sqrt(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
@@ -132,9 +146,18 @@ SIMD __m256i first_lanes_64(size_t n)
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x((int64_t)n), _mm256_setr_epi64x(0, 1, 2, 3));
 }
 SIMD vf vf_load_n(const float *p, size_t n) { return (vf)_mm256_maskload_ps(p, first_lanes(n)); }
-SIMD void vf_store_n(float *p, vf v, size_t n) { _mm256_maskstore_ps(p, first_lanes(n), (__m256)v); }
-SIMD vd vd_load_n(const double *p, size_t n) { return (vd)_mm256_maskload_pd(p, first_lanes_64(n)); }
-SIMD void vd_store_n(double *p, vd v, size_t n) { _mm256_maskstore_pd(p, first_lanes_64(n), (__m256d)v); }
+SIMD void vf_store_n(float *p, vf v, size_t n)
+{
+    _mm256_maskstore_ps(p, first_lanes(n), (__m256)v);
+}
+SIMD vd vd_load_n(const double *p, size_t n)
+{
+    return (vd)_mm256_maskload_pd(p, first_lanes_64(n));
+}
+SIMD void vd_store_n(double *p, vd v, size_t n)
+{
+    _mm256_maskstore_pd(p, first_lanes_64(n), (__m256d)v);
+}
 #else
 SIMD vf vf_load_n(const float *p, size_t n)
 {
@@ -191,14 +214,26 @@ SIMD int vm_any(vm a) { return _mm256_movemask_ps((__m256)a) != 0; }
 SIMD vf vf_fma(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 SIMD vd vd_fma(vd a, vd b, vd c) { return (vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
 SIMD vf vf_sqrt(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
-SIMD vf vf_round(vf a) { return (vf)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+SIMD vf vf_round(vf a)
+{
+    return (vf)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 SIMD vf vf_floor(vf a) { return (vf)_mm256_floor_ps((__m256)a); }
 SIMD vf vf_ceil(vf a) { return (vf)_mm256_ceil_ps((__m256)a); }
-SIMD vd vd_round(vd a) { return (vd)_mm256_round_pd((__m256d)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+SIMD vd vd_round(vd a)
+{
+    return (vd)_mm256_round_pd((__m256d)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 #elif defined(CJ__ISA_NEON)
 SIMD int vm_any(vm a) { return vmaxvq_u32((uint32x4_t)a) != 0; }
-SIMD vf vf_fma(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
-SIMD vd vd_fma(vd a, vd b, vd c) { return (vd)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
+SIMD vf vf_fma(vf a, vf b, vf c)
+{
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+SIMD vd vd_fma(vd a, vd b, vd c)
+{
+    return (vd)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
 SIMD vf vf_sqrt(vf a) { return (vf)vsqrtq_f32((float32x4_t)a); }
 SIMD vf vf_round(vf a) { return (vf)vrndnq_f32((float32x4_t)a); }
 SIMD vf vf_floor(vf a) { return (vf)vrndmq_f32((float32x4_t)a); }
@@ -214,10 +249,11 @@ SIMD vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
 SIMD vd vd_fma(vd a, vd b, vd c) { return a * b + c; }
 SIMD vf vf_sqrt(vf a)
 {
-    return (vf){__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]), __builtin_sqrtf(a[3])};
+    return (vf){__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]),
+                __builtin_sqrtf(a[3])};
 }
-/* Adding and taking away 2^23 leaves no room for a fraction; larger numbers have none. The sign is put
- * back for results of zero. */
+/* Adding and taking away 2^23 leaves no room for a fraction; larger numbers have none. The sign is
+ * put back for results of zero. */
 SIMD vf vf_round(vf a)
 {
     vi sign = (vi)a & vi_set(INT32_MIN);
@@ -265,21 +301,22 @@ SIMD vf vf_load_quads(const float *p, size_t step)
     r = _mm512_insertf32x4(r, _mm_loadu_ps(p + 2 * step), 2);
     return (vf)_mm512_insertf32x4(r, _mm_loadu_ps(p + 3 * step), 3);
 #elif defined(CJ__ISA_AVX2)
-    return (vf)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + step), 1);
+    return (vf)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + step),
+                                    1);
 #else
     (void)step;
     return vf_load(p);
 #endif
 }
 
-/* Transposes VF_LANES rows of four floats, `stride` apart: lane j of r[i] is p[j * stride + i]. Lane
- * 4 q + t starts in place t of quad q, so that only shuffles within 128 bits are needed. */
+/* Transposes VF_LANES rows of four floats, `stride` apart: lane j of r[i] is p[j * stride + i].
+ * Lane 4 q + t starts in place t of quad q, so that only shuffles within 128 bits are needed. */
 SIMD void vf_load_columns(const float *p, size_t stride, vf r[4])
 {
 #if VF_LANES == 16
-#define VF_SHUFFLE4(a, b, w, x, y, z)                                                              \
-    __builtin_shufflevector(a, b, w, x, y, z, w + 4, x + 4, y + 4, z + 4, w + 8, x + 8, y + 8, z + 8, \
-                            w + 12, x + 12, y + 12, z + 12)
+#define VF_SHUFFLE4(a, b, w, x, y, z) \
+    __builtin_shufflevector(a, b, w, x, y, z, w + 4, x + 4, y + 4, z + 4, w + 8, x + 8, y + 8, \
+                            z + 8, w + 12, x + 12, y + 12, z + 12)
 #elif VF_LANES == 8
 #define VF_SHUFFLE4(a, b, w, x, y, z)                                                              \
     __builtin_shufflevector(a, b, w, x, y, z, w + 4, x + 4, y + 4, z + 4)

@@ -1,22 +1,41 @@
 /* tile.c: elementwise calls, one or a fused group, run tile by tile in cache.
  *
- * A call becomes a short list of span operations on slots. The index space is cut into tiles of some
- * hundred elements; each tile runs through the whole list, so that a value between two operations stays in
- * the first-level cache. Operands smaller than the result are broadcast as they are read:
+ * A call becomes a short list of span operations on slots. The index space is cut into tiles of
+ * some hundred elements; each tile runs through the whole list, so that a value between two
+ * operations stays in the first-level cache. Operands smaller than the result are broadcast as they
+ * are read:
  *
  *     FULL     the same element         SCALAR   one element for all
  *     ROW      element i % period       COLUMN   element i / repeat      GENERAL  by strides
  *
- * An operation without a vector kernel for its dtypes runs its reference kernel on the tile, so every
- * elementwise call can be in a group. Blocks of tiles have a fixed size: threads never change a bit. */
+ * An operation without a vector kernel for its dtypes runs its reference kernel on the tile, so
+ * every elementwise call can be in a group. Blocks of tiles have a fixed size: threads never change
+ * a bit. */
 #include "backend/cpu/cpu.h"
 
 #include <string.h>
 
-enum { TILE = 1024, SCRATCH_BYTES = 96 * 1024, TILES_A_BLOCK = 16, OPERANDS_MAX = 4, BODY_MAX = 64 };
+enum {
+    TILE = 1024,
+    SCRATCH_BYTES = 96 * 1024,
+    TILES_A_BLOCK = 16,
+    OPERANDS_MAX = 4,
+    BODY_MAX = 64
+};
 
 typedef enum pattern { FULL, SCALAR, ROW, COLUMN, GENERAL } pattern;
-typedef enum kind { REFERENCE, UNARY_F32, UNARY_F64, BINARY_F32, BINARY_F64, COMPARE_F32, COMPARE_F64, LOGICAL, WHERE, CAST } kind;
+typedef enum kind {
+    REFERENCE,
+    UNARY_F32,
+    UNARY_F64,
+    BINARY_F32,
+    BINARY_F64,
+    COMPARE_F32,
+    COMPARE_F64,
+    LOGICAL,
+    WHERE,
+    CAST
+} kind;
 
 /* A value the list works on. */
 typedef struct value {
@@ -51,30 +70,52 @@ typedef struct program {
     bool *late_reader;
 } program;
 
-/* ---- Preparing --------------------------------------------------------------------------------- */
+/* ---- Preparing ------------------------------------------------------------------------------- */
 
 typedef struct mapped_op {
     const cj_op *op;
     int function;
 } mapped_op;
 
-static const mapped_op unary_ops[] = {
-    {&cj_op_neg, CJ__UNARY_NEG}, {&cj_op_abs, CJ__UNARY_ABS}, {&cj_op_sign, CJ__UNARY_SIGN},
-    {&cj_op_square, CJ__UNARY_SQUARE}, {&cj_op_sqrt, CJ__UNARY_SQRT}, {&cj_op_rsqrt, CJ__UNARY_RSQRT},
-    {&cj_op_reciprocal, CJ__UNARY_RECIPROCAL}, {&cj_op_exp, CJ__UNARY_EXP}, {&cj_op_expm1, CJ__UNARY_EXPM1},
-    {&cj_op_log, CJ__UNARY_LOG}, {&cj_op_log1p, CJ__UNARY_LOG1P}, {&cj_op_sin, CJ__UNARY_SIN},
-    {&cj_op_cos, CJ__UNARY_COS}, {&cj_op_tanh, CJ__UNARY_TANH}, {&cj_op_sigmoid, CJ__UNARY_SIGMOID},
-    {&cj_op_erf, CJ__UNARY_ERF}, {&cj_op_softplus, CJ__UNARY_SOFTPLUS}, {&cj_op_floor, CJ__UNARY_FLOOR},
-    {&cj_op_ceil, CJ__UNARY_CEIL}, {&cj_op_round, CJ__UNARY_ROUND}, {&cj_op_relu, CJ__UNARY_RELU}, {NULL, 0}};
+static const mapped_op unary_ops[] = {{&cj_op_neg, CJ__UNARY_NEG},
+                                      {&cj_op_abs, CJ__UNARY_ABS},
+                                      {&cj_op_sign, CJ__UNARY_SIGN},
+                                      {&cj_op_square, CJ__UNARY_SQUARE},
+                                      {&cj_op_sqrt, CJ__UNARY_SQRT},
+                                      {&cj_op_rsqrt, CJ__UNARY_RSQRT},
+                                      {&cj_op_reciprocal, CJ__UNARY_RECIPROCAL},
+                                      {&cj_op_exp, CJ__UNARY_EXP},
+                                      {&cj_op_expm1, CJ__UNARY_EXPM1},
+                                      {&cj_op_log, CJ__UNARY_LOG},
+                                      {&cj_op_log1p, CJ__UNARY_LOG1P},
+                                      {&cj_op_sin, CJ__UNARY_SIN},
+                                      {&cj_op_cos, CJ__UNARY_COS},
+                                      {&cj_op_tanh, CJ__UNARY_TANH},
+                                      {&cj_op_sigmoid, CJ__UNARY_SIGMOID},
+                                      {&cj_op_erf, CJ__UNARY_ERF},
+                                      {&cj_op_softplus, CJ__UNARY_SOFTPLUS},
+                                      {&cj_op_floor, CJ__UNARY_FLOOR},
+                                      {&cj_op_ceil, CJ__UNARY_CEIL},
+                                      {&cj_op_round, CJ__UNARY_ROUND},
+                                      {&cj_op_relu, CJ__UNARY_RELU},
+                                      {NULL, 0}};
 static const mapped_op binary_ops[] = {
-    {&cj_op_add, CJ__BINARY_ADD}, {&cj_op_sub, CJ__BINARY_SUB}, {&cj_op_mul, CJ__BINARY_MUL}, {&cj_op_div, CJ__BINARY_DIV},
-    {&cj_op_pow, CJ__BINARY_POW}, {&cj_op_maximum, CJ__BINARY_MAX}, {&cj_op_minimum, CJ__BINARY_MIN}, {NULL, 0}};
-static const mapped_op compare_ops[] = {
-    {&cj_op_equal, CJ__COMPARE_EQ}, {&cj_op_not_equal, CJ__COMPARE_NE}, {&cj_op_less, CJ__COMPARE_LT},
-    {&cj_op_less_equal, CJ__COMPARE_LE}, {&cj_op_greater, CJ__COMPARE_GT}, {&cj_op_greater_equal, CJ__COMPARE_GE}, {NULL, 0}};
-static const mapped_op logical_ops[] = {
-    {&cj_op_logical_and, CJ__LOGICAL_AND}, {&cj_op_logical_or, CJ__LOGICAL_OR}, {&cj_op_logical_xor, CJ__LOGICAL_XOR},
-    {&cj_op_logical_not, CJ__LOGICAL_NOT}, {NULL, 0}};
+    {&cj_op_add, CJ__BINARY_ADD},     {&cj_op_sub, CJ__BINARY_SUB},
+    {&cj_op_mul, CJ__BINARY_MUL},     {&cj_op_div, CJ__BINARY_DIV},
+    {&cj_op_pow, CJ__BINARY_POW},     {&cj_op_maximum, CJ__BINARY_MAX},
+    {&cj_op_minimum, CJ__BINARY_MIN}, {NULL, 0}};
+static const mapped_op compare_ops[] = {{&cj_op_equal, CJ__COMPARE_EQ},
+                                        {&cj_op_not_equal, CJ__COMPARE_NE},
+                                        {&cj_op_less, CJ__COMPARE_LT},
+                                        {&cj_op_less_equal, CJ__COMPARE_LE},
+                                        {&cj_op_greater, CJ__COMPARE_GT},
+                                        {&cj_op_greater_equal, CJ__COMPARE_GE},
+                                        {NULL, 0}};
+static const mapped_op logical_ops[] = {{&cj_op_logical_and, CJ__LOGICAL_AND},
+                                        {&cj_op_logical_or, CJ__LOGICAL_OR},
+                                        {&cj_op_logical_xor, CJ__LOGICAL_XOR},
+                                        {&cj_op_logical_not, CJ__LOGICAL_NOT},
+                                        {NULL, 0}};
 
 static bool look_up(const mapped_op *table, const cj_op *op, int *function)
 {
@@ -88,10 +129,12 @@ static bool cast_function(cj_dtype from, cj_dtype to, int *function)
     static const struct {
         cj_dtype from, to;
         int function;
-    } casts[] = {{CJ_F32, CJ_F64, CJ__CAST_F32_F64}, {CJ_F64, CJ_F32, CJ__CAST_F64_F32}, {CJ_F32, CJ_U8, CJ__CAST_F32_U8},
-                 {CJ_F32, CJ_I8, CJ__CAST_F32_I8}, {CJ_F32, CJ_I32, CJ__CAST_F32_I32}, {CJ_F32, CJ_I64, CJ__CAST_F32_I64},
-                 {CJ_F32, CJ_BOOL, CJ__CAST_F32_BOOL}, {CJ_U8, CJ_F32, CJ__CAST_U8_F32}, {CJ_I8, CJ_F32, CJ__CAST_I8_F32},
-                 {CJ_I32, CJ_F32, CJ__CAST_I32_F32}, {CJ_I64, CJ_F32, CJ__CAST_I64_F32}, {CJ_BOOL, CJ_F32, CJ__CAST_U8_F32}};
+    } casts[] = {{CJ_F32, CJ_F64, CJ__CAST_F32_F64},   {CJ_F64, CJ_F32, CJ__CAST_F64_F32},
+                 {CJ_F32, CJ_U8, CJ__CAST_F32_U8},     {CJ_F32, CJ_I8, CJ__CAST_F32_I8},
+                 {CJ_F32, CJ_I32, CJ__CAST_F32_I32},   {CJ_F32, CJ_I64, CJ__CAST_F32_I64},
+                 {CJ_F32, CJ_BOOL, CJ__CAST_F32_BOOL}, {CJ_U8, CJ_F32, CJ__CAST_U8_F32},
+                 {CJ_I8, CJ_F32, CJ__CAST_I8_F32},     {CJ_I32, CJ_F32, CJ__CAST_I32_F32},
+                 {CJ_I64, CJ_F32, CJ__CAST_I64_F32},   {CJ_BOOL, CJ_F32, CJ__CAST_U8_F32}};
     for (size_t i = 0; i < CJ__COUNT(casts); i++)
         if (casts[i].from == from && casts[i].to == to) return *function = casts[i].function, true;
     return false;
@@ -104,11 +147,14 @@ static kind choose(const cj__isa *isa, const cj_call *call, int *function)
     cj_dtype a = call->n_in ? call->in[0]->type.dtype : CJ_DTYPE_NONE;
     bool f32 = a == CJ_F32, f64 = a == CJ_F64;
     if ((f32 || f64) && look_up(unary_ops, op, function)) {
-        if (f32 ? isa->unary_f32[*function] != NULL : isa->unary_f64[*function] != NULL) return f32 ? UNARY_F32 : UNARY_F64;
+        if (f32 ? isa->unary_f32[*function] != NULL : isa->unary_f64[*function] != NULL)
+            return f32 ? UNARY_F32 : UNARY_F64;
     } else if ((f32 || f64) && look_up(binary_ops, op, function)) {
-        if (f32 ? isa->binary_f32[*function] != NULL : isa->binary_f64[*function] != NULL) return f32 ? BINARY_F32 : BINARY_F64;
+        if (f32 ? isa->binary_f32[*function] != NULL : isa->binary_f64[*function] != NULL)
+            return f32 ? BINARY_F32 : BINARY_F64;
     } else if ((f32 || f64) && look_up(compare_ops, op, function)) {
-        if (f32 ? isa->compare_f32[*function] != NULL : isa->compare_f64[*function] != NULL) return f32 ? COMPARE_F32 : COMPARE_F64;
+        if (f32 ? isa->compare_f32[*function] != NULL : isa->compare_f64[*function] != NULL)
+            return f32 ? COMPARE_F32 : COMPARE_F64;
     } else if (a == CJ_BOOL && look_up(logical_ops, op, function)) {
         return LOGICAL;
     } else if (op == &cj_op_where) {
@@ -130,7 +176,8 @@ static void find_pattern(value *v, const cj_array *in, const cj_array *out)
     int64_t inner = 1, repeat = 1, step = 1;
     v->how = SCALAR;
     if (in->count == 1) return;
-    for (; axis >= shift && in->dim[axis - shift] == out->dim[axis]; axis--) inner *= out->dim[axis];
+    for (; axis >= shift && in->dim[axis - shift] == out->dim[axis]; axis--)
+        inner *= out->dim[axis];
     int rest = axis;
     while (rest >= 0 && (rest < shift || in->dim[rest - shift] == 1)) rest--;
     if (rest < 0) {
@@ -138,7 +185,8 @@ static void find_pattern(value *v, const cj_array *in, const cj_array *out)
         v->period = inner;
         return;
     }
-    for (axis = out->rank - 1; axis >= shift && in->dim[axis - shift] == 1; axis--) repeat *= out->dim[axis];
+    for (axis = out->rank - 1; axis >= shift && in->dim[axis - shift] == 1; axis--)
+        repeat *= out->dim[axis];
     for (rest = axis; rest >= shift && in->dim[rest - shift] == out->dim[rest];) rest--;
     bool leading = rest < 0;
     if (leading) {
@@ -172,7 +220,11 @@ static int add_input(program *p, const cj_kernel *k, int i)
 {
     for (int j = 0; j < p->n_values; j++)
         if (p->values[j].input == i) return j;
-    value v = {.input = i, .output = -1, .slot = -1, .dtype = k->in[i]->dtype, .size = size_of(k->in[i]->dtype)};
+    value v = {.input = i,
+               .output = -1,
+               .slot = -1,
+               .dtype = k->in[i]->dtype,
+               .size = size_of(k->in[i]->dtype)};
     find_pattern(&v, k->in[i], k->out[0]);
     return add_value(p, v);
 }
@@ -184,19 +236,27 @@ static void add_operation(program *p, const cj_call *call, const int *in)
     o->kind = choose(p->isa, call, &o->function);
     o->n_in = call->n_in;
     for (int i = 0; i < call->n_in; i++) o->in[i] = in[i];
-    o->out = add_value(p, (value){.input = -1, .output = -1, .slot = -1, .dtype = call->out[0].type.dtype,
+    o->out = add_value(p, (value){.input = -1,
+                                  .output = -1,
+                                  .slot = -1,
+                                  .dtype = call->out[0].type.dtype,
                                   .size = size_of(call->out[0].type.dtype)});
-    bool flags = o->kind == BINARY_F32 || o->kind == BINARY_F64 || o->kind == COMPARE_F32 || o->kind == COMPARE_F64 ||
-                 o->kind == WHERE || (o->kind == LOGICAL && o->n_in == 2);
+    bool flags = o->kind == BINARY_F32 || o->kind == BINARY_F64 || o->kind == COMPARE_F32 ||
+                 o->kind == COMPARE_F64 || o->kind == WHERE || (o->kind == LOGICAL && o->n_in == 2);
     for (int i = 0; i < o->n_in; i++) {
         value *v = &p->values[o->in[i]];
         if (v->input < 0 || v->how != SCALAR) continue;
         /* where takes (condition, a, b); its kernel calls them c, a, b. */
-        static const unsigned where_flags[] = {CJ__SPAN_C_SCALAR, CJ__SPAN_A_SCALAR, CJ__SPAN_B_SCALAR};
+        static const unsigned where_flags[] = {CJ__SPAN_C_SCALAR, CJ__SPAN_A_SCALAR,
+                                               CJ__SPAN_B_SCALAR};
         if (!flags) v->spread = true;
-        else o->flags |= o->kind == WHERE ? where_flags[i] : i ? CJ__SPAN_B_SCALAR : CJ__SPAN_A_SCALAR;
+        else
+            o->flags |= o->kind == WHERE ? where_flags[i]
+                        : i              ? CJ__SPAN_B_SCALAR
+                                         : CJ__SPAN_A_SCALAR;
     }
-    if (o->kind != WHERE && o->flags == (CJ__SPAN_A_SCALAR | CJ__SPAN_B_SCALAR)) { /* one of them must be a span */
+    if (o->kind != WHERE &&
+        o->flags == (CJ__SPAN_A_SCALAR | CJ__SPAN_B_SCALAR)) { /* one of them must be a span */
         o->flags = CJ__SPAN_B_SCALAR;
         p->values[o->in[0]].spread = true;
     }
@@ -219,11 +279,12 @@ static void add_body(program *p, const cj_kernel *k, const cj_graph *body, int *
             value_of[id] = p->operations[p->n_operations - 1].out;
         }
     }
-    for (int o = 0; o < body->outputs.count; o++) p->output_value[o] = value_of[body->outputs.items[o].node->call->id];
+    for (int o = 0; o < body->outputs.count; o++)
+        p->output_value[o] = value_of[body->outputs.items[o].node->call->id];
 }
 
-/* Slots by a linear scan: a value's slot is free after its last reader. Outputs and spread inputs keep
- * theirs. Slot numbers are stored; the number needed is returned. */
+/* Slots by a linear scan: a value's slot is free after its last reader. Outputs and spread inputs
+ * keep theirs. Slot numbers are stored; the number needed is returned. */
 static int assign_slots(program *p, int n_out)
 {
     int last[BODY_MAX * 6], n_slots = 0, n_free = 0, unused[BODY_MAX * 6];
@@ -231,7 +292,8 @@ static int assign_slots(program *p, int n_out)
     for (int o = 0; o < p->n_operations; o++)
         for (int i = 0; i < p->operations[o].n_in; i++) last[p->operations[o].in[i]] = o;
     for (int v = 0; v < p->n_values; v++)
-        if (p->values[v].input >= 0 && (p->values[v].how > SCALAR || p->values[v].spread)) p->values[v].slot = n_slots++;
+        if (p->values[v].input >= 0 && (p->values[v].how > SCALAR || p->values[v].spread))
+            p->values[v].slot = n_slots++;
     for (int o = 0; o < n_out; o++) {
         value *v = &p->values[p->output_value[o]];
         if (v->output < 0 && v->input < 0) v->output = o;
@@ -244,7 +306,8 @@ static int assign_slots(program *p, int n_out)
             int v = p->operations[o].in[i];
             bool again = false;
             for (int j = 0; j < i; j++) again = again || p->operations[o].in[j] == v;
-            if (last[v] == o && !again && p->values[v].input < 0 && p->values[v].output < 0) unused[n_free++] = p->values[v].slot;
+            if (last[v] == o && !again && p->values[v].input < 0 && p->values[v].output < 0)
+                unused[n_free++] = p->values[v].slot;
         }
     }
     return n_slots;
@@ -274,21 +337,27 @@ bool cj__tile_supports(const cj_kernel *k)
         for (int i = 0; i < body->n_calls; i++) {
             const cj_op *op = body->calls[i]->op;
             if (op == &cj_op_input || op == &cj_op_broadcast) continue;
-            if (!(op->flags & CJ_OP_ELEMENTWISE) || !op->ref || body->calls[i]->n_in > OPERANDS_MAX) return false;
+            if (!(op->flags & CJ_OP_ELEMENTWISE) || !op->ref || body->calls[i]->n_in > OPERANDS_MAX)
+                return false;
             operations++;
         }
         return operations && operations <= BODY_MAX && body->n_calls <= BODY_MAX * 4;
     }
-    if (!(call->op->flags & CJ_OP_ELEMENTWISE) || !call->op->ref || call->n_out != 1 || call->n_in > OPERANDS_MAX) return false;
+    if (!(call->op->flags & CJ_OP_ELEMENTWISE) || !call->op->ref || call->n_out != 1 ||
+        call->n_in > OPERANDS_MAX)
+        return false;
     int function;
     return call->n_in > 0 && choose(cj__isa_best(), call, &function) != REFERENCE;
 }
 
-cj_status cj__tile_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared, size_t *workspace_bytes)
+cj_status cj__tile_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                           size_t *workspace_bytes)
 {
     (void)workspace_bytes;
     const cj_call *call = k->call;
-    const cj_graph *body = call->op == &cj_op_fused ? ((const cj__body_attrs *)call->attributes)->body : NULL;
+    const cj_graph *body = call->op == &cj_op_fused
+                               ? ((const cj__body_attrs *)call->attributes)->body
+                               : NULL;
     int n = body ? body->n_calls : 1;
     program *p = cj__arena_alloc(arena, sizeof *p);
     int *value_of = cj__arena_array(arena, (size_t)n, sizeof *value_of);
@@ -297,7 +366,8 @@ cj_status cj__tile_prepare(const cj_kernel *k, cj__arena *arena, const void **pr
     p->operations = cj__arena_array(arena, (size_t)n, sizeof *p->operations);
     p->values = cj__arena_array(arena, (size_t)(n + call->n_in), sizeof *p->values);
     p->output_value = cj__arena_array(arena, (size_t)call->n_out, sizeof *p->output_value);
-    p->late_reader = cj__arena_array(arena, (size_t)(call->n_out * call->n_in + 1), sizeof *p->late_reader);
+    p->late_reader = cj__arena_array(arena, (size_t)(call->n_out * call->n_in + 1),
+                                     sizeof *p->late_reader);
     if (!p->operations || !p->values || !p->output_value || !p->late_reader) return CJ_ERR_MEMORY;
     if (body) {
         add_body(p, k, body, value_of);
@@ -315,21 +385,24 @@ cj_status cj__tile_prepare(const cj_kernel *k, cj__arena *arena, const void **pr
         return cj_fail(k->cj, CJ_ERR_LIMIT, "a fused group has too many values (%d)", slots);
     int64_t period = 0; /* tiles that hold whole rows need a short row spread out once only */
     for (int v = 0; v < p->n_values; v++)
-        if (p->values[v].input >= 0 && p->values[v].how == ROW && (!period || p->values[v].period < period)) period = p->values[v].period;
+        if (p->values[v].input >= 0 && p->values[v].how == ROW &&
+            (!period || p->values[v].period < period))
+            period = p->values[v].period;
     if (period && period <= p->tile) p->tile -= p->tile % period;
     p->slot_bytes = cj__round_up((size_t)p->tile * 8, 64);
     *prepared = p;
     return CJ_OK;
 }
 
-/* ---- Running ----------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 typedef struct worker { /* one block of tiles */
     const cj_kernel *k;
     const program *p;
     unsigned char *scratch;
-    bool deferred[CJ__EXPR_TERMS_MAX * 8]; /* by output: computed in its slot, copied at the tile's end */
-    int64_t spread_period[BODY_MAX * 6];   /* by value: what its slot holds already; 0: nothing yet */
+    bool deferred[CJ__EXPR_TERMS_MAX *
+                  8]; /* by output: computed in its slot, copied at the tile's end */
+    int64_t spread_period[BODY_MAX * 6]; /* by value: what its slot holds already; 0: nothing yet */
 } worker;
 
 static void repeat_bytes(unsigned char *to, const unsigned char *from, size_t size, int64_t n)
@@ -402,7 +475,8 @@ static void *address(worker *w, int number, int64_t i, int64_t n)
         if (v->how == SCALAR && !v->spread) return w->k->in[v->input]->data;
         return (void *)(uintptr_t)spread(w, v, i, n);
     }
-    if (v->output >= 0 && !w->deferred[v->output]) return (unsigned char *)w->k->out[v->output]->data + (size_t)i * v->size;
+    if (v->output >= 0 && !w->deferred[v->output])
+        return (unsigned char *)w->k->out[v->output]->data + (size_t)i * v->size;
     return w->scratch + (size_t)v->slot * p->slot_bytes;
 }
 
@@ -411,11 +485,17 @@ static void run_reference(worker *w, const operation *o, void *const *in, void *
     cj_array arrays[OPERANDS_MAX + 1];
     const cj_array *ins[OPERANDS_MAX];
     for (int i = 0; i <= o->n_in; i++) {
-        arrays[i] = (cj_array){.dtype = w->p->values[i < o->n_in ? o->in[i] : o->out].dtype, .rank = 1, .dim = {n}, .count = n,
+        arrays[i] = (cj_array){.dtype = w->p->values[i < o->n_in ? o->in[i] : o->out].dtype,
+                               .rank = 1,
+                               .dim = {n},
+                               .count = n,
                                .data = i < o->n_in ? in[i] : out};
         if (i < o->n_in) ins[i] = &arrays[i];
     }
-    cj_kernel k = {.call = o->call, .cj = w->k->cj, .in = ins, .out = (cj_array *const[]){&arrays[o->n_in]},
+    cj_kernel k = {.call = o->call,
+                   .cj = w->k->cj,
+                   .in = ins,
+                   .out = (cj_array *const[]){&arrays[o->n_in]},
                    .symbols = w->k->symbols};
     (void)o->call->op->ref(&k); /* elementwise kernels do not fail */
 }
@@ -430,7 +510,8 @@ static void run_operation(worker *w, const operation *o, int64_t i, int64_t n)
     /* An operand already spread out is a span, whatever the pattern says. */
     unsigned flags = o->flags;
     if (o->kind == WHERE) {
-        flags &= ~(p->values[o->in[0]].spread ? CJ__SPAN_C_SCALAR : 0u) & ~(p->values[o->in[1]].spread ? CJ__SPAN_A_SCALAR : 0u) &
+        flags &= ~(p->values[o->in[0]].spread ? CJ__SPAN_C_SCALAR : 0u) &
+                 ~(p->values[o->in[1]].spread ? CJ__SPAN_A_SCALAR : 0u) &
                  ~(p->values[o->in[2]].spread ? CJ__SPAN_B_SCALAR : 0u);
     } else if (flags) {
         flags &= ~(p->values[o->in[0]].spread ? CJ__SPAN_A_SCALAR : 0u);
@@ -443,8 +524,12 @@ static void run_operation(worker *w, const operation *o, int64_t i, int64_t n)
     case BINARY_F64: isa->binary_f64[o->function]((size_t)n, in[0], in[1], out, flags); break;
     case COMPARE_F32: isa->compare_f32[o->function]((size_t)n, in[0], in[1], out, flags); break;
     case COMPARE_F64: isa->compare_f64[o->function]((size_t)n, in[0], in[1], out, flags); break;
-    case LOGICAL: isa->logical[o->function]((size_t)n, in[0], o->n_in > 1 ? in[1] : in[0], out, flags); break;
-    case WHERE: isa->where(p->values[o->out].size, (size_t)n, in[0], in[1], in[2], out, flags); break;
+    case LOGICAL:
+        isa->logical[o->function]((size_t)n, in[0], o->n_in > 1 ? in[1] : in[0], out, flags);
+        break;
+    case WHERE:
+        isa->where(p->values[o->out].size, (size_t)n, in[0], in[1], in[2], out, flags);
+        break;
     case CAST: isa->cast[o->function]((size_t)n, in[0], out); break;
     case REFERENCE: run_reference(w, o, in, out, n); break;
     }
@@ -475,7 +560,8 @@ cj_status cj__tile_run(const cj_kernel *k)
     if (!count) return CJ_OK;
     for (int o = 0; o < k->call->n_out; o++)
         for (int i = 0; i < k->call->n_in; i++)
-            w.deferred[o] = w.deferred[o] || (k->out[o]->data == k->in[i]->data && w.p->late_reader[o * k->call->n_in + i]);
+            w.deferred[o] = w.deferred[o] || (k->out[o]->data == k->in[i]->data &&
+                                              w.p->late_reader[o * k->call->n_in + i]);
     cj__parallel_for(k->team, count, w.p->tile * TILES_A_BLOCK, run_block, &w);
     return CJ_OK;
 }

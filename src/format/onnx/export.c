@@ -7,9 +7,9 @@
  *     a node that was named       its name
  *     anything else               "dense_1/MatMul": layer and ONNX operator
  *
- * and made unique by a number. The layer of a call is that of the variables it reads, else that of its
- * first operand. Sources and broadcasts are written when something first asks for their value, so that
- * those which become attributes, or which ONNX's operator does itself, leave no trace.
+ * and made unique by a number. The layer of a call is that of the variables it reads, else that of
+ * its first operand. Sources and broadcasts are written when something first asks for their value,
+ * so that those which become attributes, or which ONNX's operator does itself, leave no trace.
  *
  * Nothing here depends on addresses or time: equal graphs give equal models. */
 #include <stdarg.h>
@@ -46,8 +46,8 @@ void cj__onnx_refuse(cj__onnx_writer *w, cj_status status, const char *format, .
     const char *name = shown_name(w->call);
     char number[32];
     cj__format(number, sizeof(number), "%%%d", w->call->id);
-    w->failed = cj_fail(w->cj, status, "ONNX: %s (node '%s'): %s", w->call->op->name, name ? name : number,
-                        what);
+    w->failed = cj_fail(w->cj, status, "ONNX: %s (node '%s'): %s", w->call->op->name,
+                        name ? name : number, what);
 }
 
 static void no_memory(cj__onnx_writer *w)
@@ -114,7 +114,8 @@ const char *cj__onnx_tensor_value(cj__onnx_writer *w, const char *base, const cj
 {
     if (w->failed) return NULL;
     const char *name = cj__names_unique(&w->values, base);
-    cj__onnx_tensor *items = grow(w, w->initializers, w->n_initializers, &w->initializers_capacity, sizeof(*items));
+    cj__onnx_tensor *items = grow(w, w->initializers, w->n_initializers, &w->initializers_capacity,
+                                  sizeof(*items));
     const cj_tensor **mapped = grow(w, w->mapped, w->n_mapped, &w->held_capacity, sizeof(*mapped));
     if (!name || !items || !mapped) return no_memory(w), NULL;
     w->initializers = items;
@@ -127,8 +128,8 @@ const char *cj__onnx_tensor_value(cj__onnx_writer *w, const char *base, const cj
 }
 
 /* An initializer that may be there already, under a name that says what it holds. */
-static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dtype, int rank, int64_t n,
-                                const int64_t *integers, const double *real)
+static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dtype, int rank,
+                                int64_t n, const int64_t *integers, const double *real)
 {
     const char *there = cj__names_get(&w->shared, key);
     if (w->failed || there) return w->failed ? NULL : there;
@@ -144,7 +145,8 @@ static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dt
     if (real) cj_store_f64(dtype, to, 0, *real);
     cj_tensor_unmap(t);
     const char *kept = cj__arena_strdup(w->arena, key), *name = cj__onnx_tensor_value(w, key, t);
-    if (!kept || !name || !cj__names_put(&w->shared, kept, (void *)(uintptr_t)name)) return no_memory(w), NULL;
+    if (!kept || !name || !cj__names_put(&w->shared, kept, (void *)(uintptr_t)name))
+        return no_memory(w), NULL;
     return name;
 }
 
@@ -173,7 +175,8 @@ const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value)
 static const char *constant_value(cj__onnx_writer *w, const cj_call *call)
 {
     const cj_tensor *t = ((const cj__constant_attrs *)call->attributes)->value;
-    if (cj_tensor_rank(t) == 0 && cj_dtype_info(cj_tensor_dtype(t))->bits <= 32 && !call->out[0].name) {
+    if (cj_tensor_rank(t) == 0 && cj_dtype_info(cj_tensor_dtype(t))->bits <= 32 &&
+        !call->out[0].name) {
         double value = cj_load_f64(cj_tensor_dtype(t), cj_tensor_map_read(t), 0);
         cj_tensor_unmap(t);
         return cj__onnx_scalar(w, cj_tensor_dtype(t), value);
@@ -213,8 +216,8 @@ static const char *node_name(cj__onnx_writer *w, const char *op)
     return name;
 }
 
-static void emit_named(cj__onnx_writer *w, const char *name, const char *op, size_t n_in, const char *const *in,
-                       size_t n_out, const char *const *out)
+static void emit_named(cj__onnx_writer *w, const char *name, const char *op, size_t n_in,
+                       const char *const *in, size_t n_out, const char *const *out)
 {
     if (w->failed) return;
     cj__onnx_nodes *list = w->scope->nodes;
@@ -235,8 +238,8 @@ static void emit_named(cj__onnx_writer *w, const char *name, const char *op, siz
     w->node->output.count = n_out;
 }
 
-void cj__onnx_emit(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in, size_t n_out,
-                   const char *const *out)
+void cj__onnx_emit(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in,
+                   size_t n_out, const char *const *out)
 {
     if (!w->failed) emit_named(w, node_name(w, op), op, n_in, in, n_out, out);
 }
@@ -300,7 +303,8 @@ void cj__onnx_last(cj__onnx_writer *w, const char *op, ...)
     cj__onnx_last_list(w, op, n, in);
 }
 
-static cj__onnx_attribute *new_attribute(cj__onnx_writer *w, const char *name, cj__onnx_attribute_type type)
+static cj__onnx_attribute *new_attribute(cj__onnx_writer *w, const char *name,
+                                         cj__onnx_attribute_type type)
 {
     if (w->failed) return NULL;
     size_t n = w->node->attribute.count;
@@ -359,7 +363,8 @@ static void write_call(cj__onnx_writer *w, const cj_call *call);
 
 static bool is_lazy(const cj_op *op)
 {
-    return op == &cj_op_constant || op == &cj_op_variable || op == &cj_op_broadcast || op == &cj_op_training;
+    return op == &cj_op_constant || op == &cj_op_variable || op == &cj_op_broadcast ||
+           op == &cj_op_training;
 }
 
 const char *cj__onnx_value_of(cj__onnx_writer *w, const cj_node *node)
@@ -425,8 +430,9 @@ void cj__onnx_in_broadcast(cj__onnx_writer *w, const char **names)
 const cj__onnx_row *cj__onnx_row_at(size_t i)
 {
     static const cj__onnx_row *const tables[] = {
-        cj__onnx_rows_elementwise, cj__onnx_rows_activation, cj__onnx_rows_reduce, cj__onnx_rows_shape,
-        cj__onnx_rows_slice,       cj__onnx_rows_index,      cj__onnx_rows_linear, cj__onnx_rows_control};
+        cj__onnx_rows_elementwise, cj__onnx_rows_activation, cj__onnx_rows_reduce,
+        cj__onnx_rows_shape,       cj__onnx_rows_slice,      cj__onnx_rows_index,
+        cj__onnx_rows_linear,      cj__onnx_rows_control};
     for (size_t t = 0; t < CJ__COUNT(tables); t++)
         for (const cj__onnx_row *row = tables[t]; row->onnx || row->op; row++)
             if (i-- == 0) return row;
@@ -456,7 +462,8 @@ static const char *prefix_of(cj__onnx_writer *w, const cj_call *call)
     for (int i = 0; i < call->n_in; i++) {
         const cj_call *from = before_broadcast(call->in[i])->call;
         if (from->op == &cj_op_variable) {
-            const char *name = ((const cj__source_attrs *)from->attributes)->name, *slash = strrchr(name, '/');
+            const char *name = ((const cj__source_attrs *)from->attributes)->name,
+                       *slash = strrchr(name, '/');
             if (!slash || slash == name || from->out[0].type.dtype == CJ_I64) continue;
             char *layer = cj__arena_copy(w->arena, name, (size_t)(slash - name) + 1);
             if (!layer) return no_memory(w), NULL;
@@ -491,7 +498,8 @@ bool cj__onnx_write_calls(cj__onnx_writer *w)
 
 /* ---- Graphs ---------------------------------------------------------------------------------- */
 
-static bool open_scope(cj__onnx_writer *w, cj__onnx_scope *scope, cj_graph *g, cj__onnx_nodes *nodes)
+static bool open_scope(cj__onnx_writer *w, cj__onnx_scope *scope, cj_graph *g,
+                       cj__onnx_nodes *nodes)
 {
     size_t n = (size_t)g->n_calls + 1;
     *scope = (cj__onnx_scope){.outer = w->scope, .g = g, .nodes = nodes};
@@ -502,7 +510,8 @@ static bool open_scope(cj__onnx_writer *w, cj__onnx_scope *scope, cj_graph *g, c
     return true;
 }
 
-static bool describe(cj__onnx_writer *w, cj_graph *g, const char *name, const cj_type *type, cj__onnx_value *out)
+static bool describe(cj__onnx_writer *w, cj_graph *g, const char *name, const cj_type *type,
+                     cj__onnx_value *out)
 {
     cj__onnx_value_type *value = cj__arena_alloc(w->arena, sizeof(*value));
     cj__onnx_tensor_type *tensor = cj__arena_alloc(w->arena, sizeof(*tensor));
@@ -523,8 +532,8 @@ static bool describe(cj__onnx_writer *w, cj_graph *g, const char *name, const cj
     return true;
 }
 
-/* The names that outputs shall have, before anything else takes them. What is no result of a call, or
- * an output twice, gets an Identity at the end. */
+/* The names that outputs shall have, before anything else takes them. What is no result of a call,
+ * or an output twice, gets an Identity at the end. */
 static const char **reserve_outputs(cj__onnx_writer *w, const char *prefix)
 {
     const cj_graph *g = w->scope->g;
@@ -596,7 +605,8 @@ cj__onnx_graph *cj__onnx_write_body(cj__onnx_writer *w, const char *name, cj_gra
     return done ? out : NULL;
 }
 
-void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const *in, const char **out)
+void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const *in,
+                           const char **out)
 {
     cj__onnx_scope scope, *outer = w->scope;
     const cj_call *outer_call = w->call;
@@ -606,7 +616,8 @@ void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const
         if (slot) slot[0] = in[i];
     }
     if (!w->failed && cj__onnx_write_calls(w))
-        for (int i = 0; i < body->outputs.count; i++) out[i] = cj__onnx_value_of(w, body->outputs.items[i].node);
+        for (int i = 0; i < body->outputs.count; i++)
+            out[i] = cj__onnx_value_of(w, body->outputs.items[i].node);
     w->scope = outer;
     w->call = outer_call;
 }
@@ -617,8 +628,10 @@ static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *o
     cj__onnx_nodes *nodes = cj__arena_alloc(w->arena, sizeof(*nodes));
     cj__onnx_graph *graph = cj__arena_alloc(w->arena, sizeof(*graph));
     cj__onnx_opset *opset = cj__arena_alloc(w->arena, sizeof(*opset));
-    if (!nodes || !graph || !opset || !open_scope(w, &scope, g, nodes)) return no_memory(w), w->failed;
-    if (!g->outputs.count) return cj__onnx_refuse(w, CJ_ERR_ARGUMENT, "the graph has no outputs"), w->failed;
+    if (!nodes || !graph || !opset || !open_scope(w, &scope, g, nodes))
+        return no_memory(w), w->failed;
+    if (!g->outputs.count)
+        return cj__onnx_refuse(w, CJ_ERR_ARGUMENT, "the graph has no outputs"), w->failed;
     size_t n_in = (size_t)g->inputs.count;
     graph->name = cj__slice_of("cajal");
     graph->input.items = cj__arena_array(w->arena, n_in + 1, sizeof(*graph->input.items));
@@ -645,6 +658,8 @@ static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *o
 
 cj_status cj__onnx_export(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *out)
 {
-    if (g->failed) return cj_fail(w->cj, g->failed, "ONNX: the graph has failed: %s", g->message ? g->message : "");
+    if (g->failed)
+        return cj_fail(w->cj, g->failed, "ONNX: the graph has failed: %s",
+                       g->message ? g->message : "");
     return export_graph(w, g, out);
 }

@@ -1,7 +1,8 @@
 /* export_dims.c: sizes that are symbols, as values that ONNX computes.
  *
- * "batch" is Gather(Shape(x), 0) of some x that has it in its shape: an input where possible, else the
- * earliest call before this one. "4*batch+1" is that with Mul and Add. Each is computed once a graph. */
+ * "batch" is Gather(Shape(x), 0) of some x that has it in its shape: an input where possible, else
+ * the earliest call before this one. "4*batch+1" is that with Mul and Add. Each is computed once a
+ * graph. */
 #include <string.h>
 
 #include "format/onnx/map.h"
@@ -47,7 +48,8 @@ static const char *compute(cj__onnx_writer *w, const cj__expr *e, cj_dim d)
         for (int i = 0; i < e->n; i++) {
             const char *term = cj__onnx_dim_value(w, e->part[i]);
             if (e->coefficient[i] != 1)
-                term = cj__onnx_step(w, "Mul", term, cj__onnx_scalar(w, CJ_I64, (double)e->coefficient[i]), NULL);
+                term = cj__onnx_step(w, "Mul", term,
+                                     cj__onnx_scalar(w, CJ_I64, (double)e->coefficient[i]), NULL);
             sum = sum ? cj__onnx_step(w, "Add", sum, term, NULL) : term;
         }
         return sum;
@@ -57,7 +59,8 @@ static const char *compute(cj__onnx_writer *w, const cj__expr *e, cj_dim d)
                      : e->kind == CJ__EXPR_MAX      ? "Max"
                                                     : "Min";
     const char *value = cj__onnx_dim_value(w, e->part[0]);
-    for (int i = 1; i < e->n; i++) value = cj__onnx_step(w, op, value, cj__onnx_dim_value(w, e->part[i]), NULL);
+    for (int i = 1; i < e->n; i++)
+        value = cj__onnx_step(w, op, value, cj__onnx_dim_value(w, e->part[i]), NULL);
     return value;
 }
 
@@ -96,7 +99,8 @@ const char *cj__onnx_dims(cj__onnx_writer *w, int n, const cj_dim *dims)
             parts[n_parts++] = cj__onnx_ints(w, run, dims + i);
         } else {
             const char *value = cj__onnx_dim_value(w, dims[i]);
-            parts[n_parts++] = cj__onnx_step(w, "Unsqueeze", value, cj__onnx_ints(w, 1, (int64_t[]){0}), NULL);
+            parts[n_parts++] = cj__onnx_step(w, "Unsqueeze", value,
+                                             cj__onnx_ints(w, 1, (int64_t[]){0}), NULL);
             run = 1;
         }
     }

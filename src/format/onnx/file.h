@@ -13,19 +13,19 @@ typedef struct cj__onnx_properties {
     cj_status failed;
 } cj__onnx_properties;
 
-/* Appends the file. "cajal.parameters" and "cajal.variables" are added to the properties when the graph has
- * variables. */
+/* Appends the file. "cajal.parameters" and "cajal.variables" are added to the properties when the
+ * graph has variables. */
 cj_status cj__onnx_write_graph(cj_graph *g, cj__onnx_properties *properties, cj__text *out);
 /* Reads one; model (or NULL): the parsed file, which refers to the bytes and lives in the arena. */
-cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *bytes, size_t size, const char *folder,
-                              cj_graph **out, cj__onnx_model **model);
+cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *bytes, size_t size,
+                              const char *folder, cj_graph **out, cj__onnx_model **model);
 
 /* metadata.c: what a model knows beyond its graph. */
 void cj__onnx_property(cj__onnx_properties *properties, const char *key, const char *value);
 void cj__onnx_describe_model(cj__onnx_properties *properties, cj_model *m);
 cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj_model *m);
 /* The names in a JSON list of strings under `key`; *found tells whether there is one. */
-cj_status cj__onnx_listed_names(cj_context *cj, cj__arena *arena, const cj__onnx_model *from, const char *key,
-                                cj__names *out, bool *found);
+cj_status cj__onnx_listed_names(cj_context *cj, cj__arena *arena, const cj__onnx_model *from,
+                                const char *key, cj__names *out, bool *found);
 
 #endif

@@ -1,9 +1,9 @@
 /* import.c: ONNX nodes as a graph.
  *
  * Every name of the file becomes a source: an initializer, a node of our graph, known integers, or
- * several of these. Nodes are read in the order of the file, which ONNX wants sorted, so a cycle shows as
- * a name that nothing before has made. Sources become nodes only when something asks for one: a shape
- * that is only reshaped to leaves no calls behind.
+ * several of these. Nodes are read in the order of the file, which ONNX wants sorted, so a cycle
+ * shows as a name that nothing before has made. Sources become nodes only when something asks for
+ * one: a shape that is only reshaped to leaves no calls behind.
  *
  * Float initializers become parameters, other ones constants; but a file of ours lists which are
  * parameters and which state, and everything else is constant. */
@@ -32,7 +32,8 @@ static void name_node(cj__onnx_reader *r)
     if (!node) return;
     cj__slice shown = node->name;
     if (!shown.size && node->output.count) shown = node->output.items[0];
-    cj__prefix(r->cj, r->failed, "node '%s' (%s)", cj__slice_show(shown, name), cj__slice_show(node->op_type, op));
+    cj__prefix(r->cj, r->failed, "node '%s' (%s)", cj__slice_show(shown, name),
+               cj__slice_show(node->op_type, op));
 }
 
 void cj__onnx_fail(cj__onnx_reader *r, cj_status status, const char *format, ...)
@@ -91,7 +92,8 @@ cj__onnx_source *cj__onnx_source_in(cj__onnx_reader *r, size_t i)
     if (!name) return NULL;
     cj__onnx_source *source = cj__names_get(&r->level->values, name);
     if (source) return source;
-    cj__onnx_fail(r, CJ_ERR_DATA, "it uses '%s', which is no input and no result of a node before it", name);
+    cj__onnx_fail(r, CJ_ERR_DATA,
+                  "it uses '%s', which is no input and no result of a node before it", name);
     return NULL;
 }
 
@@ -113,7 +115,8 @@ cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from)
 
 static cj_tensor *tensor_of(cj__onnx_reader *r, cj__onnx_source *source)
 {
-    if (!source->tensor && source->initializer) source->tensor = cj__onnx_decode(r, source->initializer);
+    if (!source->tensor && source->initializer)
+        source->tensor = cj__onnx_decode(r, source->initializer);
     return source->tensor;
 }
 
@@ -128,9 +131,11 @@ static cj_node *node_of_tensor(cj__onnx_reader *r, const cj__onnx_source *source
 {
     bool is_float = cj_dtype_info(t->dtype)->kind == CJ_KIND_FLOAT, main_graph = !r->level->outer;
     bool listed = r->parameters || r->variables;
-    bool trained = r->parameters ? cj__names_get(r->parameters, source->name) != NULL : is_float && t->rank > 0;
+    bool trained = r->parameters ? cj__names_get(r->parameters, source->name) != NULL
+                                 : is_float && t->rank > 0;
     if (!main_graph || !source->is_weight) return cj_constant(r->g, t);
-    if (listed && r->variables && cj__names_get(r->variables, source->name)) return cj_variable(r->g, source->name, t);
+    if (listed && r->variables && cj__names_get(r->variables, source->name))
+        return cj_variable(r->g, source->name, t);
     return trained && is_float ? cj_parameter(r->g, source->name, t) : cj_constant(r->g, t);
 }
 
@@ -143,7 +148,8 @@ cj_node *cj__onnx_sizes_node(cj__onnx_reader *r, const cj__onnx_sizes *sizes)
         int64_t n = sizes->n;
         cj_tensor *t = cj_tensor_new(r->cj, sizes->dtype, sizes->rank, &n);
         void *to = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
-        for (int i = 0; to && i < sizes->n; i++) cj_store_i64(sizes->dtype, to, (size_t)i, sizes->at[i].v);
+        for (int i = 0; to && i < sizes->n; i++)
+            cj_store_i64(sizes->dtype, to, (size_t)i, sizes->at[i].v);
         if (to) cj_tensor_unmap(t);
         cj_node *node = to ? cj_constant(r->g, t) : NULL;
         if (!to) no_memory(r);
@@ -177,7 +183,8 @@ cj_node *cj__onnx_node_in(cj__onnx_reader *r, size_t i)
 
 cj__onnx_sizes *cj__onnx_new_sizes(cj__onnx_reader *r, int rank, int n, cj_dtype dtype)
 {
-    cj__onnx_sizes *sizes = cj__arena_alloc(r->arena, sizeof(*sizes) + (size_t)n * sizeof(sizes->at[0]));
+    cj__onnx_sizes *sizes = cj__arena_alloc(r->arena,
+                                            sizeof(*sizes) + (size_t)n * sizeof(sizes->at[0]));
     if (!sizes) return no_memory(r), NULL;
     sizes->rank = rank;
     sizes->n = n;
@@ -189,11 +196,15 @@ const cj__onnx_sizes *cj__onnx_sizes_of(cj__onnx_reader *r, cj__onnx_source *sou
 {
     if (!source || source->sizes) return source ? source->sizes : NULL;
     const cj__onnx_tensor *from = source->initializer;
-    bool integers = from && (from->data_type == CJ__ONNX_INT64 || from->data_type == CJ__ONNX_INT32);
+    bool integers = from &&
+                    (from->data_type == CJ__ONNX_INT64 || from->data_type == CJ__ONNX_INT32);
     const cj_tensor *t = source->tensor || integers ? tensor_of(r, source) : NULL;
-    if (!t || (t->dtype != CJ_I64 && t->dtype != CJ_I32) || t->rank > 1 || t->count > CJ__ONNX_SIZES_MAX) return NULL;
+    if (!t || (t->dtype != CJ_I64 && t->dtype != CJ_I32) || t->rank > 1 ||
+        t->count > CJ__ONNX_SIZES_MAX)
+        return NULL;
     cj__onnx_sizes *sizes = cj__onnx_new_sizes(r, t->rank, (int)t->count, t->dtype);
-    for (int i = 0; sizes && i < sizes->n; i++) sizes->at[i].v = cj_load_i64(t->dtype, cj__tensor_data(t), (size_t)i);
+    for (int i = 0; sizes && i < sizes->n; i++)
+        sizes->at[i].v = cj_load_i64(t->dtype, cj__tensor_data(t), (size_t)i);
     return source->sizes = sizes;
 }
 
@@ -202,11 +213,13 @@ const cj__onnx_sizes *cj__onnx_sizes_in(cj__onnx_reader *r, size_t i)
     return cj__onnx_sizes_of(r, cj__onnx_source_in(r, i));
 }
 
-static int integers_in(cj__onnx_reader *r, size_t i, const char *what, int max, int64_t *out, bool symbols)
+static int integers_in(cj__onnx_reader *r, size_t i, const char *what, int max, int64_t *out,
+                       bool symbols)
 {
     const cj__onnx_sizes *sizes = cj__onnx_sizes_in(r, i);
     if (!sizes || sizes->n > max) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "%s (operand %zu) is not known before running, or has more than %d elements",
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,
+                      "%s (operand %zu) is not known before running, or has more than %d elements",
                       what, i, max);
         return -1;
     }
@@ -214,7 +227,9 @@ static int integers_in(cj__onnx_reader *r, size_t i, const char *what, int max, 
         out[k] = sizes->at[k].v;
         if (symbols ? sizes->at[k].symbolic || out[k] >= 0 : !sizes->at[k].symbolic) continue;
         cj__onnx_fail(r, symbols ? CJ_ERR_SHAPE : CJ_ERR_UNSUPPORTED,
-                      symbols ? "%s has the size %lld" : "%s depends on a size known only when running", what, (long long)out[k]);
+                      symbols ? "%s has the size %lld"
+                              : "%s depends on a size known only when running",
+                      what, (long long)out[k]);
         return -1;
     }
     return sizes->n;
@@ -230,7 +245,8 @@ int cj__onnx_dims_in(cj__onnx_reader *r, size_t i, const char *what, int max, cj
     return integers_in(r, i, what, max, out, true);
 }
 
-/* 0.1f as 0.1: the shortest decimal that is the same float, which is what was meant before it was stored. */
+/* 0.1f as 0.1: the shortest decimal that is the same float, which is what was meant before it was
+ * stored. */
 static double decimal(float value)
 {
     for (int digits = 6; digits <= 9; digits++) {
@@ -253,7 +269,8 @@ bool cj__onnx_number_in(cj__onnx_reader *r, size_t i, const char *what, double *
     if (t && t->count == 1) return !r->failed;
     if (sizes && sizes->n == 1 && !sizes->at[0].symbolic) *value = (double)sizes->at[0].v;
     else if (!source->node || !cj__is_constant(source->node, value))
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "%s (operand %zu) is no number known before running", what, i);
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "%s (operand %zu) is no number known before running",
+                      what, i);
     return !r->failed;
 }
 
@@ -269,8 +286,8 @@ static const cj__onnx_attribute *typed(cj__onnx_reader *r, const char *name, int
 {
     const cj__onnx_attribute *a = r->failed ? NULL : cj__onnx_find_attribute(r->node, name);
     if (!a || a->type == type) return a;
-    cj__onnx_fail(r, CJ_ERR_DATA, "attribute '%s' is %s, expected %s", name, cj__onnx_attribute_type_name(a->type),
-                  cj__onnx_attribute_type_name(type));
+    cj__onnx_fail(r, CJ_ERR_DATA, "attribute '%s' is %s, expected %s", name,
+                  cj__onnx_attribute_type_name(a->type), cj__onnx_attribute_type_name(type));
     return NULL;
 }
 
@@ -291,7 +308,8 @@ int cj__onnx_get_ints(cj__onnx_reader *r, const char *name, int max, int64_t *ou
     const cj__onnx_attribute *a = typed(r, name, CJ__ONNX_ATTR_INTS);
     if (!a) return -1;
     if (a->as.ints.count > (size_t)max) {
-        cj__onnx_fail(r, CJ_ERR_LIMIT, "attribute '%s' has %zu elements, more than %d", name, a->as.ints.count, max);
+        cj__onnx_fail(r, CJ_ERR_LIMIT, "attribute '%s' has %zu elements, more than %d", name,
+                      a->as.ints.count, max);
         return -1;
     }
     if (a->as.ints.count) memcpy(out, a->as.ints.items, a->as.ints.count * sizeof(*out));
@@ -303,7 +321,9 @@ bool cj__onnx_get_word(cj__onnx_reader *r, const char *name, const char *initial
     const cj__onnx_attribute *a = typed(r, name, CJ__ONNX_ATTR_STRING);
     cj__slice word = a ? a->as.s : cj__slice_of(initial);
     if (r->failed) return false;
-    if (word.size >= 32) return cj__onnx_fail(r, CJ_ERR_DATA, "attribute '%s' has %zu characters", name, word.size), false;
+    if (word.size >= 32)
+        return cj__onnx_fail(r, CJ_ERR_DATA, "attribute '%s' has %zu characters", name, word.size),
+               false;
     if (word.size) memcpy(out, word.at, word.size);
     out[word.size] = 0;
     return true;
@@ -350,10 +370,13 @@ static bool read_constant(cj__onnx_reader *r)
     const cj__onnx_attribute *a = node->attribute.count ? &node->attribute.items[0] : NULL;
     cj__onnx_source *source = result(r, 0);
     if (!source) return false;
-    if (!a || node->attribute.count != 1) cj__onnx_fail(r, CJ_ERR_DATA, "it has %zu values", node->attribute.count);
+    if (!a || node->attribute.count != 1)
+        cj__onnx_fail(r, CJ_ERR_DATA, "it has %zu values", node->attribute.count);
     else if (a->type == CJ__ONNX_ATTR_TENSOR) source->tensor = cj__onnx_decode(r, a->as.t);
-    else if (a->type == CJ__ONNX_ATTR_FLOAT) source->node = cj_scalar(r->g, CJ_F32, (double)a->as.f);
-    else if (a->type == CJ__ONNX_ATTR_INT || (a->type == CJ__ONNX_ATTR_INTS && a->as.ints.count <= CJ__ONNX_SIZES_MAX)) {
+    else if (a->type == CJ__ONNX_ATTR_FLOAT)
+        source->node = cj_scalar(r->g, CJ_F32, (double)a->as.f);
+    else if (a->type == CJ__ONNX_ATTR_INT ||
+             (a->type == CJ__ONNX_ATTR_INTS && a->as.ints.count <= CJ__ONNX_SIZES_MAX)) {
         bool one = a->type == CJ__ONNX_ATTR_INT;
         int n = one ? 1 : (int)a->as.ints.count;
         cj__onnx_sizes *sizes = cj__onnx_new_sizes(r, !one, n, CJ_I64);
@@ -365,7 +388,9 @@ static bool read_constant(cj__onnx_reader *r)
         source->node = t ? cj_constant(r->g, t) : NULL;
         if (!t) no_memory(r);
         cj_tensor_free(t);
-    } else cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "a constant of attribute type %s", cj__onnx_attribute_type_name(a->type));
+    } else
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "a constant of attribute type %s",
+                      cj__onnx_attribute_type_name(a->type));
     return !r->failed;
 }
 
@@ -376,7 +401,9 @@ static void keep_names(cj__onnx_reader *r)
         if (!r->node->output.items[k].size) continue;
         char *name = string_of(r, r->node->output.items[k], "an output's name");
         const cj__onnx_source *source = name ? cj__names_get(&r->level->values, name) : NULL;
-        if (!source) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "output %zu ('%s') is not one Cajal gives", k, name ? name : "");
+        if (!source)
+            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "output %zu ('%s') is not one Cajal gives", k,
+                          name ? name : "");
         else if (source->node && !source->node->name && source->node->call->op != &cj_op_input)
             cj_node_set_name(source->node, name);
     }
@@ -396,8 +423,9 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
         if (row->read && row->onnx && cj__slice_is(node->op_type, row->onnx)) break;
     if (standard && cj__onnx_fold(r)) return;
     if (!row && !r->failed) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "Cajal has no operator %s%s%s", standard ? "" : cj__slice_show(node->domain, domain),
-                      standard ? "" : ".", cj__slice_show(node->op_type, op));
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "Cajal has no operator %s%s%s",
+                      standard ? "" : cj__slice_show(node->domain, domain), standard ? "" : ".",
+                      cj__slice_show(node->op_type, op));
         return;
     }
     if (r->opset < 7 && cj__onnx_has_attribute(r, "broadcast"))
@@ -405,7 +433,8 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
     if (r->failed) return;
     row->read(r, row);
     if (r->g->failed && !r->failed) {
-        r->failed = cj_fail(r->cj, r->g->failed, "%s", r->g->message ? r->g->message : "out of memory");
+        r->failed = cj_fail(r->cj, r->g->failed, "%s",
+                            r->g->message ? r->g->message : "out of memory");
         name_node(r);
     }
     if (!r->failed) keep_names(r);
@@ -424,7 +453,8 @@ static bool read_nodes(cj__onnx_reader *r, const cj__onnx_graph *graph)
 
 static bool read_initializers(cj__onnx_reader *r, const cj__onnx_graph *graph)
 {
-    if (graph->sparse_initializer.count) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "sparse initializers");
+    if (graph->sparse_initializer.count)
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "sparse initializers");
     for (size_t i = 0; i < graph->initializer.count && !r->failed; i++) {
         cj__onnx_source *source = declare(r, graph->initializer.items[i].name, "an initializer");
         if (!source) return false;
@@ -437,10 +467,12 @@ static bool read_initializers(cj__onnx_reader *r, const cj__onnx_graph *graph)
 /* A name for a symbol: what is no letter, digit or '_' is '_'. */
 static cj_dim symbol_of(cj__onnx_reader *r, cj__slice param, const char *input, int axis)
 {
-    char *name = param.size ? string_of(r, param, "a dimension's name") : cj__arena_printf(r->arena, "%s_%d", input, axis);
+    char *name = param.size ? string_of(r, param, "a dimension's name")
+                            : cj__arena_printf(r->arena, "%s_%d", input, axis);
     if (!name) return no_memory(r), 0;
     for (char *c = name; *c; c++) {
-        bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' || (unsigned char)*c >= 128;
+        bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                      (*c >= '0' && *c <= '9') || *c == '_' || (unsigned char)*c >= 128;
         if (!letter || (c == name && *c >= '0' && *c <= '9')) *c = '_';
     }
     return cj_symbol(r->g, name);
@@ -450,22 +482,28 @@ static bool read_input(cj__onnx_reader *r, const cj__onnx_value *value)
 {
     char *name = string_of(r, value->name, "an input's name");
     if (!name) return false;
-    if (cj__names_get(&r->level->values, name)) return true; /* an initializer with a default: IR 3 */
+    if (cj__names_get(&r->level->values, name))
+        return true; /* an initializer with a default: IR 3 */
     const cj__onnx_value_type *type = value->type;
     if (!type || type->which != CJ__ONNX_TYPE_TENSOR || !type->as.tensor || !type->as.tensor->shape)
-        return cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "input '%s' is no tensor of known rank", name), false;
+        return cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "input '%s' is no tensor of known rank", name),
+               false;
     const cj__onnx_shape *shape = type->as.tensor->shape;
     cj_dtype dtype = cj__onnx_type_dtype(type->as.tensor->elem_type);
     if (dtype == CJ_DTYPE_NONE || shape->dim.count > CJ_RANK_MAX)
         return cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "input '%s' is of type %s and rank %zu", name,
-                             cj__onnx_type_name(type->as.tensor->elem_type), shape->dim.count), false;
+                             cj__onnx_type_name(type->as.tensor->elem_type), shape->dim.count),
+               false;
     cj_dim dims[CJ_RANK_MAX];
     for (size_t i = 0; i < shape->dim.count && !r->failed; i++) {
         const cj__onnx_dim *d = &shape->dim.items[i];
         if (d->which == CJ__ONNX_DIM_VALUE && d->as.value < 0)
-            cj__onnx_fail(r, CJ_ERR_SHAPE, "input '%s' has the size %lld", name, (long long)d->as.value);
-        dims[i] = d->which == CJ__ONNX_DIM_VALUE ? d->as.value
-                                                 : symbol_of(r, d->which == CJ__ONNX_DIM_PARAM ? d->as.param : (cj__slice){0}, name, (int)i);
+            cj__onnx_fail(r, CJ_ERR_SHAPE, "input '%s' has the size %lld", name,
+                          (long long)d->as.value);
+        dims[i] = d->which == CJ__ONNX_DIM_VALUE
+                      ? d->as.value
+                      : symbol_of(r, d->which == CJ__ONNX_DIM_PARAM ? d->as.param : (cj__slice){0},
+                                  name, (int)i);
     }
     cj__onnx_source *source = r->failed ? NULL : declare(r, value->name, "an input");
     if (source) source->node = cj_placeholder(r->g, name, dtype, (int)shape->dim.count, dims);
@@ -483,33 +521,40 @@ static bool read_outputs(cj__onnx_reader *r, const cj__onnx_graph *graph, bool n
         cj_node *node = cj__onnx_node_of(r, source);
         if (node) cj_graph_output(r->g, named ? name : NULL, node);
     }
-    if (r->g->failed && !r->failed) r->failed = cj_fail(r->cj, r->g->failed, "%s", r->g->message ? r->g->message : "");
+    if (r->g->failed && !r->failed)
+        r->failed = cj_fail(r->cj, r->g->failed, "%s", r->g->message ? r->g->message : "");
     return !r->failed;
 }
 
 /* ---- Bodies ---------------------------------------------------------------------------------- */
 
-cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, const cj_type *inputs, int n,
-                             const cj__onnx_free *captures, cj_node **captured, int *n_captured)
+cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, const cj_type *inputs,
+                             int n, const cj__onnx_free *captures, cj_node **captured,
+                             int *n_captured)
 {
     if (r->failed) return NULL;
     cj__onnx_level level = {.outer = r->level}, *outer = r->level;
     cj_graph *outer_graph = r->g, *body = cj_graph_new(r->cj);
     if (!body) return no_memory(r), NULL;
     if ((size_t)n != graph->input.count)
-        cj__onnx_fail(r, CJ_ERR_DATA, "its body has %zu inputs, expected %d", graph->input.count, n);
+        cj__onnx_fail(r, CJ_ERR_DATA, "its body has %zu inputs, expected %d", graph->input.count,
+                      n);
     for (int depth = 0; outer; outer = outer->outer)
-        if (++depth >= CJ__DEPTH_MAX) cj__onnx_fail(r, CJ_ERR_LIMIT, "bodies are nested more than %d deep", CJ__DEPTH_MAX);
+        if (++depth >= CJ__DEPTH_MAX)
+            cj__onnx_fail(r, CJ_ERR_LIMIT, "bodies are nested more than %d deep", CJ__DEPTH_MAX);
     outer = r->level;
     cj__names_init(&level.values, r->arena);
     level.g = body;
     *n_captured = 0;
     for (int i = 0; i < n && !r->failed; i++) {
         cj_dim dims[CJ_RANK_MAX];
-        for (int k = 0; k < inputs[i].rank; k++) dims[k] = cj__dim_translate(outer_graph, body, NULL, inputs[i].dim[k]);
+        for (int k = 0; k < inputs[i].rank; k++)
+            dims[k] = cj__dim_translate(outer_graph, body, NULL, inputs[i].dim[k]);
         r->level = &level;
         cj__onnx_source *source = declare(r, graph->input.items[i].name, "an input of the body");
-        if (source) source->node = cj_placeholder(body, source->name, inputs[i].dtype, inputs[i].rank, dims);
+        if (source)
+            source->node = cj_placeholder(body, source->name, inputs[i].dtype, inputs[i].rank,
+                                          dims);
         r->level = outer;
     }
     for (size_t i = 0; i < captures->count && !r->failed; i++) {
@@ -537,14 +582,17 @@ cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, co
             continue;
         }
         cj_dim dims[CJ_RANK_MAX];
-        for (int k = 0; k < node->type.rank; k++) dims[k] = cj__dim_translate(outer_graph, body, NULL, node->type.dim[k]);
+        for (int k = 0; k < node->type.rank; k++)
+            dims[k] = cj__dim_translate(outer_graph, body, NULL, node->type.dim[k]);
         source->node = cj_placeholder(body, source->name, node->type.dtype, node->type.rank, dims);
         captured[(*n_captured)++] = node;
     }
     r->level = &level;
     r->g = body;
-    bool done = !r->failed && read_initializers(r, graph) && read_nodes(r, graph) && read_outputs(r, graph, false);
-    if (!done && body->failed && !r->failed) r->failed = cj_fail(r->cj, body->failed, "%s", body->message);
+    bool done = !r->failed && read_initializers(r, graph) && read_nodes(r, graph) &&
+                read_outputs(r, graph, false);
+    if (!done && body->failed && !r->failed)
+        r->failed = cj_fail(r->cj, body->failed, "%s", body->message);
     r->level = outer;
     r->g = outer_graph;
     if (done) return body;
@@ -561,8 +609,11 @@ static bool find_opset(cj__onnx_reader *r, const cj__onnx_model *model)
         const cj__onnx_opset *o = &model->opset_import.items[i];
         if (!o->domain.size || cj__slice_is(o->domain, "ai.onnx")) r->opset = o->version;
     }
-    if (r->opset < 6) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "opset %lld; Cajal reads 6 and newer", (long long)r->opset);
-    if (model->functions.count) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "functions of the model's own");
+    if (r->opset < 6)
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "opset %lld; Cajal reads 6 and newer",
+                      (long long)r->opset);
+    if (model->functions.count)
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "functions of the model's own");
     return !r->failed;
 }
 
@@ -576,8 +627,9 @@ static bool read_model(cj__onnx_reader *r, const cj__onnx_model *model)
     return read_nodes(r, graph) && read_outputs(r, graph, true);
 }
 
-cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model *model, const char *folder,
-                          const cj__names *parameters, const cj__names *variables, cj_graph **out)
+cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model *model,
+                          const char *folder, const cj__names *parameters,
+                          const cj__names *variables, cj_graph **out)
 {
     cj__onnx_level level = {.g = cj_graph_new(cj)};
     cj__onnx_reader r = {.cj = cj, .arena = arena, .folder = folder, .level = &level, .g = level.g,
@@ -586,7 +638,8 @@ cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model
     if (!level.g) return CJ_ERR_MEMORY;
     cj__names_init(&level.values, arena);
     read_model(&r, model);
-    if (!r.failed && level.g->failed) r.failed = cj_fail(cj, level.g->failed, "%s", level.g->message);
+    if (!r.failed && level.g->failed)
+        r.failed = cj_fail(cj, level.g->failed, "%s", level.g->message);
     if (!r.failed) r.failed = cj_graph_verify(level.g);
     for (size_t i = 0; i < r.n_tensors; i++) cj_tensor_free(r.tensors[i]);
     if (r.failed) cj_graph_free(level.g);

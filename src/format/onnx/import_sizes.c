@@ -1,9 +1,10 @@
 /* import_sizes.c: shapes as values, computed when importing.
  *
- * Exporters write "flatten all but the batch" as Shape, Gather, Concat and Reshape. Shape of a value of
- * ours is a list of dimensions, numbers or symbols, and the operators here keep such lists known:
- * Shape([batch, 3, 4]) gives (batch, 3, 4), Gather of 0 gives batch, times 2 gives 2*batch. What an
- * operator here does not understand is left to the ordinary reader, which then makes nodes. */
+ * Exporters write "flatten all but the batch" as Shape, Gather, Concat and Reshape. Shape of a
+ * value of ours is a list of dimensions, numbers or symbols, and the operators here keep such lists
+ * known: Shape([batch, 3, 4]) gives (batch, 3, 4), Gather of 0 gives batch, times 2 gives 2*batch.
+ * What an operator here does not understand is left to the ordinary reader, which then makes nodes.
+ */
 #include <string.h>
 
 #include "format/onnx/map.h"
@@ -30,14 +31,16 @@ static bool fold_shape(cj__onnx_reader *r, bool size)
 {
     cj_node *x = cj__onnx_node_in(r, 0);
     if (!x) return false;
-    int64_t rank = x->type.rank, start = cj__onnx_get_int(r, "start", 0), end = cj__onnx_get_int(r, "end", rank);
+    int64_t rank = x->type.rank, start = cj__onnx_get_int(r, "start", 0),
+            end = cj__onnx_get_int(r, "end", rank);
     start = start < 0 ? start + rank : start;
     end = end < 0 ? end + rank : end;
     start = start < 0 ? 0 : start > rank ? rank : start;
     end = end < start ? start : end > rank ? rank : end;
     cj__onnx_sizes *s = cj__onnx_new_sizes(r, !size, size ? 1 : (int)(end - start), CJ_I64);
     if (!s) return false;
-    for (int i = 0; !size && i < s->n; i++) put(s, i, (element){x->type.dim[start + i] < 0, x->type.dim[start + i]});
+    for (int i = 0; !size && i < s->n; i++)
+        put(s, i, (element){x->type.dim[start + i] < 0, x->type.dim[start + i]});
     cj_dim count = size ? cj__type_count(r->g, &x->type) : 0;
     if (size) put(s, 0, (element){count < 0, count});
     cj__onnx_set_sizes(r, 0, s);
@@ -63,7 +66,8 @@ static bool combine(cj_graph *g, const char *op, element a, element b, element *
         return true;
     }
     const int64_t far = (int64_t)1 << 40;
-    if ((!a.symbolic && (a.v < -far || a.v > far)) || (!b.symbolic && (b.v < -far || b.v > far))) return false;
+    if ((!a.symbolic && (a.v < -far || a.v > far)) || (!b.symbolic && (b.v < -far || b.v > far)))
+        return false;
     bool a_negative = !a.symbolic && a.v < 0, b_negative = !b.symbolic && b.v < 0;
     if (op[0] == 'A' && (a_negative || b_negative)) {
         y->v = a_negative ? cj__dim_shift(g, b.v, a.v) : cj__dim_shift(g, a.v, b.v);
@@ -87,7 +91,8 @@ static bool combine(cj_graph *g, const char *op, element a, element b, element *
     return true;
 }
 
-static bool fold_arithmetic(cj__onnx_reader *r, const char *op, const cj__onnx_sizes *a, const cj__onnx_sizes *b)
+static bool fold_arithmetic(cj__onnx_reader *r, const char *op, const cj__onnx_sizes *a,
+                            const cj__onnx_sizes *b)
 {
     if (a->n != b->n && a->n != 1 && b->n != 1) return false;
     bool vector = a->rank || b->rank;
@@ -95,7 +100,9 @@ static bool fold_arithmetic(cj__onnx_reader *r, const char *op, const cj__onnx_s
     cj__onnx_sizes *y = cj__onnx_new_sizes(r, vector, n, a->dtype);
     for (int i = 0; y && i < n; i++) {
         element e;
-        if (!combine(r->g, op, at(a, a->n == 1 ? 0 : i), at(b, b->n == 1 ? 0 : i), &e) || r->g->failed) return false;
+        if (!combine(r->g, op, at(a, a->n == 1 ? 0 : i), at(b, b->n == 1 ? 0 : i), &e) ||
+            r->g->failed)
+            return false;
         y->at[i].symbolic = e.symbolic && e.v < 0;
         y->at[i].v = e.v;
     }
@@ -139,11 +146,14 @@ static bool fold_slice(cj__onnx_reader *r, const cj__onnx_sizes *x)
     int64_t start, end, step = 1;
     if (x->rank != 1) return false;
     if (r->opset < 10) {
-        if (cj__onnx_get_ints(r, "starts", 1, &start) != 1 || cj__onnx_get_ints(r, "ends", 1, &end) != 1) return false;
+        if (cj__onnx_get_ints(r, "starts", 1, &start) != 1 ||
+            cj__onnx_get_ints(r, "ends", 1, &end) != 1)
+            return false;
     } else {
         const cj__onnx_sizes *a = cj__onnx_sizes_in(r, 1), *b = cj__onnx_sizes_in(r, 2);
         const cj__onnx_sizes *c = cj__onnx_has(r, 4) ? cj__onnx_sizes_in(r, 4) : NULL;
-        if (!a || !b || a->n != 1 || b->n != 1 || a->at[0].symbolic || b->at[0].symbolic) return false;
+        if (!a || !b || a->n != 1 || b->n != 1 || a->at[0].symbolic || b->at[0].symbolic)
+            return false;
         if (cj__onnx_has(r, 4) && (!c || c->n != 1)) return false;
         start = a->at[0].v;
         end = b->at[0].v;
@@ -181,7 +191,8 @@ bool cj__onnx_fold(cj__onnx_reader *r)
     if (is_op(r, "Shape") || is_op(r, "Size")) return fold_shape(r, is_op(r, "Size"));
     if (is_op(r, "Concat")) return r->node->input.count && cj__onnx_has(r, 0) && fold_concat(r);
     if (!cj__onnx_has(r, 0)) return false;
-    /* Only what is small and known at once: an initializer that is a weight is not decoded for this. */
+    /* Only what is small and known at once: an initializer that is a weight is not decoded for
+     * this. */
     cj__onnx_source *first = cj__onnx_source_in(r, 0);
     const cj__onnx_sizes *x = first ? cj__onnx_sizes_of(r, first) : NULL;
     if (!x) return false;
@@ -205,7 +216,8 @@ bool cj__onnx_fold(cj__onnx_reader *r)
     if (is_op(r, "Reshape")) {
         const cj__onnx_sizes *shape = cj__onnx_has(r, 1) ? cj__onnx_sizes_in(r, 1) : NULL;
         if (!shape || shape->rank != 1 || shape->n > 1) return false;
-        return (shape->n == 0 || shape->at[0].v == -1 || shape->at[0].v == x->n) && fold_view(r, x, shape->n, x->dtype);
+        return (shape->n == 0 || shape->at[0].v == -1 || shape->at[0].v == x->n) &&
+               fold_view(r, x, shape->n, x->dtype);
     }
     return false;
 }

@@ -1,8 +1,8 @@
 /* map.h: between our operators and ONNX's: the rows, and what the code of a row works with.
  *
- * A row pairs an operator of ours with one of ONNX's. `write` turns a call into ONNX nodes, `read` a
- * node into calls. Operators that ONNX lacks are written as a few nodes, each of which is read again
- * as what it is; operators that we lack are read as a few calls.
+ * A row pairs an operator of ours with one of ONNX's. `write` turns a call into ONNX nodes, `read`
+ * a node into calls. Operators that ONNX lacks are written as a few nodes, each of which is read
+ * again as what it is; operators that we lack are read as a few calls.
  *
  *     static void write_rsqrt(cj__onnx_writer *w, const cj__onnx_row *row)
  *     {
@@ -43,7 +43,8 @@ enum {
     CJ__ONNX_FLOATS_BF = CJ__ONNX_FLOATS | 1u << CJ_BF16,
     CJ__ONNX_WIDE = 1u << CJ_I32 | 1u << CJ_I64 | 1u << CJ_U32 | 1u << CJ_U64,
     CJ__ONNX_BYTES = 1u << CJ_I8 | 1u << CJ_U8,
-    CJ__ONNX_NUMBERS = CJ__ONNX_FLOATS_BF | CJ__ONNX_WIDE | CJ__ONNX_BYTES | 1u << CJ_I16 | 1u << CJ_U16
+    CJ__ONNX_NUMBERS = CJ__ONNX_FLOATS_BF | CJ__ONNX_WIDE | CJ__ONNX_BYTES | 1u << CJ_I16 |
+                       1u << CJ_U16
 };
 
 /* Ended by a row without names; map_*.c. */
@@ -91,14 +92,16 @@ struct cj__onnx_writer {
 const char *cj__onnx_in(cj__onnx_writer *w, int i);
 /* The value of any node of the scope. */
 const char *cj__onnx_value_of(cj__onnx_writer *w, const cj_node *node);
-/* Operand names of a call whose ONNX operator broadcasts: broadcasts are left out where they may. */
+/* Operand names of a call whose ONNX operator broadcasts: broadcasts are left out where they may.
+ */
 void cj__onnx_in_broadcast(cj__onnx_writer *w, const char **names);
-/* A node with the given inputs (up to NULL; "" is an absent one) and a new value, which is returned. */
+/* A node with the given inputs (up to NULL; "" is an absent one) and a new value, which is
+ * returned. */
 const char *cj__onnx_step(cj__onnx_writer *w, const char *op, ...);
 /* The node that gives the call's outputs. */
 void cj__onnx_last(cj__onnx_writer *w, const char *op, ...);
-void cj__onnx_emit(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in, size_t n_out,
-                   const char *const *out);
+void cj__onnx_emit(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in,
+                   size_t n_out, const char *const *out);
 /* The same as `last`, with a list. */
 void cj__onnx_last_list(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in);
 /* Attributes of w->node. */
@@ -120,13 +123,15 @@ bool cj__onnx_field_bool(const cj_call *call, const char *name);
 cj_ints cj__onnx_field_ints(const cj_call *call, const char *name);
 /* Fails naming the call. */
 void cj__onnx_refuse(cj__onnx_writer *w, cj_status status, const char *format, ...) CJ_PRINTF(3, 4);
-/* The calls of `graph` in a scope whose node list is `nodes`; then gives the values of its outputs. */
+/* The calls of `graph` in a scope whose node list is `nodes`; then gives the values of its outputs.
+ */
 bool cj__onnx_write_calls(cj__onnx_writer *w);
 /* A body as a GraphProto: its first n_in placeholders are inputs, the others stand for captures. */
 cj__onnx_graph *cj__onnx_write_body(cj__onnx_writer *w, const char *name, cj_graph *body, int n_in,
                                     const char *const *captures);
 /* A body's calls in place: out[i] is the value of its output i. */
-void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const *in, const char **out);
+void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const *in,
+                           const char **out);
 
 /* export_dims.c: a dimension as an i64 scalar, dimensions as an i64 vector. */
 const char *cj__onnx_dim_value(cj__onnx_writer *w, cj_dim d);
@@ -223,13 +228,16 @@ typedef struct cj__onnx_free {
     size_t count, capacity;
 } cj__onnx_free;
 bool cj__onnx_free_names(cj__onnx_reader *r, const cj__onnx_graph *graph, cj__onnx_free *out);
-/* A body: its inputs stand for nodes of these types (n of them), then one for each captured node. */
-cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, const cj_type *inputs, int n,
-                             const cj__onnx_free *captures, cj_node **captured, int *n_captured);
+/* A body: its inputs stand for nodes of these types (n of them), then one for each captured node.
+ */
+cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, const cj_type *inputs,
+                             int n, const cj__onnx_free *captures, cj_node **captured,
+                             int *n_captured);
 cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source);
 
 /* The model's graph, verified. The caller frees it. parameters, variables: names, or NULL. */
-cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model *model, const char *folder,
-                          const cj__names *parameters, const cj__names *variables, cj_graph **out);
+cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model *model,
+                          const char *folder, const cj__names *parameters,
+                          const cj__names *variables, cj_graph **out);
 
 #endif

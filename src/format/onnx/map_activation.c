@@ -1,5 +1,5 @@
-/* map_activation.c: activation functions, and dropout. Those that only ONNX has are read as what their
- * specification says they are. */
+/* map_activation.c: activation functions, and dropout. Those that only ONNX has are read as what
+ * their specification says they are. */
 #include <math.h>
 
 #include "format/onnx/map.h"
@@ -61,9 +61,12 @@ static void write_gelu(cj__onnx_writer *w, const cj__onnx_row *row)
     cj_dtype dtype = w->call->out[0].type.dtype;
     const char *x = cj__onnx_in(w, 0);
     (void)row;
-    const char *erf = cj__onnx_step(w, "Erf", cj__onnx_step(w, "Mul", x, cj__onnx_scalar(w, dtype, 0.70710678118654752440), NULL), NULL);
+    const char *erf = cj__onnx_step(
+        w, "Erf",
+        cj__onnx_step(w, "Mul", x, cj__onnx_scalar(w, dtype, 0.70710678118654752440), NULL), NULL);
     const char *twice = cj__onnx_step(w, "Add", erf, cj__onnx_scalar(w, dtype, 1), NULL);
-    cj__onnx_last(w, "Mul", x, cj__onnx_step(w, "Mul", twice, cj__onnx_scalar(w, dtype, 0.5), NULL), NULL);
+    cj__onnx_last(w, "Mul", x, cj__onnx_step(w, "Mul", twice, cj__onnx_scalar(w, dtype, 0.5), NULL),
+                  NULL);
 }
 
 static void read_gelu(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -95,7 +98,9 @@ static void read_selu(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     double alpha = cj__onnx_get_float(r, "alpha", 1.67326319217681884765625);
     (void)row;
-    cj__onnx_set(r, 0, cj_scale(cj_elu(x_in(r), alpha), cj__onnx_get_float(r, "gamma", 1.05070102214813232421875)));
+    cj__onnx_set(r, 0,
+                 cj_scale(cj_elu(x_in(r), alpha),
+                          cj__onnx_get_float(r, "gamma", 1.05070102214813232421875)));
 }
 
 /* max(0, x) + min(0, alpha (e^(x / alpha) - 1)) */
@@ -116,7 +121,8 @@ static void read_prelu(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = x_in(r), *slope = cj__onnx_node_in(r, 1);
     (void)row;
-    if (x && slope && r->opset < 7 && slope->type.rank == 1 && x->type.rank > 1) { /* one for each channel */
+    if (x && slope && r->opset < 7 && slope->type.rank == 1 &&
+        x->type.rank > 1) { /* one for each channel */
         cj_dim dims[CJ_RANK_MAX];
         for (int i = 0; i < x->type.rank - 1; i++) dims[i] = i ? 1 : slope->type.dim[0];
         slope = cj_reshape(slope, x->type.rank - 1, dims);
@@ -179,8 +185,10 @@ static void read_shrink(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!x) return;
     cj_dtype dtype = x->type.dtype;
-    cj_node *low = cj_where(cj_less(x, cj_scalar(r->g, dtype, -lambd)), cj_shift(x, bias), zero_like(x));
-    cj__onnx_set(r, 0, cj_where(cj_greater(x, cj_scalar(r->g, dtype, lambd)), cj_shift(x, -bias), low));
+    cj_node *low = cj_where(cj_less(x, cj_scalar(r->g, dtype, -lambd)), cj_shift(x, bias),
+                            zero_like(x));
+    cj__onnx_set(r, 0,
+                 cj_where(cj_greater(x, cj_scalar(r->g, dtype, lambd)), cj_shift(x, -bias), low));
 }
 
 /* ---- Dropout --------------------------------------------------------------------------------- */
@@ -190,7 +198,8 @@ static void write_dropout(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     (void)row;
     if (w->call->in[2]->call->op != &cj_op_training) {
-        cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "ONNX has no dropout whose mask is a function of a key");
+        cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED,
+                        "ONNX has no dropout whose mask is a function of a key");
         return;
     }
     const char *rate = cj__onnx_scalar(w, CJ_F32, field(w->call, "rate"));
@@ -209,20 +218,28 @@ static void read_dropout(cj__onnx_reader *r, const cj__onnx_row *row)
         return;
     }
     /* In a body there is no place for the random key. */
-    cj__onnx_set(r, 0, r->level->outer || rate <= 0 || rate >= 1 ? cj_identity(x) : cj_dropout_node(x, rate));
+    cj__onnx_set(r, 0,
+                 r->level->outer || rate <= 0 || rate >= 1 ? cj_identity(x)
+                                                           : cj_dropout_node(x, rate));
     if (x && cj__onnx_wants(r, 1))
         cj__onnx_set(r, 1, cj_broadcast_to(cj_scalar(r->g, CJ_BOOL, 1), x->type.rank, x->type.dim));
 }
 
 #define PLAIN(name, onnx_) \
-    {.onnx = onnx_, .op = &cj_op_##name, .write = write_plain, .read = read_plain, .unary = cj_##name}
+    { \
+        .onnx = onnx_, .op = &cj_op_##name, .write = write_plain, .read = read_plain, \
+        .unary = cj_##name \
+    }
 #define ONLY(onnx_, function) {.onnx = onnx_, .read = read_plain, .unary = function}
 
 const cj__onnx_row cj__onnx_rows_activation[] = {
     PLAIN(sigmoid, "Sigmoid"),
     PLAIN(softplus, "Softplus"),
     {.onnx = "Relu", .op = &cj_op_relu, .write = write_relu, .read = read_plain, .unary = cj_relu},
-    {.onnx = "LeakyRelu", .op = &cj_op_leaky_relu, .write = write_leaky_relu, .read = read_leaky_relu},
+    {.onnx = "LeakyRelu",
+     .op = &cj_op_leaky_relu,
+     .write = write_leaky_relu,
+     .read = read_leaky_relu},
     {.onnx = "Elu", .op = &cj_op_elu, .write = write_elu, .read = read_elu},
     {.onnx = "Gelu", .op = &cj_op_gelu, .write = write_gelu, .read = read_gelu},
     {.op = &cj_op_silu, .write = write_silu},

@@ -1,8 +1,8 @@
 /* map_control.c: If, Loop and Scan, and fused groups, which are written as what is in them.
  *
- * Bodies of ours take what they use from outside as operands; ONNX's bodies see the names around them.
- * Writing, a capture is the outer name. Reading, the names that a body uses and does not make become its
- * captures, in order of first use. */
+ * Bodies of ours take what they use from outside as operands; ONNX's bodies see the names around
+ * them. Writing, a capture is the outer name. Reading, the names that a body uses and does not make
+ * become its captures, in order of first use. */
 #include <string.h>
 
 #include "format/onnx/map.h"
@@ -53,7 +53,8 @@ static void write_loop(cj__onnx_writer *w, const cj__onnx_row *row)
     to[0] = a->has_limit ? in[0] : "";
     to[1] = a->has_condition ? in[a->has_limit] : "";
     for (int i = 0; i < s.n_carried; i++) to[2 + i] = in[s.first + i];
-    cj__onnx_graph *body = cj__onnx_write_body(w, name, a->body, 2 + s.n_carried, in + s.first + s.n_carried);
+    cj__onnx_graph *body = cj__onnx_write_body(w, name, a->body, 2 + s.n_carried,
+                                               in + s.first + s.n_carried);
     cj__onnx_last_list(w, "Loop", 2 + (size_t)s.n_carried, to);
     cj__onnx_put_graph(w, "body", body);
 }
@@ -73,13 +74,17 @@ static void write_scan(cj__onnx_writer *w, const cj__onnx_row *row)
     cj__onnx_put_graph(w, "body", body);
     cj__onnx_put_int(w, "num_scan_inputs", s.n_sequences);
     if (!a->reverse) return;
-    cj__onnx_put_ints(w, "scan_input_directions", s.n_sequences < 64 ? s.n_sequences : 64, backward);
-    if (s.n_stacked) cj__onnx_put_ints(w, "scan_output_directions", s.n_stacked < 64 ? s.n_stacked : 64, backward);
+    cj__onnx_put_ints(w, "scan_input_directions", s.n_sequences < 64 ? s.n_sequences : 64,
+                      backward);
+    if (s.n_stacked)
+        cj__onnx_put_ints(w, "scan_output_directions", s.n_stacked < 64 ? s.n_stacked : 64,
+                          backward);
 }
 
 static void write_fused(cj__onnx_writer *w, const cj__onnx_row *row)
 {
-    const char **in = operands(w), **out = cj__arena_array(w->arena, (size_t)w->call->n_out, sizeof(*out));
+    const char **in = operands(w),
+               **out = cj__arena_array(w->arena, (size_t)w->call->n_out, sizeof(*out));
     const cj_call *call = w->call;
     (void)row;
     if (!out) cj__onnx_refuse(w, CJ_ERR_MEMORY, "out of memory");
@@ -110,7 +115,8 @@ static bool use(cj__onnx_reader *r, const cj__names *made, cj__slice slice, cj__
 {
     char *name;
     if (!slice.size) return true;
-    if (cj__slice_string(r->arena, slice, "a name", &name)) return cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text"), false;
+    if (cj__slice_string(r->arena, slice, "a name", &name))
+        return cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text"), false;
     return cj__names_get(made, name) || add_free(r, out, name);
 }
 
@@ -118,8 +124,10 @@ static bool make(cj__onnx_reader *r, cj__names *made, cj__slice slice)
 {
     char *name;
     if (!slice.size) return true;
-    if (cj__slice_string(r->arena, slice, "a name", &name)) return cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text"), false;
-    if (!cj__names_put(made, name, name)) return cj__onnx_fail(r, CJ_ERR_MEMORY, "out of memory"), false;
+    if (cj__slice_string(r->arena, slice, "a name", &name))
+        return cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text"), false;
+    if (!cj__names_put(made, name, name))
+        return cj__onnx_fail(r, CJ_ERR_MEMORY, "out of memory"), false;
     return true;
 }
 
@@ -142,7 +150,8 @@ bool cj__onnx_free_names(cj__onnx_reader *r, const cj__onnx_graph *graph, cj__on
             if (a->type != CJ__ONNX_ATTR_GRAPH || !a->as.g) continue;
             if (!cj__onnx_free_names(r, a->as.g, &inner)) return false;
             for (size_t n = 0; n < inner.count; n++)
-                if (!cj__names_get(&made, inner.names[n]) && !add_free(r, out, inner.names[n])) return false;
+                if (!cj__names_get(&made, inner.names[n]) && !add_free(r, out, inner.names[n]))
+                    return false;
         }
         for (size_t k = 0; k < node->output.count; k++)
             if (!make(r, &made, node->output.items[k])) return false;
@@ -161,16 +170,20 @@ static cj_node *scalar(cj__onnx_reader *r, size_t i, cj_dtype dtype)
 
 static void set_all(cj__onnx_reader *r, cj_node *y)
 {
-    for (size_t k = 0; y && k < r->node->output.count; k++) cj__onnx_set(r, k, cj_node_output(y, (int)k));
+    for (size_t k = 0; y && k < r->node->output.count; k++)
+        cj__onnx_set(r, k, cj_node_output(y, (int)k));
 }
 
 static void read_if(cj__onnx_reader *r, const cj__onnx_row *row)
 {
-    cj__onnx_graph *then = cj__onnx_get_graph(r, "then_branch"), *other = cj__onnx_get_graph(r, "else_branch");
+    cj__onnx_graph *then = cj__onnx_get_graph(r, "then_branch"),
+                   *other = cj__onnx_get_graph(r, "else_branch");
     cj__onnx_free names = {0};
     int n = 0;
     (void)row;
-    if (r->failed || !cj__onnx_free_names(r, then, &names) || !cj__onnx_free_names(r, other, &names)) return;
+    if (r->failed || !cj__onnx_free_names(r, then, &names) ||
+        !cj__onnx_free_names(r, other, &names))
+        return;
     cj_node *condition = scalar(r, 0, CJ_BOOL);
     cj_node **captured = cj__arena_array(r->arena, names.count + 1, sizeof(*captured));
     if (!condition || !captured) {
@@ -211,7 +224,8 @@ static void read_loop(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!limit && !condition && !n_carried && !n) { /* an operand must say which graph this is */
         condition = cj_scalar(r->g, CJ_BOOL, 1);
     }
-    set_all(r, cj_loop(limit, condition, n_carried ? carried : nothing, n_carried, body, captured, n));
+    set_all(r,
+            cj_loop(limit, condition, n_carried ? carried : nothing, n_carried, body, captured, n));
 }
 
 /* x with its axis in front, or (back) the other way. */
@@ -234,7 +248,8 @@ static int list_of(cj__onnx_reader *r, const char *name, int64_t out[OPERANDS_MA
 static void read_scan(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj__onnx_graph *graph = cj__onnx_get_graph(r, "body");
-    int64_t sequences = cj__onnx_get_int(r, "num_scan_inputs", 0), in_axes[OPERANDS_MAX], out_axes[OPERANDS_MAX];
+    int64_t sequences = cj__onnx_get_int(r, "num_scan_inputs", 0), in_axes[OPERANDS_MAX],
+            out_axes[OPERANDS_MAX];
     int64_t backward[OPERANDS_MAX], prepend[OPERANDS_MAX];
     cj__onnx_free names = {0};
     int n = 0, n_in = (int)r->node->input.count, carried = n_in - (int)sequences;
@@ -247,8 +262,10 @@ static void read_scan(cj__onnx_reader *r, const cj__onnx_row *row)
     list_of(r, "scan_input_directions", backward);
     list_of(r, "scan_output_directions", prepend);
     if (r->failed || !cj__onnx_free_names(r, graph, &names)) return;
-    if (n_in > OPERANDS_MAX || sequences < 1 || sequences > n_in || r->node->output.count > OPERANDS_MAX) {
-        cj__onnx_fail(r, CJ_ERR_DATA, "%d operands, of which %lld are sequences", n_in, (long long)sequences);
+    if (n_in > OPERANDS_MAX || sequences < 1 || sequences > n_in ||
+        r->node->output.count > OPERANDS_MAX) {
+        cj__onnx_fail(r, CJ_ERR_DATA, "%d operands, of which %lld are sequences", n_in,
+                      (long long)sequences);
         return;
     }
     for (int i = 0; i < n_in; i++) {
@@ -271,7 +288,8 @@ static void read_scan(cj__onnx_reader *r, const cj__onnx_row *row)
         return;
     }
     cj_graph *body = cj__onnx_read_body(r, graph, types, n_in, &names, captured, &n);
-    cj_node *y = body ? cj_scan(in, carried, in + carried, (int)sequences, false, body, captured, n) : NULL;
+    cj_node *y = body ? cj_scan(in, carried, in + carried, (int)sequences, false, body, captured, n)
+                      : NULL;
     for (int k = 0; y && k < (int)r->node->output.count; k++) {
         cj_node *out = cj_node_output(y, k);
         if (k >= carried && prepend[k - carried]) out = cj_reverse(out, 0);

@@ -1,7 +1,7 @@
 /* map_elementwise.c: functions of one and two values, comparisons, where, cast.
  *
- * Most are one to one. ONNX's operators take fewer dtypes than ours: what they do not take is cast to a
- * wider one and back, which for wrapping integers is the same number. */
+ * Most are one to one. ONNX's operators take fewer dtypes than ours: what they do not take is cast
+ * to a wider one and back, which for wrapping integers is the same number. */
 #include <math.h>
 #include <string.h>
 
@@ -145,7 +145,8 @@ static void read_is_inf(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *x = cj__onnx_node_in(r, 0), *y = cj_is_inf(x);
     (void)row;
     if (!x) return;
-    bool up = cj__onnx_get_int(r, "detect_positive", 1), down = cj__onnx_get_int(r, "detect_negative", 1);
+    bool up = cj__onnx_get_int(r, "detect_positive", 1),
+         down = cj__onnx_get_int(r, "detect_negative", 1);
     cj_node *zero = cj_scalar(r->g, x->type.dtype, 0);
     if (!up && !down) y = cj_logical_and(y, cj_scalar(r->g, CJ_BOOL, 0));
     else if (!up) y = cj_logical_and(y, cj_less(x, zero));
@@ -172,11 +173,12 @@ static void write_ordered(cj__onnx_writer *w, const cj__onnx_row *row)
     }
     const char *in[2];
     cj__onnx_in_broadcast(w, in);
-    cj__onnx_last(w, row->op->onnx, cj__onnx_cast(w, in[0], CJ_I32), cj__onnx_cast(w, in[1], CJ_I32), NULL);
+    cj__onnx_last(w, row->op->onnx, cj__onnx_cast(w, in[0], CJ_I32),
+                  cj__onnx_cast(w, in[1], CJ_I32), NULL);
 }
 
-/* ONNX's Mod has the sign of b for integers only: fmod's remainder of floats (the sign of a) is moved by
- * b where the signs differ. */
+/* ONNX's Mod has the sign of b for integers only: fmod's remainder of floats (the sign of a) is
+ * moved by b where the signs differ. */
 static void write_mod(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     if (!cj__is_float(dtype_in(w))) {
@@ -187,7 +189,8 @@ static void write_mod(cj__onnx_writer *w, const cj__onnx_row *row)
     cj__onnx_in_broadcast(w, in);
     const char *rest = cj__onnx_step(w, "Mod", in[0], in[1], NULL);
     cj__onnx_put_int(w, "fmod", 1);
-    const char *differ = cj__onnx_step(w, "Less", cj__onnx_step(w, "Mul", rest, in[1], NULL), number(w, 0), NULL);
+    const char *differ = cj__onnx_step(w, "Less", cj__onnx_step(w, "Mul", rest, in[1], NULL),
+                                       number(w, 0), NULL);
     cj__onnx_last(w, "Where", differ, cj__onnx_step(w, "Add", rest, in[1], NULL), rest, NULL);
 }
 
@@ -198,7 +201,8 @@ static void read_mod(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!m) return;
     if (cj__onnx_get_int(r, "fmod", 0)) {
         cj_node *zero = cj_scalar(r->g, a->type.dtype, 0);
-        cj_node *differ = cj_logical_and(cj_not_equal(m, zero), cj_not_equal(cj_less(m, zero), cj_less(a, zero)));
+        cj_node *differ = cj_logical_and(cj_not_equal(m, zero),
+                                         cj_not_equal(cj_less(m, zero), cj_less(a, zero)));
         m = cj_where(differ, cj_sub(m, b), m);
     }
     cj__onnx_set(r, 0, m);
@@ -228,7 +232,8 @@ static void read_fold(cj__onnx_reader *r, const cj__onnx_row *row)
 static void read_mean(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *y = fold(r, row->binary);
-    if (y) cj__onnx_set(r, 0, cj_div(y, cj_scalar(r->g, y->type.dtype, (double)r->node->input.count)));
+    if (y)
+        cj__onnx_set(r, 0, cj_div(y, cj_scalar(r->g, y->type.dtype, (double)r->node->input.count)));
 }
 
 static void read_where(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -245,7 +250,8 @@ static void read_clip(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!x) return;
     if (r->opset < 11) {
-        double low = cj__onnx_get_float(r, "min", -INFINITY), high = cj__onnx_get_float(r, "max", INFINITY);
+        double low = cj__onnx_get_float(r, "min", -INFINITY),
+               high = cj__onnx_get_float(r, "max", INFINITY);
         cj__onnx_set(r, 0, cj_identity(cj_clip(x, low, high)));
         return;
     }
@@ -257,13 +263,20 @@ static void read_clip(cj__onnx_reader *r, const cj__onnx_row *row)
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
 #define UNARY(name, onnx_, types_) \
-    {.onnx = onnx_, .op = &cj_op_##name, .write = write_same, .read = read_unary, .types = types_, .unary = cj_##name}
+    { \
+        .onnx = onnx_, .op = &cj_op_##name, .write = write_same, .read = read_unary, \
+        .types = types_, .unary = cj_##name \
+    }
 #define BINARY(name, onnx_, types_) \
-    {.onnx = onnx_, .op = &cj_op_##name, .write = write_same, .read = read_binary, .types = types_, \
-     .broadcasts = true, .binary = (cj_##name)}
+    { \
+        .onnx = onnx_, .op = &cj_op_##name, .write = write_same, .read = read_binary, \
+        .types = types_, .broadcasts = true, .binary = (cj_##name) \
+    }
 #define ORDERED(name, onnx_) \
-    {.onnx = onnx_, .op = &cj_op_##name, .write = write_ordered, .read = read_binary, .types = NUMBERS, \
-     .broadcasts = true, .binary = cj_##name}
+    { \
+        .onnx = onnx_, .op = &cj_op_##name, .write = write_ordered, .read = read_binary, \
+        .types = NUMBERS, .broadcasts = true, .binary = cj_##name \
+    }
 
 const cj__onnx_row cj__onnx_rows_elementwise[] = {
     UNARY(identity, "Identity", 0),
@@ -294,21 +307,49 @@ const cj__onnx_row cj__onnx_rows_elementwise[] = {
     UNARY(round, "Round", F3),
     UNARY(logical_not, "Not", 0),
     UNARY(is_nan, "IsNaN", F4),
-    {.onnx = "IsInf", .op = &cj_op_is_inf, .write = write_same, .read = read_is_inf, .types = 1u << CJ_F32 | 1u << CJ_F64},
+    {.onnx = "IsInf",
+     .op = &cj_op_is_inf,
+     .write = write_same,
+     .read = read_is_inf,
+     .types = 1u << CJ_F32 | 1u << CJ_F64},
     {.onnx = "Cast", .op = &cj_op_cast, .write = write_cast, .read = read_cast},
     {.onnx = "CastLike", .read = read_cast},
-    {.onnx = "Add", .op = &cj_op_add, .write = write_same, .read = read_add, .types = NUMBERS, .broadcasts = true,
+    {.onnx = "Add",
+     .op = &cj_op_add,
+     .write = write_same,
+     .read = read_add,
+     .types = NUMBERS,
+     .broadcasts = true,
      .binary = (cj_add)},
     BINARY(sub, "Sub", NUMBERS),
     BINARY(mul, "Mul", NUMBERS),
     BINARY(div, "Div", NUMBERS),
-    {.onnx = "Pow", .op = &cj_op_pow, .write = write_same, .read = read_pow,
-     .types = F4 | 1u << CJ_I32 | 1u << CJ_I64, .broadcasts = true},
-    {.onnx = "Mod", .op = &cj_op_mod, .write = write_mod, .read = read_mod, .types = NUMBERS, .broadcasts = true},
-    {.onnx = "Max", .op = &cj_op_maximum, .write = write_same, .read = read_fold, .types = NUMBERS,
-     .broadcasts = true, .binary = cj_maximum},
-    {.onnx = "Min", .op = &cj_op_minimum, .write = write_same, .read = read_fold, .types = NUMBERS,
-     .broadcasts = true, .binary = cj_minimum},
+    {.onnx = "Pow",
+     .op = &cj_op_pow,
+     .write = write_same,
+     .read = read_pow,
+     .types = F4 | 1u << CJ_I32 | 1u << CJ_I64,
+     .broadcasts = true},
+    {.onnx = "Mod",
+     .op = &cj_op_mod,
+     .write = write_mod,
+     .read = read_mod,
+     .types = NUMBERS,
+     .broadcasts = true},
+    {.onnx = "Max",
+     .op = &cj_op_maximum,
+     .write = write_same,
+     .read = read_fold,
+     .types = NUMBERS,
+     .broadcasts = true,
+     .binary = cj_maximum},
+    {.onnx = "Min",
+     .op = &cj_op_minimum,
+     .write = write_same,
+     .read = read_fold,
+     .types = NUMBERS,
+     .broadcasts = true,
+     .binary = cj_minimum},
     {.onnx = "Sum", .read = read_fold, .binary = cj_add},
     {.onnx = "Mean", .read = read_mean, .binary = cj_add},
     BINARY(equal, "Equal", 0),
@@ -320,7 +361,11 @@ const cj__onnx_row cj__onnx_rows_elementwise[] = {
     BINARY(logical_and, "And", 0),
     BINARY(logical_or, "Or", 0),
     BINARY(logical_xor, "Xor", 0),
-    {.onnx = "Where", .op = &cj_op_where, .write = write_same, .read = read_where, .broadcasts = true},
+    {.onnx = "Where",
+     .op = &cj_op_where,
+     .write = write_same,
+     .read = read_where,
+     .broadcasts = true},
     {.onnx = "Clip", .read = read_clip},
     {0},
 };

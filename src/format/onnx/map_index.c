@@ -1,7 +1,7 @@
 /* map_index.c: gathering and scattering, one-hot and top-k.
  *
- * ONNX's GatherND and ScatterND take index vectors: they are read as gather and scatter along one axis of
- * the operand with its leading axes folded into one, (i, j) -> i * columns + j. */
+ * ONNX's GatherND and ScatterND take index vectors: they are read as gather and scatter along one
+ * axis of the operand with its leading axes folded into one, (i, j) -> i * columns + j. */
 #include <string.h>
 
 #include "format/onnx/map.h"
@@ -24,7 +24,8 @@ static void read_gather(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *x = cj__onnx_node_in(r, 0), *indices = cj__onnx_node_in(r, 1);
     int axis = (int)cj__onnx_get_int(r, "axis", 0);
     bool along = strcmp(row->onnx, "Gather") != 0;
-    if (x && indices) cj__onnx_set(r, 0, along ? cj_gather_along(x, indices, axis) : cj_gather(x, indices, axis));
+    if (x && indices)
+        cj__onnx_set(r, 0, along ? cj_gather_along(x, indices, axis) : cj_gather(x, indices, axis));
 }
 
 /* ---- Scatter --------------------------------------------------------------------------------- */
@@ -32,13 +33,16 @@ static void read_gather(cj__onnx_reader *r, const cj__onnx_row *row)
 /* The index axes are folded into one, and indices repeated beside every element of their row. */
 static void write_scatter_add(cj__onnx_writer *w, const cj__onnx_row *row)
 {
-    const cj_type *updates = &w->call->in[0]->type, *indices = &w->call->in[1]->type, *y = &w->call->out[0].type;
+    const cj_type *updates = &w->call->in[0]->type, *indices = &w->call->in[1]->type,
+                  *y = &w->call->out[0].type;
     cj_graph *g = w->scope->g;
     int axis = (int)axis_of(w);
     cj_dim flat[CJ_RANK_MAX], line[CJ_RANK_MAX];
     (void)row;
     for (int i = 0; i < y->rank; i++) {
-        flat[i] = i < axis ? updates->dim[i] : i == axis ? cj__type_count(g, indices) : updates->dim[i + indices->rank - 1];
+        flat[i] = i < axis    ? updates->dim[i]
+                  : i == axis ? cj__type_count(g, indices)
+                              : updates->dim[i + indices->rank - 1];
         line[i] = i == axis ? flat[i] : 1;
     }
     const char *x = cj__onnx_in(w, 0), *at = cj__onnx_in(w, 1);
@@ -49,7 +53,8 @@ static void write_scatter_add(cj__onnx_writer *w, const cj__onnx_row *row)
     at = cj__onnx_step(w, "Reshape", at, cj__onnx_dims(w, y->rank, line), NULL);
     cj__onnx_put_int(w, "allowzero", 1);
     at = cj__onnx_step(w, "Expand", at, cj__onnx_dims(w, y->rank, flat), NULL);
-    const char *zeros = cj__onnx_step(w, "Expand", cj__onnx_scalar(w, y->dtype, 0), cj__onnx_dims(w, y->rank, y->dim), NULL);
+    const char *zeros = cj__onnx_step(w, "Expand", cj__onnx_scalar(w, y->dtype, 0),
+                                      cj__onnx_dims(w, y->rank, y->dim), NULL);
     cj__onnx_last(w, "ScatterElements", zeros, at, x, NULL);
     cj__onnx_put_int(w, "axis", axis);
     cj__onnx_put_string(w, "reduction", "add");
@@ -68,17 +73,20 @@ static bool reads_add(cj__onnx_reader *r, bool *add)
     char reduction[32];
     if (!cj__onnx_get_word(r, "reduction", "none", reduction)) return false;
     *add = !strcmp(reduction, "add");
-    if (!*add && strcmp(reduction, "none")) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "reduction '%s'", reduction);
+    if (!*add && strcmp(reduction, "none"))
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "reduction '%s'", reduction);
     return !r->failed;
 }
 
 static void read_scatter_along(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     bool add;
-    cj_node *x = cj__onnx_node_in(r, 0), *indices = cj__onnx_node_in(r, 1), *updates = cj__onnx_node_in(r, 2);
+    cj_node *x = cj__onnx_node_in(r, 0), *indices = cj__onnx_node_in(r, 1),
+            *updates = cj__onnx_node_in(r, 2);
     (void)row;
     if (!reads_add(r, &add)) return;
-    cj__onnx_set(r, 0, cj_scatter_along(x, indices, updates, (int)cj__onnx_get_int(r, "axis", 0), add));
+    cj__onnx_set(r, 0,
+                 cj_scatter_along(x, indices, updates, (int)cj__onnx_get_int(r, "axis", 0), add));
 }
 
 /* ---- Index vectors --------------------------------------------------------------------------- */
@@ -87,7 +95,8 @@ static void read_scatter_along(cj__onnx_reader *r, const cj__onnx_row *row)
 static cj_node *vector_of(cj_graph *g, int n, const cj_dim *dims)
 {
     cj_node *parts[CJ_RANK_MAX];
-    for (int i = 0; i < n; i++) parts[i] = dims[i] < 0 ? cj_dim_value(g, dims[i]) : cj_scalar(g, CJ_I64, (double)dims[i]);
+    for (int i = 0; i < n; i++)
+        parts[i] = dims[i] < 0 ? cj_dim_value(g, dims[i]) : cj_scalar(g, CJ_I64, (double)dims[i]);
     return cj_stack(parts, n, 0);
 }
 
@@ -107,8 +116,9 @@ static bool fold(cj__onnx_reader *r, folded *f)
     int rank = indices->type.rank;
     int64_t n = rank ? indices->type.dim[rank - 1] : -1;
     if (n < 1 || n > x->type.rank) {
-        cj__onnx_fail(r, n < 1 ? CJ_ERR_UNSUPPORTED : CJ_ERR_SHAPE, "index vectors of %lld numbers for an operand of rank %d",
-                      (long long)n, x->type.rank);
+        cj__onnx_fail(r, n < 1 ? CJ_ERR_UNSUPPORTED : CJ_ERR_SHAPE,
+                      "index vectors of %lld numbers for an operand of rank %d", (long long)n,
+                      x->type.rank);
         return false;
     }
     cj_dim stride[CJ_RANK_MAX] = {0}, rows = 1;
@@ -158,7 +168,8 @@ static void read_scatter_nd(cj__onnx_reader *r, const cj__onnx_row *row)
 
 /* ---- One-hot, top-k -------------------------------------------------------------------------- */
 
-/* ONNX's OneHot wraps negative indices, which ours leaves out: a comparison with 0 .. depth-1 is ours. */
+/* ONNX's OneHot wraps negative indices, which ours leaves out: a comparison with 0 .. depth-1 is
+ * ours. */
 static void write_one_hot(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     int64_t depth = cj__onnx_field_int(w->call, "depth"), last = -1;
@@ -166,7 +177,8 @@ static void write_one_hot(cj__onnx_writer *w, const cj__onnx_row *row)
     (void)row;
     if (w->call->in[0]->type.dtype != CJ_I64) indices = cj__onnx_cast(w, indices, CJ_I64);
     indices = cj__onnx_step(w, "Unsqueeze", indices, cj__onnx_ints(w, 1, &last), NULL);
-    const char *classes = cj__onnx_step(w, "Range", cj__onnx_scalar(w, CJ_I64, 0), cj__onnx_scalar(w, CJ_I64, (double)depth),
+    const char *classes = cj__onnx_step(w, "Range", cj__onnx_scalar(w, CJ_I64, 0),
+                                        cj__onnx_scalar(w, CJ_I64, (double)depth),
                                         cj__onnx_scalar(w, CJ_I64, 1), NULL);
     cj__onnx_last(w, "Cast", cj__onnx_step(w, "Equal", indices, classes, NULL), NULL);
     cj__onnx_put_int(w, "to", cj_dtype_info(w->call->out[0].type.dtype)->onnx);
@@ -186,7 +198,8 @@ static void read_one_hot(cj__onnx_reader *r, const cj__onnx_row *row)
     if ((axis = cj__axis(indices, "OneHot", axis, rank)) < 0) return;
     cj_node *at = cj_cast(indices, CJ_I64), *n = cj_scalar(r->g, CJ_I64, depth);
     at = cj_where(cj_less(at, cj_scalar(r->g, CJ_I64, 0)), cj_add(at, n), at);
-    cj_node *off = cj_reshape(cj_slice_axis(values, 0, 0, 1), 0, NULL), *on = cj_reshape(cj_slice_axis(values, 0, 1, 1), 0, NULL);
+    cj_node *off = cj_reshape(cj_slice_axis(values, 0, 0, 1), 0, NULL),
+            *on = cj_reshape(cj_slice_axis(values, 0, 1, 1), 0, NULL);
     cj_node *y = cj_where(cj_one_hot(at, (int64_t)depth, CJ_BOOL), on, off);
     int64_t p[CJ_RANK_MAX];
     for (int i = 0; i < rank; i++) p[i] = i < axis ? i : i == axis ? rank - 1 : i - 1;
@@ -207,7 +220,8 @@ static void read_top_k(cj__onnx_reader *r, const cj__onnx_row *row)
     int64_t k = cj__onnx_get_int(r, "k", 0);
     (void)row;
     if (r->opset >= 10 && cj__onnx_numbers_in(r, 1, "k", 1, &k) != 1) return;
-    cj_node *y = cj_top_k(cj__onnx_node_in(r, 0), k, (int)cj__onnx_get_int(r, "axis", -1), !cj__onnx_get_int(r, "largest", 1));
+    cj_node *y = cj_top_k(cj__onnx_node_in(r, 0), k, (int)cj__onnx_get_int(r, "axis", -1),
+                          !cj__onnx_get_int(r, "largest", 1));
     if (!y) return;
     cj__onnx_set(r, 0, y);
     if (cj__onnx_wants(r, 1)) cj__onnx_set(r, 1, cj_node_output(y, 1));
@@ -215,9 +229,15 @@ static void read_top_k(cj__onnx_reader *r, const cj__onnx_row *row)
 
 const cj__onnx_row cj__onnx_rows_index[] = {
     {.onnx = "Gather", .op = &cj_op_gather, .write = write_indexed, .read = read_gather},
-    {.onnx = "GatherElements", .op = &cj_op_gather_along, .write = write_indexed, .read = read_gather},
+    {.onnx = "GatherElements",
+     .op = &cj_op_gather_along,
+     .write = write_indexed,
+     .read = read_gather},
     {.op = &cj_op_scatter_add, .write = write_scatter_add},
-    {.onnx = "ScatterElements", .op = &cj_op_scatter_along, .write = write_scatter_along, .read = read_scatter_along},
+    {.onnx = "ScatterElements",
+     .op = &cj_op_scatter_along,
+     .write = write_scatter_along,
+     .read = read_scatter_along},
     {.onnx = "Scatter", .read = read_scatter_along},
     {.onnx = "GatherND", .read = read_gather_nd},
     {.onnx = "ScatterND", .read = read_scatter_nd},

@@ -1,5 +1,5 @@
-/* map_linear.c: matrix products, softmax and cross-entropy, and ONNX's normalisations, which are read as
- * the arithmetic they are. */
+/* map_linear.c: matrix products, softmax and cross-entropy, and ONNX's normalisations, which are
+ * read as the arithmetic they are. */
 #include <string.h>
 
 #include "format/onnx/map.h"
@@ -16,12 +16,14 @@ static const char *swapped(cj__onnx_writer *w, const char *x, int rank)
     return y;
 }
 
-/* MatMul as it stands, Gemm where a matrix is read transposed, and Transpose before batched products. */
+/* MatMul as it stands, Gemm where a matrix is read transposed, and Transpose before batched
+ * products. */
 static void write_matmul(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj__matmul_attrs *t = w->call->attributes;
     const cj_type *a = &w->call->in[0]->type, *b = &w->call->in[1]->type;
-    bool narrow = !(row->types & CJ__ONNX_BIT(a->dtype)), transposed = t->transpose_a || t->transpose_b;
+    bool narrow = !(row->types & CJ__ONNX_BIT(a->dtype)),
+         transposed = t->transpose_a || t->transpose_b;
     bool gemm = transposed && a->rank == 2 && cj__is_float(a->dtype);
     const char *x = cj__onnx_in(w, 0), *y = cj__onnx_in(w, 1);
     if (narrow) x = cj__onnx_cast(w, x, CJ_I32), y = cj__onnx_cast(w, y, CJ_I32);
@@ -50,7 +52,8 @@ static void read_gemm(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!a || !b) return;
     if (a->type.rank != 2 || b->type.rank != 2) {
-        cj__onnx_fail(r, CJ_ERR_SHAPE, "operands of rank %d and %d, expected 2", a->type.rank, b->type.rank);
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "operands of rank %d and %d, expected 2", a->type.rank,
+                      b->type.rank);
         return;
     }
     bool ta = cj__onnx_get_int(r, "transA", 0), tb = cj__onnx_get_int(r, "transB", 0);
@@ -81,12 +84,15 @@ static void read_softmax(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     if (axis < 0) axis += x->type.rank;
     if (axis < 0 || axis > x->type.rank) {
-        cj__onnx_fail(r, CJ_ERR_ARGUMENT, "axis %lld is out of range for rank %d", (long long)axis, x->type.rank);
+        cj__onnx_fail(r, CJ_ERR_ARGUMENT, "axis %lld is out of range for rank %d", (long long)axis,
+                      x->type.rank);
         return;
     }
     cj_dim dims[2] = {1, 1};
-    for (int i = 0; i < x->type.rank; i++) dims[i >= axis] = cj_dim_mul(r->g, dims[i >= axis], x->type.dim[i]);
-    cj_node *flat = cj_reshape(x, 2, dims), *y = logarithm ? cj_log_softmax(flat, 1) : cj_softmax(flat, 1);
+    for (int i = 0; i < x->type.rank; i++)
+        dims[i >= axis] = cj_dim_mul(r->g, dims[i >= axis], x->type.dim[i]);
+    cj_node *flat = cj_reshape(x, 2, dims),
+            *y = logarithm ? cj_log_softmax(flat, 1) : cj_softmax(flat, 1);
     cj__onnx_set(r, 0, cj_reshape(y, x->type.rank, x->type.dim));
 }
 
@@ -100,7 +106,8 @@ static void read_hardmax(cj__onnx_reader *r, const cj__onnx_row *row)
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "axis %d of opset %lld", axis, (long long)r->opset);
         return;
     }
-    cj_node *best = cj_argmax(x, axis, true), *places = cj_iota(r->g, CJ_I64, axis, x->type.rank, x->type.dim);
+    cj_node *best = cj_argmax(x, axis, true),
+            *places = cj_iota(r->g, CJ_I64, axis, x->type.rank, x->type.dim);
     cj__onnx_set(r, 0, cj_cast(cj_equal(places, best), x->type.dtype));
 }
 
@@ -109,7 +116,8 @@ static void read_hardmax(cj__onnx_reader *r, const cj__onnx_row *row)
 static void write_crossentropy(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     int64_t last = -1;
-    const char *axis = cj__onnx_ints(w, 1, &last), *logits = cj__onnx_in(w, 0), *labels = cj__onnx_in(w, 1);
+    const char *axis = cj__onnx_ints(w, 1, &last), *logits = cj__onnx_in(w, 0),
+               *labels = cj__onnx_in(w, 1);
     (void)row;
     const char *logarithms = cj__onnx_step(w, "LogSoftmax", logits, NULL);
     cj__onnx_put_int(w, "axis", -1);
@@ -125,7 +133,13 @@ static cj_node *classes_last(cj_node *x, bool back)
     int64_t p[CJ_RANK_MAX];
     if (!x) return NULL;
     int rank = x->type.rank;
-    for (int i = 0; i < rank; i++) p[i] = back ? (i == 0 ? 0 : i == 1 ? rank - 1 : i - 1) : i == 0 ? 0 : i == rank - 1 ? 1 : i + 1;
+    for (int i = 0; i < rank; i++)
+        p[i] = back            ? (i == 0   ? 0
+                                  : i == 1 ? rank - 1
+                                           : i - 1)
+               : i == 0        ? 0
+               : i == rank - 1 ? 1
+                               : i + 1;
     return cj_transpose(x, p);
 }
 
@@ -140,23 +154,30 @@ static void read_loss(cj__onnx_reader *r, const cj__onnx_row *row)
         cj__onnx_fail(r, CJ_ERR_SHAPE, "scores of rank %d, expected 2 or more", x->type.rank);
         return;
     }
-    cj_node *scores = classes_last(x, false), *logarithms = softmax ? cj_log_softmax(scores, -1) : scores;
+    cj_node *scores = classes_last(x, false),
+            *logarithms = softmax ? cj_log_softmax(scores, -1) : scores;
     if (!logarithms) return;
     cj_dtype dtype = x->type.dtype;
     cj_node *ignored = NULL, *zero = cj_scalar(r->g, dtype, 0);
     if (cj__onnx_has_attribute(r, "ignore_index")) {
         cj_dtype index = labels->type.dtype;
-        ignored = cj_equal(labels, cj_scalar(r->g, index, (double)cj__onnx_get_int(r, "ignore_index", 0)));
+        ignored = cj_equal(labels,
+                           cj_scalar(r->g, index, (double)cj__onnx_get_int(r, "ignore_index", 0)));
         labels = cj_where(ignored, cj_scalar(r->g, index, 0), labels);
     }
-    cj_node *loss = cj_neg(cj_squeeze(cj_gather_along(logarithms, cj_expand_dims(labels, -1), -1), -1)), *weight = NULL;
+    cj_node *loss = cj_neg(
+                cj_squeeze(cj_gather_along(logarithms, cj_expand_dims(labels, -1), -1), -1)),
+            *weight = NULL;
     if (cj__onnx_has(r, 2)) weight = cj_gather(cj__onnx_node_in(r, 2), labels, 0);
-    else if (ignored && loss) weight = cj_broadcast_to(cj_scalar(r->g, dtype, 1), loss->type.rank, loss->type.dim);
+    else if (ignored && loss)
+        weight = cj_broadcast_to(cj_scalar(r->g, dtype, 1), loss->type.rank, loss->type.dim);
     if (ignored) weight = cj_where(ignored, zero, weight);
     if (weight) loss = cj_mul(loss, weight);
     if (!strcmp(reduction, "sum")) loss = cj_sum(loss);
-    else if (!strcmp(reduction, "mean")) loss = weight ? cj_div(cj_sum(loss), cj_sum(weight)) : cj_mean(loss);
-    else if (strcmp(reduction, "none")) cj__onnx_fail(r, CJ_ERR_DATA, "reduction '%s' is none of none, mean, sum", reduction);
+    else if (!strcmp(reduction, "mean"))
+        loss = weight ? cj_div(cj_sum(loss), cj_sum(weight)) : cj_mean(loss);
+    else if (strcmp(reduction, "none"))
+        cj__onnx_fail(r, CJ_ERR_DATA, "reduction '%s' is none of none, mean, sum", reduction);
     cj__onnx_set(r, 0, loss);
     if (softmax && cj__onnx_wants(r, 1)) cj__onnx_set(r, 1, classes_last(logarithms, true));
 }
@@ -186,14 +207,17 @@ static void read_batch_norm(cj__onnx_reader *r, const cj__onnx_row *row)
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it is in training mode");
         return;
     }
-    if (x && x->type.rank < 2) cj__onnx_fail(r, CJ_ERR_SHAPE, "an operand of rank %d", x->type.rank);
-    for (size_t i = 0; i < 4; i++) in[i] = r->failed ? NULL : channel(cj__onnx_node_in(r, i + 1), x);
+    if (x && x->type.rank < 2)
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "an operand of rank %d", x->type.rank);
+    for (size_t i = 0; i < 4; i++)
+        in[i] = r->failed ? NULL : channel(cj__onnx_node_in(r, i + 1), x);
     cj_node *scale = cj_mul(in[0], inverse_deviation(in[3], epsilon));
     cj__onnx_set(r, 0, cj_add(cj_mul(cj_sub(x, in[2]), scale), in[1]));
 }
 
 /* (x - mean) / deviation over the given axes; mean and 1 / deviation for who wants them. */
-static cj_node *normalised(cj_node *x, int n, const int64_t *axes, double epsilon, cj_node **mean, cj_node **inverse)
+static cj_node *normalised(cj_node *x, int n, const int64_t *axes, double epsilon, cj_node **mean,
+                           cj_node **inverse)
 {
     *mean = cj_reduce_mean(x, n, axes, true);
     cj_node *centred = cj_sub(x, *mean);
@@ -211,7 +235,8 @@ static void read_instance_norm(cj__onnx_reader *r, const cj__onnx_row *row)
         cj__onnx_fail(r, CJ_ERR_SHAPE, "an operand of rank %d, expected 3 or more", x->type.rank);
         return;
     }
-    cj_node *y = normalised(x, x->type.rank - 2, axes, cj__onnx_get_float(r, "epsilon", 1e-5), &mean, &inverse);
+    cj_node *y = normalised(x, x->type.rank - 2, axes, cj__onnx_get_float(r, "epsilon", 1e-5),
+                            &mean, &inverse);
     cj_node *scale = channel(cj__onnx_node_in(r, 1), x), *bias = channel(cj__onnx_node_in(r, 2), x);
     cj__onnx_set(r, 0, cj_add(cj_mul(y, scale), bias));
 }

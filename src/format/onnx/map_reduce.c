@@ -43,12 +43,14 @@ static void write_reduce(cj__onnx_writer *w, const cj__onnx_row *row)
 }
 
 /* x reduced as the node says; *axes for who wants to know them. NULL when the reader failed. */
-static cj_node *reduced(cj__onnx_reader *r, cj_node *x, cj_node *(*reduce)(cj_node *, int, const int64_t *, bool))
+static cj_node *reduced(cj__onnx_reader *r, cj_node *x,
+                        cj_node *(*reduce)(cj_node *, int, const int64_t *, bool))
 {
     static const int64_t none[1];
     int64_t axes[CJ_RANK_MAX];
     int n = cj__onnx_axes(r, "axes", 1, CJ_RANK_MAX, axes);
-    bool keep = cj__onnx_get_int(r, "keepdims", 1), noop = cj__onnx_get_int(r, "noop_with_empty_axes", 0);
+    bool keep = cj__onnx_get_int(r, "keepdims", 1),
+         noop = cj__onnx_get_int(r, "noop_with_empty_axes", 0);
     if (r->failed || !x) return NULL;
     if (n > 0) return reduce(x, n, axes, keep);
     return noop ? reduce(x, 0, none, keep) : reduce(x, 0, NULL, keep);
@@ -71,7 +73,8 @@ static void read_norm(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!strcmp(row->onnx, "ReduceL1")) y = reduced(r, cj_abs(x), cj_reduce_sum);
     else if (!strcmp(row->onnx, "ReduceLogSum")) y = cj_log(reduced(r, x, cj_reduce_sum));
     else y = reduced(r, cj_square(x), cj_reduce_sum);
-    if (!strcmp(row->onnx, "ReduceL2")) y = cj_sqrt(x && !cj__is_float(x->type.dtype) ? cj_cast(y, CJ_F64) : y);
+    if (!strcmp(row->onnx, "ReduceL2"))
+        y = cj_sqrt(x && !cj__is_float(x->type.dtype) ? cj_cast(y, CJ_F64) : y);
     cj__onnx_set(r, 0, back(y, x));
 }
 
@@ -89,7 +92,8 @@ static void read_global_pool(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *x = cj__onnx_node_in(r, 0);
     if (!x) return;
     for (int i = 2; i < x->type.rank; i++) axes[i - 2] = i;
-    if (x->type.rank < 3) cj__onnx_fail(r, CJ_ERR_SHAPE, "its operand has rank %d, expected 3 or more", x->type.rank);
+    if (x->type.rank < 3)
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "its operand has rank %d, expected 3 or more", x->type.rank);
     else cj__onnx_set(r, 0, row->reduce(x, x->type.rank - 2, axes, true));
 }
 
@@ -108,7 +112,8 @@ static void read_arg(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0);
     int axis = (int)cj__onnx_get_int(r, "axis", 0);
-    bool keep = cj__onnx_get_int(r, "keepdims", 1), last = cj__onnx_get_int(r, "select_last_index", 0);
+    bool keep = cj__onnx_get_int(r, "keepdims", 1),
+         last = cj__onnx_get_int(r, "select_last_index", 0);
     cj_node *(*arg)(cj_node *, int, bool) = strcmp(row->onnx, "ArgMin") ? cj_argmax : cj_argmin;
     if (!x) return;
     if (!last) {
@@ -137,16 +142,24 @@ static void read_cumsum(cj__onnx_reader *r, const cj__onnx_row *row)
     int64_t axis;
     (void)row;
     if (cj__onnx_numbers_in(r, 1, "axis", 1, &axis) != 1) return;
-    bool exclusive = cj__onnx_get_int(r, "exclusive", 0), reverse = cj__onnx_get_int(r, "reverse", 0);
+    bool exclusive = cj__onnx_get_int(r, "exclusive", 0),
+         reverse = cj__onnx_get_int(r, "reverse", 0);
     cj__onnx_set(r, 0, cj_cumsum(cj__onnx_node_in(r, 0), (int)axis, exclusive, reverse));
 }
 
 #define REDUCE(name, onnx_, types_) \
-    {.onnx = onnx_, .op = &cj_op_##name, .write = write_reduce, .read = read_reduce, .types = types_, .reduce = cj_##name}
+    { \
+        .onnx = onnx_, .op = &cj_op_##name, .write = write_reduce, .read = read_reduce, \
+        .types = types_, .reduce = cj_##name \
+    }
 
 const cj__onnx_row cj__onnx_rows_reduce[] = {
     REDUCE(reduce_sum, "ReduceSum", TYPES),
-    {.onnx = "ReduceMean", .op = &cj_op_reduce_mean, .write = write_reduce, .read = read_mean, .types = TYPES},
+    {.onnx = "ReduceMean",
+     .op = &cj_op_reduce_mean,
+     .write = write_reduce,
+     .read = read_mean,
+     .types = TYPES},
     REDUCE(reduce_max, "ReduceMax", TYPES | CJ__ONNX_BYTES),
     REDUCE(reduce_min, "ReduceMin", TYPES | CJ__ONNX_BYTES),
     REDUCE(reduce_prod, "ReduceProd", TYPES),
@@ -159,6 +172,10 @@ const cj__onnx_row cj__onnx_rows_reduce[] = {
     {.onnx = "GlobalMaxPool", .read = read_global_pool, .reduce = cj_reduce_max},
     {.onnx = "ArgMax", .op = &cj_op_argmax, .write = write_arg, .read = read_arg},
     {.onnx = "ArgMin", .op = &cj_op_argmin, .write = write_arg, .read = read_arg},
-    {.onnx = "CumSum", .op = &cj_op_cumsum, .write = write_cumsum, .read = read_cumsum, .types = TYPES},
+    {.onnx = "CumSum",
+     .op = &cj_op_cumsum,
+     .write = write_cumsum,
+     .read = read_cumsum,
+     .types = TYPES},
     {0},
 };

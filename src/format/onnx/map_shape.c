@@ -1,7 +1,7 @@
 /* map_shape.c: sources, and operators that change the shape and keep the elements.
  *
- * ONNX computes shapes as values; import_sizes.c has computed them already where they are known, symbols
- * included, so a target shape is read as a list of dimensions. */
+ * ONNX computes shapes as values; import_sizes.c has computed them already where they are known,
+ * symbols included, so a target shape is read as a list of dimensions. */
 #include <string.h>
 
 #include "format/onnx/map.h"
@@ -13,7 +13,8 @@
 static void write_dim_value(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     (void)row;
-    cj__onnx_last(w, "Identity", cj__onnx_dim_value(w, cj__onnx_field_ints(w->call, "dims").v[0]), NULL);
+    cj__onnx_last(w, "Identity", cj__onnx_dim_value(w, cj__onnx_field_ints(w->call, "dims").v[0]),
+                  NULL);
 }
 
 /* Range along the axis, put in place by a reshape and repeated. */
@@ -24,7 +25,8 @@ static void write_iota(cj__onnx_writer *w, const cj__onnx_row *row)
     int64_t shape[CJ_RANK_MAX];
     (void)row;
     for (int i = 0; i < y->rank; i++) shape[i] = i == axis ? -1 : 1;
-    const char *x = cj__onnx_step(w, "Range", cj__onnx_scalar(w, CJ_I64, 0), cj__onnx_dim_value(w, y->dim[axis]),
+    const char *x = cj__onnx_step(w, "Range", cj__onnx_scalar(w, CJ_I64, 0),
+                                  cj__onnx_dim_value(w, y->dim[axis]),
                                   cj__onnx_scalar(w, CJ_I64, 1), NULL);
     if (y->dtype != CJ_I64) x = cj__onnx_cast(w, x, y->dtype);
     x = cj__onnx_step(w, "Reshape", x, cj__onnx_ints(w, y->rank, shape), NULL);
@@ -38,9 +40,10 @@ static void read_range(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *first = cj__onnx_node_in(r, 0);
     (void)row;
     if (!first) return;
-    const cj__onnx_sizes *a = cj__onnx_sizes_in(r, 0), *b = cj__onnx_sizes_in(r, 1), *c = cj__onnx_sizes_in(r, 2);
-    if (a && b && c && !a->at[0].symbolic && !c->at[0].symbolic && a->at[0].v == 0 && c->at[0].v == 1 &&
-        (b->at[0].symbolic || b->at[0].v >= 0)) {
+    const cj__onnx_sizes *a = cj__onnx_sizes_in(r, 0), *b = cj__onnx_sizes_in(r, 1),
+                         *c = cj__onnx_sizes_in(r, 2);
+    if (a && b && c && !a->at[0].symbolic && !c->at[0].symbolic && a->at[0].v == 0 &&
+        c->at[0].v == 1 && (b->at[0].symbolic || b->at[0].v >= 0)) {
         cj__onnx_set(r, 0, cj_iota(r->g, first->type.dtype, 0, 1, &b->at[0].v));
         return;
     }
@@ -50,7 +53,8 @@ static void read_range(cj__onnx_reader *r, const cj__onnx_row *row)
     double count = delta != 0 ? (limit - start) / delta : -1;
     int64_t n = count > 0 ? (int64_t)count + (count > (double)(int64_t)count) : 0;
     if (!(count < 1e9) || delta == 0) {
-        cj__onnx_fail(r, CJ_ERR_DATA, "a range from %g to %g by %g has no end", start, limit, delta);
+        cj__onnx_fail(r, CJ_ERR_DATA, "a range from %g to %g by %g has no end", start, limit,
+                      delta);
         return;
     }
     cj_dtype dtype = first->type.dtype, wide = dtype == CJ_I64 ? CJ_I64 : CJ_F64;
@@ -111,7 +115,9 @@ static void read_reshape(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!x) return;
     if (!shape || shape->rank != 1 || shape->n > CJ_RANK_MAX) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "the shape is not known before running, or of more than %d sizes", CJ_RANK_MAX);
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,
+                      "the shape is not known before running, or of more than %d sizes",
+                      CJ_RANK_MAX);
         return;
     }
     for (int i = 0; i < shape->n; i++) {
@@ -120,7 +126,8 @@ static void read_reshape(cj__onnx_reader *r, const cj__onnx_row *row)
         if (shape->at[i].symbolic) continue;
         if (v == 0 && !zeros) {
             if (i >= x->type.rank) {
-                cj__onnx_fail(r, CJ_ERR_SHAPE, "size %d is to be copied from an operand of rank %d", i, x->type.rank);
+                cj__onnx_fail(r, CJ_ERR_SHAPE, "size %d is to be copied from an operand of rank %d",
+                              i, x->type.rank);
                 return;
             }
             dims[i] = x->type.dim[i];
@@ -140,11 +147,13 @@ static void read_flatten(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!x) return;
     if (axis < 0) axis += x->type.rank;
     if (axis < 0 || axis > x->type.rank) {
-        cj__onnx_fail(r, CJ_ERR_ARGUMENT, "axis %lld is out of range for rank %d", (long long)axis, x->type.rank);
+        cj__onnx_fail(r, CJ_ERR_ARGUMENT, "axis %lld is out of range for rank %d", (long long)axis,
+                      x->type.rank);
         return;
     }
     cj_dim dims[2] = {1, 1};
-    for (int i = 0; i < x->type.rank; i++) dims[i >= axis] = cj_dim_mul(r->g, dims[i >= axis], x->type.dim[i]);
+    for (int i = 0; i < x->type.rank; i++)
+        dims[i >= axis] = cj_dim_mul(r->g, dims[i >= axis], x->type.dim[i]);
     cj__onnx_set(r, 0, cj_reshape(x, 2, dims));
 }
 
@@ -161,7 +170,8 @@ static void read_squeeze(cj__onnx_reader *r, const cj__onnx_row *row)
         int axis = cj__axis(x, "Squeeze", axes[i], x->type.rank);
         if (axis < 0) return;
         if (!cj__dim_agree(r->g, NULL, x->type.dim[axis], 1))
-            cj__onnx_fail(r, CJ_ERR_SHAPE, "axis %d has size %s, expected 1", axis, cj_dim_text(r->g, x->type.dim[axis]));
+            cj__onnx_fail(r, CJ_ERR_SHAPE, "axis %d has size %s, expected 1", axis,
+                          cj_dim_text(r->g, x->type.dim[axis]));
         gone[axis] = true;
     }
     for (int i = 0; i < x->type.rank; i++)
@@ -180,7 +190,8 @@ static void read_unsqueeze(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!x || r->failed) return;
     int rank = x->type.rank + n;
     if (n < 0 || rank > CJ_RANK_MAX) {
-        cj__onnx_fail(r, n < 0 ? CJ_ERR_DATA : CJ_ERR_UNSUPPORTED, n < 0 ? "it has no axes" : "the result has more axes than Cajal has");
+        cj__onnx_fail(r, n < 0 ? CJ_ERR_DATA : CJ_ERR_UNSUPPORTED,
+                      n < 0 ? "it has no axes" : "the result has more axes than Cajal has");
         return;
     }
     for (int i = 0; i < n; i++) {
@@ -237,7 +248,8 @@ static void read_expand(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!x || n < 0) return;
     int rank = n > x->type.rank ? n : x->type.rank;
     for (int i = 1; i <= rank; i++) {
-        cj_dim wanted = i <= n ? dims[n - i] : 1, own = i <= x->type.rank ? x->type.dim[x->type.rank - i] : 1;
+        cj_dim wanted = i <= n ? dims[n - i] : 1,
+               own = i <= x->type.rank ? x->type.dim[x->type.rank - i] : 1;
         to[rank - i] = wanted == 1 ? own : wanted;
     }
     cj__onnx_set(r, 0, cj_broadcast_to(x, rank, to));
@@ -279,21 +291,26 @@ static void read_depth(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *x = cj__onnx_node_in(r, 0);
     if (!cj__onnx_get_word(r, "mode", "DCR", mode) || !x) return;
     if (x->type.rank != 4 || b < 1 || b > 1 << 20) {
-        cj__onnx_fail(r, CJ_ERR_DATA, "an operand of rank %d and blocksize %lld", x->type.rank, (long long)b);
+        cj__onnx_fail(r, CJ_ERR_DATA, "an operand of rank %d and blocksize %lld", x->type.rank,
+                      (long long)b);
         return;
     }
     const cj_dim *d = x->type.dim;
     if (to_space) {
-        cj_dim c = cj_dim_div(r->g, d[1], b * b), h = cj_dim_mul(r->g, d[2], b), v = cj_dim_mul(r->g, d[3], b);
+        cj_dim c = cj_dim_div(r->g, d[1], b * b), h = cj_dim_mul(r->g, d[2], b),
+               v = cj_dim_mul(r->g, d[3], b);
         bool crd = !strcmp(mode, "CRD");
         cj_node *y = crd ? cj_reshape(x, 6, (cj_dim[]){d[0], c, b, b, d[2], d[3]})
                          : cj_reshape(x, 6, (cj_dim[]){d[0], b, b, c, d[2], d[3]});
-        y = crd ? cj_transpose(y, (int64_t[]){0, 1, 4, 2, 5, 3}) : cj_transpose(y, (int64_t[]){0, 3, 4, 1, 5, 2});
+        y = crd ? cj_transpose(y, (int64_t[]){0, 1, 4, 2, 5, 3})
+                : cj_transpose(y, (int64_t[]){0, 3, 4, 1, 5, 2});
         cj__onnx_set(r, 0, cj_reshape(y, 4, (cj_dim[]){d[0], c, h, v}));
         return;
     }
-    cj_dim h = cj_dim_div(r->g, d[2], b), v = cj_dim_div(r->g, d[3], b), c = cj_dim_mul(r->g, d[1], b * b);
-    cj_node *y = cj_transpose(cj_reshape(x, 6, (cj_dim[]){d[0], d[1], h, b, v, b}), (int64_t[]){0, 3, 5, 1, 2, 4});
+    cj_dim h = cj_dim_div(r->g, d[2], b), v = cj_dim_div(r->g, d[3], b),
+           c = cj_dim_mul(r->g, d[1], b * b);
+    cj_node *y = cj_transpose(cj_reshape(x, 6, (cj_dim[]){d[0], d[1], h, b, v, b}),
+                              (int64_t[]){0, 3, 5, 1, 2, 4});
     cj__onnx_set(r, 0, cj_reshape(y, 4, (cj_dim[]){d[0], c, h, v}));
 }
 

@@ -1,8 +1,9 @@
-/* map_slice.c: parts of arrays: Slice, Concat, Split, Pad, and blocks at a begin known when running.
+/* map_slice.c: parts of arrays: Slice, Concat, Split, Pad, and blocks at a begin known when
+ * running.
  *
- * Our slice says how many elements are taken, ONNX's where to end; an end beyond any size means all that
- * are left. A block at a run-time begin is written as Slice(x, begin, begin + size): the reader sees the
- * sum and knows the size again. */
+ * Our slice says how many elements are taken, ONNX's where to end; an end beyond any size means all
+ * that are left. A block at a run-time begin is written as Slice(x, begin, begin + size): the
+ * reader sees the sum and knows the size again. */
 #include <string.h>
 
 #include "format/onnx/map.h"
@@ -48,7 +49,8 @@ static bool end_of(cj_graph *g, cj_dim n, cj_dim size, cut *c)
 static void write_slice(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj_type *x = &w->call->in[0]->type, *y = &w->call->out[0].type;
-    cj_ints begin = cj__onnx_field_ints(w->call, "begin"), step = cj__onnx_field_ints(w->call, "step");
+    cj_ints begin = cj__onnx_field_ints(w->call, "begin"),
+            step = cj__onnx_field_ints(w->call, "step");
     int64_t starts[CJ_RANK_MAX], ends[CJ_RANK_MAX], axes[CJ_RANK_MAX], steps[CJ_RANK_MAX];
     int n = 0;
     const char *value = cj__onnx_in(w, 0);
@@ -62,8 +64,9 @@ static void write_slice(cj__onnx_writer *w, const cj__onnx_row *row)
             return;
         }
         if (c.symbolic) {
-            value = cj__onnx_step(w, "Slice", value, cj__onnx_ints(w, 1, &c.begin), cj__onnx_dims(w, 1, &c.end),
-                                  cj__onnx_ints(w, 1, &c.axis), cj__onnx_ints(w, 1, &c.step), NULL);
+            value = cj__onnx_step(w, "Slice", value, cj__onnx_ints(w, 1, &c.begin),
+                                  cj__onnx_dims(w, 1, &c.end), cj__onnx_ints(w, 1, &c.axis),
+                                  cj__onnx_ints(w, 1, &c.step), NULL);
             continue;
         }
         starts[n] = c.begin, ends[n] = c.end, axes[n] = i, steps[n++] = c.step;
@@ -94,8 +97,8 @@ static void cut_number(int64_t n, int64_t start, int64_t end, int64_t step, wind
 }
 
 /* A symbolic axis: ends count from the side they are on. */
-static bool cut_symbol(cj_graph *g, cj_dim n, int64_t start, bool end_is_dim, int64_t end, int64_t step, window *win,
-                       int axis)
+static bool cut_symbol(cj_graph *g, cj_dim n, int64_t start, bool end_is_dim, int64_t end,
+                       int64_t step, window *win, int axis)
 {
     const int64_t far = 1 << 30;
     int64_t stride = step > 0 ? step : -step;
@@ -130,7 +133,8 @@ static void read_window(cj__onnx_reader *r, cj_node *x, int n, const int64_t *ax
         if (ends->sum[k] == starts && ends->sum[1 - k])
             sizes = cj__onnx_sizes_of(r, (cj__onnx_source *)(uintptr_t)ends->sum[1 - k]);
     if (!sizes || sizes->n != n || cj__onnx_has(r, 4)) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "where it begins is known only when running, and how much it takes too");
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,
+                      "where it begins is known only when running, and how much it takes too");
         return;
     }
     cj_node *begin = cj__onnx_node_in(r, 1), *parts[CJ_RANK_MAX];
@@ -148,7 +152,8 @@ static void read_window(cj__onnx_reader *r, cj_node *x, int n, const int64_t *ax
     }
     bool in_order = n == x->type.rank;
     for (int k = 0; k < n; k++) in_order = in_order && axes[k] == k;
-    cj__onnx_set(r, 0, cj_dynamic_slice(x, in_order ? begin : cj_concat(parts, x->type.rank, 0), size));
+    cj__onnx_set(r, 0,
+                 cj_dynamic_slice(x, in_order ? begin : cj_concat(parts, x->type.rank, 0), size));
 }
 
 static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -160,7 +165,8 @@ static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!x) return;
     bool old = r->opset < 10;
-    const cj__onnx_sizes *starts = old ? NULL : cj__onnx_sizes_in(r, 1), *ends = old ? NULL : cj__onnx_sizes_in(r, 2);
+    const cj__onnx_sizes *starts = old ? NULL : cj__onnx_sizes_in(r, 1),
+                         *ends = old ? NULL : cj__onnx_sizes_in(r, 2);
     int given = cj__onnx_axes(r, "axes", 3, CJ_RANK_MAX, axes);
     if (old) {
         n = cj__onnx_get_ints(r, "starts", CJ_RANK_MAX, start);
@@ -168,40 +174,50 @@ static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
         if (n < 0 || n != m) cj__onnx_fail(r, CJ_ERR_DATA, "%d starts and %d ends", n, m);
     } else if (!starts || !ends) {
         const cj_type *begins = cj__onnx_node_in(r, 1) ? &cj__onnx_node_in(r, 1)->type : NULL;
-        n = begins && begins->rank == 1 && begins->dim[0] >= 0 && begins->dim[0] <= CJ_RANK_MAX ? (int)begins->dim[0] : -1;
+        n = begins && begins->rank == 1 && begins->dim[0] >= 0 && begins->dim[0] <= CJ_RANK_MAX
+                ? (int)begins->dim[0]
+                : -1;
         if (r->failed) return;
         for (int i = 0; i < n; i++) {
             axes[i] = given < 0 ? i : cj__axis(x, "Slice", axes[i], x->type.rank);
             if (axes[i] < 0) return;
         }
-        if (n < 0 || n > x->type.rank || (given >= 0 && given != n)) cj__onnx_fail(r, CJ_ERR_SHAPE, "its starts are no vector");
+        if (n < 0 || n > x->type.rank || (given >= 0 && given != n))
+            cj__onnx_fail(r, CJ_ERR_SHAPE, "its starts are no vector");
         else read_window(r, x, n, axes);
         return;
     } else {
         n = starts->n;
-        if (n != ends->n || n > CJ_RANK_MAX) cj__onnx_fail(r, CJ_ERR_DATA, "%d starts and %d ends", n, ends->n);
+        if (n != ends->n || n > CJ_RANK_MAX)
+            cj__onnx_fail(r, CJ_ERR_DATA, "%d starts and %d ends", n, ends->n);
         for (int i = 0; i < n && !r->failed; i++) {
             start[i] = starts->at[i].v;
             end[i] = ends->at[i].v;
             end_is_dim[i] = ends->at[i].symbolic;
-            if (starts->at[i].symbolic) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it begins at a size that is a symbol");
+            if (starts->at[i].symbolic)
+                cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it begins at a size that is a symbol");
         }
     }
-    int n_steps = old || !cj__onnx_has(r, 4) ? -1 : cj__onnx_numbers_in(r, 4, "steps", CJ_RANK_MAX, steps);
+    int n_steps = old || !cj__onnx_has(r, 4)
+                      ? -1
+                      : cj__onnx_numbers_in(r, 4, "steps", CJ_RANK_MAX, steps);
     if (r->failed) return;
     if ((given >= 0 && given != n) || (n_steps >= 0 && n_steps != n) || n > x->type.rank) {
-        cj__onnx_fail(r, CJ_ERR_DATA, "%d starts, %d axes and %d steps for rank %d", n, given, n_steps, x->type.rank);
+        cj__onnx_fail(r, CJ_ERR_DATA, "%d starts, %d axes and %d steps for rank %d", n, given,
+                      n_steps, x->type.rank);
         return;
     }
     window win;
     bool seen[CJ_RANK_MAX] = {false};
-    for (int i = 0; i < x->type.rank; i++) win.begin[i] = 0, win.step[i] = 1, win.size[i] = x->type.dim[i];
+    for (int i = 0; i < x->type.rank; i++)
+        win.begin[i] = 0, win.step[i] = 1, win.size[i] = x->type.dim[i];
     for (int i = 0; i < n; i++) {
         int axis = given < 0 ? i : cj__axis(x, "Slice", axes[i], x->type.rank);
         int64_t step = n_steps < 0 ? 1 : steps[i];
         if (axis < 0) return;
         if (step == 0 || step < -((int64_t)1 << 40) || step > (int64_t)1 << 40 || seen[axis]) {
-            cj__onnx_fail(r, CJ_ERR_DATA, "axis %d: %s", axis, seen[axis] ? "named twice" : "a step of 0 or beyond all sizes");
+            cj__onnx_fail(r, CJ_ERR_DATA, "axis %d: %s", axis,
+                          seen[axis] ? "named twice" : "a step of 0 or beyond all sizes");
             return;
         }
         seen[axis] = true;
@@ -209,7 +225,8 @@ static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
         cj_dim size = x->type.dim[axis];
         if (size >= 0 && !end_is_dim[i]) cut_number(size, start[i], end[i], step, &win, axis);
         else if (!cut_symbol(r->g, size, start[i], end_is_dim[i], end[i], step, &win, axis)) {
-            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "axis %d of unknown size is cut from one side to the other", axis);
+            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,
+                          "axis %d of unknown size is cut from one side to the other", axis);
             return;
         }
     }
@@ -225,7 +242,8 @@ static void write_reverse(cj__onnx_writer *w, const cj__onnx_row *row)
     (void)row;
     for (int i = 0; i < reversed.n; i++) {
         cj_dim size = w->call->out[0].type.dim[reversed.v[i]];
-        if (size == 0 || size == 1) continue; /* nothing to turn; onnx 1.12 takes an empty axis for one of 1 */
+        if (size == 0 || size == 1)
+            continue; /* nothing to turn; onnx 1.12 takes an empty axis for one of 1 */
         starts[n] = -1, ends[n] = START, axes[n++] = reversed.v[i];
     }
     if (n == 0) cj__onnx_last(w, "Identity", x, NULL);
@@ -276,16 +294,19 @@ static void write_update_slice(cj__onnx_writer *w, const cj__onnx_row *row)
         cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "rank %d", x->rank);
         return;
     }
-    const char *begin = clamped(w, 2, x, block), *zero = cj__onnx_scalar(w, CJ_I64, 0), *one = cj__onnx_scalar(w, CJ_I64, 1);
+    const char *begin = clamped(w, 2, x, block), *zero = cj__onnx_scalar(w, CJ_I64, 0),
+               *one = cj__onnx_scalar(w, CJ_I64, 1);
     cj_dim full[CJ_RANK_MAX + 1];
     for (int i = 0; i < x->rank; i++) full[i] = block->dim[i];
     full[x->rank] = 1;
     const char *target = cj__onnx_dims(w, x->rank + 1, full);
     for (int i = 0; i < x->rank && !w->failed; i++) {
         for (int k = 0; k <= x->rank; k++) shape[k] = k == i ? -1 : 1;
-        const char *at = cj__onnx_step(w, "Range", zero, cj__onnx_dim_value(w, block->dim[i]), one, NULL);
+        const char *at = cj__onnx_step(w, "Range", zero, cj__onnx_dim_value(w, block->dim[i]), one,
+                                       NULL);
         const char *first = cj__onnx_step(w, "Gather", begin, cj__onnx_scalar(w, CJ_I64, i), NULL);
-        at = cj__onnx_step(w, "Reshape", cj__onnx_step(w, "Add", at, first, NULL), cj__onnx_ints(w, x->rank + 1, shape), NULL);
+        at = cj__onnx_step(w, "Reshape", cj__onnx_step(w, "Add", at, first, NULL),
+                           cj__onnx_ints(w, x->rank + 1, shape), NULL);
         at = cj__onnx_step(w, "Expand", at, target, NULL);
         if (i) {
             at = cj__onnx_step(w, "Concat", grid, at, NULL);
@@ -336,12 +357,14 @@ static void write_split(cj__onnx_writer *w, const cj__onnx_row *row)
         cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "%d parts whose sizes are symbols", sizes.n);
         return;
     }
-    cj__onnx_last(w, "Split", x, symbols ? cj__onnx_dims(w, sizes.n, sizes.v) : cj__onnx_ints(w, sizes.n, sizes.v), NULL);
+    cj__onnx_last(w, "Split", x,
+                  symbols ? cj__onnx_dims(w, sizes.n, sizes.v) : cj__onnx_ints(w, sizes.n, sizes.v),
+                  NULL);
     cj__onnx_put_int(w, "axis", cj__onnx_field_int(w->call, "axis"));
 }
 
-/* Sizes are an attribute before opset 13, then an operand; without them the parts are equal, but that
- * from opset 18 the last may be smaller. */
+/* Sizes are an attribute before opset 13, then an operand; without them the parts are equal, but
+ * that from opset 18 the last may be smaller. */
 static void read_split(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     int64_t sizes[64];
@@ -358,8 +381,11 @@ static void read_split(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *begin_at = NULL;
     if (r->opset < 13 ? cj__onnx_has_attribute(r, "split") : cj__onnx_has(r, 1)) {
         const cj__onnx_sizes *known = r->opset < 13 ? NULL : cj__onnx_sizes_in(r, 1);
-        int given = r->opset < 13 ? cj__onnx_get_ints(r, "split", 64, sizes) : known ? known->n : -1;
-        if (r->opset >= 13 && !known) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "the sizes are not known before running");
+        int given = r->opset < 13 ? cj__onnx_get_ints(r, "split", 64, sizes)
+                    : known       ? known->n
+                                  : -1;
+        if (r->opset >= 13 && !known)
+            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "the sizes are not known before running");
         if (given != n) {
             cj__onnx_fail(r, CJ_ERR_DATA, "%d sizes for %d outputs", given, n);
             return;
@@ -367,8 +393,12 @@ static void read_split(cj__onnx_reader *r, const cj__onnx_row *row)
         for (int i = 0; known && i < n; i++) sizes[i] = known->at[i].v;
     } else {
         cj_dim share = size >= 0 ? (size + n - 1) / n : cj_dim_div(r->g, size, n);
-        if (size >= 0 && r->opset < 18 && share * n != size) cj__onnx_fail(r, CJ_ERR_SHAPE, "%lld elements in %d equal parts", (long long)size, n);
-        for (int i = 0; i < n; i++) sizes[i] = size >= 0 && (i + 1) * share > size ? (size > i * share ? size - i * share : 0) : share;
+        if (size >= 0 && r->opset < 18 && share * n != size)
+            cj__onnx_fail(r, CJ_ERR_SHAPE, "%lld elements in %d equal parts", (long long)size, n);
+        for (int i = 0; i < n; i++)
+            sizes[i] = size >= 0 && (i + 1) * share > size
+                           ? (size > i * share ? size - i * share : 0)
+                           : share;
     }
     if (r->failed) return;
     begin_at = cj_split(x, axis, n, sizes);
@@ -379,11 +409,12 @@ static void read_split(cj__onnx_reader *r, const cj__onnx_row *row)
 
 /* interior elements behind each one along an axis, the last ones taken off again:
  * [.., n, ..] -> [.., n, 1, ..] -> [.., n, 1 + interior, ..] -> [.., n (1 + interior), ..] */
-static const char *spread(cj__onnx_writer *w, const char *x, int rank, cj_dim *dims, int axis, int64_t interior,
-                          const char *value)
+static const char *spread(cj__onnx_writer *w, const char *x, int rank, cj_dim *dims, int axis,
+                          int64_t interior, const char *value)
 {
     cj_dim shape[CJ_RANK_MAX + 1];
-    int64_t pads[2 * (CJ_RANK_MAX + 1)] = {0}, at = axis, next = axis + 1, zero = 0, one = 1, end = -interior;
+    int64_t pads[2 * (CJ_RANK_MAX + 1)] = {0}, at = axis, next = axis + 1, zero = 0, one = 1,
+                                    end = -interior;
     const char *y = cj__onnx_step(w, "Unsqueeze", x, cj__onnx_ints(w, 1, &next), NULL);
     pads[rank + 1 + next] = interior;
     y = cj__onnx_step(w, "Pad", y, cj__onnx_ints(w, 2 * (rank + 1), pads), value, NULL);
@@ -391,19 +422,24 @@ static const char *spread(cj__onnx_writer *w, const char *x, int rank, cj_dim *d
     shape[axis] = cj_dim_mul(graph_of(w), dims[axis], interior + 1);
     y = cj__onnx_step(w, "Reshape", y, cj__onnx_dims(w, rank, shape), NULL);
     cj__onnx_put_int(w, "allowzero", 1);
-    cj_dim gaps = dims[axis] > 0 ? dims[axis] - 1 : cj_dim_sub(graph_of(w), cj_dim_max(graph_of(w), dims[axis], 1), 1);
+    cj_dim gaps = dims[axis] > 0
+                      ? dims[axis] - 1
+                      : cj_dim_sub(graph_of(w), cj_dim_max(graph_of(w), dims[axis], 1), 1);
     if (dims[axis] == 0) return y;
     dims[axis] = cj_dim_add(graph_of(w), dims[axis], cj_dim_mul(graph_of(w), gaps, interior));
-    return cj__onnx_step(w, "Slice", y, cj__onnx_ints(w, 1, &zero), cj__onnx_ints(w, 1, &end), cj__onnx_ints(w, 1, &at),
-                         cj__onnx_ints(w, 1, &one), NULL);
+    return cj__onnx_step(w, "Slice", y, cj__onnx_ints(w, 1, &zero), cj__onnx_ints(w, 1, &end),
+                         cj__onnx_ints(w, 1, &at), cj__onnx_ints(w, 1, &one), NULL);
 }
 
 static void write_pad(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj_type *x = &w->call->in[0]->type, *y = &w->call->out[0].type;
-    cj_ints before = cj__onnx_field_ints(w->call, "before"), interior = cj__onnx_field_ints(w->call, "interior");
-    cj_ints behind = cj__onnx_field_ints(w->call, "after"), size = cj__onnx_field_ints(w->call, "size");
-    const char *fill = cj__onnx_scalar(w, x->dtype, *(const double *)cj__onnx_field(w->call, "value"));
+    cj_ints before = cj__onnx_field_ints(w->call, "before"),
+            interior = cj__onnx_field_ints(w->call, "interior");
+    cj_ints behind = cj__onnx_field_ints(w->call, "after"),
+            size = cj__onnx_field_ints(w->call, "size");
+    const char *fill = cj__onnx_scalar(w, x->dtype,
+                                       *(const double *)cj__onnx_field(w->call, "value"));
     const char *value = cj__onnx_in(w, 0);
     int rank = x->rank;
     bool symbols = false;
@@ -411,23 +447,28 @@ static void write_pad(cj__onnx_writer *w, const cj__onnx_row *row)
     (void)row;
     for (int i = 0; i < rank; i++) dims[i] = x->dim[i];
     for (int i = 0; i < rank && !w->failed; i++)
-        if (interior.n && interior.v[i] && rank == CJ_RANK_MAX) cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "rank %d", rank);
-        else if (interior.n && interior.v[i]) value = spread(w, value, rank, dims, i, interior.v[i], fill);
+        if (interior.n && interior.v[i] && rank == CJ_RANK_MAX)
+            cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "rank %d", rank);
+        else if (interior.n && interior.v[i])
+            value = spread(w, value, rank, dims, i, interior.v[i], fill);
     for (int i = 0; i < rank && !w->failed; i++) {
         pads[i] = before.n ? before.v[i] : 0;
         pads[rank + i] = behind.n ? behind.v[i] : 0;
         if (!size.n) continue;
-        pads[rank + i] = cj_dim_sub(graph_of(w), y->dim[i], cj__dim_shift(graph_of(w), dims[i], pads[i]));
+        pads[rank + i] = cj_dim_sub(graph_of(w), y->dim[i],
+                                    cj__dim_shift(graph_of(w), dims[i], pads[i]));
         symbols = symbols || pads[rank + i] < 0;
     }
     if (rank == 0) cj__onnx_last(w, "Identity", value, NULL);
     else
-        cj__onnx_last(w, "Pad", value, symbols ? cj__onnx_dims(w, 2 * rank, pads) : cj__onnx_ints(w, 2 * rank, pads), fill,
-                      NULL);
+        cj__onnx_last(w, "Pad", value,
+                      symbols ? cj__onnx_dims(w, 2 * rank, pads) : cj__onnx_ints(w, 2 * rank, pads),
+                      fill, NULL);
 }
 
 /* `n` elements more along an axis, a number or a symbol, at either end. */
-static cj_node *lengthen(cj__onnx_reader *r, cj_node *x, int axis, cj_dim n, double value, bool in_front)
+static cj_node *lengthen(cj__onnx_reader *r, cj_node *x, int axis, cj_dim n, double value,
+                         bool in_front)
 {
     if (!x || n == 0) return x;
     cj_type type = x->type;
@@ -443,11 +484,18 @@ static cj_node *extend(cj_node *x, int axis, int64_t n, bool reflect, bool in_fr
     cj_dim size = x->type.dim[axis];
     cj_node *border;
     if (reflect) {
-        border = cj_reverse(in_front ? cj_slice_axis(x, axis, 1, n) : cj_slice_axis(x, axis, size < 0 ? -1 - n : size - 1 - n, n), axis);
+        border = cj_reverse(in_front ? cj_slice_axis(x, axis, 1, n)
+                                     : cj_slice_axis(x, axis, size < 0 ? -1 - n : size - 1 - n, n),
+                            axis);
     } else {
         cj_type type = x->type;
         type.dim[axis] = n;
-        border = cj_broadcast_to(cj_slice_axis(x, axis, in_front ? 0 : size < 0 ? -1 : size - 1, 1), type.rank, type.dim);
+        border = cj_broadcast_to(cj_slice_axis(x, axis,
+                                               in_front   ? 0
+                                               : size < 0 ? -1
+                                                          : size - 1,
+                                               1),
+                                 type.rank, type.dim);
     }
     return cj_concat((cj_node *[]){in_front ? border : x, in_front ? x : border}, 2, axis);
 }
@@ -461,7 +509,8 @@ static void read_pad(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *x = cj__onnx_node_in(r, 0);
     (void)row;
     if (!x || !cj__onnx_get_word(r, "mode", "constant", mode)) return;
-    int rank = x->type.rank, n, n_axes = cj__onnx_has(r, 3) ? cj__onnx_numbers_in(r, 3, "axes", CJ_RANK_MAX, given) : -1;
+    int rank = x->type.rank, n,
+        n_axes = cj__onnx_has(r, 3) ? cj__onnx_numbers_in(r, 3, "axes", CJ_RANK_MAX, given) : -1;
     if (r->opset < 11) {
         n = cj__onnx_get_ints(r, "pads", 2 * CJ_RANK_MAX, pads);
         value = cj__onnx_get_float(r, "value", 0);
@@ -497,10 +546,15 @@ static void read_pad(cj__onnx_reader *r, const cj__onnx_row *row)
         if (symbolic[covered + i]) x = lengthen(r, x, axis, pads[covered + i], value, false);
         if (constant) continue;
         /* Both borders are taken from the operand as it was. */
-        if (before[axis] < 0 || after[axis] < 0) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "negative pads in mode '%s'", mode);
-        else if (reflect && x && x->type.dim[axis] >= 0 && (before[axis] >= x->type.dim[axis] || after[axis] >= x->type.dim[axis]))
-            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "more is reflected along axis %d than there is", axis);
-        else x = extend(extend(x, axis, after[axis], reflect, false), axis, before[axis], reflect, true);
+        if (before[axis] < 0 || after[axis] < 0)
+            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "negative pads in mode '%s'", mode);
+        else if (reflect && x && x->type.dim[axis] >= 0 &&
+                 (before[axis] >= x->type.dim[axis] || after[axis] >= x->type.dim[axis]))
+            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "more is reflected along axis %d than there is",
+                          axis);
+        else
+            x = extend(extend(x, axis, after[axis], reflect, false), axis, before[axis], reflect,
+                       true);
     }
     cj__onnx_set(r, 0, constant ? cj_pad(x, before, after, value) : x);
 }

@@ -1,6 +1,8 @@
-/* metadata.c: what ONNX's graph cannot say, as metadata_props of the model; docs/onnx.md lists the keys.
+/* metadata.c: what ONNX's graph cannot say, as metadata_props of the model; docs/onnx.md lists the
+ * keys.
  *
- * Values are text, or JSON where they are lists. Keys of others are kept in the model and written again. */
+ * Values are text, or JSON where they are lists. Keys of others are kept in the model and written
+ * again. */
 #include <string.h>
 
 #include "format/json.h"
@@ -10,7 +12,8 @@ void cj__onnx_property(cj__onnx_properties *p, const char *key, const char *valu
 {
     if (p->failed || !value) return;
     if (p->count == CJ__COUNT(p->items)) {
-        p->failed = cj_fail(p->arena->cj, CJ_ERR_LIMIT, "more than %zu metadata keys", CJ__COUNT(p->items));
+        p->failed = cj_fail(p->arena->cj, CJ_ERR_LIMIT, "more than %zu metadata keys",
+                            CJ__COUNT(p->items));
         return;
     }
     char *k = cj__arena_strdup(p->arena, key), *v = cj__arena_strdup(p->arena, value);
@@ -57,7 +60,8 @@ static void put_text(cj__onnx_properties *p, const char *key, cj__text *text)
 static void put_preparation(cj__text *text, const cj__preparation *p)
 {
     cj__text_format(text, "{\"dtype\":\"%s\",\"shape\":[", cj_dtype_info(p->dtype)->name);
-    for (int i = 0; i < p->rank; i++) cj__text_format(text, "%s%lld", i ? "," : "", (long long)p->shape[i]);
+    for (int i = 0; i < p->rank; i++)
+        cj__text_format(text, "%s%lld", i ? "," : "", (long long)p->shape[i]);
     cj__text_add(text, "],\"steps\":[\"cast\"");
     if (p->columns) cj__text_add(text, ",\"one-hot\"");
     if (p->offset) cj__text_add(text, ",\"subtract\"");
@@ -69,7 +73,10 @@ void cj__onnx_describe_model(cj__onnx_properties *p, cj_model *m)
 {
     cj__text text;
     cj__text_init(&text, m->cj);
-    cj__onnx_property(p, "cajal.text", m->text ? m->text : m->graph->layers ? cj_model_text(m) : NULL);
+    cj__onnx_property(p, "cajal.text",
+                      m->text            ? m->text
+                      : m->graph->layers ? cj_model_text(m)
+                                         : NULL);
     cj__onnx_property(p, "cajal.loss", m->loss);
     cj__onnx_property(p, "cajal.metrics", m->metrics);
     cj__onnx_property(p, "cajal.target", m->target);
@@ -91,8 +98,11 @@ void cj__onnx_describe_model(cj__onnx_properties *p, cj_model *m)
     }
     for (int i = 0; i < m->metadata.count; i++) {
         bool there = false;
-        for (size_t k = 0; k < p->count; k++) there = there || cj__slice_is(p->items[k].key, m->metadata.items[i].name);
-        if (!there) cj__onnx_property(p, m->metadata.items[i].name, (const char *)(void *)m->metadata.items[i].node);
+        for (size_t k = 0; k < p->count; k++)
+            there = there || cj__slice_is(p->items[k].key, m->metadata.items[i].name);
+        if (!there)
+            cj__onnx_property(p, m->metadata.items[i].name,
+                              (const char *)(void *)m->metadata.items[i].node);
     }
     cj__text_release(&text);
 }
@@ -102,7 +112,8 @@ void cj__onnx_describe_model(cj__onnx_properties *p, cj_model *m)
 static const cj__onnx_entry *find(const cj__onnx_model *from, const char *key)
 {
     for (size_t i = 0; i < from->metadata_props.count; i++)
-        if (cj__slice_is(from->metadata_props.items[i].key, key)) return &from->metadata_props.items[i];
+        if (cj__slice_is(from->metadata_props.items[i].key, key))
+            return &from->metadata_props.items[i];
     return NULL;
 }
 
@@ -112,17 +123,19 @@ static cj_status bad(cj_context *cj, const char *key)
 }
 
 /* *list stays NULL when the key is absent. */
-static cj_status read_list(cj__arena *arena, const cj__onnx_model *from, const char *key, const cj__json **list)
+static cj_status read_list(cj__arena *arena, const cj__onnx_model *from, const char *key,
+                           const cj__json **list)
 {
     const cj__onnx_entry *entry = find(from, key);
     *list = NULL;
     if (!entry) return CJ_OK;
-    CJ__TRY(cj__json_parse(arena, key, entry->value.at ? entry->value.at : "", entry->value.size, NULL, list));
+    CJ__TRY(cj__json_parse(arena, key, entry->value.at ? entry->value.at : "", entry->value.size,
+                           NULL, list));
     return (*list)->type == CJ__JSON_ARRAY ? CJ_OK : bad(arena->cj, key);
 }
 
-cj_status cj__onnx_listed_names(cj_context *cj, cj__arena *arena, const cj__onnx_model *from, const char *key,
-                                cj__names *out, bool *found)
+cj_status cj__onnx_listed_names(cj_context *cj, cj__arena *arena, const cj__onnx_model *from,
+                                const char *key, cj__names *out, bool *found)
 {
     const cj__json *list;
     cj__names_init(out, arena);
@@ -161,8 +174,11 @@ static cj_status recall_columns(cj__arena *arena, const cj__onnx_model *from, cj
     if (!columns) return CJ_ERR_MEMORY;
     int n = 0;
     for (const cj__json *item = list->first; item; item = item->next, n++) {
-        const cj__json *name = cj__json_find(item, "name"), *categories = cj__json_find(item, "categories");
-        if (!name || name->type != CJ__JSON_STRING || (categories && categories->type != CJ__JSON_ARRAY)) return bad(m->cj, key);
+        const cj__json *name = cj__json_find(item, "name"),
+                       *categories = cj__json_find(item, "categories");
+        if (!name || name->type != CJ__JSON_STRING ||
+            (categories && categories->type != CJ__JSON_ARRAY))
+            return bad(m->cj, key);
         columns[n].name = cj__arena_strdup(&m->arena, name->string);
         if (!columns[n].name) return CJ_ERR_MEMORY;
         if (!categories) continue;
@@ -181,14 +197,16 @@ static cj_status recall_columns(cj__arena *arena, const cj__onnx_model *from, cj
 /* Keys that stand for a field of the model are not kept twice. */
 static bool is_ours(cj__slice key)
 {
-    static const char *const keys[] = {"cajal.text", "cajal.loss", "cajal.metrics", "cajal.target", "cajal.classes",
-                                       "cajal.class_count", "cajal.columns", "cajal.parameters", "cajal.variables"};
+    static const char *const keys[] = {"cajal.text",    "cajal.loss",       "cajal.metrics",
+                                       "cajal.target",  "cajal.classes",    "cajal.class_count",
+                                       "cajal.columns", "cajal.parameters", "cajal.variables"};
     for (size_t i = 0; i < CJ__COUNT(keys); i++)
         if (cj__slice_is(key, keys[i])) return true;
     return false;
 }
 
-static cj_status recall_text(const cj__onnx_model *from, const char *key, cj_model *m, const char **field)
+static cj_status recall_text(const cj__onnx_model *from, const char *key, cj_model *m,
+                             const char **field)
 {
     const cj__onnx_entry *entry = find(from, key);
     char *text;
@@ -205,7 +223,8 @@ static cj_status keep_others(const cj__onnx_model *from, cj_model *m)
         char *key, *value;
         if (is_ours(e->key) || !e->key.size) continue;
         CJ__TRY(cj__slice_string(&m->arena, e->key, "a metadata key", &key));
-        CJ__TRY(cj__slice_string(&m->arena, e->value.at ? e->value : cj__slice_of(""), "a metadata value", &value));
+        CJ__TRY(cj__slice_string(&m->arena, e->value.at ? e->value : cj__slice_of(""),
+                                 "a metadata value", &value));
         CJ__TRY(cj__nodes_add(m->graph, &m->metadata, key, (cj_node *)(void *)value));
     }
     return CJ_OK;
@@ -226,7 +245,8 @@ cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj
         CJ__TRY(strings_of(m, "cajal.classes", classes, &m->class_names));
         m->classes = (int)classes->count;
     } else if (count) {
-        if (!cj__parse_int64(count, strlen(count), &n) || n < 1 || n > 1 << 24) return bad(m->cj, "cajal.class_count");
+        if (!cj__parse_int64(count, strlen(count), &n) || n < 1 || n > 1 << 24)
+            return bad(m->cj, "cajal.class_count");
         m->classes = (int)n;
     }
     /* Raw samples are what the graph takes. */

@@ -13,7 +13,8 @@ typedef struct cj__names {
 void cj__names_init(cj__names *names, cj__arena *arena);
 /* What was put under the name; NULL when nothing was. */
 void *cj__names_get(const cj__names *names, const char *name);
-/* Adds or replaces; the name is referred to, not copied. false with a message when out of memory. */
+/* Adds or replaces; the name is referred to, not copied. false with a message when out of memory.
+ */
 bool cj__names_put(cj__names *names, const char *name, void *value);
 /* `base`, or base_1, base_2 ...: the first that is free, which is then taken. Lives in the arena;
  * NULL with a message when out of memory. */

@@ -1,8 +1,8 @@
 /* save.c: models and graphs in ONNX files.
  *
- * A model is saved as it is run: raw inputs, their preparation, the graph, in one. Loaded again, all of it
- * is the graph, so predict takes the same raw samples, and fit goes on with the same parameters. Files are
- * replaced whole or not at all. */
+ * A model is saved as it is run: raw inputs, their preparation, the graph, in one. Loaded again,
+ * all of it is the graph, so predict takes the same raw samples, and fit goes on with the same
+ * parameters. Files are replaced whole or not at all. */
 #include <string.h>
 
 #include "base/file.h"
@@ -49,8 +49,8 @@ cj_status cj__onnx_write_graph(cj_graph *g, cj__onnx_properties *properties, cj_
     return failed ? failed : out->failed;
 }
 
-cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *bytes, size_t size, const char *folder,
-                              cj_graph **out, cj__onnx_model **model)
+cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *bytes, size_t size,
+                              const char *folder, cj_graph **out, cj__onnx_model **model)
 {
     cj__names parameters, variables;
     bool trained, state;
@@ -58,7 +58,8 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *byte
     CJ__TRY(cj__onnx_parse(arena, bytes, size, model));
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.parameters", &parameters, &trained));
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.variables", &variables, &state));
-    return cj__onnx_import(cj, arena, *model, folder, trained ? &parameters : NULL, trained ? &variables : NULL, out);
+    return cj__onnx_import(cj, arena, *model, folder, trained ? &parameters : NULL,
+                           trained ? &variables : NULL, out);
 }
 
 cj_status cj_onnx_save_graph(cj_graph *g, const char *path)
@@ -91,7 +92,9 @@ cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path)
     if (!cj || cj__file_load(cj, path, 0, &file)) return NULL;
     cj__arena_init(&arena, cj);
     char *folder = folder_of(&arena, path);
-    cj_status failed = folder ? cj__onnx_read_graph(cj, &arena, file.data, file.size, folder, &g, &model) : CJ_ERR_MEMORY;
+    cj_status failed = folder ? cj__onnx_read_graph(cj, &arena, file.data, file.size, folder, &g,
+                                                    &model)
+                              : CJ_ERR_MEMORY;
     if (failed) cj__prefix(cj, failed, "%s", path);
     cj__arena_release(&arena);
     cj__file_unload(&file);
@@ -106,16 +109,19 @@ static cj_status write_model(cj_model *m, cj__arena *arena, cj__text *text)
     cj_node **raw = cj__arena_array(arena, (size_t)n_in + 1, sizeof(cj_node *));
     cj_node **outputs = cj__arena_array(arena, (size_t)n_out + 1, sizeof(cj_node *));
     if (!raw || !outputs) return CJ_ERR_MEMORY;
-    if (!n_out) return cj_fail(m->cj, CJ_ERR_STATE, "the model has no output, so there is nothing to save");
+    if (!n_out)
+        return cj_fail(m->cj, CJ_ERR_STATE, "the model has no output, so there is nothing to save");
     cj_graph *g = cj__model_assemble(m, raw, outputs);
     if (!g) return cj_last_status(m->cj);
     bool named = g->outputs.count > 0;
-    for (int i = 0; i < n_out && !named; i++) cj_graph_output(g, m->graph->outputs.items[i].name, outputs[i]);
+    for (int i = 0; i < n_out && !named; i++)
+        cj_graph_output(g, m->graph->outputs.items[i].name, outputs[i]);
     /* What is a parameter of the model is one of the copy. */
     for (int i = 0; i < m->graph->parameters.count && !g->failed; i++) {
         const char *name = m->graph->parameters.items[i].name;
         cj_node *node = cj__nodes_find(&g->variables, name);
-        if (node && !cj__nodes_find(&g->parameters, name)) cj__nodes_add(g, &g->parameters, name, node);
+        if (node && !cj__nodes_find(&g->parameters, name))
+            cj__nodes_add(g, &g->parameters, name, node);
     }
     cj__onnx_properties properties = {.arena = arena};
     cj__onnx_describe_model(&properties, m);
@@ -129,7 +135,9 @@ cj_status cj_save(cj_model *m, const char *path)
     cj__arena arena;
     cj__text text;
     if (!m) return CJ_ERR_MEMORY;
-    if (m->graph->failed) return cj_fail(m->cj, m->graph->failed, "%s", m->graph->message ? m->graph->message : "the model has failed");
+    if (m->graph->failed)
+        return cj_fail(m->cj, m->graph->failed, "%s",
+                       m->graph->message ? m->graph->message : "the model has failed");
     cj__arena_init(&arena, m->cj);
     cj__text_init(&text, m->cj);
     cj_status failed = write_model(m, &arena, &text);
@@ -144,7 +152,8 @@ cj_status cj_save(cj_model *m, const char *path)
 static cj_status adopt_graph(cj_model *m, cj_graph *g)
 {
     cj__layers *layers = cj__layers_of(g);
-    m->preparation = cj__arena_array(&m->arena, (size_t)g->inputs.count + 1, sizeof(*m->preparation));
+    m->preparation = cj__arena_array(&m->arena, (size_t)g->inputs.count + 1,
+                                     sizeof(*m->preparation));
     if (!layers || !m->preparation) {
         cj_graph_free(g);
         return CJ_ERR_MEMORY;
@@ -165,7 +174,8 @@ static cj_model *read_model(cj_context *cj, const void *bytes, size_t size, cons
     cj__arena_init(&arena, cj);
     char *folder = path ? folder_of(&arena, path) : NULL;
     cj_model *m = path && !folder ? NULL : cj_model_new(cj);
-    cj_status failed = m ? cj__onnx_read_graph(cj, &arena, bytes, size, folder, &g, &from) : CJ_ERR_MEMORY;
+    cj_status failed = m ? cj__onnx_read_graph(cj, &arena, bytes, size, folder, &g, &from)
+                         : CJ_ERR_MEMORY;
     if (!failed) failed = adopt_graph(m, g);
     if (!failed) failed = cj__onnx_recall_model(&arena, from, m);
     if (failed && path) cj__prefix(cj, failed, "%s", path);

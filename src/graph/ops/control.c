@@ -46,7 +46,7 @@ static const char *symbol_of(cj_infer *infer)
     return a->symbol;
 }
 
-/* ---- Matching a body to its operands ----------------------------------------------------------- */
+/* ---- Matching a body to its operands --------------------------------------------------------- */
 
 typedef struct binding {
     cj_infer *infer;
@@ -210,7 +210,7 @@ static cj_status set_output_count(cj_infer *infer, int n)
     return CJ_OK;
 }
 
-/* ---- if ---------------------------------------------------------------------------------------- */
+/* ---- if -------------------------------------------------------------------------------------- */
 
 static cj_status meet_branches(cj_infer *infer, int k, const binding *b)
 {
@@ -258,7 +258,7 @@ static cj_status infer_if(cj_infer *infer)
     return CJ_OK;
 }
 
-/* ---- loop and scan ----------------------------------------------------------------------------- */
+/* ---- loop and scan --------------------------------------------------------------------------- */
 
 cj__steps cj__steps_of(const cj_call *call)
 {
@@ -391,7 +391,7 @@ static cj_status infer_scan(cj_infer *infer)
     return give_results(&b, &s, length);
 }
 
-/* ---- Builders ---------------------------------------------------------------------------------- */
+/* ---- Builders -------------------------------------------------------------------------------- */
 
 typedef struct part {
     cj_node *const *nodes;
@@ -460,7 +460,7 @@ cj_node *cj_scan(cj_node *const *carried, int n_carried, cj_node *const *sequenc
                                    .reverse = reverse});
 }
 
-/* ---- Rows -------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 const cj_op cj_op_if = {.name = "if",
                         .doc = "the outputs of one of two bodies, as the condition says",

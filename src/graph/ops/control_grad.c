@@ -62,7 +62,7 @@ static void *array(cj_graph *g, int n)
     return nodes;
 }
 
-/* ---- if ---------------------------------------------------------------------------------------- */
+/* ---- if -------------------------------------------------------------------------------------- */
 
 /* The branch followed by its product with the cotangents that are not zero; grads[i]: of capture i.
  */
@@ -127,7 +127,7 @@ out:
         if (b[j] && !b[j]->is_body) cj_graph_free(b[j]);
 }
 
-/* ---- loop and scan ----------------------------------------------------------------------------- */
+/* ---- loop and scan --------------------------------------------------------------------------- */
 
 typedef struct walk {
     cj_graph *g;

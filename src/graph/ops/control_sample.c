@@ -19,7 +19,7 @@ static cj_node *number(cj_sampler *s, cj_dtype dtype, int64_t value)
     return cj_sample_int(s, dtype, value, value, 0, NULL);
 }
 
-/* ---- if ---------------------------------------------------------------------------------------- */
+/* ---- if -------------------------------------------------------------------------------------- */
 
 /* then: (a sin(b), a); else: (tanh(b), a^2 b). */
 static cj_graph *branch(cj_graph *g, bool then, const cj_node *a, const cj_node *b)
@@ -44,7 +44,7 @@ cj_node *cj__if_sample(cj_sampler *s, int i)
                  branch(g, false, captures[0], captures[1]), captures, 2);
 }
 
-/* ---- loop -------------------------------------------------------------------------------------- */
+/* ---- loop ------------------------------------------------------------------------------------ */
 
 /* (x, y) -> (0.8 x k + 0.1 iteration, sin(y) - 0.5 x), stacking x y; goes on while iteration <
  * last. */
@@ -83,7 +83,7 @@ cj_node *cj__loop_sample(cj_sampler *s, int i)
     return body ? cj_loop(limit, condition, carried, 2, body, &k, 1) : NULL;
 }
 
-/* ---- scan -------------------------------------------------------------------------------------- */
+/* ---- scan ------------------------------------------------------------------------------------ */
 
 /* (h), x, u -> (0.7 h x + sin(u)), stacking h cos(x): one carried value, two sequences. */
 static cj_graph *product(cj_graph *g, const cj_node *like)

@@ -1,17 +1,21 @@
-/* fold.c: calls whose operands are all known are computed now, by the reference kernels. Results stay
- * small (a broadcast of one number is better left a broadcast). */
+/* fold.c: calls whose operands are all known are computed now, by the reference kernels. Results
+ * stay small (a broadcast of one number is better left a broadcast). */
 #include "graph/pass/pass.h"
 
 enum { FOLD_ELEMENTS_MAX = 4096 };
 
 static cj_tensor *value_of(const cj_node *node)
 {
-    return node->call->op == &cj_op_constant ? ((const cj__constant_attrs *)node->call->attributes)->value : NULL;
+    return node->call->op == &cj_op_constant
+               ? ((const cj__constant_attrs *)node->call->attributes)->value
+               : NULL;
 }
 
 static cj_array array_of(cj_tensor *t)
 {
-    cj_array a = {.dtype = cj_tensor_dtype(t), .rank = cj_tensor_rank(t), .count = cj_tensor_count(t)};
+    cj_array a = {.dtype = cj_tensor_dtype(t),
+                  .rank = cj_tensor_rank(t),
+                  .count = cj_tensor_count(t)};
     for (int i = 0; i < a.rank; i++) a.dim[i] = cj_tensor_shape(t)[i];
     a.data = cj_tensor_map(t, CJ_MAP_READ_WRITE);
     return a;
@@ -43,7 +47,8 @@ cj_node *cj__pass_fold(cj__rewrite *r, const cj_call *call, cj_node *const *in)
     cj_status failed = call->op->ref(&kernel);
     for (int k = 0; k < call->n_in; k++) cj_tensor_unmap(value_of(in[k]));
     cj_tensor_unmap(t);
-    cj_node *node = failed ? NULL : cj_constant(r->to, t); /* a bad index is reported when running */
+    cj_node *node = failed ? NULL
+                           : cj_constant(r->to, t); /* a bad index is reported when running */
     cj_tensor_free(t);
     return node;
 }

@@ -1,18 +1,20 @@
-/* fuse.c: elementwise calls of one shape become one call of `fused`, which runs tile by tile in cache.
+/* fuse.c: elementwise calls of one shape become one call of `fused`, which runs tile by tile in
+ * cache.
  *
- * Every call begins as a group of its own. Walking in order, an elementwise call joins the groups of its
- * elementwise operands of the same shape. Each group has a `place` in the order of the new graph: the id of
- * one of its calls. One rule keeps the order possible: whatever a group reads from outside has a lower
- * place than the group itself. Two groups may become one in two ways:
+ * Every call begins as a group of its own. Walking in order, an elementwise call joins the groups
+ * of its elementwise operands of the same shape. Each group has a `place` in the order of the new
+ * graph: the id of one of its calls. One rule keeps the order possible: whatever a group reads from
+ * outside has a lower place than the group itself. Two groups may become one in two ways:
  *
- *     later     the one with the lower place moves up to the other's, if nobody outside reads it before
- *     earlier   a call alone moves down to a group, if its other operands are there by then
+ *     later     the one with the lower place moves up to the other's, if nobody outside reads it
+ * before earlier   a call alone moves down to a group, if its other operands are there by then
  *
- * Both are checked in constant time; `reader` is the lowest place of a reader outside a group (never higher
- * than the truth, so a few legal unions are missed). Sources and their broadcasts come first of all.
+ * Both are checked in constant time; `reader` is the lowest place of a reader outside a group
+ * (never higher than the truth, so a few legal unions are missed). Sources and their broadcasts
+ * come first of all.
  *
- * A broadcast belongs to no group: whoever reads it inside a group gets a copy in the body, so that a bias
- * or a scalar is never spread out in memory. */
+ * A broadcast belongs to no group: whoever reads it inside a group gets a copy in the body, so that
+ * a bias or a scalar is never spread out in memory. */
 #include "graph/pass/pass.h"
 
 #include <string.h>
@@ -35,14 +37,15 @@ typedef struct fuser {
     int *next;          /* by call: the next one of its group, -1 */
     group *groups;      /* by number: the id of one of its calls */
     unsigned char *live, *escapes; /* by call: is needed; is read from outside its group */
-    cj_node **map, **inner;        /* by call: what stands for it in the new graph, in its group's body */
+    cj_node **map, **inner; /* by call: what stands for it in the new graph, in its group's body */
     cj_node ***roots;
     int n_roots;
 } fuser;
 
 static bool fusable(const cj_call *call)
 {
-    return call->op->flags & CJ_OP_ELEMENTWISE && call->n_out == 1 && call->n_in > 0 && call->n_in <= OPERANDS_MAX && call->op->ref;
+    return call->op->flags & CJ_OP_ELEMENTWISE && call->n_out == 1 && call->n_in > 0 &&
+           call->n_in <= OPERANDS_MAX && call->op->ref;
 }
 
 static bool same_shape(const cj_type *a, const cj_type *b)
@@ -110,7 +113,8 @@ static void form_groups(fuser *f)
     for (int i = 0; i < f->n; i++) {
         const cj_call *call = f->g->calls[i];
         if (!f->live[i]) continue;
-        bool first = call->n_in == 0 || (call->op == &cj_op_broadcast && group_at(f, call->in[0]->call->id)->place == FIRST);
+        bool first = call->n_in == 0 || (call->op == &cj_op_broadcast &&
+                                         group_at(f, call->in[0]->call->id)->place == FIRST);
         f->groups[i].place = first ? FIRST : i;
         for (int k = 0; fusable(call) && k < call->n_in; k++) try_join(f, i, k);
         const group *mine = group_at(f, i);
@@ -128,7 +132,7 @@ static void form_groups(fuser *f)
         if (*f->roots[i]) f->escapes[(*f->roots[i])->call->id] = 1;
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static cj_node *outside(fuser *f, const cj_node *node)
 {
@@ -162,14 +166,16 @@ static cj_node *body_input(body_builder *b, cj_node *node)
     for (int i = 0; i < node->type.rank; i++)
         dims[i] = cj__dim_translate(node->call->graph, b->body, NULL, node->type.dim[i]);
     b->in[b->n_in] = node;
-    return b->placeholder[b->n_in++] = cj_placeholder(b->body, name, node->type.dtype, node->type.rank, dims);
+    return b->placeholder[b->n_in++] = cj_placeholder(b->body, name, node->type.dtype,
+                                                      node->type.rank, dims);
 }
 
 static cj_node *body_operand(fuser *f, body_builder *b, const cj_node *node, const group *mine)
 {
     const cj_call *call = node->call;
     if (group_at(f, call->id) == mine) return f->inner[call->id];
-    if (call->op != &cj_op_broadcast || group_at(f, call->in[0]->call->id) == mine) return body_input(b, outside(f, node));
+    if (call->op != &cj_op_broadcast || group_at(f, call->in[0]->call->id) == mine)
+        return body_input(b, outside(f, node));
     cj_node *small = body_input(b, outside(f, call->in[0]));
     return cj__call_clone(b->body, call, &small);
 }
@@ -205,7 +211,9 @@ static bool write_group(fuser *f, const group *mine)
     body_builder b = {.body = cj_graph_new(f->g->cj)};
     if (!b.body) return false;
     if (!write_body(f, &b, mine, ids, n)) {
-        if (b.body->failed) cj__graph_fail(f->to, NULL, b.body->failed, "%s", b.body->message ? b.body->message : "");
+        if (b.body->failed)
+            cj__graph_fail(f->to, NULL, b.body->failed, "%s",
+                           b.body->message ? b.body->message : "");
         cj_graph_free(b.body);
         return false;
     }
@@ -228,7 +236,8 @@ static bool write_all(fuser *f)
             const group *mine = group_at(f, i);
             if (!f->live[i] || mine->place != (pass ? i : FIRST)) continue;
             const cj_call *call = f->g->calls[mine->first];
-            if (!(fusable(call) ? write_group(f, mine) : write_plain(f, f->g->calls[i]))) return false;
+            if (!(fusable(call) ? write_group(f, mine) : write_plain(f, f->g->calls[i])))
+                return false;
         }
     }
     return true;
@@ -247,14 +256,17 @@ static bool fuse(fuser *f)
     f->map = cj__arena_array(&f->scratch, n, sizeof *f->map);
     f->inner = cj__arena_array(&f->scratch, n, sizeof *f->inner);
     cj_node **nodes = cj__arena_array(&f->scratch, (size_t)f->n_roots + 1, sizeof *nodes);
-    if (!f->group_of || !f->next || !f->groups || !f->live || !f->escapes || !f->map || !f->inner || !nodes) return false;
+    if (!f->group_of || !f->next || !f->groups || !f->live || !f->escapes || !f->map || !f->inner ||
+        !nodes)
+        return false;
     for (int i = 0; i < f->n_roots; i++) nodes[i] = *f->roots[i];
     cj__graph_mark(g, nodes, f->n_roots, f->live);
     for (int i = 0; i < f->n; i++) {
         f->group_of[i] = i;
         f->next[i] = -1;
         f->groups[i] = (group){.first = i, .last = i, .calls = 1, .place = i, .reader = f->n};
-        if (g->calls[i]->op == &cj_op_input || g->calls[i]->op->flags & CJ_OP_OPAQUE) f->live[i] = 1;
+        if (g->calls[i]->op == &cj_op_input || g->calls[i]->op->flags & CJ_OP_OPAQUE)
+            f->live[i] = 1;
     }
     form_groups(f);
     if (!write_all(f)) return false;

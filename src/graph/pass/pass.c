@@ -13,7 +13,9 @@ static bool rewrite_call(cj__rewrite *r, const cj_call *call, cj__pass_fn pass, 
 {
     for (int k = 0; k < call->n_in; k++) in[k] = cj__rewritten(r, call->in[k]);
     r->to->where = call->where;
-    cj_node *node = call->op->flags & CJ_OP_SOURCE && call->op != &cj_op_constant ? NULL : pass(r, call, in);
+    cj_node *node = call->op->flags & CJ_OP_SOURCE && call->op != &cj_op_constant
+                        ? NULL
+                        : pass(r, call, in);
     if (!node && !r->to->failed) node = cj__call_clone(r->to, call, in);
     r->map[call->id] = node;
     return node && !r->to->failed;
@@ -40,11 +42,16 @@ static bool rewrite_all(cj__rewrite *r, cj__pass_fn pass, cj_node ***roots, int 
     return done;
 }
 
-cj_graph *cj__pass_run(const cj_graph *g, cj__pass_fn pass, bool training, void *state, cj_node ***roots, int n_roots)
+cj_graph *cj__pass_run(const cj_graph *g, cj__pass_fn pass, bool training, void *state,
+                       cj_node ***roots, int n_roots)
 {
     cj_context *cj = g->cj;
     size_t size = ((size_t)g->n_calls + 1) * sizeof(cj_node *);
-    cj__rewrite r = {.from = g, .to = cj_graph_new(cj), .map = cj__alloc(cj, size), .training = training, .state = state};
+    cj__rewrite r = {.from = g,
+                     .to = cj_graph_new(cj),
+                     .map = cj__alloc(cj, size),
+                     .training = training,
+                     .state = state};
     bool done = r.to && r.map && rewrite_all(&r, pass, roots, n_roots);
     if (done)
         for (int i = 0; i < n_roots; i++)

@@ -1,6 +1,6 @@
-/* simplify.c: what the call says more simply. Each rule is one function; they never change a result by a bit,
- * but for the sign of zero (x + 0) as compilers with strict floats would not: so x + 0 is left alone unless
- * the zero comes from a gradient's sentinel, which builders drop already. */
+/* simplify.c: what the call says more simply. Each rule is one function; they never change a result
+ * by a bit, but for the sign of zero (x + 0) as compilers with strict floats would not: so x + 0 is
+ * left alone unless the zero comes from a gradient's sentinel, which builders drop already. */
 #include "graph/pass/pass.h"
 
 #include <string.h>
@@ -22,7 +22,8 @@ static cj_node *simplify_view(cj__rewrite *r, const cj_call *call, cj_node *cons
     if (call->op == &cj_op_identity || call->op == &cj_op_stop_gradient) return x;
     if (call->op == &cj_op_cast) return NULL;
     cj_type wanted = call->out[0].type;
-    for (int i = 0; i < wanted.rank; i++) wanted.dim[i] = cj__dim_translate(r->from, r->to, NULL, wanted.dim[i]);
+    for (int i = 0; i < wanted.rank; i++)
+        wanted.dim[i] = cj__dim_translate(r->from, r->to, NULL, wanted.dim[i]);
     if (call->op == &cj_op_reshape) {
         while (x->call->op == &cj_op_reshape) x = x->call->in[0];
         if (same_shape(x, &wanted)) return x;
@@ -41,7 +42,8 @@ static cj_node *simplify_transpose(const cj_call *call, cj_node *const *in)
     bool composed = x->call->op == &cj_op_transpose, still = true;
     for (int i = 0; i < a->permutation.n; i++) {
         p[i] = a->permutation.v[i];
-        if (composed) p[i] = ((const cj__permutation_attrs *)x->call->attributes)->permutation.v[p[i]];
+        if (composed)
+            p[i] = ((const cj__permutation_attrs *)x->call->attributes)->permutation.v[p[i]];
         still = still && p[i] == i;
     }
     if (composed) x = x->call->in[0];
@@ -63,8 +65,9 @@ static cj_node *simplify_matmul(const cj_call *call, cj_node *const *in)
     const cj__matmul_attrs *a = call->attributes;
     bool swap_a = swaps_last(in[0]), swap_b = swaps_last(in[1]);
     if (!swap_a && !swap_b) return NULL;
-    return cj_matmul_transposed(swap_a ? in[0]->call->in[0] : in[0], swap_b ? in[1]->call->in[0] : in[1],
-                                a->transpose_a != swap_a, a->transpose_b != swap_b);
+    return cj_matmul_transposed(swap_a ? in[0]->call->in[0] : in[0],
+                                swap_b ? in[1]->call->in[0] : in[1], a->transpose_a != swap_a,
+                                a->transpose_b != swap_b);
 }
 
 cj_node *cj__pass_mode(cj__rewrite *r, const cj_call *call, cj_node *const *in)
@@ -73,8 +76,10 @@ cj_node *cj__pass_mode(cj__rewrite *r, const cj_call *call, cj_node *const *in)
     if (call->op == &cj_op_training) return constant_bool(r->to, r->training);
     /* Dropout outside training is nothing. */
     if (call->op == &cj_op_dropout && cj__is_constant(in[2], &v) && v == 0) return in[0];
-    if (!call->op->lower || call->op->ref || call->n_out != 1 || call->op == &cj_op_fused) return NULL;
-    /* Types and symbols must be those of the new graph: the copy is lowered, and is dead afterwards. */
+    if (!call->op->lower || call->op->ref || call->n_out != 1 || call->op == &cj_op_fused)
+        return NULL;
+    /* Types and symbols must be those of the new graph: the copy is lowered, and is dead
+     * afterwards. */
     cj_node *copy = cj__call_clone(r->to, call, in), *out[1];
     return copy && call->op->lower(r->to, copy->call, out) ? out[0] : copy;
 }
@@ -82,11 +87,13 @@ cj_node *cj__pass_mode(cj__rewrite *r, const cj_call *call, cj_node *const *in)
 cj_node *cj__pass_simplify(cj__rewrite *r, const cj_call *call, cj_node *const *in)
 {
     double v;
-    if (call->op->flags & CJ_OP_VIEW || call->op == &cj_op_broadcast) return simplify_view(r, call, in);
+    if (call->op->flags & CJ_OP_VIEW || call->op == &cj_op_broadcast)
+        return simplify_view(r, call, in);
     if (call->op == &cj_op_transpose) return simplify_transpose(call, in);
     if (call->op == &cj_op_matmul) return simplify_matmul(call, in);
     if (call->op == &cj_op_where && cj__is_constant(in[0], &v)) return v != 0 ? in[1] : in[2];
     if (call->op == &cj_op_mul && cj__is_constant(in[0], &v) && v == 1) return in[1];
-    if ((call->op == &cj_op_mul || call->op == &cj_op_div) && cj__is_constant(in[1], &v) && v == 1) return in[0];
+    if ((call->op == &cj_op_mul || call->op == &cj_op_div) && cj__is_constant(in[1], &v) && v == 1)
+        return in[0];
     return cj__pass_mode(r, call, in);
 }
