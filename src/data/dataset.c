@@ -294,29 +294,33 @@ cj_dataset *cj_dataset_from_tensors(cj_context *cj, cj_tensor *inputs, cj_tensor
 
 const char *cj_dataset_name(const cj_dataset *ds)
 {
+    if (!ds) return "";
     return cj__dataset_root(ds)->name;
 }
 
 int64_t cj_dataset_count(const cj_dataset *ds)
 {
+    if (!ds) return 0;
     return ds->count;
 }
 
 int cj_dataset_fields(const cj_dataset *ds)
 {
+    if (!ds) return 0;
     return cj__dataset_root(ds)->field_count;
 }
 
 const cj_field *cj_dataset_field(const cj_dataset *ds, int i)
 {
+    if (!ds) return NULL;
     const cj_dataset *root = cj__dataset_root(ds);
     return i >= 0 && i < root->field_count ? &root->fields[i] : NULL;
 }
 
 int cj_dataset_field_find(const cj_dataset *ds, const char *name)
 {
-    const cj_dataset *root = cj__dataset_root(ds);
-    for (int i = 0; i < root->field_count; i++)
+    const cj_dataset *root = ds ? cj__dataset_root(ds) : NULL;
+    for (int i = 0; root && i < root->field_count; i++)
         if (!strcmp(root->fields[i].name, name)) return i;
     return -1;
 }
@@ -366,6 +370,7 @@ cj_status cj__dataset_read(cj_context *cj, const cj_dataset *ds, const int64_t *
 cj_status cj_dataset_read(const cj_dataset *ds, const int64_t *indices, int64_t n, int field,
                           void *out)
 {
+    if (!ds) return CJ_ERR_ARGUMENT;
     return cj__dataset_read(ds->cj, ds, indices, n, field, out);
 }
 
@@ -402,6 +407,7 @@ static int64_t *new_list(const cj_dataset *ds, int64_t n)
 
 cj_dataset *cj_dataset_take(const cj_dataset *ds, int64_t first, int64_t count)
 {
+    if (!ds) return NULL;
     if (first < 0 || count < 0 || first > ds->count || count > ds->count - first) {
         cj_fail(ds->cj, CJ_ERR_ARGUMENT,
                 "%s: cannot take %lld samples from number %lld on; it has %lld",
@@ -416,6 +422,7 @@ cj_dataset *cj_dataset_take(const cj_dataset *ds, int64_t first, int64_t count)
 
 cj_dataset *cj_dataset_select(const cj_dataset *ds, const int64_t *indices, int64_t n)
 {
+    if (!ds) return NULL;
     for (int64_t i = 0; i < n; i++) {
         if (indices[i] >= 0 && indices[i] < ds->count) continue;
         cj_fail(ds->cj, CJ_ERR_ARGUMENT, "%s: there is no sample %lld; it has %lld",

@@ -348,6 +348,7 @@ static bool make_locks(cj_loader *l)
 
 cj_loader *cj_loader_new(cj_dataset *ds, const cj_loader_opts *opts)
 {
+    if (!ds) return NULL;
     cj_context *cj = ds->cj;
     cj_loader_opts o;
     if (cj__data_options(cj, "loader", &o, sizeof o, opts) || check(cj, ds, &o)) return NULL;

@@ -125,9 +125,10 @@ static cj_status check(cj_context *cj, const cj_dataset *ds, const cj_split_opts
 cj_status cj_dataset_split(const cj_dataset *ds, cj_dataset **train, cj_dataset **held_out,
                            const cj_split_opts *opts)
 {
+    *train = *held_out = NULL;
+    if (!ds) return CJ_ERR_ARGUMENT;
     cj_context *cj = ds->cj;
     cj_split_opts o;
-    *train = *held_out = NULL;
     CJ__TRY(cj__data_options(cj, "split", &o, sizeof o, opts));
     CJ__TRY(check(cj, ds, &o));
     int field = o.stratify == CJ_STRATIFY_NONE ? -1 : class_field(ds);

@@ -157,6 +157,7 @@ static cj_status prepare(statistics *s, cj__arena *arena)
 cj_status cj_dataset_statistics(const cj_dataset *ds, int field, double *mean, double *std,
                                 double *min, double *max)
 {
+    if (!ds) return CJ_ERR_ARGUMENT;
     statistics s = {.cj = ds->cj, .ds = ds, .field = field};
     cj_status failed;
     cj__arena arena;

@@ -307,7 +307,7 @@ cj_status cj__json_parse(cj__arena *arena, const char *what, const void *bytes, 
         .arena = arena, .what = what, .begin = bytes, .at = bytes, .values_left = size / 2 + 1};
     open_container stack[CJ__JSON_DEPTH];
     int depth = 0;
-    cj__json *value;
+    cj__json *value = NULL;
     p.end = p.begin + size;
     if (limits && limits->values_max) p.values_left = limits->values_max;
     skip_space(&p);

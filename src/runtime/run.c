@@ -463,25 +463,30 @@ static cj_status make_outputs(cj_session *s, cj_tensor **outputs, int n)
                        "run: %d outputs wanted, but the list of outputs is NULL", n);
     for (int i = 0; i < n; i++) {
         const cj_array *a = &cj__session_value(s, p->outputs[i])->array;
-        char what[64];
-        cj__format(what, sizeof what, "run: the tensor given for output %d", i);
-        if (outputs[i] && !same_shape(outputs[i], a->dtype, a->rank, a->dim))
+        if (outputs[i] && !same_shape(outputs[i], a->dtype, a->rank, a->dim)) {
+            char what[64];
+            cj__format(what, sizeof what, "run: the tensor given for output %d", i);
             return wrong_tensor(s, what, outputs[i], a->dtype, a->rank, a->dim);
+        }
         if (outputs[i] && cj__tensor_writable(outputs[i]))
-            return cj_fail(&s->cj, CJ_ERR_MEMORY, "%s cannot be made writable: %s", what,
-                           cj_message(p->cj));
+            return cj_fail(&s->cj, CJ_ERR_MEMORY,
+                           "run: the tensor given for output %d cannot be made writable", i);
         s->made_output[i] = !outputs[i];
     }
     for (int i = 0; i < n; i++) {
         const cj_array *a = &cj__session_value(s, p->outputs[i])->array;
         if (outputs[i]) continue;
-        if ((outputs[i] = cj_tensor_new(p->cj, a->dtype, a->rank, a->dim))) continue;
+        /* The message of a failure is the session's, the tensor outlives it. */
+        if ((outputs[i] = cj_tensor_new(&s->cj, a->dtype, a->rank, a->dim))) {
+            outputs[i]->cj = outputs[i]->buffer->cj = p->cj;
+            continue;
+        }
         for (int k = 0; k < i; k++) {
             if (!s->made_output[k]) continue;
             cj_tensor_free(outputs[k]);
             outputs[k] = NULL;
         }
-        return cj_fail(&s->cj, cj_last_status(p->cj), "run: output %d: %s", i, cj_message(p->cj));
+        return cj__prefix(&s->cj, s->cj.status, "run: output %d", i);
     }
     return CJ_OK;
 }

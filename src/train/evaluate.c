@@ -22,6 +22,7 @@ static int64_t now_ns(void *user) { return cj__monotonic_ns(user); }
 static cj_status prepare(evaluation *e, cj_model *m, const cj_dataset *data,
                          const cj_evaluate_opts *o)
 {
+    if (!data && cj_last_status(m->cj)) return cj_last_status(m->cj); /* of a failed open */
     if (!data || !cj_dataset_count(data))
         return cj_fail(m->cj, CJ_ERR_ARGUMENT, "evaluate: %s has no samples",
                        data ? cj_dataset_name(data) : "the data set (NULL)");

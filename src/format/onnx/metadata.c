@@ -182,7 +182,7 @@ static cj_status recall_columns(cj__arena *arena, const cj__onnx_model *from, cj
         columns[n].name = cj__arena_strdup(&m->arena, name->string);
         if (!columns[n].name) return CJ_ERR_MEMORY;
         if (!categories) continue;
-        const char **names;
+        const char **names = NULL;
         CJ__TRY(strings_of(m, key, categories, &names));
         columns[n].kind = CJ_COLUMN_CATEGORICAL;
         columns[n].category_names = names;
