@@ -23,8 +23,8 @@ all: setup-build
 
 run: setup-run
 	$(call build,release,build)
-	build/cajal train recipes/fashion-mnist.yaml
-	build/cajal evaluate "$$(ls -td runs/*/ | head -n 1)best.onnx" data=fashion-mnist
+	best=$$(build/cajal train recipes/fashion-mnist.yaml) && \
+	build/cajal evaluate "$$best" data=fashion-mnist
 
 test: setup-test
 	$(call build,test,build/test)
@@ -46,6 +46,7 @@ bench: setup-build
 
 install: all
 	cmake --install build --prefix "$(PREFIX)"
+	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
 
 format:
 	@tools/format.sh

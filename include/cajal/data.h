@@ -17,8 +17,8 @@
  * matter: views and loaders keep alive what they need.
  *
  * Failure: functions that return a pointer return NULL, the others a status; the sentence is in
- * cj_message of the context. A NULL data set gives NULL or CJ_ERR_ARGUMENT and leaves the message of what
- * failed before, so that one check at the end is enough.
+ * cj_message of the context. A NULL data set gives NULL or CJ_ERR_ARGUMENT and leaves the message
+ * of what failed before, so that one check at the end is enough.
  *
  * Threads: opening, splitting and freeing belong to the context's thread. Reading samples is free
  * of shared state, which is how loaders read in the background while others train on the same data.

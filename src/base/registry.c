@@ -69,6 +69,22 @@ const void *cj__find_quiet(cj_context *cj, cj__row_kind kind, const void *const 
     return NULL;
 }
 
+/* " (there are: dense, dropout, ...)", as many as a line holds. */
+static void list_names(const char *const *names, char *out, size_t size)
+{
+    enum { NAMES_SHOWN = 16 };
+    size_t length = 0;
+    out[0] = 0;
+    for (int i = 0; names[i] && length < size; i++) {
+        const char *before = i ? ", " : " (there are: ";
+        bool last = i == NAMES_SHOWN;
+        length += (size_t)cj__format(out + length, size - length, "%s%s", before,
+                                     last ? "..." : names[i]);
+        if (last) break;
+    }
+    if (length && length < size) cj__format(out + length, size - length, ")");
+}
+
 const void *cj__find(cj_context *cj, cj__row_kind kind, const void *const *builtin,
                      const char *what, const char *name)
 {
@@ -85,9 +101,11 @@ const void *cj__find(cj_context *cj, cj__row_kind kind, const void *const *built
     for (int i = 0; builtin && builtin[i] && n < NAMES_MAX; i++) names[n++] = row_name(builtin[i]);
     names[n] = NULL;
     const char *nearest = cj__nearest(name, names);
+    char all[512];
+    list_names(names, all, sizeof all);
     if (nearest)
         cj_fail(cj, CJ_ERR_ARGUMENT, "unknown %s '%.100s' (did you mean '%s'?)", what, name,
                 nearest);
-    else cj_fail(cj, CJ_ERR_ARGUMENT, "unknown %s '%.100s'", what, name);
+    else cj_fail(cj, CJ_ERR_ARGUMENT, "unknown %s '%.100s'%s", what, name, all);
     return NULL;
 }

@@ -298,7 +298,8 @@ static bool wants_json(int argc, char *const *argv)
 
 int cli_main(int argc, char *const *argv, FILE *out, FILE *err)
 {
-    cli c = {.out = out, .err = err, .json = wants_json(argc, argv)};
+    cli c = {.out = out, .err = err, .program = "cajal", .json = wants_json(argc, argv)};
+    if (argc > 0 && argv[0] && strchr(argv[0], '/')) c.program = argv[0]; /* not on the PATH */
     int status = dispatch(&c, argc, argv);
     cj_recipe_free(c.recipe);
     cj_recipe_free(c.given);

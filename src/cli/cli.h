@@ -34,6 +34,7 @@ struct cj_command;
 
 typedef struct cli {
     FILE *out, *err;
+    const char *program;              /* what was typed to start it, to be typed again */
     cli_args args;                    /* words: what stands behind the command's name */
     const struct cj_command *command; /* NULL: none was named */
     cj_key *keys;                     /* the rows of the command and the flags */

@@ -221,20 +221,36 @@ static void say_key(FILE *to, const char *key, const char *value)
     cli_quote(to, value);
 }
 
+/* The keys with which this data was read. What a model knows of its columns needs no saying. */
+static void say_data(training *t, bool target)
+{
+    cli *c = t->c;
+    const char *data = cli_string(c, "data"), *missing = cli_string(c, "missing"),
+               *header = cli_string(c, "header");
+    say_key(c->err, "data", data);
+    if (!cli_data_is_table(data)) return;
+    if (target) say_key(c->err, "target", cli_string(c, "target"));
+    if (header && strcmp(header, "auto") != 0) say_key(c->err, "header", header);
+    if (missing && strcmp(missing, "error") != 0) say_key(c->err, "missing", missing);
+}
+
 /* Commands that work as they stand here. */
 static void say_next(training *t, const char *model)
 {
     cli *c = t->c;
-    const char *data = cli_string(c, "data");
-    bool table = cli_data_is_table(data);
-    fputs("\nTry next:\n  cajal evaluate ", c->err);
+    fputs("\nTry next:\n  ", c->err);
+    cli_quote(c->err, c->program);
+    fputs(" evaluate ", c->err);
     cli_quote(c->err, model);
-    say_key(c->err, "data", data);
-    if (table) say_key(c->err, "target", cli_string(c, "target"));
-    fputs("\n  cajal predict ", c->err);
+    say_data(t, true);
+    fputs("\n  ", c->err);
+    cli_quote(c->err, c->program);
+    fputs(" predict ", c->err);
     cli_quote(c->err, model);
-    say_key(c->err, "data", data);
-    fputs(" limit=5\n  cajal summary ", c->err);
+    say_data(t, false);
+    fputs(" limit=5\n  ", c->err);
+    cli_quote(c->err, c->program);
+    fputs(" summary ", c->err);
     cli_quote(c->err, model);
     fputs("\n", c->err);
 }
@@ -246,8 +262,8 @@ static int finish(training *t, cj_status failed)
     if (t->failed_args) return cli_failed(c, c->base);
     if (failed == CJ_ERR_CANCELLED && run_dir_has(&t->run, "checkpoint"))
         return cli_fail(
-            c, failed, "train: interrupted; what is done is saved. To go on: cajal train resume=%s",
-            t->run.path);
+            c, failed, "train: interrupted; what is done is saved. To go on: %s train resume=%s",
+            c->program, t->run.path);
     if (failed) return cli_failed(c, c->cj);
     if (!run_dir_file(&t->run, best_model(t), model)) model[0] = 0;
     if (c->json && !c->json_lines) print_json(t, model);

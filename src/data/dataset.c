@@ -283,6 +283,7 @@ cj_dataset *cj_dataset_from_tensors(cj_context *cj, cj_tensor *inputs, cj_tensor
                            targets ? cj_tensor_rows(targets, 0, count) : NULL};
     if (!views[0] || (targets && !views[1])) {
         cj_tensor_free(views[0]);
+        cj_tensor_free(views[1]);
         return NULL;
     }
     cj_field fields[2] = {field_of(inputs, CJ_FIELD_INPUT)};

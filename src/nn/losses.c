@@ -184,8 +184,9 @@ static cj_node *build_sparse(cj_node *prediction, cj_node *target, const void *o
     if (target->type.rank + 1 != prediction->type.rank)
         return cj_graph_fail(g, CJ_ERR_SHAPE,
                              "sparse_categorical_crossentropy: the prediction has rank %d, the "
-                             "target rank %d, expected %d",
-                             prediction->type.rank, target->type.rank, prediction->type.rank - 1);
+                             "target rank %d, expected %d%s",
+                             prediction->type.rank, target->type.rank, prediction->type.rank - 1,
+                             prediction->type.rank > 2 ? " (flatten before the first dense?)" : "");
     cj_node *z = o->from_logits ? prediction : logits_of(prediction, &cj_op_softmax);
     if (z) return mean_per_sample(cj_sparse_softmax_crossentropy(z, target));
     /* log(sum p) - log p[label]; clipped probabilities do not quite sum to one, so the first term

@@ -91,6 +91,8 @@ void cj__scores_set(cj_scores *scores, const char *prefix, const char *name, dou
 void cj__scores_csv(cj__text *out, const cj_scores *scores, bool names);
 /* Whether the model, if it was prepared for data, was for such data (predict.c). */
 cj_status cj__check_prepared(cj_model *m, const cj_dataset *data);
+/* The failure of a verb whose data set is NULL. */
+cj_status cj__no_dataset(cj_context *cj, const char *verb);
 /* Gives a program to the context no more: it goes with its user here. */
 void cj__keep_program(cj_program *program);
 

@@ -60,9 +60,7 @@ static cj_status take_options(cj__trainer *t, const cj_fit_opts *opts)
 
 static cj_status take_data(cj__trainer *t, const cj_dataset *train)
 {
-    /* NULL is mostly what a failed cj_dataset_open gave: its message says more than we could. */
-    if (!train && cj_last_status(t->cj)) return cj_last_status(t->cj);
-    if (!train) return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: there is no data set");
+    if (!train) return cj__no_dataset(t->cj, "fit");
     if (!cj_dataset_count(train))
         return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: %s has no samples", cj_dataset_name(train));
     t->data = train;

@@ -28,7 +28,7 @@ static void test_registry(void **state)
     assert_string_equal(cj_message(cj), "unknown layer 'dens' (did you mean 'dense'?)");
     assert_int_equal(cj_last_status(cj), CJ_ERR_ARGUMENT);
     assert_null(cj__find(cj, CJ__ROW_LAYER, builtin, "layer", "zzzzzz"));
-    assert_string_equal(cj_message(cj), "unknown layer 'zzzzzz'");
+    assert_string_equal(cj_message(cj), "unknown layer 'zzzzzz' (there are: dense, dropout)");
     assert_null(cj__find(cj, CJ__ROW_LAYER, NULL, "layer", NULL));
     assert_int_equal(cj__register(cj, CJ__ROW_LAYER, &own_dense), CJ_OK);
     assert_int_equal(cj__register(cj, CJ__ROW_LAYER, &mine), CJ_OK);

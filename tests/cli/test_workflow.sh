@@ -61,6 +61,11 @@ say "what it says to try next works"
 grep '^  cajal ' train.err >next
 [[ $(wc -l <next) == 3 ]]
 bash -e next >next.out
+printf '1,red,0\n2,red,0\n,red,0\n8,blue,1\n9,blue,1\n7,blue,1\n' >gaps.csv
+bin/cajal train data=./gaps.csv header=no missing=drop model="dense 1 sigmoid" epochs=1 validation_split=0 out=gaps 2>err >/dev/null
+grep '^  bin/cajal ' err >next # started by a path, so told by that path, and the gaps are left out again
+[[ $(wc -l <next) == 3 ]]
+bash -e next >next.out
 
 say "evaluate"
 cajal evaluate $model data="$iris" --json >evaluate.json

@@ -304,7 +304,7 @@ static void refused(void **state)
          {4},
          CJ_ERR_SHAPE,
          "sparse_categorical_crossentropy: the prediction has rank 3, the target rank 1, expected "
-         "2"},
+         "2 (flatten before the first dense?)"},
         {"sparse_categorical_crossentropy",
          CJ_F32,
          2,
