@@ -22,7 +22,8 @@ static int64_t now_ns(void *user) { return cj__monotonic_ns(user); }
 /* NULL is mostly what a failed cj_dataset_open gave: its sentence is kept behind ours. */
 cj_status cj__no_dataset(cj_context *cj, const char *verb)
 {
-    if (cj_last_status(cj)) return cj__prefix(cj, CJ_ERR_ARGUMENT, "%s: there is no data set", verb);
+    if (cj_last_status(cj))
+        return cj__prefix(cj, CJ_ERR_ARGUMENT, "%s: there is no data set", verb);
     return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: there is no data set", verb);
 }
 
@@ -31,7 +32,8 @@ static cj_status prepare(evaluation *e, cj_model *m, const cj_dataset *data,
 {
     if (!data) return cj__no_dataset(m->cj, "evaluate");
     if (!cj_dataset_count(data))
-        return cj_fail(m->cj, CJ_ERR_ARGUMENT, "evaluate: %s has no samples", cj_dataset_name(data));
+        return cj_fail(m->cj, CJ_ERR_ARGUMENT, "evaluate: %s has no samples",
+                       cj_dataset_name(data));
     if (o->batch_size < 0)
         return cj_fail(m->cj, CJ_ERR_ARGUMENT, "evaluate: batch_size=%lld is not above 0",
                        (long long)o->batch_size);
