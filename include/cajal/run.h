@@ -70,6 +70,9 @@ CJ_API void cj_session_free(cj_session *s);
  * sentence. */
 CJ_API const char *cj_backend_name_at(int i);
 CJ_API const char *cj_backend_doc_at(int i);
+/* Which form of its kernels backend i runs on this processor: "avx512", "avx2", "neon", "generic";
+ * NULL when there is one form only, or no such backend. */
+CJ_API const char *cj_backend_variant_at(int i);
 /* The message of the session's last failure: its own, so that threads do not share one. */
 CJ_API const char *cj_session_message(const cj_session *s);
 

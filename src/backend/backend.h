@@ -26,6 +26,7 @@ typedef struct cj__backend {
     const char *name; /* "cpu" */
     const char *doc;
     const cj__kernel_row *kernels; /* ended by a row without run */
+    const char *(*variant)(void);  /* the form that runs here, "avx512"; NULL: there is one only */
     bool keeps_subnormals;         /* sessions of this backend alone do not flush them to zero */
 } cj__backend;
 

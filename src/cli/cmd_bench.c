@@ -71,10 +71,14 @@ static cj_program *compile(bench *b, cj_model *m, bool train)
     cj_node *label = cj_placeholder(g, "label", CJ_I32, CJ_DIMS(cj_symbol(g, "batch")));
     cj_node *loss = cj_loss_node(logits, label,
                                  "sparse_categorical_crossentropy(from_logits=true)");
-    cj_node *parameters[64], *gradients[64];
+    enum { PARAMETERS_MAX = 64 };
+    cj_node *parameters[PARAMETERS_MAX], *gradients[PARAMETERS_MAX];
     int n = cj_graph_parameter_count(g);
-    if (!loss || n > 64) return cj_compile(g, .outputs = {loss});
-    loss = cj_mean(loss);
+    if (n > PARAMETERS_MAX)
+        cj_graph_fail(g, CJ_ERR_LIMIT, "bench: %s has %d parameters, at most %d are expected",
+                      b->w->name, n, PARAMETERS_MAX);
+    loss = loss ? cj_mean(loss) : NULL;
+    if (cj_graph_failed(g)) return NULL;
     for (int i = 0; i < n; i++) parameters[i] = cj_graph_parameter_at(g, i);
     if (cj_grad(loss, parameters, n, gradients)) return NULL;
     const cj_update *updates = cj_updates("adam", parameters, gradients, n, .learning_rate = 1e-3);

@@ -1,4 +1,6 @@
 /* cmd_version.c: cajal version: what this build is, for bug reports. Starts no threads. */
+#include <cajal/run.h>
+
 #include "cli/cli.h"
 #include "cli/json.h"
 
@@ -40,18 +42,11 @@ static const char compiler[] = "gcc " __VERSION__;
 static const char compiler[] = "unknown";
 #endif
 
-/* The widest instruction set of this processor that kernels are built for. */
+/* The form of the best backend's kernels that this processor runs. */
 static const char *instruction_set(void)
 {
-#if defined(__GNUC__) && defined(__x86_64__)
-    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    if (wide) return "avx512";
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
-#elif defined(__aarch64__)
-    return "neon";
-#endif
-    return "generic";
+    const char *variant = cj_backend_variant_at(0);
+    return variant ? variant : "generic";
 }
 
 static int run(cli *c)

@@ -22,3 +22,9 @@ const char *cj_backend_doc_at(int i)
     const cj__backend *b = backend_at(i);
     return b ? b->doc : NULL;
 }
+
+const char *cj_backend_variant_at(int i)
+{
+    const cj__backend *b = backend_at(i);
+    return b && b->variant ? b->variant() : NULL;
+}

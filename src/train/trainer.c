@@ -3,8 +3,7 @@
  * The training step is one program:
  *
  *     batch -> model -> loss -> gradients -> (clipped) -> optimizer -> new parameters and slots
- *                         \-> {loss, squared norm of the gradients}: commit only when both are
- * finite
+ *                         \-> {loss, squared norm of gradients}: both finite? then commit
  *
  * The learning rate is fed, so schedules never recompile. After the first batch of each size a step
  * allocates nothing. */

@@ -261,8 +261,11 @@ static const cj__kernel_row rows[] = {
     {"cpu/fused", NULL, cj__tile_supports, cj__tile_prepare, cj__tile_run},
     {0}};
 
+static const char *variant(void) { return cj__isa_best()->name; }
+
 extern const cj__backend cj__backend_cpu;
 const cj__backend cj__backend_cpu = {
     .name = "cpu",
     .doc = "portable vector kernels, chosen for the processor at run time",
-    .kernels = rows};
+    .kernels = rows,
+    .variant = variant};
