@@ -113,6 +113,22 @@ if(NOT OpenMP_C_FOUND OR NOT CJ_OPENMP)
   target_compile_definitions(cajal_flags INTERFACE CJ_POOL_PTHREAD)
 endif()
 
+# oneDNN's own threads are OpenMP's, which ThreadSanitizer does not understand. Where our team is none of
+# OpenMP's, oneDNN must still be told to stay on one thread, by a function of the library it runs on.
+if(CJ_SANITIZE MATCHES "thread")
+  set(CJ_DNNL OFF)
+endif()
+cj_library(DNNL oneapi/dnnl/dnnl.h dnnl libdnnl-dev "convolutions and products by our own kernels")
+if(CJ_DNNL_LIBRARY AND CJ_DNNL AND NOT CJ_CORE AND (NOT OpenMP_C_FOUND OR NOT CJ_OPENMP))
+  find_library(CJ_DNNL_OPENMP NAMES gomp libgomp.so.1 omp)
+  mark_as_advanced(CJ_DNNL_OPENMP)
+  if(NOT CJ_DNNL_OPENMP)
+    message(FATAL_ERROR "oneDNN was found, but not the OpenMP library it runs on: configure with -DCJ_DNNL=OFF.")
+  endif()
+  list(APPEND cj_link $<BUILD_INTERFACE:${CJ_DNNL_OPENMP}> $<INSTALL_INTERFACE:${CJ_DNNL_OPENMP}>)
+  string(APPEND cj_link_flags " ${CJ_DNNL_OPENMP}")
+endif()
+
 # "key|value" lines; a value holds no semicolon.
 function(cj_print_summary)
   message(STATUS "cajal ${PROJECT_VERSION}: ${CMAKE_BUILD_TYPE}, ${CMAKE_C_COMPILER_ID} "

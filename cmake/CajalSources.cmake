@@ -30,7 +30,11 @@ foreach(isa avx512 avx2 neon generic)
   elseif(file IN_LIST cj_sources)
     # Kernels stay fast in test builds, where they are most of the time; sanitizers see what is written.
     set(optimize "")
-    if(NOT CJ_SANITIZE)
+    if(CJ_CORE AND isa STREQUAL "generic") # small: processors of today have another table
+      set(optimize -Os)
+    elseif(CJ_CORE)
+      set(optimize -O2)
+    elseif(NOT CJ_SANITIZE)
       set(optimize -O3)
     endif()
     set_source_files_properties(${file} PROPERTIES

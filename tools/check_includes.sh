@@ -40,6 +40,14 @@ session.h runtime
 plan.h runtime
 profile.h runtime
 op.h graph
+conv.h graph
+image.h graph
+pool.h graph
+norm.h graph
+layers.h nn
+signal.h graph
+sequence.h graph
+recurrent.h graph
 store.h graph
 model.h nn
 layer.h nn
@@ -152,8 +160,10 @@ check() { # root
             }
             if (here ~ /^graph\/pass\// && path ~ /^graph\/pass\// && path != "graph/pass/pass.h") {
                 own = here
+                parent = own # fuse_write.c is a part of fuse.c
                 sub(/\.[a-z]*$/, ".h", own)
-                if (path != own) complain("passes never see each other")
+                sub(/_[a-z]*\.[a-z]*$/, ".h", parent)
+                if (path != own && path != parent) complain("passes never see each other")
             }
         }
         END { if (bad) print bad " bad includes"; exit bad > 0 }'

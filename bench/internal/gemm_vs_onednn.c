@@ -1,12 +1,12 @@
-/* Times our gemm_f32 against oneDNN's dnnl_sgemm on one thread, in one run.
+/* Times our gemm_f32 against oneDNN's dnnl_sgemm and its matmul primitive, in one run.
  *
- * The two take turns, the best of many rounds counts for each, so that a change of clock or a
- * neighbour on the machine meets both. oneDNN is opened at run time; without it only our own speed
- * is shown.
+ * They take turns, the best of many rounds counts for each, so that a change of clock or a
+ * neighbour on the machine meets all. `packed` is the primitive with b in its own layout, packed
+ * beforehand: a fixed weight. Sizes are those of the workloads: forward, then the gradients of a
+ * and of b.
  *
- *     gemm_vs_onednn [avx512|avx2|generic]     (OMP_NUM_THREADS=1 is set for oneDNN) */
+ *     gemm_vs_onednn [rounds [threads [avx512|avx2|generic]]] */
 #define _POSIX_C_SOURCE 200809L
-#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +14,11 @@
 
 #include "backend/cpu/isa.h"
 
-typedef int (*sgemm_fn)(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
-                        const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
-                        float *c, int64_t ldc);
+#ifdef CJ_HAVE_DNNL
+#include "backend/onednn/api.h"
+
+int dnnl_sgemm(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+               int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
 static double now(void)
 {
@@ -27,64 +29,122 @@ static double now(void)
 
 static float *numbers(size_t n)
 {
-    float *x = aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64);
+    float *x = aligned_alloc(64, (n * sizeof(float) + 127) / 64 * 64);
     if (!x) exit(1);
     for (size_t i = 0; i < n; i++) x[i] = (float)(rand() % 7 - 3);
     return x;
 }
 
+/* c[m,n] = op(a) op(b) */
+typedef struct product {
+    int64_t m, n, k;
+    bool ta, tb;
+} product;
+
+static cj__dnnl_array matrix(int64_t rows, int64_t cols, bool transposed, bool packed)
+{
+    return (cj__dnnl_array){.rank = 2,
+                            .dim = {rows, cols},
+                            .stride = {transposed ? 1 : cols, transposed ? rows : 1},
+                            .any = packed,
+                            .kept = packed};
+}
+
+enum { OURS, SGEMM, PRIMITIVE, PACKED, WAYS };
+
+static void measure(cj_context *cj, const cj__isa *isa, cj__team *team, int threads, product p,
+                    int rounds, double best[WAYS], char *code, size_t size)
+{
+    float *a = numbers((size_t)(p.m * p.k)), *b = numbers((size_t)(p.k * p.n)),
+          *c = numbers((size_t)(p.m * p.n));
+    const cj__gemm g = {.m = p.m,
+                        .n = p.n,
+                        .k = p.k,
+                        .transpose_a = p.ta,
+                        .transpose_b = p.tb,
+                        .alpha = 1,
+                        .a = a,
+                        .lda = p.ta ? p.m : p.k,
+                        .b = b,
+                        .ldb = p.tb ? p.k : p.n,
+                        .c = c,
+                        .ldc = p.n};
+    cj__arena arena;
+    cj__arena_init(&arena, cj);
+    cj__dnnl *d[2];
+    void *workspace[2];
+    uint64_t version = 1;
+    for (int packed = 0; packed < 2; packed++) {
+        cj__dnnl_work w = {.kind = CJ__DNNL_MATMUL, .threads = threads};
+        w.array[CJ__DNNL_A] = matrix(p.m, p.k, p.ta, false);
+        w.array[CJ__DNNL_B] = matrix(p.k, p.n, p.tb, packed);
+        w.array[CJ__DNNL_OUT] = matrix(p.m, p.n, false, false);
+        size_t bytes;
+        if (!packed) cj__dnnl_code(&w, code, size);
+        if (cj__dnnl_prepare(cj, &arena, &w, &d[packed], &bytes)) exit(1);
+        workspace[packed] = numbers(bytes / 4 + 16);
+    }
+    int calls = 1 + (int)(1e7 / (2.0 * (double)(p.m * p.n * p.k)));
+    for (int way = 0; way < WAYS; way++) best[way] = INFINITY;
+    for (int round = 0; round < rounds; round++)
+        for (int way = 0; way < WAYS; way++) {
+            double start = now();
+            for (int i = 0; i < calls; i++) {
+                if (way == OURS) isa->gemm_f32(team, &g);
+                else if (way == SGEMM)
+                    dnnl_sgemm(p.ta ? 'T' : 'N', p.tb ? 'T' : 'N', p.m, p.n, p.k, 1, a, g.lda, b,
+                               g.ldb, 0, c, p.n);
+                else
+                    cj__dnnl_run(d[way - PRIMITIVE], cj, (void *[]){a, b, c, NULL, NULL},
+                                 workspace[way - PRIMITIVE], &version);
+            }
+            best[way] = fmin(best[way], (now() - start) / calls);
+        }
+    for (int i = 0; i < 2; i++) cj__dnnl_release(d[i]), free(workspace[i]);
+    cj__arena_release(&arena);
+    free(a), free(b), free(c);
+}
+
 int main(int argc, char **argv)
 {
-    static const int sizes[][3] = {{256, 256, 256},   {32, 128, 784}, {784, 128, 32},
-                                   {32, 10, 128},     {1, 128, 784},  {128, 512, 512},
-                                   {1024, 1024, 1024}};
-    const cj__isa *isa = argc > 1 ? cj__isa_find(argv[1]) : cj__isa_best();
+    static const struct {
+        const char *name;
+        int m, n, k;
+    } sizes[] = {
+        {"mlp", 32, 128, 784},        {"mlp", 32, 10, 128},         {"mlp one", 1, 128, 784},
+        {"cnn", 128, 10, 1600},       {"lstm", 6400, 512, 64},      {"lstm step", 64, 512, 128},
+        {"gpt qkv", 1024, 768, 256},  {"gpt o", 1024, 256, 256},    {"gpt mlp", 1024, 1024, 256},
+        {"gpt mlp", 1024, 256, 1024}, {"gpt one", 128, 768, 256},   {"rn18 fc", 8, 1000, 512},
+        {"square", 256, 256, 256},    {"square", 1024, 1024, 1024}, {"heads", 128, 128, 64}};
+    int rounds = argc > 1 ? atoi(argv[1]) : 40, threads = argc > 2 ? atoi(argv[2]) : 1;
+    const cj__isa *isa = argc > 3 ? cj__isa_find(argv[3]) : cj__isa_best();
     if (!isa) return fprintf(stderr, "no such instruction set here\n"), 2;
-    setenv("OMP_NUM_THREADS", "1", 1);
-    void *library = dlopen("libdnnl.so.2", RTLD_NOW);
-    if (!library) library = dlopen("libdnnl.so.3", RTLD_NOW);
-    sgemm_fn sgemm = NULL;
-    if (library) *(void **)&sgemm = dlsym(library, "dnnl_sgemm");
-    printf("%s, one thread, GFLOP/s\n   m    n    k  op    ours  oneDNN  ratio\n", isa->name);
-    for (size_t s = 0; s < CJ__COUNT(sizes); s++) {
-        for (int flags = 0; flags < 4; flags++) {
-            const int m = sizes[s][0], n = sizes[s][1], k = sizes[s][2];
-            const bool ta = flags & 2, tb = flags & 1;
-            const double work = 2.0 * m * n * k;
-            float *a = numbers((size_t)m * (size_t)k), *b = numbers((size_t)k * (size_t)n);
-            float *c = numbers((size_t)m * (size_t)n), *d = numbers((size_t)m * (size_t)n);
-            const cj__gemm g = {.m = m,
-                                .n = n,
-                                .k = k,
-                                .transpose_a = ta,
-                                .transpose_b = tb,
-                                .alpha = 1,
-                                .a = a,
-                                .lda = ta ? m : k,
-                                .b = b,
-                                .ldb = tb ? k : n,
-                                .c = c,
-                                .ldc = n};
-            double ours = INFINITY, theirs = INFINITY;
-            const int calls = 1 + (int)(2e7 / work);
-            for (int round = 0; round < 40; round++) {
-                double start = now();
-                for (int i = 0; i < calls; i++) isa->gemm_f32(NULL, &g);
-                ours = fmin(ours, (now() - start) / calls);
-                if (!sgemm) continue;
-                start = now();
-                for (int i = 0; i < calls; i++)
-                    sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1, a, g.lda, b, g.ldb, 0, d, n);
-                theirs = fmin(theirs, (now() - start) / calls);
-            }
-            for (int i = 0; sgemm && i < m * n; i++) {
-                if (c[i] != d[i])
-                    return fprintf(stderr, "results differ at %d: %g, %g\n", i, c[i], d[i]), 1;
-            }
-            printf("%4d %4d %4d  %c%c  %6.1f  %6.1f  %5.2f\n", m, n, k, ta ? 'T' : 'N',
-                   tb ? 'T' : 'N', work / ours * 1e-9, work / theirs * 1e-9, theirs / ours);
-            free(a), free(b), free(c), free(d);
+    setenv("OMP_NUM_THREADS", threads == 1 ? "1" : argv[2], 1);
+    cj_context *cj = cj_context_new(NULL);
+    cj__team *team = cj__team_new(cj, threads);
+    printf("%s, %d threads, GFLOP/s\n%-10s    m    n    k op   ours  sgemm   prim packed\n",
+           isa->name, threads, "");
+    for (size_t s = 0; s < CJ__COUNT(sizes); s++)
+        for (int which = 0; which < 3; which++) {
+            /* y = a b;  da = dy b^T;  db = a^T dy */
+            int m = sizes[s].m, n = sizes[s].n, k = sizes[s].k;
+            product p = which == 0   ? (product){m, n, k, false, false}
+                        : which == 1 ? (product){m, k, n, false, true}
+                                     : (product){k, n, m, true, false};
+            double best[WAYS];
+            char code[64];
+            measure(cj, isa, team, threads, p, rounds, best, code, sizeof code);
+            printf("%-10s %4d %4d %4d %c%c", sizes[s].name, (int)p.m, (int)p.n, (int)p.k,
+                   p.ta ? 'T' : 'N', p.tb ? 'T' : 'N');
+            for (int way = 0; way < WAYS; way++)
+                printf(" %6.1f", 2e-9 * (double)(p.m * p.n * p.k) / best[way]);
+            printf("  %s\n", code);
+            fflush(stdout);
         }
-    }
+    cj__team_free(team);
+    cj_context_free(cj);
     return 0;
 }
+#else
+int main(void) { return fprintf(stderr, "this build has no oneDNN\n"), 2; }
+#endif

@@ -147,6 +147,9 @@ typedef struct cj_config {
     int64_t deadline_ns;        /* on the monotonic clock; 0: none */
     int threads;                /* 0: one a core; 1 enters no thread team */
     bool deterministic;         /* same bits for any number of threads */
+    int debug; /* what `log` is told as CJ_LOG_DEBUG about programs: 1 backends and plans and why;
+                  2 passes with their counts of calls; 3 graphs and plans, line by line; 0 nothing
+                */
 } cj_config;
 
 /* ---- Context --------------------------------------------------------------------------------- */

@@ -5,19 +5,28 @@
  *     tensor.h   values                              nn.h       models, layers, losses, optimizers
  *     graph.h    graphs and their gradients          train.h    fit, evaluate, predict, save, load
  *     run.h      programs and sessions               io.h       .npy, .npz, safetensors
- *     op.h       operators of your own               recipe.h   recipes; option.h: named options */
+ *     op.h       operators of your own               recipe.h   recipes; option.h: named options
+ *     sequence.h attention, caches for decoding      signal.h   Fourier transforms, windows, mel */
 #ifndef CAJAL_CAJAL_H
 #define CAJAL_CAJAL_H
 
 #include <cajal/base.h>
+#include <cajal/conv.h>
 #include <cajal/data.h>
 #include <cajal/graph.h>
+#include <cajal/image.h>
 #include <cajal/io.h>
+#include <cajal/layers.h>
 #include <cajal/nn.h>
+#include <cajal/norm.h>
 #include <cajal/op.h>
 #include <cajal/option.h>
+#include <cajal/pool.h>
 #include <cajal/recipe.h>
+#include <cajal/recurrent.h>
 #include <cajal/run.h>
+#include <cajal/sequence.h>
+#include <cajal/signal.h>
 #include <cajal/tensor.h>
 #include <cajal/train.h>
 

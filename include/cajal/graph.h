@@ -151,7 +151,8 @@ CJ_API cj_node *cj_iota(cj_graph *g, cj_dtype dtype, int axis, int rank, const c
 /* ---- Elementwise ----------------------------------------------------------------------------- */
 
 #define CJ_UNARY_LIST(X)                                                                           \
-    X(identity) X(stop_gradient) X(neg) X(abs) X(sign) X(square) X(sqrt) X(rsqrt) X(reciprocal)    \
+    X(identity) X(stop_gradient) X(checkpoint)                                                     \
+    X(neg) X(abs) X(sign) X(square) X(sqrt) X(rsqrt) X(reciprocal)                                 \
     X(exp) X(expm1) X(log) X(log1p) X(sin) X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh)   \
     X(tanh) X(sigmoid) X(softplus) X(erf) X(floor) X(ceil) X(round) X(relu) X(gelu) X(silu)        \
     X(logical_not) X(is_nan) X(is_inf)
@@ -296,6 +297,13 @@ CJ_API cj_node *cj_scan(cj_node *const *carried, int n_carried, cj_node *const *
 
 /* ---- Gradient -------------------------------------------------------------------------------- */
 
+/* What a training program computes a second time for its gradients instead of keeping it. */
+typedef enum cj_recompute {
+    CJ_RECOMPUTE_NONE,
+    CJ_RECOMPUTE_CHEAP, /* elementwise results, where one value that is kept anyway gives them */
+    CJ_RECOMPUTE_ALL    /* everything but what cj_checkpoint marks: about a third more work */
+} cj_recompute;
+
 /* Appends the gradient of `loss` (any shape; its cotangent is one) with respect to each of
  * wrt[0..n) as ordinary nodes: out[i] has wrt[i]'s type, or is cj_zero when loss does not depend on
  * it. Fails the graph for an operator on the way that has none, naming it. */
@@ -328,6 +336,7 @@ CJ_API uint64_t cj_store_version(const cj_store *store); /* grows with each comm
 #define CJ_AT_GRAPH_(name, g, ...) cj_at_end((name)(cj_graph_at(g, CJ_HERE), __VA_ARGS__))
 #define cj_identity(x) CJ_AT_(cj_identity, x)
 #define cj_stop_gradient(x) CJ_AT_(cj_stop_gradient, x)
+#define cj_checkpoint(x) CJ_AT_(cj_checkpoint, x)
 #define cj_neg(x) CJ_AT_(cj_neg, x)
 #define cj_abs(x) CJ_AT_(cj_abs, x)
 #define cj_sign(x) CJ_AT_(cj_sign, x)

@@ -17,6 +17,7 @@
 
 #include <cajal/data.h>
 #include <cajal/graph.h>
+#include <cajal/layers.h>
 #include <cajal/recipe.h>
 #include <cajal/run.h>
 
@@ -80,6 +81,7 @@ typedef struct cj_layer_info {
     const char *name, *type; /* "dense_1", "dense" */
     const cj_type *output;
     int64_t parameters;
+    int64_t multiply_adds; /* of one sample, forward */
 } cj_layer_info;
 /* Layer i in the order of building, or operator i of a model that was loaded and has none; false
  * past the last. Texts and type live as long as the model. */
@@ -97,6 +99,9 @@ typedef struct cj_dense_opts {
     const char *kernel_regularizer; /* "l1(0.01)", "l2(0.01)", "l1_l2(l1=..., l2=...)" */
     const char *bias_regularizer;
     const char *name;               /* default "dense", "dense_1" ... */
+    const char *kernel_normalization; /* "weight": W = g V / |V| for each unit (Salimans and Kingma
+                                         2016); "spectral": W over its largest singular value, by
+                                         a step of the power method a training step (Miyato 2018) */
 } cj_dense_opts;
 /* y = activation(x W + b) on the last axis. x [..., inputs], W "name/kernel" [inputs, units], b
  * "name/bias". */
@@ -145,13 +150,14 @@ typedef struct cj_layer_build {
 typedef struct cj_layer {
     const char *name; /* "dense" */
     const char *doc;
-    int inputs;       /* 1; -1: two or more */
+    int inputs;       /* 1; -1: inputs_min or more */
     size_t options_size;
     const cj_option
         *options; /* NULL: none. A number whose initial value is out of its range is required; a
                      string "name" is the layer's, checked and given by default */
     cj_node *(*build)(cj_layer_build *b);
     const char *sample; /* options and input shape for the generic test: "units=3 : 4, 5" */
+    int inputs_min;     /* 0 counts as 2 */
 } cj_layer;
 
 /* A trainable parameter "layer/name". fan_in and fan_out: for the initializer (0: from the shape,
@@ -164,6 +170,14 @@ CJ_API cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, co
                                double value);
 /* A scalar added to the loss while training. */
 CJ_API void cj_layer_loss(cj_layer_build *b, cj_node *loss);
+
+/* In training programs a step also gives `variable`, state of the layer, this value: a running mean
+ * of what x holds now. cj_updates takes such updates along with the optimizer's, so that they are
+ * committed together, or not at all; in other programs the state keeps its value. */
+CJ_API void cj_layer_update(cj_layer_build *b, cj_node *variable, cj_node *value);
+/* Those of all layers of a graph, ended by {NULL, NULL}; for programs that write an optimizer
+ * themselves. Owned by the graph. */
+CJ_API const cj_update *cj_layer_updates(cj_graph *g);
 
 typedef struct cj_activation_row {
     const char *name, *doc;
@@ -264,6 +278,8 @@ typedef struct cj_updates_opts {
     double learning_rate;        /* 0: the optimizer's default */
     cj_node *learning_rate_node; /* instead: a scalar, fed or computed */
     const char *prefix;          /* of the slots' names in the store; default "optimizer" */
+    bool no_layer_updates;       /* leave out those of layers (cj_layer_update): of two optimizers
+                                    in one program, one takes them along */
     const char *where;           /* for errors; the macro sets it */
 } cj_updates_opts;
 /* The updates of one training step, for cj_compile, ended by {NULL, NULL}; owned by the graph.

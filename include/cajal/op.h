@@ -39,6 +39,8 @@ struct cj_call {
     cj_node *out;      /* n_out of them */
     void *attributes;  /* the row's structure */
     const char *where; /* "mlp.c:14", or NULL */
+    int stage;         /* 0; 1 for what a gradient added, 2 for a gradient's gradient */
+    const char *layer; /* what it is part of: "conv2d_1", "conv2d_1 backward", "adam"; or NULL */
 };
 
 /* ---- What rows are made of ------------------------------------------------------------------- */
@@ -56,7 +58,9 @@ enum {
     CJ_OP_SOURCE = 1 << 5,     /* placeholder, variable, constant: no kernel */
     CJ_OP_CONTROL = 1 << 6,    /* has subgraphs; run by the runtime */
     CJ_OP_OPAQUE = 1 << 7,     /* has an effect besides its outputs: never merged or dropped */
-    CJ_OP_DYNAMIC = 1 << 8     /* may find out sizes of its outputs while running */
+    CJ_OP_DYNAMIC = 1 << 8,    /* may find out sizes of its outputs while running */
+    CJ_OP_KERNEL = 1 << 9      /* a composite that the CPU backend runs whole in f32: passes keep it
+                                  there and lower it in other dtypes */
 };
 
 /* What a shape rule sees and fills. Operands' types are in call->in[i]->type, attributes in
@@ -102,6 +106,11 @@ typedef struct cj_kernel {
     void *workspace;           /* as many bytes as the kernel asked for, 64-byte aligned */
     const void *prepared;      /* what a backend's kernel prepared when planning */
     const int64_t *symbols; /* bound values of the graph's expressions: cj_kernel_dim reads them */
+    /* By operand: is it state that the program does not update, or computed from such state alone?
+     * Then its value changes only when *version does, and a kernel may keep what it made of it.
+     * NULL: none is. */
+    const bool *fixed;
+    const uint64_t *version;
 } cj_kernel;
 
 /* The size a dimension in a call's attributes has in this run. */
@@ -137,6 +146,11 @@ struct cj_op {
     /* What the operator means, plainly, for every dtype it takes. Floats are computed in double and
      * rounded once. NULL for composites (the lowering is run) and sources. */
     cj_kernel_fn ref;
+    /* How many products one run adds up: what people call the multiply-adds of a convolution or a
+     * matrix product. Read from the sizes in kernel->in and ->out; the data are not there, and a
+     * size nobody knows yet is 0. NULL: none to speak of; the call is a sweep over memory.
+     * Profiles, summaries and plans ask this alone. */
+    double (*multiply_adds)(const cj_kernel *kernel);
 
     /* Sample number i for the generic tests: makes operands with cj_sample_*, applies the operator,
      * and returns its first output; NULL past the last. At least 20 for a differentiable operator,

@@ -20,19 +20,23 @@ extern "C" {
 #endif
 
 typedef enum cj_option_type {
-    CJ_OPTION_NONE,       /* ends a table */
-    CJ_OPTION_TYPE_BOOL,  /* bool */
-    CJ_OPTION_TYPE_INT,   /* int64_t */
-    CJ_OPTION_TYPE_FLOAT, /* double */
-    CJ_OPTION_TYPE_WORD,  /* int: index into words */
+    CJ_OPTION_NONE,        /* ends a table */
+    CJ_OPTION_TYPE_BOOL,   /* bool */
+    CJ_OPTION_TYPE_INT,    /* int64_t */
+    CJ_OPTION_TYPE_FLOAT,  /* double */
+    CJ_OPTION_TYPE_WORD,   /* int: index into words */
     CJ_OPTION_TYPE_STRING, /* const char *, NULL is legal */
-    CJ_OPTION_TYPE_DTYPE, /* cj_dtype */
-    CJ_OPTION_TYPE_INTS,  /* cj_ints */
+    CJ_OPTION_TYPE_DTYPE,  /* cj_dtype */
+    CJ_OPTION_TYPE_INTS,   /* cj_ints */
     CJ_OPTION_TYPE_FLOATS, /* cj_floats */
-    CJ_OPTION_TYPE_DIMS,  /* cj_ints of cj_dim: sizes that may be symbols of a graph */
+    CJ_OPTION_TYPE_DIMS,   /* cj_ints of cj_dim: sizes that may be symbols of a graph */
     CJ_OPTION_TYPE_TENSOR, /* cj_tensor *; graphs only */
-    CJ_OPTION_TYPE_GRAPH  /* cj_graph *: a subgraph; graphs only */
+    CJ_OPTION_TYPE_GRAPH,  /* cj_graph *: a subgraph; graphs only */
+    CJ_OPTION_TYPE_SIZES /* int64_t[CJ_SIZES]: a number for each spatial axis; the first 0 ends them
+                          */
 } cj_option_type;
+
+enum { CJ_SIZES = 3 };
 
 typedef struct cj_ints {
     int n;
@@ -50,7 +54,8 @@ typedef struct cj_option {
     size_t offset;
     double initial, min, max;   /* numbers; min <= value <= max for each element */
     const char *text;           /* initial value of a STRING */
-    const char *const *words;   /* of a WORD, NULL-terminated; `initial` is an index */
+    const char *const *words;   /* of a WORD, NULL-terminated; `initial` is an index. Of a STRING:
+                                   what it may be; NULL: anything */
     const char *help;
 } cj_option;
 
@@ -73,6 +78,11 @@ typedef struct cj_option {
 #define CJ_OPTION_STRING(s, f, initial, help) \
     { \
 #f, CJ_OPTION_TYPE_STRING, offsetof(s, f), 0, 0, 0, initial, NULL, help \
+    }
+/* A string that is one of some words. */
+#define CJ_OPTION_CHOICE(s, f, initial, words, help) \
+    { \
+#f, CJ_OPTION_TYPE_STRING, offsetof(s, f), 0, 0, 0, initial, words, help \
     }
 #define CJ_OPTION_DTYPE(s, f, initial, help) \
     { \
@@ -97,6 +107,11 @@ typedef struct cj_option {
 #define CJ_OPTION_GRAPH(s, f, help) \
     { \
 #f, CJ_OPTION_TYPE_GRAPH, offsetof(s, f), 0, 0, 0, NULL, NULL, help \
+    }
+/* initial: of the first number; 0 with a min above it: required. */
+#define CJ_OPTION_SIZES(s, f, initial, min, max, help) \
+    { \
+#f, CJ_OPTION_TYPE_SIZES, offsetof(s, f), initial, min, max, NULL, NULL, help \
     }
 #define CJ_OPTION_END {NULL, CJ_OPTION_NONE, 0, 0, 0, 0, NULL, NULL, NULL}
 

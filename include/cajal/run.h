@@ -38,6 +38,7 @@ typedef struct cj_compile_opts {
     cj_node *commit_if;               /* bool scalar: false leaves the store as it was */
     bool training;                    /* what cj_training(g) is */
     bool no_passes;                   /* run the calls as they were built */
+    cj_recompute recompute;           /* the same results with less memory */
 } cj_compile_opts;
 
 /* Takes what the outputs and updates need from the graph, simplifies and fuses it. The graph may be
@@ -61,6 +62,7 @@ typedef struct cj_session_opts {
     const char *backend;
     int threads;
     int plans; /* how many plans are kept; 0: 8 */
+    bool profile; /* a clock around every kernel, read by cj_session_step_at: 0.1 us each */
 } cj_session_opts;
 CJ_API cj_session *cj_session_new_opts(cj_program *program, cj_store *store,
                                        const cj_session_opts *opts);
@@ -89,6 +91,10 @@ typedef struct cj_feed {
 CJ_API cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs,
                         int n_outputs);
 
+/* Makes the plan that running with such feeds would use, and its workspace, but runs nothing: of
+ * the feeds, dtypes and shapes count. What depends on sizes found while running is left out. */
+CJ_API cj_status cj_session_plan(cj_session *s, const cj_feed *feeds, int n_feeds);
+
 /* What a session holds and did. Bytes of the largest plan's arena, plans made, did the last run
  * commit? */
 typedef struct cj_session_info {
@@ -97,6 +103,37 @@ typedef struct cj_session_info {
     bool committed;
 } cj_session_info;
 CJ_API void cj_session_get_info(const cj_session *s, cj_session_info *info);
+
+/* Kernel by kernel, what the last run was made of and, with `profile`, what it took. */
+typedef struct cj_step_info {
+    const char *kernel; /* "cpu/gemm"; "reference" when no backend has one */
+    const char *op;     /* "matmul" */
+    const char *layer;  /* "dense_1", "dense_1 backward", "adam", a node's name in an ONNX file; */
+    const char *where;  /* "mlp.c:14"; either may be NULL */
+    cj_dtype dtype;     /* of its first result */
+    int rank;
+    const int64_t *dims;
+    int threads;        /* it may use */
+    /* Of one run. A multiply-add is two floating-point operations; bytes are those of the operands
+     * and results, each once; reordered are bytes only moved from one layout to another. */
+    double multiply_adds, bytes, bytes_reordered;
+    /* Since the plan was made or cj_session_profile_reset. In nanoseconds on the context's
+     * monotonic clock: all runs, the shortest, the last, and when the last began. All 0 without
+     * `profile`. */
+    int64_t calls, total_ns, best_ns, last_ns, begin_ns;
+} cj_step_info;
+/* Kernel i of the last run in its order; false past the last. Texts and dims live until the next
+ * run. A kernel that depends on weights alone is listed, though it runs only when they change. */
+CJ_API bool cj_session_step_at(const cj_session *s, int i, cj_step_info *info);
+CJ_API void cj_session_profile_reset(cj_session *s);
+
+/* The roof over all kernels, as it is now: f32 multiply-adds that wait for nothing (two operations
+ * each), and sums of two arrays too large for any cache (12 bytes an element). The best of some
+ * short loops on `threads` threads (0: the context's); 0.1 s and 96 MB for a moment. */
+typedef struct cj_roof {
+    double gflops, gb_per_s;
+} cj_roof;
+CJ_API cj_status cj_measure_roof(cj_context *cj, int threads, cj_roof *roof);
 
 /* One line a kernel of the last plan: name, backend, shapes, where its outputs live. */
 CJ_API cj_status cj_session_print(cj_session *s, FILE *to);

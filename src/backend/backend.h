@@ -20,6 +20,11 @@ typedef struct cj__kernel_row {
     cj_status (*prepare)(const cj_kernel *kernel, cj__arena *arena, const void **prepared,
                          size_t *workspace_bytes);
     cj_kernel_fn run;
+    /* May be NULL. Frees what prepare made outside the arena, also after a prepare that failed but
+     * set *prepared. */
+    void (*release)(const void *prepared);
+    /* May be NULL. Bytes that one run only moves from one layout to another. */
+    size_t (*reordered)(const cj_kernel *kernel);
 } cj__kernel_row;
 
 typedef struct cj__backend {
@@ -27,6 +32,8 @@ typedef struct cj__backend {
     const char *doc;
     const cj__kernel_row *kernels; /* ended by a row without run */
     const char *(*variant)(void);  /* the form that runs here, "avx512"; NULL: there is one only */
+    /* What its device can do at most, see cj_roof; NULL: unknown. */
+    cj_status (*measure)(cj_context *cj, cj__team *team, double *gflops, double *gb_per_s);
     bool keeps_subnormals;         /* sessions of this backend alone do not flush them to zero */
 } cj__backend;
 

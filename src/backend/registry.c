@@ -2,6 +2,9 @@
 #include "backend/backend.h"
 
 extern const cj__backend cj__backend_cpu;
+#ifdef CJ_HAVE_DNNL
+extern const cj__backend cj__backend_onednn;
+#endif
 
 static const cj__kernel_row no_kernels[] = {{0}};
 static const cj__backend reference = {.name = "reference",
@@ -9,6 +12,10 @@ static const cj__backend reference = {.name = "reference",
                                       .kernels = no_kernels,
                                       .keeps_subnormals = true};
 
-static const cj__backend *const backends[] = {&cj__backend_cpu, &reference, NULL};
+static const cj__backend *const backends[] = {
+#ifdef CJ_HAVE_DNNL
+    &cj__backend_onednn,
+#endif
+    &cj__backend_cpu, &reference, NULL};
 
 const cj__backend *const *cj__backends(void) { return backends; }

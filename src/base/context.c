@@ -31,6 +31,7 @@ struct cj__core {
     int64_t memory_limit, deadline_ns;
     int threads;
     bool deterministic;
+    int debug;
     _Atomic int64_t used, peak, allocations;
 };
 
@@ -70,6 +71,7 @@ cj_context *cj_context_new(const cj_config *config)
     core->threads = c.threads > 0 ? c.threads : cj__posix_threads();
     if (core->threads > THREADS_MAX) core->threads = THREADS_MAX;
     core->deterministic = c.deterministic;
+    core->debug = c.debug;
     return cj;
 }
 
@@ -180,6 +182,20 @@ void cj__log(cj_context *cj, cj_log_level level, const char *format, ...)
     if (n < 0) return;
     tidy(text, n >= (int)sizeof text);
     cj->core->log(cj->core->log_user, level, text);
+}
+
+bool cj__debugs(const cj_context *cj, int level)
+{
+    return cj->core->log && cj->core->debug >= level;
+}
+
+void cj__log_lines(cj_context *cj, const char *text)
+{
+    while (*text) {
+        int length = (int)strcspn(text, "\n");
+        cj__log(cj, CJ_LOG_DEBUG, "%.*s", length, text);
+        text += length + (text[length] == '\n');
+    }
 }
 
 cj_status cj__check_cancel(cj_context *cj)

@@ -55,6 +55,10 @@ int64_t cj__wall_ns(cj_context *cj);
 int64_t cj__monotonic_ns(cj_context *cj);
 bool cj__deterministic(const cj_context *cj);
 void cj__log(cj_context *cj, cj_log_level level, const char *format, ...) CJ_PRINTF(3, 4);
+/* Is there somebody to be told what cj_config.debug calls `level`? */
+bool cj__debugs(const cj_context *cj, int level);
+/* Each line of a text as a message of level DEBUG. */
+void cj__log_lines(cj_context *cj, const char *text);
 /* CJ_OK, or CJ_ERR_CANCELLED with a message: deadline passed or the callback said stop. */
 cj_status cj__check_cancel(cj_context *cj);
 

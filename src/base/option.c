@@ -41,6 +41,7 @@ size_t cj__option_size(cj_option_type type)
     case CJ_OPTION_TYPE_FLOATS: return sizeof(cj_floats);
     case CJ_OPTION_TYPE_TENSOR:
     case CJ_OPTION_TYPE_GRAPH: return sizeof(void *);
+    case CJ_OPTION_TYPE_SIZES: return CJ_SIZES * sizeof(int64_t);
     }
     return 0;
 }
@@ -69,7 +70,8 @@ static void set_initial(const cj_option *o, void *to)
     memset(to, 0, cj__option_size(o->type));
     switch (o->type) {
     case CJ_OPTION_TYPE_BOOL: *(bool *)to = o->initial != 0; break;
-    case CJ_OPTION_TYPE_INT: *(int64_t *)to = to_int(o->initial); break;
+    case CJ_OPTION_TYPE_INT:
+    case CJ_OPTION_TYPE_SIZES: *(int64_t *)to = to_int(o->initial); break;
     case CJ_OPTION_TYPE_FLOAT: *(double *)to = o->initial; break;
     case CJ_OPTION_TYPE_WORD: *(int *)to = (int)o->initial; break;
     case CJ_OPTION_TYPE_DTYPE: *(cj_dtype *)to = (cj_dtype)o->initial; break;
@@ -146,6 +148,29 @@ static cj_status check_list(cj_context *cj, const char *what, const cj_option *o
                    v ? "" : " at no address");
 }
 
+static cj_status check_word(cj_context *cj, const char *what, const cj_option *o, const char *s)
+{
+    if (!s || !o->words) return CJ_OK;
+    for (int i = 0; o->words[i]; i++)
+        if (!strcmp(o->words[i], s)) return CJ_OK;
+    const char *near = cj__nearest(s, o->words);
+    return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: there is no %s '%.100s' (did you mean '%s'?)", what,
+                   o->name, s, near ? near : o->words[0]);
+}
+
+/* Numbers up to the first 0; behind it nothing. */
+static cj_status check_sizes(cj_context *cj, const char *what, const cj_option *o, const int64_t *v)
+{
+    for (int i = 0, n = CJ_SIZES; i < CJ_SIZES; i++) {
+        if (i > n && v[i])
+            return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s has a 0 at place %d, before a %lld", what,
+                           o->name, n, (long long)v[i]);
+        if (v[i]) CJ__TRY(check_int(cj, what, o, v[i]));
+        else if (i < n) n = i;
+    }
+    return CJ_OK;
+}
+
 cj_status cj__option_check(cj_context *cj, const char *what, const cj_option *o,
                            const void *options)
 {
@@ -153,6 +178,8 @@ cj_status cj__option_check(cj_context *cj, const char *what, const cj_option *o,
     switch (o->type) {
     case CJ_OPTION_TYPE_INT: return check_int(cj, what, o, *(const int64_t *)p);
     case CJ_OPTION_TYPE_FLOAT: return check_float(cj, what, o, *(const double *)p);
+    case CJ_OPTION_TYPE_STRING: return check_word(cj, what, o, *(const char *const *)p);
+    case CJ_OPTION_TYPE_SIZES: return check_sizes(cj, what, o, p);
     case CJ_OPTION_TYPE_WORD:
     case CJ_OPTION_TYPE_DTYPE: {
         int64_t index = o->type == CJ_OPTION_TYPE_WORD ? *(const int *)p
@@ -296,12 +323,21 @@ static void print_string(cj__text *out, const char *s)
     cj__text_char(out, '"');
 }
 
+static void print_sizes(cj__text *out, const int64_t *v)
+{
+    cj__text_char(out, '[');
+    for (int i = 0; i < CJ_SIZES && v[i]; i++)
+        cj__text_format(out, "%s%lld", i ? ", " : "", (long long)v[i]);
+    cj__text_char(out, ']');
+}
+
 static void print_value(cj__text *out, const cj_option *o, const void *p)
 {
     switch (o->type) {
     case CJ_OPTION_TYPE_BOOL: cj__text_add(out, *(const bool *)p ? "true" : "false"); break;
     case CJ_OPTION_TYPE_INT: cj__text_format(out, "%lld", (long long)*(const int64_t *)p); break;
     case CJ_OPTION_TYPE_FLOAT: cj__text_number(out, *(const double *)p); break;
+    case CJ_OPTION_TYPE_SIZES: print_sizes(out, p); break;
     case CJ_OPTION_TYPE_WORD: cj__text_add(out, o->words[*(const int *)p]); break;
     case CJ_OPTION_TYPE_DTYPE: cj__text_add(out, dtype_words[*(const cj_dtype *)p]); break;
     case CJ_OPTION_TYPE_STRING:
@@ -334,6 +370,7 @@ void cj__options_print(cj__text *out, const cj_option *table, const void *option
         union {
             double align;
             cj_floats room;
+            int64_t sizes[CJ_SIZES];
             const void *pointer;
         } initial;
         set_initial(o, &initial);

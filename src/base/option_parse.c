@@ -161,6 +161,19 @@ static cj_status parse_list(cj__arena *arena, const char *what, const cj_option 
     return CJ_OK;
 }
 
+/* 3, [3] or [3, 5, 1]: as many numbers as are there, none of them 0. */
+static cj_status parse_sizes(cj__arena *arena, const char *what, const cj_option *o,
+                             const char *value, int64_t *out)
+{
+    cj_ints list;
+    CJ__TRY(parse_list(arena, what, o, value, &list));
+    bool wrong = list.n > CJ_SIZES;
+    for (int i = 0; i < list.n && !wrong; i++) wrong = !list.v[i];
+    if (wrong) return fail_value(arena->cj, what, o, value, "a list of up to 3 numbers but 0");
+    for (int i = 0; i < CJ_SIZES; i++) out[i] = i < list.n ? list.v[i] : 0;
+    return CJ_OK;
+}
+
 static cj_status parse_value(cj__arena *arena, const char *what, const cj_option *o,
                              const char *value, void *out)
 {
@@ -183,6 +196,7 @@ static cj_status parse_value(cj__arena *arena, const char *what, const cj_option
     case CJ_OPTION_TYPE_INTS:
     case CJ_OPTION_TYPE_DIMS:
     case CJ_OPTION_TYPE_FLOATS: return parse_list(arena, what, o, value, out);
+    case CJ_OPTION_TYPE_SIZES: return parse_sizes(arena, what, o, value, out);
     default: return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s cannot be given as text", what, o->name);
     }
 }
@@ -218,6 +232,7 @@ static cj_status set_option(cj__arena *arena, const char *what, const cj_option 
     union {
         double align;
         cj_floats room;
+        int64_t sizes[CJ_SIZES];
         const void *pointer;
     } old;
     void *p = (char *)options + o->offset;

@@ -188,7 +188,8 @@ static void log_line(void *user, cj_log_level level, const char *text)
 {
     cli *c = user;
     if (level == CJ_LOG_WARNING) cli_warn(c, "%s", text);
-    else if (c->verbose) fprintf(c->err, "cajal: %s\n", text);
+    else if (c->verbose || (c->debug && level == CJ_LOG_DEBUG))
+        fprintf(c->err, "cajal: %s\n", text);
 }
 
 cj_context *cli_context(cli *c, const cj_recipe *recipe)
@@ -202,6 +203,7 @@ cj_context *cli_context(cli *c, const cj_recipe *recipe)
         return NULL;
     }
     c->cj = cj_context_new(&(cj_config){.threads = (int)threads,
+                                        .debug = c->debug,
                                         .deterministic = deterministic,
                                         .log = log_line,
                                         .log_user = c,
@@ -299,6 +301,8 @@ static bool wants_json(int argc, char *const *argv)
 int cli_main(int argc, char *const *argv, FILE *out, FILE *err)
 {
     cli c = {.out = out, .err = err, .program = "cajal", .json = wants_json(argc, argv)};
+    const char *debug = getenv("CAJAL_DEBUG");
+    if (debug && *debug >= '0' && *debug <= '9') c.debug = atoi(debug);
     if (argc > 0 && argv[0] && strchr(argv[0], '/')) c.program = argv[0]; /* not on the PATH */
     int status = dispatch(&c, argc, argv);
     cj_recipe_free(c.recipe);

@@ -86,7 +86,7 @@ static const char *type_name(const cj_option *o)
         [CJ_OPTION_TYPE_STRING] = "text",     [CJ_OPTION_TYPE_DTYPE] = "dtype",
         [CJ_OPTION_TYPE_INTS] = "integers",   [CJ_OPTION_TYPE_FLOATS] = "numbers",
         [CJ_OPTION_TYPE_DIMS] = "sizes",      [CJ_OPTION_TYPE_TENSOR] = "tensor",
-        [CJ_OPTION_TYPE_GRAPH] = "graph"};
+        [CJ_OPTION_TYPE_GRAPH] = "graph",   [CJ_OPTION_TYPE_SIZES] = "sizes"};
     return (size_t)o->type < sizeof names / sizeof *names && names[o->type] ? names[o->type]
                                                                             : "value";
 }
@@ -94,6 +94,7 @@ static const char *type_name(const cj_option *o)
 static bool has_range(const cj_option *o)
 {
     return o->min < o->max && (o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_FLOAT ||
+                               o->type == CJ_OPTION_TYPE_SIZES ||
                                o->type == CJ_OPTION_TYPE_INTS || o->type == CJ_OPTION_TYPE_FLOATS);
 }
 
@@ -103,7 +104,8 @@ static bool endless(double bound) { return isinf(bound) || fabs(bound) >= 1e12; 
 /* The initial value is none that may be given. */
 static bool required(const cj_option *o)
 {
-    bool number = o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_FLOAT;
+    bool number = o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_FLOAT ||
+                  o->type == CJ_OPTION_TYPE_SIZES;
     return number && has_range(o) && (o->initial < o->min || o->initial > o->max);
 }
 
@@ -116,6 +118,7 @@ static const char *initial(const cj_option *o, char *out, size_t size)
     switch (o->type) {
     case CJ_OPTION_TYPE_BOOL: snprintf(out, size, "%s", o->initial != 0 ? "true" : "false"); break;
     case CJ_OPTION_TYPE_INT:
+    case CJ_OPTION_TYPE_SIZES:
     case CJ_OPTION_TYPE_FLOAT:
         if (!isnan(o->initial)) snprintf(out, size, "%.15g", o->initial);
         break;
@@ -137,7 +140,7 @@ static void print_option(FILE *to, const cj_option *o)
 {
     char value[128];
     fprintf(to, "    %s=", o->name);
-    if (o->type == CJ_OPTION_TYPE_WORD)
+    if (o->words)
         for (int i = 0; o->words[i]; i++) fprintf(to, "%s%s", i ? "|" : "", o->words[i]);
     else fputs(type_name(o), to);
     fprintf(to, "  %s", o->help ? o->help : "");
@@ -161,7 +164,7 @@ static void print_json_option(cli_json *j, const cj_option *o)
     cli_json_string(j, "type", type_name(o));
     cli_json_bool(j, "required", required(o));
     cli_json_string(j, "default", *initial(o, value, sizeof value) ? value : NULL);
-    if (o->type == CJ_OPTION_TYPE_WORD) {
+    if (o->words) {
         cli_json_list(j, "words");
         for (int i = 0; o->words[i]; i++) cli_json_string(j, NULL, o->words[i]);
         cli_json_end(j);

@@ -1,9 +1,10 @@
 /* cmd_summary.c: cajal summary: the layers of a model and what they cost, or its graph. */
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/data.h"
 #include "cli/json.h"
+#include "cli/subject.h"
 
 static cj_model *open_model(cli *c)
 {
@@ -44,10 +45,149 @@ static void print_shape(cli_json *j, const char *key, const cj_type *type)
     cli_json_end(j);
 }
 
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+/* Bytes: of the values that live at once in a prediction and in a training step (the arena of their
+ * plans), of parameters, and of the optimizer's state. -1: not known. */
+typedef struct memory {
+    int64_t batch, predict, train, parameters, optimizer;
+} memory;
+
+static int64_t store_bytes(cj_model *m)
+{
+    const cj_store *store = cj_model_store(m);
+    int64_t sum = 0;
+    for (int i = 0; i < cj_store_count(store); i++)
+        sum += (int64_t)cj_tensor_size_bytes(cj_store_tensor_at(store, i));
+    return sum;
+}
+
+/* Plans without running. The training step adds a loss and an optimizer to the model's graph. */
+static int64_t arena_of(cli *c, cj_model *m, int64_t *batch, bool training)
+{
+    cli_subject of = {.c = c, .cj = c->cj, .name = "model", .m = m, .batch = *batch,
+                      .training = training, .optional = true};
+    cj_session_info info = {0};
+    bool planned = false;
+    if (!cli_subject_open(&of)) {
+        cj_session *s = cj_session_new(of.program, cj_model_store(m));
+        planned = s && !cj_session_plan(s, of.feeds, of.n_in);
+        if (planned) cj_session_get_info(s, &info);
+        cj_session_free(s);
+        *batch = of.batch;
+    }
+    cli_subject_close(&of);
+    return planned ? (int64_t)info.arena_bytes : -1;
+}
+
+static memory memory_of(cli *c, cj_model *m)
+{
+    memory t = {.batch = cli_int(c, "batch")};
+    if (t.batch < 1) t.batch = 32;
+    t.parameters = store_bytes(m);
+    t.predict = arena_of(c, m, &t.batch, false);
+    t.train = t.predict < 0 ? -1 : arena_of(c, m, &t.batch, true);
+    t.optimizer = t.train < 0 ? -1 : store_bytes(m) - t.parameters;
+    return t;
+}
+
+static void print_memory(cli *c, const memory *t)
+{
+    FILE *to = c->out;
+    if (t->predict < 0) return;
+    fprintf(to, " Memory for %lld samples: %.3f MB to predict", (long long)t->batch,
+            (double)t->predict * 1e-6);
+    if (t->train >= 0)
+        fprintf(to, ", %.3f MB to train, beside %.3f MB of parameters and %.3f MB of Adam's",
+                (double)t->train * 1e-6, (double)t->parameters * 1e-6,
+                (double)t->optimizer * 1e-6);
+    fputc('\n', to);
+}
+
+/* ---- Shares ---------------------------------------------------------------------------------- */
+
+enum { SHARES_MAX = 12 };
+
+/* The layers with most of the work, then those with most of the parameters, each once. */
+static int next_share(cj_model *m, const bool *shown, int n)
+{
+    cj_layer_info layer;
+    int best = -1;
+    int64_t work = 0, parameters = 0;
+    for (int i = 0; i < n && cj_model_layer_at(m, i, &layer); i++) {
+        bool more = layer.multiply_adds > work ||
+                    (layer.multiply_adds == work && layer.parameters > parameters);
+        if (shown[i] || !more) continue;
+        best = i;
+        work = layer.multiply_adds;
+        parameters = layer.parameters;
+    }
+    return best;
+}
+
+static double percent(int64_t part, int64_t whole)
+{
+    return whole > 0 ? 100 * (double)part / (double)whole : 0;
+}
+
+/* Where time and memory go, as far as sizes tell. */
+static bool print_shares(cli *c, cj_model *m, const cj_model_counts *counts)
+{
+    cj_layer_info layer;
+    int n = 0, i;
+    while (cj_model_layer_at(m, n, &layer)) n++;
+    bool *shown = calloc((size_t)n + 1, sizeof *shown);
+    if (!shown) return false;
+    for (int row = 0; row < SHARES_MAX && (i = next_share(m, shown, n)) >= 0; row++) {
+        shown[i] = cj_model_layer_at(m, i, &layer);
+        if (!row)
+            fputs("\n Most of the work        multiply-adds      %        params      %\n", c->out);
+        fprintf(c->out, " %-20.40s %16lld %6.1f %13lld %6.1f\n", layer.name,
+                (long long)layer.multiply_adds,
+                percent(layer.multiply_adds, counts->multiply_adds), (long long)layer.parameters,
+                percent(layer.parameters, counts->parameters));
+    }
+    free(shown);
+    return true;
+}
+
+/* ---- The command ----------------------------------------------------------------------------- */
+
+static int print_text(cli *c, cj_model *m)
+{
+    cj_model_counts counts;
+    if (cj_model_summary(m, c->out) || cj_model_count(m, &counts)) return cli_failed(c, c->cj);
+    if (!print_shares(c, m, &counts)) return cli_fail(c, CJ_ERR_MEMORY, "summary: out of memory");
+    memory t = memory_of(c, m);
+    print_memory(c, &t);
+    return CLI_DONE;
+}
+
+static void print_layers(cli_json *j, cj_model *m)
+{
+    cj_layer_info layer;
+    cli_json_list(j, "layers");
+    for (int i = 0; cj_model_layer_at(m, i, &layer); i++) {
+        cli_json_object(j, NULL);
+        cli_json_string(j, "name", layer.name);
+        cli_json_string(j, "type", layer.type);
+        print_shape(j, "output_shape", layer.output);
+        cli_json_int(j, "parameters", layer.parameters);
+        cli_json_int(j, "multiply_adds", layer.multiply_adds);
+        cli_json_end(j);
+    }
+    cli_json_end(j);
+}
+
+static void json_bytes(cli_json *j, const char *key, int64_t bytes)
+{
+    if (bytes < 0) cli_json_null(j, key);
+    else cli_json_int(j, key, bytes);
+}
+
 static int print_json(cli *c, cj_model *m)
 {
     cj_model_counts counts;
-    cj_layer_info layer;
     cli_json j = {.to = c->out};
     if (cj_model_count(m, &counts)) return cli_failed(c, c->cj);
     cli_json_object(&j, NULL);
@@ -55,15 +195,14 @@ static int print_json(cli *c, cj_model *m)
     cli_json_int(&j, "trainable", counts.trainable);
     cli_json_int(&j, "non_trainable", counts.parameters - counts.trainable);
     cli_json_int(&j, "multiply_adds", counts.multiply_adds);
-    cli_json_list(&j, "layers");
-    for (int i = 0; cj_model_layer_at(m, i, &layer); i++) {
-        cli_json_object(&j, NULL);
-        cli_json_string(&j, "name", layer.name);
-        cli_json_string(&j, "type", layer.type);
-        print_shape(&j, "output_shape", layer.output);
-        cli_json_int(&j, "parameters", layer.parameters);
-        cli_json_end(&j);
-    }
+    print_layers(&j, m);
+    memory t = memory_of(c, m);
+    cli_json_object(&j, "memory");
+    cli_json_int(&j, "batch", t.batch);
+    json_bytes(&j, "predict_bytes", t.predict);
+    json_bytes(&j, "train_bytes", t.train);
+    json_bytes(&j, "parameter_bytes", t.parameters);
+    json_bytes(&j, "optimizer_bytes", t.optimizer);
     cli_json_end(&j);
     cli_json_end(&j);
     cli_json_line(&j);
@@ -79,12 +218,12 @@ static int run(cli *c)
     if (cli_bool(c, "dot")) failed = cj_graph_dot(cj_model_graph(m), c->out);
     else if (cli_bool(c, "graph")) failed = cj_graph_print(cj_model_graph(m), c->out);
     else if (c->json) return print_json(c, with_layers(c, m));
-    else failed = cj_model_summary(with_layers(c, m), c->out);
+    else return print_text(c, with_layers(c, m));
     return failed ? cli_failed(c, c->cj) : CLI_DONE;
 }
 
 static const char *const keys[] = {"model",   "data",   "target", "types", "drop",
-                                   "missing", "header", "graph",  "dot",   NULL};
+                                   "missing", "header", "graph",  "dot",   "batch", NULL};
 const cj_command cj_command_summary = {
     .name = "summary",
     .summary = "tell the layers of a model, or its graph",
@@ -93,8 +232,10 @@ const cj_command cj_command_summary = {
             "  cajal summary model=\"flatten, dense 128 relu, dense 10\" data=fashion-mnist\n"
             "  cajal summary model=\"input 784, dense 128 relu, dense 10\"\n"
             "  cajal summary runs/train1/best.onnx dot=true | dot -Tsvg > model.svg\n\n"
-            "--json tells parameters, trainable, non_trainable, multiply_adds (of one sample) and "
-            "layers.\n",
+            "Below the table stand the layers with most of the work and of the parameters, and the "
+            "memory that\npredicting and training (with Adam) take for a batch beside the "
+            "parameters. --json tells parameters,\ntrainable, non_trainable, multiply_adds (of one "
+            "sample), layers and memory.\n",
     .keys = keys,
     .run = run,
 };

@@ -9,7 +9,7 @@ static const char *const parts[] = {
 #ifdef CAJAL_CORE
     "core",
 #endif
-#ifdef CJ_HAVE_ONEDNN
+#ifdef CJ_HAVE_DNNL
     "onednn",
 #endif
 #ifdef CJ_HAVE_YAML
@@ -42,11 +42,12 @@ static const char compiler[] = "gcc " __VERSION__;
 static const char compiler[] = "unknown";
 #endif
 
-/* The form of the best backend's kernels that this processor runs. */
+/* The form of the best backend's kernels that this processor runs, of those that have several. */
 static const char *instruction_set(void)
 {
-    const char *variant = cj_backend_variant_at(0);
-    return variant ? variant : "generic";
+    for (int i = 0; cj_backend_name_at(i); i++)
+        if (cj_backend_variant_at(i)) return cj_backend_variant_at(i);
+    return "generic";
 }
 
 static int run(cli *c)

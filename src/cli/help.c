@@ -43,6 +43,9 @@ static const char *const statuses[][2] = {
 
 static const char *const environment[][2] = {
     {"CAJAL_DATA", "folder where data sets are looked for first"},
+    {"CAJAL_DEBUG",
+     "what happens inside, on standard error: 1 plans and backends, and why; 2 passes too, with "
+     "their counts of calls; 3 the graph after each pass and the kernels of each plan too"},
     {"NO_COLOR", "not empty: no colours"},
     {"TERM", "dumb: no line that is redrawn"},
     {"COLUMNS", "width of the terminal"},

@@ -14,6 +14,7 @@ typedef struct tape {
     int n_calls;            /* of the forward graph */
     unsigned char *needed;  /* the call lies on a path from wrt to an output */
     cj_node ***cotangents;  /* by call id: n_out nodes each, NULL: zero so far */
+    const char *layer, *backward; /* "conv2d_1" and "conv2d_1 backward" of the last call */
     cj__arena scratch;
 } tape;
 
@@ -106,6 +107,21 @@ static cj_status apply_rule(tape *t, cj_call *call, cj_node *const *dy, cj_node 
     return CJ_OK;
 }
 
+/* Calls of a gradient belong to "conv2d_1 backward"; a gradient's own gradient is not told apart.
+ */
+static void name_backward(tape *t, const char *layer)
+{
+    static const char suffix[] = " backward";
+    size_t length = layer ? strlen(layer) : 0;
+    if (layer != t->layer) {
+        bool named = length > sizeof suffix && !strcmp(layer + length + 1 - sizeof suffix, suffix);
+        t->backward = !layer || named ? layer
+                                      : cj__arena_printf(&t->g->arena, "%s%s", layer, suffix);
+        t->layer = layer;
+    }
+    t->g->layer = t->backward;
+}
+
 static cj_status backward_call(tape *t, cj_call *call)
 {
     cj_node **sums = t->cotangents[call->id];
@@ -120,6 +136,7 @@ static cj_status backward_call(tape *t, cj_call *call)
     if (!dx) return CJ_ERR_MEMORY;
     for (int i = 0; i < call->n_in; i++) dx[i] = cj_zero;
     t->g->where = call->where;
+    name_backward(t, call->layer);
     CJ__TRY(apply_rule(t, call, sums, dx));
     for (int i = 0; i < call->n_in; i++)
         if (is_float(call->in[i])) CJ__TRY(collect(t, call->in[i], dx[i]));
@@ -173,7 +190,8 @@ cj_status cj_vjp(cj_node *const *y, cj_node *const *dy, int n_y, cj_node *const 
     CJ__TRY(check_arguments(g, y, dy, n_y, wrt, n));
     tape t = {.g = g, .n_calls = g->n_calls};
     cj__arena_init(&t.scratch, g->cj);
-    const char *where = g->where;
+    const char *where = g->where, *layer = g->layer;
+    g->stage++;
     cj_status failed;
     CJ__CHECK(failed = find_path(&t, y, n_y, wrt, n));
     for (int i = 0; i < n_y; i++) CJ__CHECK(failed = collect(&t, y[i], dy[i]));
@@ -187,6 +205,8 @@ out:
     if (failed && !g->failed)
         failed = cj__graph_fail(g, "grad", failed, "%s", cj_status_name(failed));
     g->where = where;
+    g->layer = layer;
+    g->stage--;
     cj__arena_release(&t.scratch);
     return failed;
 }

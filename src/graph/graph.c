@@ -171,6 +171,20 @@ cj_graph *cj_graph_at(cj_graph *graph, const char *where)
     return graph;
 }
 
+void cj__graph_layer(cj_graph *g, const char *layer)
+{
+    if (!layer) g->layer = NULL;
+    else if (!g->layer || strcmp(g->layer, layer) != 0)
+        g->layer = cj__arena_strdup(&g->arena, layer);
+}
+
+void cj__graph_origin(cj_graph *g, const cj_call *call)
+{
+    g->where = call->where;
+    g->stage = call->stage;
+    cj__graph_layer(g, call->layer);
+}
+
 /* ---- Lists ----------------------------------------------------------------------------------- */
 
 cj_status cj__nodes_add(cj_graph *g, cj__nodes *nodes, const char *name, cj_node *node)
@@ -365,7 +379,12 @@ cj_node *cj_apply(cj_graph *g, const cj_op *op, cj_node *const *in, int n_in,
     if (check_operands(g, op, in, n_in)) return NULL;
     cj_call *call = cj__arena_alloc(&g->arena, sizeof *call);
     if (!call) goto memory;
-    *call = (cj_call){.op = op, .graph = g, .n_in = n_in, .where = g->where};
+    *call = (cj_call){.op = op,
+                      .graph = g,
+                      .n_in = n_in,
+                      .where = g->where,
+                      .layer = g->layer,
+                      .stage = g->stage};
     call->in = n_in ? cj__arena_copy(&g->arena, in, (size_t)n_in * sizeof *in) : NULL;
     if (n_in && !call->in) goto memory;
     if (op->attributes_size) {
@@ -394,7 +413,7 @@ cj_node *cj__call_clone(cj_graph *to, const cj_call *call, cj_node *const *in)
     const cj_graph *from = call->graph;
     const cj_op *op = call->op;
     if (to->failed) return NULL;
-    to->where = call->where;
+    cj__graph_origin(to, call);
     if (!op->attributes_size)
         return op == &cj_op_training ? cj_training(to) : cj_apply(to, op, in, call->n_in, NULL);
     void *attributes = cj__arena_copy(&to->arena, call->attributes, op->attributes_size);

@@ -98,6 +98,8 @@ struct cj_graph {
     cj_status failed;
     const char *message;   /* of the first failure */
     const char *where;     /* the caller's place, "file.c:12" */
+    const char *layer;     /* what is being built, see cj__graph_layer */
+    int stage;             /* of the calls made now: cj_vjp adds one */
     cj_call **calls;
     int n_calls, calls_capacity;
     cj__dims dims;
@@ -126,6 +128,11 @@ enum { CJ__DEPTH_MAX = 32 };
 cj_status cj__graph_adopt(cj_graph *g, cj_graph *body);
 /* The graph of the first operand that is neither NULL nor cj_zero; NULL when there is none. */
 cj_graph *cj__graph_of(cj_node *const *nodes, int n);
+/* Calls made from now on are part of this layer (the text is copied), or of none (NULL). Profiles
+ * and summaries group by it; where memory is short, only the label is lost. */
+void cj__graph_layer(cj_graph *g, const char *layer);
+/* Calls made from now on come from where `call` came from: place, layer and stage. */
+void cj__graph_origin(cj_graph *g, const cj_call *call);
 /* A copy of `call` in another graph with these operands; its types are inferred anew. attributes
  * are copied, symbols in them translated by name, bodies cloned. */
 cj_node *cj__call_clone(cj_graph *to, const cj_call *call, cj_node *const *in);
@@ -136,6 +143,9 @@ bool cj__graph_inline(cj_graph *g, const cj_graph *body, cj_node *const *in, int
                       cj_node **out);
 /* Calls that the given nodes need (marks by id): marks has n_calls bytes, zeroed by the caller. */
 void cj__graph_mark(const cj_graph *g, cj_node *const *nodes, int n, unsigned char *marks);
+
+/* print.c: cj_graph_print to the context's log. */
+void cj__graph_log(cj_graph *g);
 
 /* ---- Store: store.c -------------------------------------------------------------------------- */
 
@@ -164,6 +174,9 @@ cj_node *cj__sum_to(cj_node *dy, const cj_type *type);
 #include "graph/ops.def"
 #undef CJ__OP
 const cj_op *const *cj__ops_builtin(void); /* NULL-terminated */
+/* The row's multiply_adds with the call's sizes under these symbols; 0 when there is no such member
+ * or a size is too large to count. CJ_ERR_MEMORY is the only failure. */
+cj_status cj__call_multiply_adds(const cj_call *call, const int64_t *symbols, double *count);
 
 /* Attribute structures read outside their family. */
 typedef struct cj__source_attrs { /* input, variable */
@@ -182,6 +195,10 @@ typedef struct cj__axis_attrs { /* argmax, argmin, softmax, log_softmax ... */
     int64_t axis;
     bool keep;
 } cj__axis_attrs;
+typedef struct cj__scatter_attrs { /* scatter_add */
+    int64_t axis;
+    cj_ints size; /* along the axis, of the result */
+} cj__scatter_attrs;
 typedef struct cj__permutation_attrs { /* transpose */
     cj_ints permutation;
 } cj__permutation_attrs;
@@ -190,18 +207,34 @@ typedef struct cj__dims_attrs { /* reshape, broadcast */
 } cj__dims_attrs;
 typedef struct cj__matmul_attrs {
     bool transpose_a, transpose_b;
+    bool has_bias, has_addend; /* operands 2 and 3 */
+    int activation;            /* cj__epilogue_activation */
 } cj__matmul_attrs;
 typedef struct cj__random_attrs { /* random_uniform, random_normal */
     cj_dtype dtype;
     int64_t stream;
     cj_ints dims;
 } cj__random_attrs;
-typedef struct cj__body_attrs { /* fused; if, loop, scan use those they need */
+typedef struct cj__body_attrs { /* if, loop, scan use those they need */
     cj_graph *body, *other;      /* if: then, else */
     int64_t n_carried, n_sequences;
     bool reverse, has_limit, has_condition;
     const char *symbol;          /* begins the names of sizes found out while running; NULL: none */
 } cj__body_attrs;
+
+typedef struct cj__fused_attrs {
+    cj_graph *body;
+    cj_ints dims;    /* the shape that all of the group is about */
+    int64_t leading; /* its first axes number rows, the others make a row; -1: it does not matter */
+} cj__fused_attrs;
+
+/* fused.c: where a reduction cuts its operand's axes: [0, outer) are kept, [outer, inner) reduced,
+ * [inner, rank) kept. Axes of size 1 count to neither side, so each cut comes directly after an
+ * axis that is not. False when the reduced axes have others between them, or reduce nothing. */
+typedef struct cj__cut {
+    int outer, inner;
+} cj__cut;
+bool cj__reduction_cut(const cj_call *call, cj__cut *cut);
 
 /* Options of the structures above, shared by rows. */
 extern const cj_option cj__axis_options[], cj__reduce_options[], cj__dims_options[],

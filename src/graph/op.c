@@ -34,6 +34,39 @@ const cj_op *cj_op_at(cj_context *cj, int i)
     return cj__row_at(cj, CJ__ROW_OP, (const void *const *)builtin, i);
 }
 
+/* A kernel without data, from the types of a call. */
+cj_status cj__call_multiply_adds(const cj_call *call, const int64_t *symbols, double *count)
+{
+    *count = 0;
+    if (!call->op->multiply_adds) return CJ_OK;
+    cj_context *cj = call->graph->cj;
+    cj__arena scratch;
+    cj__arena_init(&scratch, cj);
+    size_t n = (size_t)call->n_in + (size_t)call->n_out;
+    cj_array *arrays = cj__arena_array(&scratch, n, sizeof *arrays);
+    cj_array **places = cj__arena_array(&scratch, n, sizeof *places);
+    bool counted = true;
+    for (size_t i = 0; arrays && places && i < n; i++) {
+        const cj_type *type = i < (size_t)call->n_in ? &call->in[i]->type
+                                                     : &call->out[i - (size_t)call->n_in].type;
+        cj_array *a = places[i] = &arrays[i];
+        *a = (cj_array){.dtype = type->dtype, .rank = type->rank};
+        for (int k = 0; k < type->rank; k++) {
+            a->dim[k] = cj__dim_number(type->dim[k], symbols);
+            if (a->dim[k] < 0) a->dim[k] = 0;
+        }
+        counted &= cj__count(a->rank, a->dim, &a->count);
+    }
+    if (arrays && places && counted)
+        *count = call->op->multiply_adds(&(cj_kernel){.call = call,
+                                                      .cj = cj,
+                                                      .in = (const cj_array *const *)places,
+                                                      .out = places + call->n_in,
+                                                      .symbols = symbols});
+    cj__arena_release(&scratch);
+    return arrays && places ? CJ_OK : cj_fail(cj, CJ_ERR_MEMORY, "out of memory");
+}
+
 cj_status cj_infer_same(cj_infer *infer)
 {
     infer->out[0] = infer->call->in[0]->type;

@@ -98,6 +98,15 @@ static cj_status put(cj_graph *g, cj__text *text, FILE *to)
     return failed;
 }
 
+void cj__graph_log(cj_graph *g)
+{
+    cj__text text;
+    cj__text_init(&text, g->cj);
+    graph_text(&text, g, 0);
+    if (!text.failed) cj__log_lines(g->cj, cj__text_string(&text));
+    cj__text_release(&text);
+}
+
 cj_status cj_graph_print(cj_graph *g, FILE *to)
 {
     cj__text text;

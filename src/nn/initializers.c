@@ -183,3 +183,74 @@ const cj_initializer cj_initializer_he_uniform = {.name = "he_uniform",
 const cj_initializer cj_initializer_he_normal = {.name = "he_normal",
                                                  .doc = "truncated normal, variance 2 / fan_in",
                                                  .fill = fill_he_normal};
+
+/* ---- orthogonal ------------------------------------------------------------------------------ */
+
+static double dot(const double *a, const double *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* Rows of q become orthonormal (Gram and Schmidt, twice, which is as good as Householder). A row
+ * that is all but in the span of those before is drawn again. */
+static void make_orthonormal(double *q, int64_t rows, int64_t n,
+                             const cj_initializer_target *at)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        double *row = q + i * n, length = 0;
+        for (uint32_t step = 0; step < 16; step++) {
+            for (int64_t j = 0; j < n; j++)
+                row[j] = cj__random_normal(word(at, 2 * (i * n + j), step),
+                                           word(at, 2 * (i * n + j) + 1, step));
+            for (int twice = 0; twice < 2; twice++)
+                for (int64_t k = 0; k < i; k++) {
+                    const double along = dot(row, q + k * n, n);
+                    for (int64_t j = 0; j < n; j++) row[j] -= along * q[k * n + j];
+                }
+            length = sqrt(dot(row, row, n));
+            if (length > 1e-6) break;
+        }
+        for (int64_t j = 0; j < n; j++) row[j] /= length;
+    }
+}
+
+typedef struct orthogonal_options {
+    double gain;
+} orthogonal_options;
+static const cj_option orthogonal_table[] = {
+    CJ_OPTION_FLOAT(orthogonal_options, gain, 1, -1e300, 1e300, "factor of the matrix"),
+    CJ_OPTION_END};
+
+/* All axes but the last are rows. Of rows and columns, the fewer become orthonormal. */
+static cj_status fill_orthogonal(cj_tensor *t, const cj_initializer_target *at, const void *o)
+{
+    const double gain = ((const orthogonal_options *)o)->gain;
+    const int rank = cj_tensor_rank(t);
+    if (rank < 2)
+        return cj_fail(t->cj, CJ_ERR_SHAPE, "orthogonal: a matrix is expected, not rank %d", rank);
+    const int64_t columns = cj_tensor_shape(t)[rank - 1],
+                  rows = columns ? cj_tensor_count(t) / columns : 0;
+    const bool tall = rows > columns;
+    const int64_t few = tall ? columns : rows, many = tall ? rows : columns;
+    const size_t bytes = (size_t)(rows * columns) * sizeof(double);
+    double *q = cj__alloc(t->cj, bytes);
+    void *data = q || !bytes ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
+    if (data) make_orthonormal(q, few, many, at);
+    if (data)
+        for (int64_t i = 0; i < rows * columns; i++) {
+            const int64_t row = i / columns, column = i % columns;
+            cj_store_f64(cj_tensor_dtype(t), data, (size_t)i,
+                         gain * q[tall ? column * many + row : i]);
+        }
+    if (data) cj_tensor_unmap(t);
+    cj__free(t->cj, q, bytes);
+    return data ? CJ_OK : CJ_ERR_MEMORY;
+}
+const cj_initializer cj_initializer_orthogonal = {
+    .name = "orthogonal",
+    .doc = "rows, or columns if those are fewer, orthonormal (Saxe et al. 2013)",
+    .options_size = sizeof(orthogonal_options),
+    .options = orthogonal_table,
+    .fill = fill_orthogonal};

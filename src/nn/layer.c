@@ -28,7 +28,8 @@ static bool is_missing(const cj_option *o, const void *options)
     bool ranged = o->min != 0 || o->max != 0,
          required = ranged && !(o->initial >= o->min && o->initial <= o->max);
     if (!required) return false;
-    if (o->type == CJ_OPTION_TYPE_INT) return *(const int64_t *)field == (int64_t)o->initial;
+    if (o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_SIZES)
+        return *(const int64_t *)field == (int64_t)o->initial;
     return o->type == CJ_OPTION_TYPE_FLOAT && *(const double *)field == o->initial;
 }
 
@@ -94,9 +95,10 @@ static const char *name_of(cj_graph *g, const cj__layers *layers, const cj_layer
 
 static cj_status check_inputs(cj_graph *g, const cj_layer *row, cj_node *const *x, int n)
 {
-    if (row->inputs < 0 && n < 2)
-        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes two or more inputs, got %d",
-                              n);
+    int least = row->inputs_min ? row->inputs_min : 2;
+    if (row->inputs < 0 && n < least)
+        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes %d or more inputs, got %d",
+                              least, n);
     if (row->inputs >= 0 && n != row->inputs)
         return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "it takes %d input%s, got %d",
                               row->inputs, row->inputs == 1 ? "" : "s", n);
@@ -145,7 +147,10 @@ cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void
                                .first_parameter = g->parameters.count};
     if (!record.name) return NULL;
     int64_t state = layers->state_elements;
+    const char *outer = g->layer; /* a layer inside a layer belongs to that */
+    cj__graph_layer(g, outer ? outer : record.name);
     record.y = row->build(&(cj_layer_build){g, record.name, inputs, n, copy});
+    g->layer = outer;
     if (g->failed) return NULL;
     if (!record.y || cj_node_graph(record.y) != g)
         return cj__graph_fail(g, record.name, CJ_ERR_STATE,
@@ -254,6 +259,16 @@ cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, const int
     return state;
 }
 
+/* A list with room for more; NULL (the list stays) when there is no memory. */
+static void *grown(cj_layer_build *b, void *list, int *capacity, size_t size)
+{
+    int more = *capacity ? 2 * *capacity : 8;
+    void *items = cj__realloc(b->graph->cj, list, (size_t)*capacity * size, (size_t)more * size);
+    if (items) *capacity = more;
+    else cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory");
+    return items;
+}
+
 void cj_layer_loss(cj_layer_build *b, cj_node *loss)
 {
     cj_graph *g = b->graph;
@@ -265,18 +280,50 @@ void cj_layer_loss(cj_layer_build *b, cj_node *loss)
         return;
     }
     if (layers->n_losses == layers->losses_capacity) {
-        int capacity = layers->losses_capacity ? 2 * layers->losses_capacity : 8;
-        cj_node **grown = cj__realloc(g->cj, layers->losses,
-                                      (size_t)layers->losses_capacity * sizeof(cj_node *),
-                                      (size_t)capacity * sizeof(cj_node *));
-        if (!grown) {
-            cj__graph_fail(g, b->name, CJ_ERR_MEMORY, "out of memory");
-            return;
-        }
-        layers->losses = grown;
-        layers->losses_capacity = capacity;
+        cj_node **more = grown(b, layers->losses, &layers->losses_capacity, sizeof *more);
+        if (!more) return;
+        layers->losses = more;
     }
     layers->losses[layers->n_losses++] = loss;
+}
+
+void cj__layer_add_update(cj_layer_build *b, cj_node *variable, cj_node *value)
+{
+    cj__layers *layers = cj__layers_of(b->graph);
+    if (!layers || !variable || !value) return;
+    if (layers->n_updates == layers->updates_capacity) {
+        cj_update *more = grown(b, layers->updates, &layers->updates_capacity, sizeof *more);
+        if (!more) return;
+        layers->updates = more;
+    }
+    layers->updates[layers->n_updates++] = (cj_update){variable, value};
+}
+
+/* Outside training the new value is the old one, so that a program that was compiled with updates
+ * but not for training leaves the state as it was. */
+void cj_layer_update(cj_layer_build *b, cj_node *variable, cj_node *value)
+{
+    cj_graph *g = b->graph;
+    if (g->failed || !variable || !value) return;
+    if (cj__is_zero(variable) || variable->call->op != &cj_op_variable) {
+        cj__graph_fail(g, b->name, CJ_ERR_ARGUMENT, "what a layer updates is state of its own "
+                                                    "(cj_layer_state)");
+        return;
+    }
+    value = cj_zero_as(value, variable);
+    if (value && !cj__type_equal(&variable->type, &value->type)) {
+        cj__graph_fail(g, b->name, CJ_ERR_SHAPE, "the new value of '%s' is of another type",
+                       variable->name);
+        return;
+    }
+    cj__layer_add_update(b, variable, cj_where(cj_training(g), value, variable));
+}
+
+cj_node *cj__layer_float(cj_layer_build *b, cj_node *x)
+{
+    return cj_dtype_info(cj_node_dtype(x))->kind == CJ_KIND_FLOAT
+               ? x
+               : cj_cast(x, cj__layers_of(b->graph)->dtype);
 }
 
 cj_node *cj__layer_activate(cj_layer_build *b, cj_node *y, const char *function)

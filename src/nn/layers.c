@@ -15,20 +15,13 @@ static const cj_option dense_options[] = {
     CJ_OPTION_STRING(cj_dense_opts, bias_initializer, "zeros", "first values of b"),
     CJ_OPTION_STRING(cj_dense_opts, kernel_regularizer, NULL, "added to the loss for W: l2(0.01)"),
     CJ_OPTION_STRING(cj_dense_opts, bias_regularizer, NULL, "added to the loss for b"),
+    CJ_OPTION_STRING(cj_dense_opts, kernel_normalization, NULL, "of W: spectral or weight"),
     CJ_OPTION_STRING(cj_dense_opts, name, NULL, "of the layer"), CJ_OPTION_END};
-
-/* Layers compute in floats; other numbers become the model's. */
-static cj_node *as_float(cj_layer_build *b, cj_node *x)
-{
-    return cj_dtype_info(cj_node_dtype(x))->kind == CJ_KIND_FLOAT
-               ? x
-               : cj_cast(x, cj__layers_of(b->graph)->dtype);
-}
 
 static cj_node *dense_build(cj_layer_build *b)
 {
     const cj_dense_opts *o = b->options;
-    cj_node *x = as_float(b, b->x[0]);
+    cj_node *x = cj__layer_float(b, b->x[0]);
     if (!x) return NULL;
     int64_t inputs = cj_node_dim(x, -1);
     if (cj_node_rank(x) < 2 || inputs < 0)
@@ -40,6 +33,7 @@ static cj_node *dense_build(cj_layer_build *b)
                NULL;
     cj_node *w = cj_layer_parameter(b, "kernel", 2, (int64_t[]){inputs, o->units},
                                     o->kernel_initializer, 0, 0, o->kernel_regularizer);
+    w = cj__layer_normalized(b, w, 1, o->kernel_normalization);
     cj_node *y = cj_matmul(x, w);
     if (!o->no_bias)
         y = cj_add(y, cj_layer_parameter(b, "bias", 1, &o->units, o->bias_initializer, 0, 0,
@@ -47,7 +41,7 @@ static cj_node *dense_build(cj_layer_build *b)
     return cj__layer_activate(b, y, o->activation);
 }
 
-static const cj_layer dense = {.name = "dense",
+const cj_layer cj_layer_dense = {.name = "dense",
                                .doc = "y = activation(x W + b) on the last axis",
                                .inputs = 1,
                                .options_size = sizeof(cj_dense_opts),
@@ -58,7 +52,7 @@ static const cj_layer dense = {.name = "dense",
 
 cj_node *cj_dense(cj_node *x, const cj_dense_opts *opts)
 {
-    return cj__layer_keywords(&x, 1, &dense, opts);
+    return cj__layer_keywords(&x, 1, &cj_layer_dense, opts);
 }
 
 /* ---- activation ------------------------------------------------------------------------------ */
@@ -74,10 +68,10 @@ static cj_node *activation_build(cj_layer_build *b)
     if (!o->function)
         return cj__graph_fail(b->graph, "activation", CJ_ERR_ARGUMENT, "function is required"),
                NULL;
-    return cj__layer_activate(b, as_float(b, b->x[0]), o->function);
+    return cj__layer_activate(b, cj__layer_float(b, b->x[0]), o->function);
 }
 
-static const cj_layer activation = {.name = "activation",
+const cj_layer cj_layer_activation = {.name = "activation",
                                     .doc = "y = function(x)",
                                     .inputs = 1,
                                     .options_size = sizeof(cj_activation_opts),
@@ -87,7 +81,7 @@ static const cj_layer activation = {.name = "activation",
 
 cj_node *cj_activation_layer(cj_node *x, const cj_activation_opts *opts)
 {
-    return cj__layer_keywords(&x, 1, &activation, opts);
+    return cj__layer_keywords(&x, 1, &cj_layer_activation, opts);
 }
 
 /* ---- dropout --------------------------------------------------------------------------------- */
@@ -104,11 +98,11 @@ static cj_node *dropout_build(cj_layer_build *b)
         return cj__graph_fail(b->graph, "dropout", CJ_ERR_ARGUMENT,
                               "rate=1 leaves nothing; less than 1 is expected"),
                NULL;
-    cj_node *x = as_float(b, b->x[0]);
+    cj_node *x = cj__layer_float(b, b->x[0]);
     return rate > 0 ? cj_dropout_node(x, rate) : x;
 }
 
-static const cj_layer dropout = {
+const cj_layer cj_layer_dropout = {
     .name = "dropout",
     .doc = "in training, zeros at random; the others grow by 1 / (1 - rate) "
            "(Srivastava et al. 2014)",
@@ -120,7 +114,7 @@ static const cj_layer dropout = {
 
 cj_node *cj_dropout(cj_node *x, const cj_dropout_opts *opts)
 {
-    return cj__layer_keywords(&x, 1, &dropout, opts);
+    return cj__layer_keywords(&x, 1, &cj_layer_dropout, opts);
 }
 
 /* ---- flatten, reshape ------------------------------------------------------------------------ */
@@ -142,7 +136,7 @@ static cj_node *flatten_build(cj_layer_build *b)
     return cj_reshape(x, 2, (cj_dim[]){cj_node_dim(x, 0), size});
 }
 
-static const cj_layer flatten = {.name = "flatten",
+const cj_layer cj_layer_flatten = {.name = "flatten",
                                  .doc = "all axes of a sample become one",
                                  .inputs = 1,
                                  .options_size = sizeof(flatten_opts),
@@ -150,7 +144,10 @@ static const cj_layer flatten = {.name = "flatten",
                                  .build = flatten_build,
                                  .sample = " : 3, 4, 2"};
 
-cj_node *cj_flatten(cj_node *x) { return cj__layer_add(&x, 1, &flatten, &(flatten_opts){NULL}); }
+cj_node *cj_flatten(cj_node *x)
+{
+    return cj__layer_add(&x, 1, &cj_layer_flatten, &(flatten_opts){NULL});
+}
 
 typedef struct reshape_opts {
     cj_ints shape;
@@ -184,7 +181,7 @@ static cj_node *reshape_build(cj_layer_build *b)
     return cj_reshape(x, shape->n + 1, dims);
 }
 
-static const cj_layer reshape = {.name = "reshape",
+const cj_layer cj_layer_reshape = {.name = "reshape",
                                  .doc = "the same elements of a sample under another shape",
                                  .inputs = 1,
                                  .options_size = sizeof(reshape_opts),
@@ -194,7 +191,7 @@ static const cj_layer reshape = {.name = "reshape",
 
 cj_node *cj_reshape_layer(cj_node *x, int rank, const int64_t *dims)
 {
-    return cj__layer_add(&x, 1, &reshape, &(reshape_opts){{rank, dims}, NULL});
+    return cj__layer_add(&x, 1, &cj_layer_reshape, &(reshape_opts){{rank, dims}, NULL});
 }
 
 /* ---- add, concatenate ------------------------------------------------------------------------ */
@@ -213,7 +210,7 @@ static cj_node *add_build(cj_layer_build *b)
     return sum;
 }
 
-static const cj_layer add = {.name = "add",
+const cj_layer cj_layer_add = {.name = "add",
                              .doc = "the sum of the inputs",
                              .inputs = -1,
                              .options_size = sizeof(add_opts),
@@ -223,7 +220,7 @@ static const cj_layer add = {.name = "add",
 
 cj_node *cj_add_layer(cj_node *const *x, int n)
 {
-    return cj__layer_add(x, n, &add, &(add_opts){NULL});
+    return cj__layer_add(x, n, &cj_layer_add, &(add_opts){NULL});
 }
 
 typedef struct concatenate_opts {
@@ -241,7 +238,7 @@ static cj_node *concatenate_build(cj_layer_build *b)
     return cj_concat(b->x, b->n, (int)((const concatenate_opts *)b->options)->axis);
 }
 
-static const cj_layer concatenate = {.name = "concatenate",
+const cj_layer cj_layer_concatenate = {.name = "concatenate",
                                      .doc = "the inputs one after another along an axis",
                                      .inputs = -1,
                                      .options_size = sizeof(concatenate_opts),
@@ -251,8 +248,5 @@ static const cj_layer concatenate = {.name = "concatenate",
 
 cj_node *cj_concatenate(cj_node *const *x, int n, int axis)
 {
-    return cj__layer_add(x, n, &concatenate, &(concatenate_opts){axis, NULL});
+    return cj__layer_add(x, n, &cj_layer_concatenate, &(concatenate_opts){axis, NULL});
 }
-
-const void *const cj__layers_builtin[] = {&dense,   &activation, &dropout,     &flatten,
-                                          &reshape, &add,        &concatenate, NULL};

@@ -211,5 +211,9 @@ cj_node *(cj_loss_node)(cj_node *prediction, cj_node *target, const char *loss)
     cj__named named;
     cj_status failed = cj__named_parse(&g->arena, g->cj, CJ__ROW_LOSS, loss, &named);
     if (failed) return cj_graph_fail(g, failed, "%s", cj_message(g->cj));
-    return ((const cj_loss *)named.row)->build(prediction, target, named.options);
+    const char *outer = g->layer;
+    cj__graph_layer(g, "loss");
+    cj_node *y = ((const cj_loss *)named.row)->build(prediction, target, named.options);
+    g->layer = outer;
+    return y;
 }

@@ -14,6 +14,7 @@ static void free_layers(cj_graph *g)
     cj__layers *layers = g->layers;
     cj__free(g->cj, layers->items, (size_t)layers->capacity * sizeof *layers->items);
     cj__free(g->cj, layers->losses, (size_t)layers->losses_capacity * sizeof(cj_node *));
+    cj__free(g->cj, layers->updates, (size_t)layers->updates_capacity * sizeof(cj_update));
 }
 
 cj__layers *cj__layers_of(cj_graph *g)
@@ -146,26 +147,10 @@ void cj_output(cj_model *m, const char *name, cj_node *x)
 
 /* ---- Counts ---------------------------------------------------------------------------------- */
 
-static bool multiply(int64_t *product, int64_t factor)
-{
-    return !CJ__MUL_OVERFLOWS(*product, factor, product);
-}
-
-/* Of one call when its symbols are 1: a matrix product makes each of its elements from k products.
- */
-static bool multiply_adds(const cj_call *call, const int64_t *symbols, int64_t *count)
-{
-    *count = 0;
-    if (call->op != &cj_op_matmul) return true;
-    const cj__matmul_attrs *a = call->attributes;
-    const cj_type *in = &call->in[0]->type, *out = &call->out[0].type;
-    *count = cj__dim_number(in->dim[in->rank - (a->transpose_a ? 2 : 1)], symbols);
-    for (int i = 0; i < out->rank; i++)
-        if (!multiply(count, cj__dim_number(out->dim[i], symbols))) return false;
-    return *count >= 0;
-}
-
-static cj_status count_multiply_adds(cj_model *m, int64_t *sum)
+/* Of one sample: every symbol is 1. What an operator multiplies is its row's to tell. Counted are
+ * the calls that the model's outputs need: all, those of a layer, or one. */
+static cj_status count_multiply_adds(cj_model *m, const char *layer, const cj_call *only,
+                                     int64_t *sum)
 {
     const cj_graph *g = m->graph;
     size_t marks_size = (size_t)g->n_calls + 1,
@@ -178,16 +163,25 @@ static cj_status count_multiply_adds(cj_model *m, int64_t *sum)
     if (!failed) failed = cj__dims_evaluate(m->cj, g, symbols);
     for (int i = 0; !failed && i < g->outputs.count; i++)
         cj__graph_mark(g, &g->outputs.items[i].node, 1, marks);
-    *sum = 0;
+    double all = 0;
     for (int i = 0; !failed && i < g->n_calls; i++) {
-        int64_t one;
-        if (!marks[i]) continue;
-        if (!multiply_adds(g->calls[i], symbols, &one) || CJ__ADD_OVERFLOWS(*sum, one, sum))
+        const cj_call *call = g->calls[i];
+        double one = 0;
+        bool counts = layer ? call->layer && !strcmp(call->layer, layer) : !only || call == only;
+        if (marks[i] && counts) failed = cj__call_multiply_adds(call, symbols, &one);
+        if (!failed && !((all += one) < 0x1p63))
             failed = cj_fail(m->cj, CJ_ERR_LIMIT, "the model has more than 2^63 multiply-adds");
     }
+    *sum = failed ? 0 : (int64_t)all;
     cj__free(m->cj, marks, marks_size);
     cj__free(m->cj, symbols, symbols_size);
     return failed;
+}
+
+int64_t cj__model_multiply_adds(cj_model *m, const char *layer, const cj_call *only)
+{
+    int64_t sum;
+    return count_multiply_adds(m, layer, only, &sum) ? 0 : sum;
 }
 
 static int64_t elements(const cj_node *node)
@@ -208,5 +202,5 @@ cj_status cj_model_count(cj_model *m, cj_model_counts *counts)
         counts->trainable += elements(m->graph->parameters.items[i].node);
     counts->parameters = counts->trainable + layers->state_elements;
     counts->layers = layers->count;
-    return count_multiply_adds(m, &counts->multiply_adds);
+    return count_multiply_adds(m, NULL, NULL, &counts->multiply_adds);
 }

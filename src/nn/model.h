@@ -45,6 +45,8 @@ typedef struct cj__layers {
     int count, capacity;
     cj_node **losses; /* scalars added when training */
     int n_losses, losses_capacity;
+    cj_update *updates; /* of layers' state, in training programs */
+    int n_updates, updates_capacity;
     uint64_t seed;
     cj_dtype dtype;
     struct cj_model *model; /* or NULL */
@@ -60,13 +62,20 @@ cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void
 /* The same with a keyword structure that begins with its size; zero is the default of each field.
  */
 cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const void *options);
+/* x, or, when it is of no floats, x in the model's dtype: layers compute in floats. */
+cj_node *cj__layer_float(cj_layer_build *b, cj_node *x);
+/* layer_kernel.c: what a layer uses instead of its parameter `kernel`, whose outputs lie along
+ * `axis`: how is NULL (the kernel itself), "spectral" or "weight". Every layer with the option
+ * kernel_normalization calls it behind cj_layer_parameter. */
+cj_node *cj__layer_normalized(cj_layer_build *b, cj_node *kernel, int axis, const char *how);
+/* cj_layer_update without its checks and its guard. */
+void cj__layer_add_update(cj_layer_build *b, cj_node *variable, cj_node *value);
 /* As cj_activation; an error names the layer. */
 cj_node *cj__layer_activate(cj_layer_build *b, cj_node *y, const char *function);
 /* A regularizer's term of the loss: a scalar. */
 cj_node *cj__regularizer(cj_node *parameter, const char *text);
 /* How many numbers a sample has once categorical columns are one-hot. */
 int64_t cj__columns_width(int columns, const cj_column *info);
-extern const void *const cj__layers_builtin[]; /* layers.c: NULL-terminated */
 
 struct cj_model {
     cj__owned owned;
@@ -97,6 +106,9 @@ cj_node *cj__model_node_in(cj_model *m, cj_graph *assembled, const cj_node *node
 /* Target in the prediction's dtype and shape: [batch] fits [batch, 1]. `what` is named in a
  * failure. */
 cj_node *cj__target_like(cj_node *prediction, cj_node *target, const char *what);
+
+/* Of one sample forward: of a layer by name, or of one call. 0 where that cannot be said. */
+int64_t cj__model_multiply_adds(cj_model *m, const char *layer, const cj_call *only);
 
 /* The parsed row and options of a named thing: "adam(beta_1=0.9)". */
 typedef struct cj__named {

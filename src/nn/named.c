@@ -13,6 +13,7 @@
 #define CJ__SCHEDULE(name) extern const cj_schedule cj_schedule_##name;
 #define CJ__INITIALIZER(name) extern const cj_initializer cj_initializer_##name;
 #define CJ__ACTIVATION(name) extern const cj_activation_row cj_activation_##name;
+#define CJ__LAYER(name) extern const cj_layer cj_layer_##name;
 #include "nn/rows.def"
 
 static const void *const losses[] = {
@@ -40,6 +41,11 @@ static const void *const activations[] = {
 #include "nn/rows.def"
     NULL};
 
+static const void *const layers[] = {
+#define CJ__LAYER(name) &cj_layer_##name,
+#include "nn/rows.def"
+    NULL};
+
 #define CJ__ROWS(kind, type, KIND, list) \
     cj_status cj_##kind##_register(cj_context *cj, const type *row) \
     { \
@@ -54,7 +60,7 @@ static const void *const activations[] = {
         return cj__row_at(cj, CJ__ROW_##KIND, list, i); \
     }
 
-CJ__ROWS(layer, cj_layer, LAYER, cj__layers_builtin)
+CJ__ROWS(layer, cj_layer, LAYER, layers)
 CJ__ROWS(activation, cj_activation_row, ACTIVATION, activations)
 CJ__ROWS(loss, cj_loss, LOSS, losses)
 CJ__ROWS(metric, cj_metric, METRIC, metrics)
@@ -83,7 +89,7 @@ static bool options_of(int row_kind, const void *row, size_t *size, const cj_opt
         CJ__CASE(OPTIMIZER, cj_optimizer, "optimizer", optimizers)
         CJ__CASE(SCHEDULE, cj_schedule, "schedule", schedules)
         CJ__CASE(INITIALIZER, cj_initializer, "initializer", initializers)
-        CJ__CASE(LAYER, cj_layer, "layer", cj__layers_builtin)
+        CJ__CASE(LAYER, cj_layer, "layer", layers)
     }
     return false;
 #undef CJ__CASE

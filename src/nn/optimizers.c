@@ -341,8 +341,13 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
                              row->name, n_slots, names, most),
                NULL;
     if (!check_rate(g, &o)) return NULL;
+    const char *outer = g->layer;
+    cj__graph_layer(g, row->name);
     const char *step_name = cj__arena_printf(&g->arena, "%s/step", prefix);
-    cj_update *updates = cj__arena_array(&g->arena, (size_t)n * (1 + (size_t)n_slots) + 2,
+    cj__layers *layers = cj__layers_of(g);
+    int n_layers = layers && !o.no_layer_updates ? layers->n_updates : 0;
+    cj_update *updates = cj__arena_array(&g->arena,
+                                         (size_t)n * (1 + (size_t)n_slots) + 2 + (size_t)n_layers,
                                          sizeof *updates),
               *next = updates;
     cj_node *step = step_name && updates ? state(g, step_name, CJ_I64, CJ_SCALAR) : NULL;
@@ -362,6 +367,18 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
                               : cj_scalar(g, s.parameter->type.dtype, rate);
         if (!update_parameter(g, row, &s, prefix, n_slots, &next)) return NULL;
     }
-    *next = (cj_update){step, step_next};
+    *next++ = (cj_update){step, step_next};
+    for (int i = 0; i < n_layers; i++) *next++ = layers->updates[i];
+    g->layer = outer;
+    return updates;
+}
+
+const cj_update *cj_layer_updates(cj_graph *g)
+{
+    cj__layers *layers = g && !g->failed ? cj__layers_of(g) : NULL;
+    if (!layers) return NULL;
+    cj_update *updates = cj__arena_array(&g->arena, (size_t)layers->n_updates + 1, sizeof *updates);
+    if (!updates) return cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory"), NULL;
+    for (int i = 0; i < layers->n_updates; i++) updates[i] = layers->updates[i];
     return updates;
 }

@@ -346,7 +346,7 @@ static bool copy_calls(cj_graph *g, const cj_graph *model, cj__layers *layers)
             if (call->out[k].name && !copy->call->out[k].name)
                 cj_node_set_name(&copy->call->out[k], call->out[k].name);
     }
-    g->where = NULL;
+    g->where = g->layer = NULL;
     return !g->failed;
 }
 
@@ -363,6 +363,9 @@ static cj_status copy_lists(cj_graph *g, cj_model *m, cj__layers *layers, cj_nod
     g->next_stream = model->next_stream;
     cj_layer_build b = {.graph = g, .name = "model"};
     for (int i = 0; i < from->n_losses; i++) cj_layer_loss(&b, copy_of(layers, from->losses[i]));
+    for (int i = 0; i < from->n_updates; i++)
+        cj__layer_add_update(&b, copy_of(layers, from->updates[i].variable),
+                             copy_of(layers, from->updates[i].value));
     for (int i = 0; i < model->outputs.count; i++) {
         cj_node *copy = copy_of(layers, model->outputs.items[i].node);
         cj_graph_output(g, model->outputs.items[i].name, copy);

@@ -250,12 +250,13 @@ bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info)
     if (call) {
         const cj_node *y = &call->out[0];
         *info = (cj_layer_info){y->name ? y->name : call->op->name, call->op->name, &y->type,
-                                parameters};
+                                parameters, cj__model_multiply_adds(m, NULL, call)};
         return true;
     }
     if (!layers || i < 0 || i >= layers->count) return false;
     const cj__layer_record *r = &layers->items[i];
-    *info = (cj_layer_info){r->name, r->row->name, &r->y->type, parameters_of(m->graph, r)};
+    *info = (cj_layer_info){r->name, r->row->name, &r->y->type, parameters_of(m->graph, r),
+                            cj__model_multiply_adds(m, r->name, NULL)};
     return true;
 }
 

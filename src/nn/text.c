@@ -131,10 +131,19 @@ static bool is_activation(cj_context *cj, const char *word)
     return false;
 }
 
+/* Is it one of the words that this option takes? */
+static bool is_choice(const cj_option *o, const char *word)
+{
+    int i = 0;
+    if (!o->words) return false;
+    while (o->words[i] && strcmp(o->words[i], word)) i++;
+    return o->words[i] != NULL;
+}
+
 static bool is_number_type(cj_option_type t)
 {
     return t == CJ_OPTION_TYPE_INT || t == CJ_OPTION_TYPE_FLOAT || t == CJ_OPTION_TYPE_INTS ||
-           t == CJ_OPTION_TYPE_FLOATS;
+           t == CJ_OPTION_TYPE_FLOATS || t == CJ_OPTION_TYPE_SIZES;
 }
 
 static bool is_integer(const struct word *w)
@@ -171,6 +180,8 @@ static cj_status set_bare(setter *s, const words *w, int at, int *taken)
     if (o && o->type == CJ_OPTION_TYPE_BOOL) return set(s, o, "true");
     o = cj__option_find(s->table, "activation");
     if (o && !is_seen(s, o) && is_activation(cj, value)) return set(s, o, value);
+    for (o = s->table; o->type; o++)
+        if (!is_seen(s, o) && is_choice(o, value)) return set(s, o, value);
     for (o = s->table; o->type && is_seen(s, o); o++) continue;
     if (!s->table->type)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: takes no options, not '%.100s'", s->layer, value);
@@ -213,7 +224,7 @@ static cj_node *apply(cj_graph *g, cj_node *const *x, int n, const char *name, c
     cj_status failed = set_options(g, row->name, row->options ? row->options : no_options, options,
                                    w);
     if (failed) return cj_graph_fail(g, failed, "%s", cj_message(g->cj));
-    if (row->inputs < 0 && n < 2)
+    if (row->inputs < 0 && n < 2 && row->inputs_min != 1)
         return cj_graph_fail(g, CJ_ERR_ARGUMENT,
                              "%s: it takes two or more inputs; in text, layers follow one another",
                              row->name);

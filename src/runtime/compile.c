@@ -90,9 +90,14 @@ static cj_status take_updates(cj_program *p, cj_graph *g, const cj_compile_opts 
     return CJ_OK;
 }
 
-static cj_status replace(cj_program *p, cj_graph *original, cj_graph *next)
+/* The graph a pass has made takes the place of the one before. */
+static cj_status replace(cj_program *p, cj_graph *original, const char *pass, cj_graph *next)
 {
     if (!next) return cj_last_status(original->cj) ? cj_last_status(original->cj) : CJ_ERR_MEMORY;
+    if (cj__debugs(p->cj, 2))
+        cj__log(p->cj, CJ_LOG_DEBUG, "pass %s: %d calls -> %d", pass, p->graph->n_calls,
+                next->n_calls);
+    if (cj__debugs(p->cj, 3)) cj__graph_log(next);
     if (p->graph != original) cj_graph_free(p->graph);
     p->graph = next;
     return CJ_OK;
@@ -108,15 +113,23 @@ static cj_status run_passes(cj_program *p, cj_graph *original, const cj_compile_
     roots[n - 1] = &p->commit_if;
     static const cj__pass_fn passes[] = {cj__pass_simplify, cj__pass_fold, cj__pass_simplify,
                                          cj__pass_cse};
+    static const char *const names[] = {"simplify", "fold", "simplify", "cse"};
     p->graph = original;
-    CJ__TRY(
-        replace(p, original, cj__pass_run(p->graph, cj__pass_mode, o->training, NULL, roots, n)));
+    CJ__TRY(replace(p, original, "mode",
+                    cj__pass_run(p->graph, cj__pass_mode, o->training, NULL, roots, n)));
     for (size_t i = 0; i < CJ__COUNT(passes) && !o->no_passes; i++)
-        CJ__TRY(
-            replace(p, original, cj__pass_run(p->graph, passes[i], o->training, NULL, roots, n)));
-    if (!o->no_passes) CJ__TRY(replace(p, original, cj__pass_fuse(p->graph, roots, n)));
-    CJ__TRY(
-        replace(p, original, cj__pass_run(p->graph, cj__pass_copy, o->training, NULL, roots, n)));
+        CJ__TRY(replace(p, original, names[i],
+                        cj__pass_run(p->graph, passes[i], o->training, NULL, roots, n)));
+    CJ__TRY(replace(p, original, "recompute",
+                    cj__pass_recompute(p->graph, o->recompute, o->training, roots, n)));
+    if (!o->no_passes)
+        CJ__TRY(replace(p, original, "epilogue",
+                        cj__pass_epilogue(p->graph, p->n_updates > 0, o->training, roots, n)));
+    if (!o->no_passes)
+        CJ__TRY(replace(p, original, "fuse",
+                        cj__pass_fuse(p->graph, roots, n, p->n_outputs, p->n_updates)));
+    CJ__TRY(replace(p, original, "copy",
+                    cj__pass_run(p->graph, cj__pass_copy, o->training, NULL, roots, n)));
 #ifdef CJ_ASSERTS
     CJ__TRY(cj_graph_verify(p->graph));
 #endif
@@ -228,8 +241,8 @@ static cj_status cut_segments(cj_program *p)
 }
 
 /* Late calls run after commit_if was asked and may write straight into the store, so nothing may
- * fail any more: they are elementwise (a bad index cannot occur), and whatever reads them is late
- * itself. */
+ * fail any more: they are elementwise (a bad index cannot occur) or write a slice (its begin is
+ * clamped), and whatever reads them is late itself. */
 static cj_status mark_late(cj_program *p)
 {
     cj_graph *g = p->graph;
@@ -241,7 +254,8 @@ static cj_status mark_late(cj_program *p)
     if (p->commit_if) early[p->commit_if->call->id] = 1;
     for (int i = g->n_calls - 1; i >= 0; i--) {
         const cj_call *call = g->calls[i];
-        bool safe = call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW) || call->op == &cj_op_fused;
+        bool safe = call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW) ||
+                    call->op == &cj_op_fused || call->op == &cj_op_update_slice;
         if (!p->live[i] && !(call->op->flags & CJ_OP_OPAQUE)) continue;
         p->late[i] = !early[i] && safe;
         for (int k = 0; !p->late[i] && k < call->n_in; k++) early[call->in[k]->call->id] = 1;

@@ -196,10 +196,9 @@ static cj_status prepare_steps(const cj_kernel *kernel, cj__arena *arena, const 
     return open_body(c, kernel, arena, 0);
 }
 
-void cj__control_release(cj__step *step)
+static void release(const void *prepared)
 {
-    if (!step->call || !(step->call->op->flags & CJ_OP_CONTROL) || !step->kernel.prepared) return;
-    control *c = (control *)(uintptr_t)step->kernel.prepared;
+    const control *c = prepared;
     for (int j = 0; j < 2; j++) cj_session_free(c->body[j].session);
 }
 
@@ -448,8 +447,19 @@ static cj_status run_scan(const cj_kernel *kernel)
     return failed;
 }
 
-const cj__kernel_row cj__control_kernels[] = {
-    {.name = "control/if", .op = &cj_op_if, .prepare = prepare_if, .run = run_if},
-    {.name = "control/loop", .op = &cj_op_loop, .prepare = prepare_steps, .run = run_loop},
-    {.name = "control/scan", .op = &cj_op_scan, .prepare = prepare_steps, .run = run_scan},
-    {0}};
+const cj__kernel_row cj__control_kernels[] = {{.name = "control/if",
+                                               .op = &cj_op_if,
+                                               .prepare = prepare_if,
+                                               .run = run_if,
+                                               .release = release},
+                                              {.name = "control/loop",
+                                               .op = &cj_op_loop,
+                                               .prepare = prepare_steps,
+                                               .run = run_loop,
+                                               .release = release},
+                                              {.name = "control/scan",
+                                               .op = &cj_op_scan,
+                                               .prepare = prepare_steps,
+                                               .run = run_scan,
+                                               .release = release},
+                                              {0}};

@@ -75,9 +75,14 @@ static void place_source(planner *pl, const cj_call *call)
         v->array.data = (void *)(uintptr_t)cj_tensor_map_read(
             ((const cj__constant_attrs *)call->attributes)->value);
         cj_tensor_unmap(((const cj__constant_attrs *)call->attributes)->value);
+        v->fixed = true;
     } else if (call->op == &cj_op_variable) {
         v->place = CJ__PLACE_STORE;
         v->index = pl->s->store_index[call->id];
+        v->fixed = true;
+        for (int u = 0; u < pl->p->n_updates; u++)
+            v->fixed = v->fixed && pl->p->updates[u].variable != &call->out[0];
+        if (v->fixed) pl->plan->fixed_entries[pl->plan->n_fixed_entries++] = v->index;
     } else {
         v->place = CJ__PLACE_INPUT;
         for (v->index = 0; pl->p->graph->inputs.items[v->index].node != &call->out[0];) v->index++;
@@ -88,6 +93,17 @@ static bool is_view(const cj_call *call)
 {
     return call->op->flags & CJ_OP_VIEW && call->n_in >= 1 && call->n_out == 1 &&
            call->in[0]->type.dtype == call->out[0].type.dtype;
+}
+
+/* Is a call's result known from state alone that the program does not update? Such calls run once
+ * for each version of the state. */
+static bool is_fixed(planner *pl, const cj_call *call)
+{
+    const unsigned never = CJ_OP_CONTROL | CJ_OP_OPAQUE | CJ_OP_DYNAMIC;
+    if (call->op->flags & never || pl->p->late[call->id] || !call->n_in) return false;
+    for (int k = 0; k < call->n_in; k++)
+        if (!value_of(pl, call->in[k])->fixed) return false;
+    return true;
 }
 
 /* Every value of earlier segments that this one may read is known by shape; its data comes at run
@@ -108,8 +124,11 @@ static cj_status shape_values(planner *pl)
         } else if (pl->p->segment[id] < pl->plan->segment) {
             for (int k = 0; k < call->n_out; k++)
                 value_of(pl, &call->out[k])->place = CJ__PLACE_EARLIER;
-        } else if (is_view(call)) {
-            pl->root[cj__value_of(pl->s, &call->out[0])] = root_of(pl, call->in[0]);
+        } else {
+            bool fixed = is_fixed(pl, call);
+            for (int k = 0; k < call->n_out; k++) value_of(pl, &call->out[k])->fixed = fixed;
+            if (is_view(call))
+                pl->root[cj__value_of(pl->s, &call->out[0])] = root_of(pl, call->in[0]);
         }
     }
     return CJ_OK;
@@ -146,8 +165,12 @@ static cj_status make_step(planner *pl, const cj_call *call)
     cj__step *step = &plan->steps[plan->n_steps++];
     const cj_array **in = cj__arena_array(&plan->arena, (size_t)call->n_in + 1, sizeof *in);
     cj_array **out = cj__arena_array(&plan->arena, (size_t)call->n_out, sizeof *out);
-    if (!in || !out) return CJ_ERR_MEMORY;
-    for (int k = 0; k < call->n_in; k++) in[k] = &value_of(pl, call->in[k])->array;
+    bool *fixed = cj__arena_array(&plan->arena, (size_t)call->n_in + 1, sizeof *fixed);
+    if (!in || !out || !fixed) return CJ_ERR_MEMORY;
+    for (int k = 0; k < call->n_in; k++) {
+        in[k] = &value_of(pl, call->in[k])->array;
+        fixed[k] = value_of(pl, call->in[k])->fixed;
+    }
     for (int k = 0; k < call->n_out; k++) out[k] = &value_of(pl, &call->out[k])->array;
     step->call = call;
     step->kernel = (cj_kernel){.call = call,
@@ -155,14 +178,14 @@ static cj_status make_step(planner *pl, const cj_call *call)
                                .team = pl->s->team,
                                .in = in,
                                .out = out,
-                               .symbols = plan->symbols};
+                               .symbols = plan->symbols,
+                               .fixed = fixed,
+                               .version = &plan->version};
     const cj__kernel_row *row = select_kernel(pl, &step->kernel);
-    size_t workspace = 0;
     if (row) {
+        step->row = row;
         step->name = row->name;
         step->run = row->run;
-        if (row->prepare)
-            CJ__TRY(row->prepare(&step->kernel, &plan->arena, &step->kernel.prepared, &workspace));
     } else if (call->op->ref) {
         step->name = "reference";
         step->run = call->op->ref;
@@ -170,25 +193,33 @@ static cj_status make_step(planner *pl, const cj_call *call)
         return cj_fail(&pl->s->cj, CJ_ERR_UNSUPPORTED, "no backend runs operator '%s'",
                        call->op->name);
     }
-    step->workspace = workspace; /* bytes for now; place_values turns them into an offset */
+    if (pl->s->profile) {
+        step->timed = step->run;
+        step->run = cj__run_timed;
+    }
     return CJ_OK;
 }
 
 static cj_status make_steps(planner *pl)
 {
     const cj_graph *g = pl->p->graph;
-    for (int late = 0; late < 2; late++) {
+    enum { FIXED, EARLY, LATE };
+    for (int when = FIXED; when <= LATE; when++) {
         for (int id = 0; id < g->n_calls; id++) {
             const cj_call *call = g->calls[id];
-            if (pl->p->segment[id] != pl->plan->segment || pl->p->late[id] != late ||
-                call->op->flags & CJ_OP_SOURCE || is_view(call) ||
-                !(pl->p->live[id] || call->op->flags & CJ_OP_OPAQUE))
+            if (pl->p->segment[id] != pl->plan->segment || call->op->flags & CJ_OP_SOURCE ||
+                is_view(call) || !(pl->p->live[id] || call->op->flags & CJ_OP_OPAQUE))
                 continue;
+            int wanted = pl->p->late[id]                      ? LATE
+                         : value_of(pl, &call->out[0])->fixed ? FIXED
+                                                              : EARLY;
+            if (wanted != when) continue;
             cj_status failed = make_step(pl, call);
             if (failed == CJ_ERR_MEMORY || (failed && !call->where)) return failed;
             if (failed) return cj__prefix(&pl->s->cj, failed, "%s", call->where);
         }
-        if (!late) pl->plan->n_early = pl->plan->n_steps;
+        if (when == FIXED) pl->plan->n_fixed = pl->plan->n_steps;
+        if (when == EARLY) pl->plan->n_early = pl->plan->n_steps;
     }
     return CJ_OK;
 }
@@ -202,10 +233,8 @@ static double estimate_ns(const cj_kernel *k)
         bytes += (double)k->in[i]->count * cj_dtype_info(k->in[i]->dtype)->bits / 8;
     for (int i = 0; i < k->call->n_out; i++)
         bytes += (double)k->out[i]->count * cj_dtype_info(k->out[i]->dtype)->bits / 8;
-    if (k->call->op != &cj_op_matmul) return bytes / 10;
-    const cj__matmul_attrs *a = k->call->attributes;
-    return 2 * (double)k->out[0]->count *
-           (double)k->in[0]->dim[k->in[0]->rank - (a->transpose_a ? 2 : 1)] / 100;
+    double products = k->call->op->multiply_adds ? k->call->op->multiply_adds(k) : 0;
+    return products > 0 ? 2 * products / 100 : bytes / 10;
 }
 
 /* Waking a team and waiting for it costs some microseconds a step, and much more when another
@@ -218,6 +247,21 @@ static void choose_threads(planner *pl)
     for (int i = 0; i < pl->plan->n_steps; i++) all += estimate_ns(&pl->plan->steps[i].kernel);
     if (all >= (double)STEP_NS * pl->plan->n_steps) return;
     for (int i = 0; i < pl->plan->n_steps; i++) pl->plan->steps[i].kernel.team = NULL;
+}
+
+/* After the threads are chosen: what a kernel prepares may depend on their number. */
+static cj_status prepare_steps(planner *pl)
+{
+    for (int i = 0; i < pl->plan->n_steps; i++) {
+        cj__step *step = &pl->plan->steps[i];
+        if (!step->row || !step->row->prepare) continue;
+        /* In bytes for now; place_values makes it an offset. */
+        cj_status failed = step->row->prepare(&step->kernel, &pl->plan->arena,
+                                              &step->kernel.prepared, &step->workspace);
+        if (failed == CJ_ERR_MEMORY || (failed && !step->call->where)) return failed;
+        if (failed) return cj__prefix(&pl->s->cj, failed, "%s", step->call->where);
+    }
+    return CJ_OK;
 }
 
 /* ---- Liveness -------------------------------------------------------------------------------- */
@@ -242,6 +286,15 @@ static void find_last_uses(planner *pl)
         for (int i = 0; i < pl->s->n_values; i++) pl->last_use[i] = never;
 }
 
+/* Is output k of the whole shape of its group? Others (sums) may be there before all is read. */
+static bool is_whole(const cj_call *call, int k)
+{
+    const cj__fused_attrs *a = call->attributes;
+    const cj_type *type = &call->out[k].type;
+    return type->rank == a->dims.n &&
+           (!type->rank || !memcmp(type->dim, a->dims.v, (size_t)type->rank * sizeof type->dim[0]));
+}
+
 /* May output k of a step be written over an operand while the kernel reads it? */
 static bool overwrites(planner *pl, const cj_call *call, int k, int operand)
 {
@@ -250,7 +303,8 @@ static bool overwrites(planner *pl, const cj_call *call, int k, int operand)
     if (out->count != in->count ||
         cj_dtype_info(out->dtype)->bits != cj_dtype_info(in->dtype)->bits)
         return false;
-    if (call->op->flags & CJ_OP_ELEMENTWISE || call->op == &cj_op_fused) return true;
+    if (call->op->flags & CJ_OP_ELEMENTWISE) return true;
+    if (call->op == &cj_op_fused) return is_whole(call, k);
     if (!(call->op->flags & CJ_OP_INPLACE) || k || operand) return false;
     for (int i = 1; i < call->n_in; i++)
         if (root_of(pl, call->in[i]) == root_of(pl, call->in[0])) return false;
@@ -314,12 +368,25 @@ static void give_block(planner *pl, size_t offset)
     pl->n_blocks--;
 }
 
+/* Fixed values outlive the run, so they have memory of their own. */
+static cj_status hold(planner *pl, cj__value *v)
+{
+    v->place = CJ__PLACE_HELD;
+    v->offset = pl->plan->held_bytes;
+    if (!cj__size_add(pl->plan->held_bytes, cj__round_up(v->bytes ? v->bytes : 1, ALIGNMENT),
+                      &pl->plan->held_bytes))
+        return cj_fail(&pl->s->cj, CJ_ERR_LIMIT,
+                       "the plan needs more memory than can be addressed");
+    return CJ_OK;
+}
+
 static cj_status place_output(planner *pl, int at, int k)
 {
     const cj_call *call = pl->plan->steps[at].call;
     int number = cj__value_of(pl->s, &call->out[k]);
     cj__value *v = &pl->plan->values[number];
     if (v->place != CJ__PLACE_NONE) return CJ_OK; /* in the store, or dynamic */
+    if (v->fixed) return hold(pl, v);
     v->place = CJ__PLACE_ARENA;
     for (int i = 0; i < call->n_in; i++) {
         int root = root_of(pl, call->in[i]);
@@ -402,16 +469,21 @@ static cj_status build(planner *pl, cj__arena *scratch)
     pl->last_use = cj__arena_array(scratch, values, sizeof *pl->last_use);
     pl->block_of = cj__arena_array(scratch, values, sizeof *pl->block_of);
     pl->blocks = cj__arena_array(scratch, values + updates + 2, sizeof *pl->blocks);
+    plan->fixed_entries = cj__arena_array(&plan->arena, (size_t)pl->p->graph->variables.count + 1,
+                                          sizeof *plan->fixed_entries);
     if (!plan->symbols || !plan->values || !plan->steps || !plan->in_place || !plan->stage ||
-        !pl->root || !pl->last_use || !pl->block_of || !pl->blocks)
+        !plan->fixed_entries || !pl->root || !pl->last_use || !pl->block_of || !pl->blocks)
         return CJ_ERR_MEMORY;
     for (size_t i = 0; i < values; i++) pl->last_use[i] = -1, pl->root[i] = (int)i;
     CJ__TRY(shape_values(pl));
     CJ__TRY(make_steps(pl));
     choose_threads(pl);
+    CJ__TRY(prepare_steps(pl));
     find_last_uses(pl);
     place_updates(pl);
     CJ__TRY(place_values(pl));
+    if (plan->held_bytes && !(plan->held = cj__alloc_aligned(&s->cj, plan->held_bytes)))
+        return CJ_ERR_MEMORY;
     place_views(pl);
     return CJ_OK;
 }
@@ -429,6 +501,7 @@ cj__plan *cj__plan_new(cj_session *s, int segment)
     cj__arena_release(&scratch);
     if (!failed) {
         s->made++;
+        if (cj__debugs(&s->cj, 1)) cj__plan_log(s, plan);
         return plan;
     }
     if (failed == CJ_ERR_MEMORY && s->cj.status != CJ_ERR_LIMIT)
@@ -440,7 +513,12 @@ cj__plan *cj__plan_new(cj_session *s, int segment)
 void cj__plan_free(cj_session *s, cj__plan *plan)
 {
     if (!plan) return;
-    for (int i = 0; i < plan->n_steps; i++) cj__control_release(&plan->steps[i]);
+    for (int i = 0; i < plan->n_steps; i++) {
+        const cj__step *step = &plan->steps[i];
+        if (step->row && step->row->release && step->kernel.prepared)
+            step->row->release(step->kernel.prepared);
+    }
+    if (plan->held) cj__free_aligned(&s->cj, plan->held, plan->held_bytes);
     cj__arena_release(&plan->arena);
     cj__free(&s->cj, plan, sizeof *plan);
 }

@@ -154,6 +154,7 @@ cj_session *cj_session_new_opts(cj_program *program, cj_store *store, const cj_s
     cj_session *s = new_session(cj, program, store, o.plans);
     if (!s) return NULL;
     cj__own(cj, &s->owned, free_owned);
+    s->profile = o.profile;
     int threads = o.threads > 0 ? o.threads : cj_threads(cj);
     cj_status failed = find_backend(s, o.backend);
     if (!failed && threads > 1 && !(s->team = cj__team_new(&s->cj, threads)))
@@ -382,6 +383,7 @@ static void point(cj_session *s, cj__plan *plan)
         cj__value *v = &plan->values[i];
         switch (v->place) {
         case CJ__PLACE_ARENA: v->array.data = base + v->offset; break;
+        case CJ__PLACE_HELD: v->array.data = (char *)plan->held + v->offset; break;
         case CJ__PLACE_INPUT:
             v->array.data = s->inputs[v->index] ? cj__tensor_data(s->inputs[v->index]) : NULL;
             break;
@@ -449,6 +451,26 @@ static cj_status run_steps(cj_session *s, cj__plan *plan, int begin, int end)
     return CJ_OK;
 }
 
+/* Grows whenever one of the state's entries that the plan takes for fixed may have changed. */
+static uint64_t state_version(const cj_session *s, const cj__plan *plan)
+{
+    uint64_t version = 1;
+    for (int i = 0; i < plan->n_fixed_entries; i++)
+        version += cj_store_tensor_at(s->store, plan->fixed_entries[i])->buffer->writes;
+    return version;
+}
+
+/* The steps before the commit; those that state alone decides only when it has changed. */
+static cj_status run_early(cj_session *s, cj__plan *plan)
+{
+    uint64_t version = state_version(s, plan), last = plan->version;
+    plan->version = version;
+    if (version == last) return run_steps(s, plan, plan->n_fixed, plan->n_early);
+    cj_status failed = run_steps(s, plan, 0, plan->n_early);
+    if (failed) plan->version = 0;
+    return failed;
+}
+
 /* Checks the tensors given for outputs and makes those that are not. Nothing is written yet: what
  * the late steps read may lie in a tensor that is fed and given. When it fails, the made ones are
  * gone again. */
@@ -509,6 +531,8 @@ static bool commits(cj_session *s)
 static void commit(cj_session *s)
 {
     const cj_program *p = s->program;
+    for (int u = 0; u < p->n_updates; u++)
+        cj_store_get(s->store, p->updates[u].name)->buffer->writes++;
     for (int pass = 0; pass < 2; pass++) {
         for (int u = 0; u < p->n_updates; u++) {
             int segment = p->segment[p->updates[u].value->call->id];
@@ -523,6 +547,14 @@ static void commit(cj_session *s)
         }
     }
     cj__store_touch(s->store);
+}
+
+cj_status cj_session_plan(cj_session *s, const cj_feed *feeds, int n_feeds)
+{
+    if (!s) return CJ_ERR_ARGUMENT;
+    CJ__TRY(match_feeds(s, feeds, n_feeds));
+    CJ__TRY(bind(s));
+    return activate(s, 0);
 }
 
 static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs,
@@ -540,7 +572,7 @@ static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor
         }
         CJ__TRY(activate(s, segment));
         point(s, s->active[segment]);
-        CJ__TRY(run_steps(s, s->active[segment], 0, s->active[segment]->n_early));
+        CJ__TRY(run_early(s, s->active[segment]));
     }
     CJ__TRY(make_outputs(s, outputs, n_outputs));
     cj__plan *plan = s->active[0];

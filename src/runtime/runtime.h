@@ -47,23 +47,29 @@ typedef enum cj__place {
     CJ__PLACE_STORE,
     CJ__PLACE_CONSTANT,
     CJ__PLACE_EARLIER, /* in another segment's arena */
-    CJ__PLACE_DYNAMIC  /* a tensor made while running */
+    CJ__PLACE_DYNAMIC, /* a tensor made while running */
+    CJ__PLACE_HELD     /* in the plan's own memory: known from state alone */
 } cj__place;
 
 typedef struct cj__value {
     cj_array array;    /* concrete shape; data is set for each run */
     cj__place place;
-    size_t offset;     /* in the arena */
+    bool fixed;        /* state that the program does not update, or computed from such alone */
+    size_t offset;     /* in the arena, or in the plan's held memory */
     int index;         /* input, store entry or value of the program */
     size_t bytes;
 } cj__value;
 
 typedef struct cj__step {
     const cj_call *call;
+    const cj__kernel_row *row; /* NULL: the operator's reference kernel */
     const char *name;  /* of the kernel */
     cj_kernel_fn run;
     cj_kernel kernel;
     size_t workspace;  /* offset in the arena */
+    /* Of a profiled session: `run` is cj__run_timed, and this is what it times. */
+    cj_kernel_fn timed;
+    int64_t calls, total_ns, best_ns, last_ns, begin_ns;
 } cj__step;
 
 typedef struct cj__plan {
@@ -72,7 +78,14 @@ typedef struct cj__plan {
     int64_t *symbols;     /* the binding this plan is for */
     cj__value *values;    /* by value number: see cj__value_of */
     cj__step *steps;
-    int n_steps, n_early; /* steps [n_early, n_steps) run when committing */
+    /* Steps [0, n_fixed) depend on state alone that the program does not update: they run when its
+     * version is not the one they ran for. Steps [n_early, n_steps) run when committing. */
+    int n_fixed, n_early, n_steps;
+    uint64_t version;     /* of the fixed values; 0: not computed yet */
+    int *fixed_entries;   /* of the store, that are read and fixed */
+    int n_fixed_entries;
+    void *held;           /* where they are */
+    size_t held_bytes;
     bool *in_place;       /* by update: its value is computed where the variable lives */
     size_t *stage; /* by update: where a value that is itself state is kept while others commit */
     size_t arena_bytes;
@@ -100,6 +113,7 @@ struct cj_session {
     cj__plan *last;          /* the last plan run, to print */
     cj__arena arena;
     int made;                /* plans made so far */
+    bool profile;            /* steps are timed */
     bool inside;             /* a body's: team and store are the outer session's */
     bool committed;
     int *store_index;        /* by call: entry of a variable */
@@ -118,11 +132,14 @@ cj__value *cj__session_value(cj_session *s, const cj_node *node);
  * caller frees. NULL with the message of `outer`. */
 cj_session *cj__session_new_inside(cj_program *program, cj_session *outer);
 
+/* print.c: tells the log what was planned and why. */
+void cj__plan_log(cj_session *s, const cj__plan *plan);
+
+/* profile.c: runs a step's `timed` with a clock around it. */
+cj_status cj__run_timed(const cj_kernel *kernel);
+
 /* control.c: kernels of if, loop, scan. */
 extern const cj__kernel_row cj__control_kernels[];
-/* Frees what preparing a step of these made; other steps are left alone. */
-void cj__control_release(cj__step *step);
-void cj__control_release(cj__step *step); /* of a plan being freed; no-op for other steps */
 /* For a kernel whose output size is found while running: gives output k its tensor; the session
  * takes it. */
 cj_status cj__dynamic_output(const cj_kernel *kernel, int k, cj_tensor *tensor);

@@ -259,11 +259,13 @@ size_t cj_tensor_size_bytes(const cj_tensor *t)
 
 cj_status cj__tensor_writable(cj_tensor *t)
 {
+    t->buffer->writes++;
     if (!t->buffer->read_only) return CJ_OK;
     size_t size = cj_tensor_size_bytes(t);
     cj__buffer *own = cj__buffer_new(t->cj, size, false);
     if (!own) return t->cj->status;
     if (size) memcpy(own->data, cj__tensor_data(t), size);
+    own->writes = t->buffer->writes;
     cj__buffer_unref(t->buffer);
     t->buffer = own;
     t->offset = 0;

@@ -17,6 +17,7 @@ typedef struct cj__buffer {
     void *data;
     size_t size;
     bool read_only; /* pages that may not be written: a tensor takes a copy of its own first */
+    uint64_t writes; /* grows when the values may have changed: it was opened for writing */
     void (*release)(void *user, void *data, size_t size); /* NULL: cj__free_aligned */
     void *user;
 } cj__buffer;

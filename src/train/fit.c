@@ -45,10 +45,11 @@ static cj_status run_step(cj__trainer *t, const cj_batch *batch)
     *(double *)cj__tensor_data(t->rate) = t->learning_rate;
     feeds[n++] = (cj_feed){.node = t->rate_node, .value = t->rate};
     if (t->key) {
-        int64_t *key = cj__tensor_data(t->key);
+        int64_t *key = cj_tensor_map(t->key, CJ_MAP_WRITE);
         key[0] = (int64_t)t->o.seed;
         key[1] = t->history->steps_before + t->total_step;
         key[2] = batch->first;
+        cj_tensor_unmap(t->key);
     }
     cj_status failed = cj_run(t->step_session, feeds, n, t->outputs, ob->n_sums + 1);
     if (failed)

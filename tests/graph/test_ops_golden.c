@@ -145,6 +145,12 @@ static int compare(const cj_tensor *found, const cj_tensor *expected, const cj_t
                                fabs(x - y) <= tolerance(backend, dtype, what) * fabs(y) +
                                                   smallest(backend, dtype)
                          : cj_load_i64(dtype, f, i) == cj_load_i64(dtype, e, i);
+        /* x (1 + erf(x / sqrt 2)) / 2 and x sigmoid(x) in float: the far left tail is lost in the
+         * rounding of the factor, which is of size 1. */
+        bool tail = !backend && dtype == CJ_F32 && (!strcmp(what, "gelu") || !strcmp(what, "silu"));
+        if (tail &&
+            fabs(x - y) <= FLT_EPSILON * fabs(cj_load_f64(CJ_F32, cj_tensor_map_read(a), i)))
+            continue;
         if (same || differs_by_design(backend, what, dtype, a, i)) continue;
         double operand = i < (size_t)cj_tensor_count(a)
                              ? cj_load_f64(cj_tensor_dtype(a), cj_tensor_map_read(a), i)

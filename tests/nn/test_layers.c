@@ -24,8 +24,9 @@ static cj_model *sample_model(cj_context *cj, const cj_layer *row)
     cj_node *x = cj_model_input(m, "x", rank, dims);
     cj_node *in[2] = {x, NULL};
     in[0] = cj_dense(x, .units = dims[rank - 1], .name = "before");
-    in[1] = row->inputs == 1 ? NULL : x;
-    cj_node *y = cj_layer_apply(in, row->inputs == 1 ? 1 : 2, row->name, options);
+    const bool one = row->inputs == 1 || row->inputs_min == 1;
+    in[1] = one ? NULL : x;
+    cj_node *y = cj_layer_apply(in, one ? 1 : 2, row->name, options);
     cj_output(m, "y", y);
     if (cj_model_failed(m)) print_error("%s: %s\n", row->name, cj_message(cj));
     assert_int_equal(cj_model_failed(m), CJ_OK);

@@ -66,13 +66,27 @@ static cj_node *random_binary(cj_node *a, cj_node *b)
     }
 }
 
+/* What is reduced, and read again with what it was reduced from. */
+static cj_node *random_norm(cj_node *x, int n, const int64_t *axes)
+{
+    cj_node *mean = cj_reduce_mean(x, n, axes, true), *centred = cj_sub(x, mean);
+    switch (random_below(4)) {
+    case 0: return centred;
+    case 1: return cj_tanh(cj_mul(x, cj_reduce_max(cj_tanh(x), n, axes, true)));
+    case 2: return cj_mul(cj_softmax(x, -1), centred);
+    default:
+        return cj_tanh(cj_mul(
+            centred, cj_rsqrt(cj_shift(cj_reduce_mean(cj_square(centred), n, axes, true), 0.1))));
+    }
+}
+
 static cj_node *random_shaped(cj_node *x)
 {
     int rank = cj_node_rank(x);
     if (!rank) return cj_broadcast_to(x, CJ_DIMS(2, 1));
     int axis = random_below(rank);
-    int64_t axes[1] = {axis};
-    switch (random_below(11)) {
+    int64_t axes[CJ_RANK_MAX] = {axis};
+    switch (random_below(15)) {
     case 0: return cj_reduce_mean(x, 1, axes, random_below(2));
     case 1: return cj_tanh(cj_reduce_sum(x, 1, axes, random_below(2)));
     case 2: return cj_reduce_max(x, 1, axes, random_below(2));
@@ -82,6 +96,12 @@ static cj_node *random_shaped(cj_node *x)
     case 6: return cj_softmax(x, axis);
     case 7: return cj_reverse(x, axis);
     case 8: return cj_tanh(cj_logsumexp(x, 1, axes, true));
+    case 11:
+    case 12: return random_norm(x, 1, axes);
+    case 13: /* all axes but one at an end */
+    case 14:
+        for (int i = 0, first = random_below(2); i < rank - 1; i++) axes[i] = i + first;
+        return random_norm(x, rank - 1, axes);
     case 9: return cj_reshape(cj_reshape(x, 1, (cj_dim[]){CJ_INFER}), rank, cj_node_type(x)->dim);
     default: return cj_tanh(cj_cumsum(x, axis, random_below(2), random_below(2)));
     }
@@ -251,6 +271,9 @@ static void random_graphs(void **state)
             uint64_t before = random_state;
             runner expected = start(&s, true, "reference", 1);
             runner found = start(&s, way == 2, way == 1 ? NULL : "cpu", way == 1 ? 3 : 1);
+            if (only && way == 0)
+                cj_graph_print(s.g, stderr),
+                    cj_graph_print(cj_program_graph(found.program), stderr);
             for (int run = 0; run < RUNS; run++) {
                 static const int64_t sizes[] = {3, 5, 3, 1};
                 int64_t n = sizes[(run + seed) % 4];
@@ -261,10 +284,7 @@ static void random_graphs(void **state)
                 cj_tensor_free(x);
                 cj_tensor_free(y);
             }
-            if (only && way == 0)
-                cj_graph_print(s.g, stderr),
-                    cj_graph_print(cj_program_graph(found.program), stderr),
-                    cj_session_print(found.session, stderr);
+            if (only && way == 0) cj_session_print(found.session, stderr);
             stop(&expected);
             stop(&found);
             random_state = before;

@@ -11,6 +11,52 @@ cj_status cj__tile_prepare(const cj_kernel *k, cj__arena *arena, const void **pr
                            size_t *workspace_bytes);
 cj_status cj__tile_run(const cj_kernel *k);
 
+/* roof.c: multiply-adds and memory as fast as this processor goes. */
+cj_status cj__cpu_measure(cj_context *cj, cj__team *team, double *gflops, double *gb_per_s);
+
+/* attention.c: attention and its gradient. */
+bool cj__attention_supports(const cj_kernel *k);
+cj_status cj__attention_run(const cj_kernel *k);
+cj_status cj__attention_grad_run(const cj_kernel *k);
+
+/* conv.c: conv and conv_transpose; conv_weight_grad. */
+bool cj__conv_supports(const cj_kernel *k);
+cj_status cj__conv_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                           size_t *workspace_bytes);
+cj_status cj__conv_run(const cj_kernel *k);
+cj_status cj__conv_weight_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                                  size_t *workspace_bytes);
+cj_status cj__conv_weight_run(const cj_kernel *k);
+
+/* conv_depth.c: the same where every channel has a filter of its own. */
+bool cj__depth_supports(const cj_kernel *k);
+cj_status cj__depth_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                            size_t *workspace_bytes);
+cj_status cj__depth_run(const cj_kernel *k);
+cj_status cj__depth_weight_run(const cj_kernel *k);
+
+/* recurrent.c: rnn, lstm, gru and their gradients. */
+bool cj__recurrent_supports(const cj_kernel *k);
+cj_status cj__recurrent_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                                size_t *workspace_bytes);
+cj_status cj__recurrent_run(const cj_kernel *k);
+
+/* pool.c: max_pool, pool_spread, avg_pool, avg_pool_grad. */
+bool cj__pool_supports(const cj_kernel *k);
+cj_status cj__pool_run(const cj_kernel *k);
+
+/* rows.c: gather and scatter_add along axis 0. */
+bool cj__rows_gather_supports(const cj_kernel *k);
+cj_status cj__rows_gather(const cj_kernel *k);
+bool cj__rows_scatter_supports(const cj_kernel *k);
+cj_status cj__rows_scatter(const cj_kernel *k);
+
+/* fft.c: Fourier transforms. */
+bool cj__fft_supports(const cj_kernel *k);
+cj_status cj__fft_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                          size_t *workspace_bytes);
+cj_status cj__fft_run(const cj_kernel *k);
+
 static inline bool cj__is_f32(const cj_array *a) { return a->dtype == CJ_F32; }
 
 #endif

@@ -28,7 +28,7 @@ typedef struct FN(tile) {
     T alpha, beta;  /* of this block of k */
     const T *bias;  /* of this strip; NULL unless it is the last block */
     bool relu;
-    bool plain; /* c = sums, whole vectors */
+    bool whole; /* alpha is 1, beta 0 or 1, and columns are whole vectors: all stays in registers */
 } FN(tile);
 
 static CJ__NOINLINE void FN(finish)(const FN(tile) *tile, const T *sums, size_t rows, size_t stride)
@@ -74,7 +74,29 @@ SIMD void FN(kernel)(int mr, int nv, size_t k, const T *a, size_t row, size_t st
         a0 += step, a3 += step, a6 += step, a9 += step;
         b += ldb;
     }
-    if (tile->plain) {
+    if (tile->whole) {
+        if (tile->beta != 0) {
+            SIMD_UNROLL
+            for (int i = 0; i < mr; i++) {
+                SIMD_UNROLL
+                for (int v = 0; v < nv; v++)
+                    acc[i][v] += V_LOAD(tile->c + (size_t)i * tile->ldc + v * LANES);
+            }
+        }
+        if (tile->bias) {
+            SIMD_UNROLL
+            for (int i = 0; i < mr; i++) {
+                SIMD_UNROLL
+                for (int v = 0; v < nv; v++) acc[i][v] += V_LOAD(tile->bias + v * LANES);
+            }
+        }
+        if (tile->relu) {
+            SIMD_UNROLL
+            for (int i = 0; i < mr; i++) {
+                SIMD_UNROLL
+                for (int v = 0; v < nv; v++) acc[i][v] = V_RELU(acc[i][v]);
+            }
+        }
         SIMD_UNROLL
         for (int i = 0; i < mr; i++) {
             SIMD_UNROLL
@@ -236,11 +258,11 @@ static size_t FN(columns)(const cj__gemm *g, int64_t i, int64_t i_end, int64_t j
             .beta = p ? 1 : (T)g->beta,
             .bias = last && g->bias ? (const T *)g->bias + j : NULL,
             .relu = last && g->relu};
-    const bool plain = tile.alpha == 1 && tile.beta == 0 && !tile.bias && !tile.relu;
+    const bool whole = tile.alpha == 1 && (tile.beta == 0 || tile.beta == 1);
 
     const size_t wide = (rows == 1 ? 8 : 4) * LANES;
     if (rows <= 3 && !g->transpose_b && left >= wide && wide > FN(nr)) {
-        tile.columns = wide, tile.plain = plain;
+        tile.columns = wide, tile.whole = whole;
         FN(strip)(rows, k, a, row, step, b, (size_t)g->ldb, few, 3, tile);
         return wide;
     }
@@ -254,7 +276,7 @@ static size_t FN(columns)(const cj__gemm *g, int64_t i, int64_t i_end, int64_t j
     const size_t n = left < FN(nr) ? left : FN(nr);
     const size_t vectors = n <= LANES ? 1 : n <= 2 * LANES ? 2 : NV;
     const FN(kernel_fn) *kernels = FN(kernels)[vectors == 1 ? 0 : vectors == 2 ? 1 : 2];
-    tile.columns = n, tile.plain = plain && n == vectors * LANES;
+    tile.columns = n, tile.whole = whole && n == vectors * LANES;
     if (rows <= IN_PLACE_ROWS && !g->transpose_b && n == vectors * LANES) {
         FN(strip)(rows, k, a, row, step, b, (size_t)g->ldb, kernels, MR, tile);
     } else {
@@ -276,6 +298,39 @@ static void FN(task)(const cj__gemm *g, int64_t i, int64_t i_end, int64_t j_begi
         p += (int64_t)k;
     } while (p < g->k);
 }
+
+#ifdef V_LOAD_COLUMNS
+/* One thread's product with a B that is packed already: strips of NR columns, each [ldb, NR] with
+ * zeros beyond n, of which k rows are used. Blocks of k are of one size, at most BLOCK_K. */
+static void FN(gemm_packed)(const cj__gemm *g)
+{
+    const size_t row = g->transpose_a ? 1 : (size_t)g->lda,
+                 step = g->transpose_a ? (size_t)g->lda : 1, k_all = (size_t)g->k;
+    const size_t blocks = (k_all + BLOCK_K - 1) / BLOCK_K,
+                 block = blocks ? (k_all + blocks - 1) / blocks : 1;
+    for (size_t p = 0; p < k_all; p += block) {
+        const size_t k = k_all - p < block ? k_all - p : block;
+        const bool last = p + k == k_all;
+        for (size_t j = 0; j < (size_t)g->n; j += FN(nr)) {
+            const size_t left = (size_t)g->n - j, n = left < FN(nr) ? left : FN(nr);
+            const size_t vectors = n <= LANES ? 1 : n <= 2 * LANES ? 2 : NV;
+            FN(tile)
+            tile = {.c = (T *)g->c + j,
+                    .ldc = (size_t)g->ldc,
+                    .columns = n,
+                    .alpha = 1,
+                    .beta = p ? 1 : (T)g->beta,
+                    .bias = last && g->bias ? (const T *)g->bias + j : NULL,
+                    .relu = last && g->relu};
+            tile.whole = (tile.beta == 0 || tile.beta == 1) && n == vectors * LANES;
+            FN(strip)
+            (g->m, k, (const T *)g->a + p * step, row, step,
+             (const T *)g->b + j * (size_t)g->ldb + p * FN(nr), FN(nr),
+             FN(kernels)[vectors == 1 ? 0 : vectors == 2 ? 1 : 2], MR, tile);
+        }
+    }
+}
+#endif
 
 /* How C is cut: a function of the sizes alone. Columns are cut finer while there are few tasks and
  * each has half a million products or more. */

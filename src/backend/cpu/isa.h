@@ -131,6 +131,7 @@ typedef enum cj__reduce { CJ__REDUCE_LIST(CJ__ENUM_REDUCE) CJ__REDUCE_COUNT } cj
 #undef CJ__ENUM_REDUCE
 typedef float (*cj__reduce_f32_fn)(size_t n, const float *a);
 typedef double (*cj__reduce_f64_fn)(size_t n, const double *a);
+typedef void (*cj__columns_f32_fn)(size_t rows, size_t cols, const float *a, float *acc);
 
 /* ---- Conversions ----------------------------------------------------------------------------- */
 
@@ -147,7 +148,80 @@ typedef enum cj__cast { CJ__CAST_LIST(CJ__ENUM_CAST) CJ__CAST_COUNT } cj__cast;
 /* in and out do not overlap. A bool is cast to float as U8_F32. */
 typedef void (*cj__cast_fn)(size_t n, const void *in, void *out);
 
+/* ---- Recurrence ------------------------------------------------------------------------------ */
+
+/* One step of rows [0, rows). Matrices are row-major, strides count floats; a row that is not
+ * active (active NULL: all are) keeps its state and gives 0. Packed layouts are in isa_recurrent.h.
+ */
+typedef enum cj__recurrent_cell {
+    CJ__RECURRENT_RNN, /* tanh */
+    CJ__RECURRENT_LSTM,
+    CJ__RECURRENT_GRU, /* reset after */
+    CJ__RECURRENT_RELU /* rnn */
+} cj__recurrent_cell;
+
+typedef struct cj__recurrent_step {
+    cj__recurrent_cell cell;
+    size_t rows, features, units;
+    const float *input; /* [rows, features + units]: x, h before */
+    size_t input_stride;
+    float *next; /* h after, [rows, units]; not in input */
+    size_t next_stride;
+    float *c;    /* [rows, units] */
+    const float *packed, *bias;
+    const uint8_t *active;
+    float *y, *saved; /* saved: NULL, or [rows, parts * units] */
+    size_t y_stride, saved_stride;
+} cj__recurrent_step;
+
+typedef struct cj__recurrent_back {
+    cj__recurrent_cell cell;
+    size_t rows, units, gates;                      /* gates: units times their number */
+    const float *const *saved, *const *before_c, *const *before_h; /* by row; rnn: saved is y */
+    const float *dy;                                /* NULL: none */
+    const uint8_t *active;
+    float *dh, *dc;                    /* [rows, units] of the step after, then before */
+    float *dgates, *dinner, *previous; /* results; dinner may be NULL, and is as wide */
+    float *local;                                   /* [rows, gates] */
+    size_t dy_stride, dgates_stride, previous_stride, local_stride;
+    const float *packed;                            /* R [gates, units] in strips of 4 vectors */
+} cj__recurrent_back;
+
+/* ---- Pooling --------------------------------------------------------------------------------- */
+
+/* Results that read alike: isa_pool.h. Steps count elements. */
+typedef struct cj__pool_span {
+    int64_t count, lanes;             /* results, and numbers of each */
+    int64_t in_step, out_step;        /* from result to result */
+    ptrdiff_t in_lane, out_lane;      /* from number to number */
+    int places;
+    int phases;                       /* pool_spread: results side by side, out_phase apart, of one
+                                         place each; 1: none */
+    int64_t out_phase;
+    const int64_t *offset;            /* by place (or phase), from the first result's */
+    const uint8_t *place;             /* its number in the window */
+    const float *weight;              /* pool_sum; NULL: 1 */
+    float divisor;                    /* pool_sum */
+} cj__pool_span;
+
+/* ---- Depthwise convolution ------------------------------------------------------------------- */
+
+/* `count` pixels in a row, steps apart in floats: y = act(sum over places of x[offset] w + y if
+ * `add`
+ * + bias), channel by channel. */
+typedef struct cj__depth {
+    size_t channels, count;
+    int places;
+    ptrdiff_t in_step, out_step;
+    const ptrdiff_t *offset; /* by place */
+    const float *const *w;   /* by place: [channels] */
+    const float *bias;       /* [channels], or NULL */
+    bool add, relu;
+} cj__depth;
+
 /* ---- The table ------------------------------------------------------------------------------- */
+
+enum { CJ__FFT_RADIX_MAX = 13 };
 
 typedef struct cj__isa {
     const char *name;        /* "avx512", "avx2", "neon", "generic" */
@@ -156,6 +230,11 @@ typedef struct cj__isa {
 
     void (*gemm_f32)(cj__team *team, const cj__gemm *g);
     void (*gemm_f64)(cj__team *team, const cj__gemm *g);
+    /* This thread's product with a packed B: strips of `gemm_strip` columns, one after another,
+     * each [ldb, gemm_strip] with zeros beyond column n, of which the first k rows count. alpha is
+     * 1, k > 0; b is not transposed. */
+    void (*gemm_packed_f32)(const cj__gemm *g);
+    int gemm_strip;
 
     cj__unary_f32_fn unary_f32[CJ__UNARY_COUNT];
     cj__unary_f64_fn unary_f64[CJ__UNARY_COUNT];
@@ -177,11 +256,39 @@ typedef struct cj__isa {
     /* out[j] = the sum of column j of `rows` rows, `stride` floats apart: the gradient of a bias.
      */
     void (*column_sums_f32)(size_t rows, size_t cols, size_t stride, const float *a, float *out);
+    /* acc[j] = acc[j] + (or the larger, the smaller of it and) column j of `rows` rows of `cols`
+     * floats, which follow each other. A row at a time, so the order is that of the rows. */
+    cj__columns_f32_fn columns_f32[CJ__REDUCE_COUNT]; /* SUM, MAX, MIN; others are NULL */
     /* One row; n > 0; out may be a. The largest is taken off first, so finite rows do not overflow.
      */
     void (*softmax_f32)(size_t n, const float *a, float *out);
     void (*log_softmax_f32)(size_t n, const float *a, float *out);
     float (*logsumexp_f32)(size_t n, const float *a);
+    /* logsumexp(a) - a[label], without losing digits to a common offset. */
+    float (*crossentropy_f32)(size_t n, const float *a, size_t label);
+    /* out[i] = e^(scale a[i] - shift), and their sum; out may be a. */
+    double (*exp_sum_f32)(size_t n, const float *a, float scale, float shift, float *out);
+
+    /* The largest of each result's places (1 at least; the first of equals, NaN before all) and the
+     * number of that place; index may be NULL. out_lane is 1. */
+    void (*pool_max_f32)(const cj__pool_span *s, const float *x, float *y, uint8_t *index);
+    /* The sum of those places whose number the index has there, 0 of none. in_lane is 1. */
+    void (*pool_spread_f32)(const cj__pool_span *s, const float *dy, const uint8_t *index,
+                            float *dx);
+    /* The weighted sum of each result's places, divided. */
+    void (*pool_sum_f32)(const cj__pool_span *s, const float *x, float *y);
+
+    /* One pass of a Fourier transform of radix * m numbers, each `stride` floats: isa_fft.h. radix:
+     * 2, 3, 4, 5, 7, 11 or 13. roots: pairs (cos, sin) of e^(-2 pi i t / radix) for t < radix, then
+     * for each p < m those of e^(-2 pi i p u / (radix m)), u = 1 .. radix - 1. x and y do not
+     * overlap. */
+    void (*fft_pass_f32)(int radix, size_t m, size_t stride, const float *roots, const float *xr,
+                         const float *xi, float *yr, float *yi);
+
+    void (*depth_f32)(const cj__depth *d, const float *x, float *y);
+    /* sums[c] += the sum over t of x[t x_step + c] y[t y_step + c]. */
+    void (*depth_dot_f32)(size_t channels, size_t count, const float *x, ptrdiff_t x_step,
+                          const float *y, ptrdiff_t y_step, float *sums);
 
     /* out[j * out_stride + i] = a[i * stride + j] over elements of 1, 2, 4 or 8 bytes; strides in
      * elements. */
@@ -192,7 +299,15 @@ typedef struct cj__isa {
     void (*gather)(size_t size, size_t n, const void *a, ptrdiff_t stride, void *out);
     /* The reverse: contiguous elements to places `stride` bytes apart. */
     void (*scatter)(size_t size, size_t n, const void *a, void *out, ptrdiff_t stride);
+
+    void (*recurrent_step)(const cj__recurrent_step *s);
+    void (*recurrent_step_back)(const cj__recurrent_back *s);
+
+    /* The processor's limit: `rounds` rounds of CJ__FMA_CHAINS vector multiply-adds that do not
+     * wait for each other, and nothing else. The result depends on all of them. */
+    float (*fma_chains)(int64_t rounds);
 } cj__isa;
+enum { CJ__FMA_CHAINS = 12 };
 
 /* The compiled-in tables, best first; NULL past the last. Some may not run here. */
 const cj__isa *cj__isa_at(int i);

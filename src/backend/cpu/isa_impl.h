@@ -20,6 +20,22 @@
 #include "backend/cpu/isa_span.h"
 #include "backend/cpu/isa_reduce.h"
 #include "backend/cpu/isa_move.h"
+#include "backend/cpu/isa_fft.h"
+#include "backend/cpu/isa_pool.h"
+#include "backend/cpu/isa_conv.h"
+#include "backend/cpu/isa_recurrent.h"
+
+static float fma_chains(int64_t rounds)
+{
+    vf sum[CJ__FMA_CHAINS], shrink = vf_set(0.5f), grow = vf_set(1.0f);
+    for (int k = 0; k < CJ__FMA_CHAINS; k++) sum[k] = vf_set((float)k);
+    for (int64_t i = 0; i < rounds; i++) {
+        SIMD_UNROLL
+        for (int k = 0; k < CJ__FMA_CHAINS; k++) sum[k] = vf_fma(sum[k], shrink, grow);
+    }
+    for (int k = 1; k < CJ__FMA_CHAINS; k++) sum[0] = sum[0] + sum[k];
+    return sum[0][0];
+}
 
 #define ROW_UNARY_F32(NAME, name, ulp) [CJ__UNARY_##NAME] = unary_f32_##name,
 #define ROW_UNARY_F64(NAME, name, ulp) [CJ__UNARY_##NAME] = unary_f64_##name,
@@ -40,6 +56,8 @@
         .lanes = VF_LANES, \
         .gemm_f32 = gemm_f32, \
         .gemm_f64 = gemm_f64, \
+        .gemm_packed_f32 = gemm_packed_f32, \
+        .gemm_strip = nr_f32, \
         .unary_f32 = {CJ__UNARY_LIST(ROW_UNARY_F32)}, \
         .unary_f64 = {CJ__UNARY_LIST(ROW_UNARY_F64)}, \
         .binary_f32 = {CJ__BINARY_LIST(ROW_BINARY_F32)}, \
@@ -54,10 +72,24 @@
         .argmax_f32 = argmax_f32, \
         .argmin_f32 = argmin_f32, \
         .column_sums_f32 = column_sums_f32, \
+        .columns_f32 = {[CJ__REDUCE_SUM] = columns_f32_sum, \
+                        [CJ__REDUCE_MAX] = columns_f32_max, \
+                        [CJ__REDUCE_MIN] = columns_f32_min}, \
         .softmax_f32 = softmax_f32, \
         .log_softmax_f32 = log_softmax_f32, \
         .logsumexp_f32 = logsumexp_f32, \
+        .crossentropy_f32 = crossentropy_f32, \
+        .exp_sum_f32 = exp_sum_f32, \
+        .fft_pass_f32 = fft_pass_f32, \
+        .pool_max_f32 = pool_max_f32, \
+        .pool_spread_f32 = pool_spread_f32, \
+        .pool_sum_f32 = pool_sum_f32, \
+        .depth_f32 = depth_f32, \
+        .depth_dot_f32 = depth_dot_f32, \
         .transpose = transpose_any, \
         .gather = gather_any, \
         .scatter = scatter_any, \
+        .recurrent_step = recurrent_step, \
+        .recurrent_step_back = recurrent_step_back, \
+        .fma_chains = fma_chains, \
     }

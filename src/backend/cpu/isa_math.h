@@ -44,11 +44,15 @@ SIMD vf expm1_reduced(vf x, vf *n)
  * that results among the denormals and next to the largest float come out right. */
 SIMD vf math_exp(vf x)
 {
-    vf n, clamped = vf_min(vf_max(x, vf_set(-104.0f)), vf_set(89.0f));
+    vf n, clamped = vf_at_most(vf_at_least(x, vf_set(-104.0f)), vf_set(89.0f));
     vf p = expm1_reduced(clamped, &n) + vf_set(1.0f);
+#if defined(CJ__ISA_AVX512)
+    return (vf)_mm512_scalef_ps((__m512)p, (__m512)n); /* p 2^n, rounded once */
+#else
     n = vf_select(vf_nan(n), (vf){0}, n);
     vi e = vf_int(n), half = e >> 1;
     return p * power_of_two(half) * power_of_two(e - half);
+#endif
 }
 
 /* 2^n (e^r - 1) + (2^n - 1). From 88 on, the 1 no longer matters, and below -20 the rest. */

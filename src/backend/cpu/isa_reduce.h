@@ -8,12 +8,12 @@
 
 enum { WAYS = CJ__LANES / VF_LANES };
 
-/* What is summed: x, x^2 or e^(x - shift), the last also stored when `out` is not NULL. */
+/* What is summed: x, x^2 or e^(scale x - shift), the last also stored when `out` is not NULL. */
 typedef enum term { TERM_SELF, TERM_SQUARE, TERM_EXP } term;
 
-SIMD vf term_of(vf x, term kind, vf shift)
+SIMD vf term_of(vf x, term kind, vf scale, vf shift)
 {
-    return kind == TERM_SQUARE ? x * x : kind == TERM_EXP ? math_exp(x - shift) : x;
+    return kind == TERM_SQUARE ? x * x : kind == TERM_EXP ? math_exp(x * scale - shift) : x;
 }
 
 SIMD float fold_lanes(const vf acc[WAYS])
@@ -26,9 +26,9 @@ SIMD float fold_lanes(const vf acc[WAYS])
     return t[0];
 }
 
-SIMD double sum_terms(size_t n, const float *a, float *out, term kind, float by)
+SIMD double sum_terms(size_t n, const float *a, float *out, term kind, float factor, float by)
 {
-    const vf shift = vf_set(by);
+    const vf scale = vf_set(factor), shift = vf_set(by);
     double total = 0;
     for (size_t begin = 0; begin < n; begin += CJ__BLOCK) {
         const size_t end = n - begin < CJ__BLOCK ? n : begin + CJ__BLOCK;
@@ -39,7 +39,7 @@ SIMD double sum_terms(size_t n, const float *a, float *out, term kind, float by)
         for (; i + CJ__LANES <= end; i += CJ__LANES) {
             SIMD_UNROLL
             for (int v = 0; v < WAYS; v++) {
-                vf x = term_of(vf_load(a + i + v * VF_LANES), kind, shift);
+                vf x = term_of(vf_load(a + i + v * VF_LANES), kind, scale, shift);
                 if (out) vf_store(out + i + v * VF_LANES, x);
                 acc[v] += x;
             }
@@ -47,7 +47,7 @@ SIMD double sum_terms(size_t n, const float *a, float *out, term kind, float by)
         for (int v = 0; i < end; i += VF_LANES, v++) {
             float lanes[VF_LANES] = {0};
             const size_t some = end - i < VF_LANES ? end - i : VF_LANES;
-            vf_store_n(lanes, term_of(vf_load_n(a + i, some), kind, shift), some);
+            vf_store_n(lanes, term_of(vf_load_n(a + i, some), kind, scale, shift), some);
             if (out) memcpy(out + i, lanes, some * sizeof(float));
             acc[v] += vf_load(lanes);
         }
@@ -58,15 +58,15 @@ SIMD double sum_terms(size_t n, const float *a, float *out, term kind, float by)
 
 static float reduce_f32_sum(size_t n, const float *a)
 {
-    return (float)sum_terms(n, a, NULL, TERM_SELF, 0);
+    return (float)sum_terms(n, a, NULL, TERM_SELF, 1, 0);
 }
 static float reduce_f32_sum_squares(size_t n, const float *a)
 {
-    return (float)sum_terms(n, a, NULL, TERM_SQUARE, 0);
+    return (float)sum_terms(n, a, NULL, TERM_SQUARE, 1, 0);
 }
 static float reduce_f32_mean(size_t n, const float *a)
 {
-    return (float)(sum_terms(n, a, NULL, TERM_SELF, 0) / (double)n);
+    return (float)(sum_terms(n, a, NULL, TERM_SELF, 1, 0) / (double)n);
 }
 
 /* The result does not depend on the order, but for the sign of a zero: so +0 is made of any zero.
@@ -147,21 +147,72 @@ static void column_sums_f32(size_t rows, size_t cols, size_t stride, const float
     }
 }
 
+/* The sums of a strip of columns stay in registers while its rows go by. */
+SIMD void columns(size_t rows, size_t cols, const float *a, float *acc, vf_binary f)
+{
+    enum { VECTORS = 4 };
+    size_t j = 0;
+    for (; j + VECTORS * VF_LANES <= cols; j += VECTORS * VF_LANES) {
+        vf t[VECTORS];
+        SIMD_UNROLL
+        for (int v = 0; v < VECTORS; v++) t[v] = vf_load(acc + j + v * VF_LANES);
+        for (size_t r = 0; r < rows; r++) {
+            SIMD_UNROLL
+            for (int v = 0; v < VECTORS; v++)
+                t[v] = f(t[v], vf_load(a + r * cols + j + v * VF_LANES));
+        }
+        SIMD_UNROLL
+        for (int v = 0; v < VECTORS; v++) vf_store(acc + j + v * VF_LANES, t[v]);
+    }
+    for (; j < cols; j += VF_LANES) {
+        const size_t some = cols - j < VF_LANES ? cols - j : VF_LANES;
+        vf t = vf_load_n(acc + j, some);
+        for (size_t r = 0; r < rows; r++) t = f(t, vf_load_n(a + r * cols + j, some));
+        vf_store_n(acc + j, t, some);
+    }
+}
+
+static void columns_f32_sum(size_t rows, size_t cols, const float *a, float *acc)
+{
+    columns(rows, cols, a, acc, math_add);
+}
+static void columns_f32_max(size_t rows, size_t cols, const float *a, float *acc)
+{
+    columns(rows, cols, a, acc, math_max);
+}
+static void columns_f32_min(size_t rows, size_t cols, const float *a, float *acc)
+{
+    columns(rows, cols, a, acc, math_min);
+}
+
 static void softmax_f32(size_t n, const float *a, float *out)
 {
     const float largest = reduce_f32_max(n, a);
-    const double sum = sum_terms(n, a, out, TERM_EXP, largest);
+    const double sum = sum_terms(n, a, out, TERM_EXP, 1, largest);
     const vf inverse = vf_set((float)(1 / sum));
     size_t i = 0;
     for (; i + VF_LANES <= n; i += VF_LANES) vf_store(out + i, vf_load(out + i) * inverse);
     if (i < n) vf_store_n(out + i, vf_load_n(out + i, n - i) * inverse, n - i);
 }
 
+static double exp_sum_f32(size_t n, const float *a, float scale, float shift, float *out)
+{
+    return sum_terms(n, a, out, TERM_EXP, scale, shift);
+}
+
 static float logsumexp_f32(size_t n, const float *a)
 {
     const float largest = reduce_f32_max(n, a);
     if (!(fabsf(largest) < INFINITY)) return largest;
-    return (float)(largest + log(sum_terms(n, a, NULL, TERM_EXP, largest)));
+    return (float)(largest + log(sum_terms(n, a, NULL, TERM_EXP, 1, largest)));
+}
+
+static float crossentropy_f32(size_t n, const float *a, size_t label)
+{
+    const float largest = reduce_f32_max(n, a);
+    const double loss = (double)largest - (double)a[label];
+    if (!(fabsf(largest) < INFINITY)) return (float)loss;
+    return (float)(loss + log(sum_terms(n, a, NULL, TERM_EXP, 1, largest)));
 }
 
 /* (x - largest) - log(sum), as torch does it: the difference is exact where it matters. */
@@ -169,7 +220,7 @@ static void log_softmax_f32(size_t n, const float *a, float *out)
 {
     const float largest = reduce_f32_max(n, a);
     const vf shift = vf_set(largest),
-             rest = vf_set((float)log(sum_terms(n, a, NULL, TERM_EXP, largest)));
+             rest = vf_set((float)log(sum_terms(n, a, NULL, TERM_EXP, 1, largest)));
     size_t i = 0;
     for (; i + VF_LANES <= n; i += VF_LANES) vf_store(out + i, vf_load(a + i) - shift - rest);
     if (i < n) vf_store_n(out + i, vf_load_n(a + i, n - i) - shift - rest, n - i);

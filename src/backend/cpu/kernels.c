@@ -4,7 +4,10 @@
  * cut into blocks by its own size, never by the number of threads. */
 #include "backend/cpu/cpu.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "graph/ops/window.h"
 
 /* About how many elements a block should touch before another thread is worth its while. */
 enum { BLOCK_ELEMENTS = 16384 };
@@ -18,12 +21,14 @@ static int64_t rows_a_block(int64_t row)
 
 static bool gemm_supports(const cj_kernel *k)
 {
+    const cj__matmul_attrs *attrs = k->call->attributes;
     cj_dtype d = k->out[0]->dtype;
-    return d == CJ_F32 || d == CJ_F64;
+    return (d == CJ_F32 || d == CJ_F64) && (attrs->activation == CJ__EPILOGUE_NONE ||
+                                            attrs->activation == CJ__EPILOGUE_RELU);
 }
 
 /* [batch..., n, k] x [batch..., k, m], or with one matrix b for all: then a's leading axes are
- * rows. */
+ * rows. An addend is where c begins. */
 static cj_status gemm_run(const cj_kernel *k)
 {
     const cj__matmul_attrs *attrs = k->call->attributes;
@@ -43,10 +48,15 @@ static cj_status gemm_run(const cj_kernel *k)
                   .transpose_a = attrs->transpose_a,
                   .transpose_b = attrs->transpose_b,
                   .alpha = 1,
+                  .beta = attrs->has_addend,
                   .lda = attrs->transpose_a ? rows : inner,
                   .ldb = attrs->transpose_b ? inner : cols,
-                  .ldc = cols};
+                  .ldc = cols,
+                  .bias = attrs->has_bias ? k->in[2]->data : NULL,
+                  .relu = attrs->activation == CJ__EPILOGUE_RELU};
     bool one_b = b->rank == 2;
+    if (attrs->has_addend)
+        memcpy(c->data, k->in[2 + attrs->has_bias]->data, size * (size_t)c->count);
     for (int64_t i = 0; i < batch; i++) {
         g.a = (const char *)a->data + (size_t)(i * rows * inner) * size;
         g.b = (const char *)b->data + (one_b ? 0 : (size_t)(i * inner * cols) * size);
@@ -102,6 +112,39 @@ static cj_status softmax_run(const cj_kernel *k)
 static cj_status log_softmax_run(const cj_kernel *k)
 {
     return run_rows(k, k->in[0]->dim[k->in[0]->rank - 1], cj__isa_best()->log_softmax_f32, NULL);
+}
+
+static bool crossentropy_supports(const cj_kernel *k)
+{
+    return cj__is_f32(k->in[0]) && k->in[0]->count > 0;
+}
+
+static void crossentropy_block(void *arg, int64_t begin, int64_t end)
+{
+    row_work *w = arg;
+    const cj_array *labels = w->k->in[1];
+    for (int64_t i = begin; i < end; i++) {
+        int64_t label = cj_load_i64(labels->dtype, labels->data, (size_t)i);
+        bool valid = label >= 0 && label < w->inner;
+        ((float *)w->k->out[0]->data)[i] =
+            valid ? cj__isa_best()->crossentropy_f32(
+                        (size_t)w->inner, (const float *)w->k->in[0]->data + i * w->inner,
+                        (size_t)label)
+                  : NAN;
+    }
+}
+
+/* A label out of range is found again, and named, by the reference kernel. */
+static cj_status crossentropy_run(const cj_kernel *k)
+{
+    const cj_array *labels = k->in[1];
+    row_work w = {.k = k, .inner = k->in[0]->dim[k->in[0]->rank - 1]};
+    cj__parallel_for(k->team, labels->count, rows_a_block(w.inner), crossentropy_block, &w);
+    for (int64_t i = 0; i < labels->count; i++) {
+        int64_t label = cj_load_i64(labels->dtype, labels->data, (size_t)i);
+        if (label < 0 || label >= w.inner) return k->call->op->ref(k);
+    }
+    return CJ_OK;
 }
 
 /* How many leading axes a reduction keeps if it reduces exactly the rest; -1: it does something
@@ -245,20 +288,154 @@ static cj_status broadcast_run(const cj_kernel *k)
 }
 
 static const cj__kernel_row rows[] = {
-    {"cpu/gemm", &cj_op_matmul, gemm_supports, NULL, gemm_run},
-    {"cpu/softmax", &cj_op_softmax, last_axis_supports, NULL, softmax_run},
-    {"cpu/log_softmax", &cj_op_log_softmax, last_axis_supports, NULL, log_softmax_run},
-    {"cpu/column_sums", &cj_op_reduce_sum, column_sums_support, NULL, column_sums_run},
-    {"cpu/reduce", &cj_op_reduce_sum, trailing_supports, NULL, trailing_run},
-    {"cpu/reduce", &cj_op_reduce_mean, trailing_supports, NULL, trailing_run},
-    {"cpu/reduce", &cj_op_reduce_max, trailing_supports, NULL, trailing_run},
-    {"cpu/reduce", &cj_op_reduce_min, trailing_supports, NULL, trailing_run},
-    {"cpu/reduce", &cj_op_logsumexp, trailing_supports, NULL, trailing_run},
-    {"cpu/argmax", &cj_op_argmax, arg_supports, NULL, arg_run},
-    {"cpu/argmin", &cj_op_argmin, arg_supports, NULL, arg_run},
-    {"cpu/transpose", &cj_op_transpose, transpose_supports, NULL, transpose_run},
-    {"cpu/broadcast", &cj_op_broadcast, broadcast_supports, NULL, broadcast_run},
-    {"cpu/fused", NULL, cj__tile_supports, cj__tile_prepare, cj__tile_run},
+    {.name = "cpu/rnn",
+     .op = &cj_op_rnn,
+     .supports = cj__recurrent_supports,
+     .prepare = cj__recurrent_prepare,
+     .run = cj__recurrent_run},
+    {.name = "cpu/rnn_grad",
+     .op = &cj_op_rnn_grad,
+     .supports = cj__recurrent_supports,
+     .prepare = cj__recurrent_prepare,
+     .run = cj__recurrent_run},
+    {.name = "cpu/lstm",
+     .op = &cj_op_lstm,
+     .supports = cj__recurrent_supports,
+     .prepare = cj__recurrent_prepare,
+     .run = cj__recurrent_run},
+    {.name = "cpu/lstm_grad",
+     .op = &cj_op_lstm_grad,
+     .supports = cj__recurrent_supports,
+     .prepare = cj__recurrent_prepare,
+     .run = cj__recurrent_run},
+    {.name = "cpu/gru",
+     .op = &cj_op_gru,
+     .supports = cj__recurrent_supports,
+     .prepare = cj__recurrent_prepare,
+     .run = cj__recurrent_run},
+    {.name = "cpu/gru_grad",
+     .op = &cj_op_gru_grad,
+     .supports = cj__recurrent_supports,
+     .prepare = cj__recurrent_prepare,
+     .run = cj__recurrent_run},
+    {.name = "cpu/conv",
+     .op = &cj_op_conv,
+     .supports = cj__conv_supports,
+     .prepare = cj__conv_prepare,
+     .run = cj__conv_run},
+    {.name = "cpu/conv_transpose",
+     .op = &cj_op_conv_transpose,
+     .supports = cj__conv_supports,
+     .prepare = cj__conv_prepare,
+     .run = cj__conv_run},
+    {.name = "cpu/conv_weight_grad",
+     .op = &cj_op_conv_weight_grad,
+     .supports = cj__conv_supports,
+     .prepare = cj__conv_weight_prepare,
+     .run = cj__conv_weight_run},
+    {.name = "cpu/depthwise",
+     .op = &cj_op_conv,
+     .supports = cj__depth_supports,
+     .prepare = cj__depth_prepare,
+     .run = cj__depth_run},
+    {.name = "cpu/depthwise_transpose",
+     .op = &cj_op_conv_transpose,
+     .supports = cj__depth_supports,
+     .prepare = cj__depth_prepare,
+     .run = cj__depth_run},
+    {.name = "cpu/depthwise_weight_grad",
+     .op = &cj_op_conv_weight_grad,
+     .supports = cj__depth_supports,
+     .prepare = cj__depth_prepare,
+     .run = cj__depth_weight_run},
+    {.name = "cpu/gemm", .op = &cj_op_matmul, .supports = gemm_supports, .run = gemm_run},
+    {.name = "cpu/softmax",
+     .op = &cj_op_softmax,
+     .supports = last_axis_supports,
+     .run = softmax_run},
+    {.name = "cpu/crossentropy",
+     .op = &cj_op_sparse_softmax_crossentropy,
+     .supports = crossentropy_supports,
+     .run = crossentropy_run},
+    {.name = "cpu/log_softmax",
+     .op = &cj_op_log_softmax,
+     .supports = last_axis_supports,
+     .run = log_softmax_run},
+    {.name = "cpu/column_sums",
+     .op = &cj_op_reduce_sum,
+     .supports = column_sums_support,
+     .run = column_sums_run},
+    {.name = "cpu/reduce",
+     .op = &cj_op_reduce_sum,
+     .supports = trailing_supports,
+     .run = trailing_run},
+    {.name = "cpu/reduce",
+     .op = &cj_op_reduce_mean,
+     .supports = trailing_supports,
+     .run = trailing_run},
+    {.name = "cpu/reduce",
+     .op = &cj_op_reduce_max,
+     .supports = trailing_supports,
+     .run = trailing_run},
+    {.name = "cpu/reduce",
+     .op = &cj_op_reduce_min,
+     .supports = trailing_supports,
+     .run = trailing_run},
+    {.name = "cpu/reduce",
+     .op = &cj_op_logsumexp,
+     .supports = trailing_supports,
+     .run = trailing_run},
+    {.name = "cpu/argmax", .op = &cj_op_argmax, .supports = arg_supports, .run = arg_run},
+    {.name = "cpu/argmin", .op = &cj_op_argmin, .supports = arg_supports, .run = arg_run},
+    {.name = "cpu/transpose",
+     .op = &cj_op_transpose,
+     .supports = transpose_supports,
+     .run = transpose_run},
+    {.name = "cpu/broadcast",
+     .op = &cj_op_broadcast,
+     .supports = broadcast_supports,
+     .run = broadcast_run},
+    {.name = "cpu/fft",
+     .op = &cj_op_fft,
+     .supports = cj__fft_supports,
+     .prepare = cj__fft_prepare,
+     .run = cj__fft_run},
+    {.name = "cpu/attention",
+     .op = &cj_op_attention,
+     .supports = cj__attention_supports,
+     .run = cj__attention_run},
+    {.name = "cpu/attention_grad",
+     .op = &cj_op_attention_grad,
+     .supports = cj__attention_supports,
+     .run = cj__attention_grad_run},
+    {.name = "cpu/pool",
+     .op = &cj_op_max_pool,
+     .supports = cj__pool_supports,
+     .run = cj__pool_run},
+    {.name = "cpu/pool",
+     .op = &cj_op_pool_spread,
+     .supports = cj__pool_supports,
+     .run = cj__pool_run},
+    {.name = "cpu/pool",
+     .op = &cj_op_avg_pool,
+     .supports = cj__pool_supports,
+     .run = cj__pool_run},
+    {.name = "cpu/pool",
+     .op = &cj_op_avg_pool_grad,
+     .supports = cj__pool_supports,
+     .run = cj__pool_run},
+    {.name = "cpu/gather",
+     .op = &cj_op_gather,
+     .supports = cj__rows_gather_supports,
+     .run = cj__rows_gather},
+    {.name = "cpu/scatter_add",
+     .op = &cj_op_scatter_add,
+     .supports = cj__rows_scatter_supports,
+     .run = cj__rows_scatter},
+    {.name = "cpu/fused",
+     .supports = cj__tile_supports,
+     .prepare = cj__tile_prepare,
+     .run = cj__tile_run},
     {0}};
 
 static const char *variant(void) { return cj__isa_best()->name; }
@@ -268,4 +445,5 @@ const cj__backend cj__backend_cpu = {
     .name = "cpu",
     .doc = "portable vector kernels, chosen for the processor at run time",
     .kernels = rows,
-    .variant = variant};
+    .variant = variant,
+    .measure = cj__cpu_measure};

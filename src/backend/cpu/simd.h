@@ -292,6 +292,27 @@ SIMD vf vf_sign_of(vf magnitude, vf sign)
 /* NaN wins, as in numpy's maximum and minimum. */
 SIMD vf vf_max(vf a, vf b) { return vf_select(vm_or(vf_lt(b, a), vf_nan(a)), a, b); }
 SIMD vf vf_min(vf a, vf b) { return vf_select(vm_or(vf_lt(a, b), vf_nan(a)), a, b); }
+/* The same for a bound that is no NaN; a NaN in x stays. */
+SIMD vf vf_at_least(vf x, vf bound)
+{
+#if defined(CJ__ISA_AVX512)
+    return (vf)_mm512_max_ps((__m512)bound, (__m512)x);
+#elif defined(CJ__ISA_AVX2)
+    return (vf)_mm256_max_ps((__m256)bound, (__m256)x);
+#else
+    return vf_select(vf_lt(x, bound), bound, x);
+#endif
+}
+SIMD vf vf_at_most(vf x, vf bound)
+{
+#if defined(CJ__ISA_AVX512)
+    return (vf)_mm512_min_ps((__m512)bound, (__m512)x);
+#elif defined(CJ__ISA_AVX2)
+    return (vf)_mm256_min_ps((__m256)bound, (__m256)x);
+#else
+    return vf_select(vf_lt(bound, x), bound, x);
+#endif
+}
 /* The lane-wise concatenation of the four floats at p, p + step, p + 2 step ... */
 SIMD vf vf_load_quads(const float *p, size_t step)
 {

@@ -80,6 +80,8 @@ void cj__onnx_writer_release(cj__onnx_writer *w)
     for (size_t i = 0; i < w->n_mapped; i++) cj_tensor_unmap(w->mapped[i]);
     for (size_t i = 0; i < w->n_made; i++) cj_tensor_free(w->made[i]);
     w->n_mapped = w->n_made = 0;
+    cj_graph_free(w->lowered);
+    w->lowered = NULL;
 }
 
 /* ---- Attributes of calls --------------------------------------------------------------------- */
@@ -276,6 +278,22 @@ static const char **outputs_of(cj__onnx_writer *w, const cj_call *call)
     return *slot;
 }
 
+void cj__onnx_only_list(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in)
+{
+    if (w->failed) return;
+    const char **out = outputs_of(w, w->call), *name = node_name(w, op);
+    if (!out || !name) return;
+    if (!out[0])
+        out[0] = cj__names_unique(&w->values, w->call->out[0].name ? w->call->out[0].name : name);
+    if (out[0]) emit_named(w, name, op, n_in, in, 1, out);
+    else no_memory(w);
+}
+
+void cj__onnx_only(cj__onnx_writer *w, const char *op, const char *x)
+{
+    cj__onnx_only_list(w, op, 1, &x);
+}
+
 void cj__onnx_last_list(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in)
 {
     if (w->failed) return;
@@ -301,6 +319,28 @@ void cj__onnx_last(cj__onnx_writer *w, const char *op, ...)
     size_t n = collect(w, args, in);
     va_end(args);
     cj__onnx_last_list(w, op, n, in);
+}
+
+const char *cj__onnx_step_or_last(cj__onnx_writer *w, int left, const char *op, const char *x,
+                                  const char *y, const char *z)
+{
+    if (left) return cj__onnx_step(w, op, x, y, z, NULL);
+    cj__onnx_last(w, op, x, y, z, NULL);
+    return NULL;
+}
+
+const char **cj__onnx_outputs(cj__onnx_writer *w)
+{
+    if (w->failed) return NULL;
+    const char **out = outputs_of(w, w->call), *name = node_name(w, w->call->op->name);
+    for (int k = 0; out && name && k < w->call->n_out; k++) {
+        const char *own = w->call->out[k].name, *base = own ? own : name;
+        if (out[k]) continue;
+        if (!own && w->call->n_out > 1) base = cj__arena_printf(w->arena, "%s:%d", name, k);
+        out[k] = base ? cj__names_unique(&w->values, base) : NULL;
+        if (!out[k]) return no_memory(w), NULL;
+    }
+    return name ? out : NULL;
 }
 
 static cj__onnx_attribute *new_attribute(cj__onnx_writer *w, const char *name,
@@ -333,6 +373,17 @@ void cj__onnx_put_string(cj__onnx_writer *w, const char *name, const char *value
 {
     cj__onnx_attribute *a = new_attribute(w, name, CJ__ONNX_ATTR_STRING);
     if (a) a->as.s = cj__slice_of(value);
+}
+
+void cj__onnx_put_strings(cj__onnx_writer *w, const char *name, int n, const char *const *values)
+{
+    cj__onnx_attribute *a = new_attribute(w, name, CJ__ONNX_ATTR_STRINGS);
+    cj__slice *items = a ? cj__arena_array(w->arena, (size_t)n, sizeof *items) : NULL;
+    if (a && !items) no_memory(w);
+    for (int i = 0; items && i < n; i++) items[i] = cj__slice_of(values[i]);
+    if (!items) return;
+    a->as.strings.items = items;
+    a->as.strings.count = (size_t)n;
 }
 
 void cj__onnx_put_graph(cj__onnx_writer *w, const char *name, cj__onnx_graph *graph)
@@ -432,7 +483,10 @@ const cj__onnx_row *cj__onnx_row_at(size_t i)
     static const cj__onnx_row *const tables[] = {
         cj__onnx_rows_elementwise, cj__onnx_rows_activation, cj__onnx_rows_reduce,
         cj__onnx_rows_shape,       cj__onnx_rows_slice,      cj__onnx_rows_index,
-        cj__onnx_rows_linear,      cj__onnx_rows_control};
+        cj__onnx_rows_signal,      cj__onnx_rows_attention,
+        cj__onnx_rows_linear,      cj__onnx_rows_conv,       cj__onnx_rows_norm,
+        cj__onnx_rows_control,     cj__onnx_rows_recurrent,
+        cj__onnx_rows_pool,        cj__onnx_rows_image};
     for (size_t t = 0; t < CJ__COUNT(tables); t++)
         for (const cj__onnx_row *row = tables[t]; row->onnx || row->op; row++)
             if (i-- == 0) return row;
@@ -452,6 +506,7 @@ static void write_call(cj__onnx_writer *w, const cj_call *call)
     const cj__onnx_row *row = row_of(call->op);
     w->call = call;
     if (row) row->write(w, row);
+    else if (call->op->lower) cj__onnx_write_lowered(w);
     else cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "ONNX has no such operator");
 }
 
@@ -620,6 +675,43 @@ void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const
             out[i] = cj__onnx_value_of(w, body->outputs.items[i].node);
     w->scope = outer;
     w->call = outer_call;
+}
+
+void cj__onnx_write_lowered(cj__onnx_writer *w)
+{
+    const cj_call *call = w->call;
+    const cj_graph *g = call->graph;
+    cj_graph *body = w->failed ? NULL : cj_graph_new(w->cj);
+    size_t n_in = (size_t)call->n_in, n_out = (size_t)call->n_out;
+    const char **names = cj__arena_array(w->arena, n_in + n_out + 1, sizeof(*names)),
+               **results = names + n_in;
+    cj_node **nodes = cj__arena_array(w->arena, n_in + n_out + 1, sizeof(*nodes));
+    if (!body || !names || !nodes) {
+        cj_graph_free(body);
+        no_memory(w);
+        return;
+    }
+    body->next_body = w->lowered;
+    w->lowered = body;
+    for (int i = 0; i < call->n_in; i++) {
+        cj_type type = call->in[i]->type;
+        char name[24];
+        cj__format(name, sizeof(name), "operand%d", i);
+        for (int k = 0; k < type.rank; k++)
+            type.dim[k] = cj__dim_translate(g, body, NULL, type.dim[k]);
+        names[i] = cj__onnx_in(w, i);
+        nodes[i] = cj_placeholder(body, name, type.dtype, type.rank, type.dim);
+        if (!nodes[i]) break;
+    }
+    cj_node *copy = body->failed ? NULL : cj__call_clone(body, call, nodes);
+    if (copy && call->op->lower(body, copy->call, nodes + n_in))
+        for (size_t k = 0; k < n_out; k++) cj_graph_output(body, NULL, nodes[n_in + k]);
+    if (body->failed) {
+        cj__onnx_refuse(w, body->failed, "%s", body->message ? body->message : "out of memory");
+        return;
+    }
+    cj__onnx_write_inline(w, body, names, results);
+    w->scope->names[call->id] = results;
 }
 
 static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *out)

@@ -24,15 +24,21 @@ static cj_status no_memory(cj__onnx_reader *r)
     return r->failed;
 }
 
+/* How a node is called for people: by its name, or else by its first output. */
+static const char *shown_name(const cj__onnx_node *node, char name[CJ__SLICE_SHOWN])
+{
+    cj__slice shown = node->name;
+    if (!shown.size && node->output.count) shown = node->output.items[0];
+    return cj__slice_show(shown, name);
+}
+
 /* "node 'dense/MatMul' (MatMul): " before the message there is. */
 static void name_node(cj__onnx_reader *r)
 {
     char name[CJ__SLICE_SHOWN], op[CJ__SLICE_SHOWN];
     const cj__onnx_node *node = r->node;
     if (!node) return;
-    cj__slice shown = node->name;
-    if (!shown.size && node->output.count) shown = node->output.items[0];
-    cj__prefix(r->cj, r->failed, "node '%s' (%s)", cj__slice_show(shown, name),
+    cj__prefix(r->cj, r->failed, "node '%s' (%s)", shown_name(node, name),
                cj__slice_show(node->op_type, op));
 }
 
@@ -414,6 +420,7 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
     const cj__onnx_row *row = NULL;
     char op[CJ__SLICE_SHOWN], domain[CJ__SLICE_SHOWN];
     r->node = node;
+    cj__graph_layer(r->g, shown_name(node, op));
     bool standard = !node->domain.size || cj__slice_is(node->domain, "ai.onnx");
     if (standard && cj__slice_is(node->op_type, "Constant")) {
         read_constant(r);
@@ -447,6 +454,7 @@ static bool read_nodes(cj__onnx_reader *r, const cj__onnx_graph *graph)
         read_node(r, &graph->node.items[i]);
         if (!r->failed && i % 64 == 63) r->failed = cj__check_cancel(r->cj);
     }
+    r->g->layer = NULL;
     if (!r->failed) r->node = outer;
     return !r->failed;
 }

@@ -50,7 +50,9 @@ enum {
 /* Ended by a row without names; map_*.c. */
 extern const cj__onnx_row cj__onnx_rows_elementwise[], cj__onnx_rows_activation[],
     cj__onnx_rows_reduce[], cj__onnx_rows_shape[], cj__onnx_rows_slice[], cj__onnx_rows_index[],
-    cj__onnx_rows_linear[], cj__onnx_rows_control[];
+    cj__onnx_rows_signal[], cj__onnx_rows_attention[],
+    cj__onnx_rows_linear[], cj__onnx_rows_conv[], cj__onnx_rows_norm[],
+    cj__onnx_rows_control[], cj__onnx_rows_recurrent[], cj__onnx_rows_pool[], cj__onnx_rows_image[];
 /* Row i of all tables, NULL past the last. */
 const cj__onnx_row *cj__onnx_row_at(size_t i);
 
@@ -86,6 +88,7 @@ struct cj__onnx_writer {
     size_t n_mapped;
     cj_tensor **made;         /* and those of our own making, to be freed */
     size_t n_made, held_capacity, made_capacity;
+    cj_graph *lowered;        /* of composites: a list by next_body */
 };
 
 /* The value of operand i of the call. */
@@ -102,13 +105,22 @@ const char *cj__onnx_step(cj__onnx_writer *w, const char *op, ...);
 void cj__onnx_last(cj__onnx_writer *w, const char *op, ...);
 void cj__onnx_emit(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in,
                    size_t n_out, const char *const *out);
+/* The same of one input for the first output alone; nobody reads the others. */
+void cj__onnx_only_list(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in);
+void cj__onnx_only(cj__onnx_writer *w, const char *op, const char *x);
+/* `step` when more nodes of this call follow, else `last` and NULL; y and z may be NULL. */
+const char *cj__onnx_step_or_last(cj__onnx_writer *w, int left, const char *op, const char *x,
+                                  const char *y, const char *z);
 /* The same as `last`, with a list. */
 void cj__onnx_last_list(cj__onnx_writer *w, const char *op, size_t n_in, const char *const *in);
+/* Names of the call's outputs, for nodes that are emitted one by one. NULL after a failure. */
+const char **cj__onnx_outputs(cj__onnx_writer *w);
 /* Attributes of w->node. */
 void cj__onnx_put_int(cj__onnx_writer *w, const char *name, int64_t value);
 void cj__onnx_put_float(cj__onnx_writer *w, const char *name, double value);
 void cj__onnx_put_ints(cj__onnx_writer *w, const char *name, int n, const int64_t *values);
 void cj__onnx_put_string(cj__onnx_writer *w, const char *name, const char *value);
+void cj__onnx_put_strings(cj__onnx_writer *w, const char *name, int n, const char *const *values);
 void cj__onnx_put_graph(cj__onnx_writer *w, const char *name, cj__onnx_graph *graph);
 /* Initializers: equal ones are shared. */
 const char *cj__onnx_ints(cj__onnx_writer *w, int n, const int64_t *values); /* an i64 vector */
@@ -132,6 +144,15 @@ cj__onnx_graph *cj__onnx_write_body(cj__onnx_writer *w, const char *name, cj_gra
 /* A body's calls in place: out[i] is the value of its output i. */
 void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const *in,
                            const char **out);
+
+/* The call as its lowering: for a composite that ONNX lacks. */
+void cj__onnx_write_lowered(cj__onnx_writer *w);
+
+/* map_conv.c: images. Operand i channels-first; a channels-last value as channels-first or (back)
+ * the other way, as a step or as the call's last node. */
+const char *cj__onnx_image(cj__onnx_writer *w, int i, int64_t channel_axis);
+const char *cj__onnx_transposed(cj__onnx_writer *w, const char *x, int rank, bool back);
+void cj__onnx_last_transposed(cj__onnx_writer *w, const char *y, int rank);
 
 /* export_dims.c: a dimension as an i64 scalar, dimensions as an i64 vector. */
 const char *cj__onnx_dim_value(cj__onnx_writer *w, cj_dim d);
@@ -219,6 +240,11 @@ cj_node *cj__onnx_sizes_node(cj__onnx_reader *r, const cj__onnx_sizes *sizes);
 cj__onnx_sizes *cj__onnx_new_sizes(cj__onnx_reader *r, int rank, int n, cj_dtype dtype);
 /* A tensor of the file, which the reader frees; NULL for a failure. */
 cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from);
+
+/* map_conv.c: input i, an image. Behind the Transpose of a channels-last one (*last) it is that
+ * one; output k is then to be channels-last as well, and is transposed for those that follow. */
+cj_node *cj__onnx_image_in(cj__onnx_reader *r, size_t i, bool *last);
+void cj__onnx_set_image(cj__onnx_reader *r, size_t k, cj_node *y, bool last);
 
 /* import_sizes.c: gives the outputs of nodes on known sizes; true when it did. */
 bool cj__onnx_fold(cj__onnx_reader *r);

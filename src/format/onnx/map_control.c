@@ -89,7 +89,7 @@ static void write_fused(cj__onnx_writer *w, const cj__onnx_row *row)
     (void)row;
     if (!out) cj__onnx_refuse(w, CJ_ERR_MEMORY, "out of memory");
     if (w->failed) return;
-    cj__onnx_write_inline(w, ((const cj__body_attrs *)call->attributes)->body, in, out);
+    cj__onnx_write_inline(w, ((const cj__fused_attrs *)call->attributes)->body, in, out);
     w->scope->names[call->id] = out;
 }
 

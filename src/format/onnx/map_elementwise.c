@@ -281,6 +281,7 @@ static void read_clip(cj__onnx_reader *r, const cj__onnx_row *row)
 const cj__onnx_row cj__onnx_rows_elementwise[] = {
     UNARY(identity, "Identity", 0),
     {.op = &cj_op_stop_gradient, .write = write_identity},
+    {.op = &cj_op_checkpoint, .write = write_identity},
     UNARY(neg, "Neg", F4 | 1u << CJ_I8 | 1u << CJ_I16 | 1u << CJ_I32 | 1u << CJ_I64),
     UNARY(abs, "Abs", NUMBERS),
     UNARY(sign, "Sign", NUMBERS),

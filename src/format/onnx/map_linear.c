@@ -1,9 +1,9 @@
-/* map_linear.c: matrix products, softmax and cross-entropy, and ONNX's normalisations, which are
- * read as the arithmetic they are. */
+/* map_linear.c: matrix products, softmax and cross-entropy. */
 #include <string.h>
 
 #include "format/onnx/map.h"
 #include "graph/ops/map.h"
+#include "graph/ops/window.h"
 
 /* ---- MatMul and Gemm ------------------------------------------------------------------------- */
 
@@ -16,8 +16,8 @@ static const char *swapped(cj__onnx_writer *w, const char *x, int rank)
     return y;
 }
 
-/* MatMul as it stands, Gemm where a matrix is read transposed, and Transpose before batched
- * products. */
+/* MatMul as it stands with what is added to it, Gemm where a matrix is read transposed, and
+ * Transpose before batched products. */
 static void write_matmul(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj__matmul_attrs *t = w->call->attributes;
@@ -29,13 +29,19 @@ static void write_matmul(cj__onnx_writer *w, const cj__onnx_row *row)
     if (narrow) x = cj__onnx_cast(w, x, CJ_I32), y = cj__onnx_cast(w, y, CJ_I32);
     if (!gemm && t->transpose_a) x = swapped(w, x, a->rank);
     if (!gemm && t->transpose_b) y = swapped(w, y, b->rank);
-    const char *product = NULL;
-    if (narrow) product = cj__onnx_step(w, gemm ? "Gemm" : "MatMul", x, y, NULL);
-    else cj__onnx_last(w, gemm ? "Gemm" : "MatMul", x, y, NULL);
+    bool relu = t->activation == CJ__EPILOGUE_RELU;
+    int left = t->has_bias + t->has_addend + relu + narrow;
+    const char *value = cj__onnx_step_or_last(w, left, gemm ? "Gemm" : "MatMul", x, y, NULL);
     if (gemm && t->transpose_a) cj__onnx_put_int(w, "transA", 1);
     if (gemm && t->transpose_b) cj__onnx_put_int(w, "transB", 1);
+    for (int i = 2; i < w->call->n_in; i++) { /* bias and addend */
+        const char *term = cj__onnx_in(w, i);
+        if (narrow) term = cj__onnx_cast(w, term, CJ_I32);
+        value = cj__onnx_step_or_last(w, --left, "Add", value, term, NULL);
+    }
+    if (relu) value = cj__onnx_step_or_last(w, --left, "Relu", value, NULL, NULL);
     if (!narrow) return;
-    cj__onnx_last(w, "Cast", product, NULL);
+    cj__onnx_last(w, "Cast", value, NULL);
     cj__onnx_put_int(w, "to", cj_dtype_info(a->dtype)->onnx);
 }
 
@@ -182,83 +188,6 @@ static void read_loss(cj__onnx_reader *r, const cj__onnx_row *row)
     if (softmax && cj__onnx_wants(r, 1)) cj__onnx_set(r, 1, classes_last(logarithms, true));
 }
 
-/* ---- Normalisation --------------------------------------------------------------------------- */
-
-/* [c] as [c, 1, 1 ...] beside x [n, c, ...]. */
-static cj_node *channel(cj_node *v, const cj_node *x)
-{
-    cj_dim dims[CJ_RANK_MAX];
-    if (!v || !x || v->type.rank != 1) return NULL;
-    for (int i = 0; i < x->type.rank - 1; i++) dims[i] = i ? 1 : v->type.dim[0];
-    return cj_reshape(v, x->type.rank - 1, dims);
-}
-
-static cj_node *inverse_deviation(cj_node *variance, double epsilon)
-{
-    return cj_rsqrt(cj_shift(variance, epsilon));
-}
-
-static void read_batch_norm(cj__onnx_reader *r, const cj__onnx_row *row)
-{
-    cj_node *x = cj__onnx_node_in(r, 0), *in[4];
-    double epsilon = cj__onnx_get_float(r, "epsilon", 1e-5);
-    (void)row;
-    if (cj__onnx_get_int(r, "training_mode", 0) || cj__onnx_wants(r, 1)) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it is in training mode");
-        return;
-    }
-    if (x && x->type.rank < 2)
-        cj__onnx_fail(r, CJ_ERR_SHAPE, "an operand of rank %d", x->type.rank);
-    for (size_t i = 0; i < 4; i++)
-        in[i] = r->failed ? NULL : channel(cj__onnx_node_in(r, i + 1), x);
-    cj_node *scale = cj_mul(in[0], inverse_deviation(in[3], epsilon));
-    cj__onnx_set(r, 0, cj_add(cj_mul(cj_sub(x, in[2]), scale), in[1]));
-}
-
-/* (x - mean) / deviation over the given axes; mean and 1 / deviation for who wants them. */
-static cj_node *normalised(cj_node *x, int n, const int64_t *axes, double epsilon, cj_node **mean,
-                           cj_node **inverse)
-{
-    *mean = cj_reduce_mean(x, n, axes, true);
-    cj_node *centred = cj_sub(x, *mean);
-    *inverse = inverse_deviation(cj_reduce_mean(cj_square(centred), n, axes, true), epsilon);
-    return cj_mul(centred, *inverse);
-}
-
-static void read_instance_norm(cj__onnx_reader *r, const cj__onnx_row *row)
-{
-    static const int64_t axes[] = {2, 3, 4, 5, 6, 7};
-    cj_node *x = cj__onnx_node_in(r, 0), *mean, *inverse;
-    (void)row;
-    if (!x) return;
-    if (x->type.rank < 3) {
-        cj__onnx_fail(r, CJ_ERR_SHAPE, "an operand of rank %d, expected 3 or more", x->type.rank);
-        return;
-    }
-    cj_node *y = normalised(x, x->type.rank - 2, axes, cj__onnx_get_float(r, "epsilon", 1e-5),
-                            &mean, &inverse);
-    cj_node *scale = channel(cj__onnx_node_in(r, 1), x), *bias = channel(cj__onnx_node_in(r, 2), x);
-    cj__onnx_set(r, 0, cj_add(cj_mul(y, scale), bias));
-}
-
-static void read_layer_norm(cj__onnx_reader *r, const cj__onnx_row *row)
-{
-    int64_t axes[CJ_RANK_MAX];
-    int n = 0;
-    cj_node *x = cj__onnx_node_in(r, 0), *mean, *inverse;
-    (void)row;
-    if (!x) return;
-    int axis = cj__axis(x, "LayerNormalization", cj__onnx_get_int(r, "axis", -1), x->type.rank);
-    if (axis < 0) return;
-    for (int i = axis; i < x->type.rank; i++) axes[n++] = i;
-    cj_node *y = normalised(x, n, axes, cj__onnx_get_float(r, "epsilon", 1e-5), &mean, &inverse);
-    y = cj_mul(y, cj__onnx_node_in(r, 1));
-    if (cj__onnx_has(r, 2)) y = cj_add(y, cj__onnx_node_in(r, 2));
-    cj__onnx_set(r, 0, y);
-    if (cj__onnx_wants(r, 1)) cj__onnx_set(r, 1, mean);
-    if (cj__onnx_wants(r, 2)) cj__onnx_set(r, 2, inverse);
-}
-
 const cj__onnx_row cj__onnx_rows_linear[] = {
     {.onnx = "MatMul", .op = &cj_op_matmul, .write = write_matmul, .read = read_matmul,
      .types = CJ__ONNX_FLOATS_BF | CJ__ONNX_WIDE},
@@ -269,8 +198,5 @@ const cj__onnx_row cj__onnx_rows_linear[] = {
     {.op = &cj_op_sparse_softmax_crossentropy, .write = write_crossentropy},
     {.onnx = "SoftmaxCrossEntropyLoss", .read = read_loss},
     {.onnx = "NegativeLogLikelihoodLoss", .read = read_loss},
-    {.onnx = "BatchNormalization", .read = read_batch_norm},
-    {.onnx = "InstanceNormalization", .read = read_instance_norm},
-    {.onnx = "LayerNormalization", .read = read_layer_norm},
     {0},
 };

@@ -213,6 +213,16 @@ static void write_transpose(cj__onnx_writer *w, const cj__onnx_row *row)
     if (p.n) cj__onnx_put_ints(w, "perm", p.n, p.v);
 }
 
+/* Is x a transpose that these n axes undo? */
+static bool undoes(const cj_node *x, int n, const int64_t *p)
+{
+    if (x->call->op != &cj_op_transpose) return false;
+    const cj_ints *inner = &((const cj__permutation_attrs *)x->call->attributes)->permutation;
+    for (int i = 0; i < n; i++)
+        if (p[i] < 0 || p[i] >= inner->n || inner->v[p[i]] != i) return false;
+    return n == inner->n;
+}
+
 static void read_transpose(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     int64_t p[CJ_RANK_MAX];
@@ -222,7 +232,7 @@ static void read_transpose(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!x || r->failed) return;
     if (n >= 0 && n != x->type.rank)
         cj__onnx_fail(r, CJ_ERR_DATA, "perm has %d axes, its operand has %d", n, x->type.rank);
-    else cj__onnx_set(r, 0, cj_transpose(x, n < 0 ? NULL : p));
+    else cj__onnx_set(r, 0, undoes(x, n, p) ? x->call->in[0] : cj_transpose(x, n < 0 ? NULL : p));
 }
 
 /* An axis that keeps its size is 1 in the target, so that no symbol need be computed. */

@@ -52,9 +52,17 @@ cj_node *cj__as_indices(cj_node *indices);
 bool cj__read_index(const cj_array *indices, int64_t at, int64_t size, int64_t *index);
 /* y[to + i] += x[from + i] for n elements; integers wrap. */
 void cj__add_row(cj_dtype dtype, int64_t n, void *y, int64_t to, const void *x, int64_t from);
+/* The sum of a[ai + i a_step] b[bi + i b_step] for n elements of floats, in double; matmul.c. */
+double cj__dot(const cj_array *a, int64_t ai, int64_t a_step, const cj_array *b, int64_t bi,
+               int64_t b_step, int64_t n);
 /* CJ_ERR_DATA: "index 9 at position [1, 2] is out of range for axis 0 of size 5". */
 cj_status cj__index_fail(const cj_kernel *k, const cj_array *indices, int64_t at, int64_t axis,
                          int64_t size);
+/* Fails unless operand i is a random key: i64[3]. random.c */
+cj_status cj__infer_key(cj_infer *infer, int i);
+/* -1 becomes the graph's next stream. Those given count too, so that a copy does not give them
+ * again. */
+void cj__take_stream(cj_graph *g, int64_t *stream);
 /* "[1, 2]": where element `at` of an array is. */
 const char *cj__position(char text[128], const cj_array *x, int64_t at);
 

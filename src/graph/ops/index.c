@@ -102,19 +102,14 @@ cj_node *(cj_gather)(cj_node *x, cj_node *indices, int axis)
 
 /* ---- scatter_add ----------------------------------------------------------------------------- */
 
-struct scatter_attrs {
-    int64_t axis;
-    cj_ints size;
-};
-
 static const cj_option scatter_options[] = {
-    CJ_OPTION_INT(struct scatter_attrs, axis, 0, -CJ_RANK_MAX, CJ_RANK_MAX - 1,
+    CJ_OPTION_INT(cj__scatter_attrs, axis, 0, -CJ_RANK_MAX, CJ_RANK_MAX - 1,
                   "the axis the indices count along"),
-    CJ_OPTION_DIMS(struct scatter_attrs, size, "its size in the result"), CJ_OPTION_END};
+    CJ_OPTION_DIMS(cj__scatter_attrs, size, "its size in the result"), CJ_OPTION_END};
 
 static cj_status scatter_add_infer(cj_infer *infer)
 {
-    struct scatter_attrs *a = infer->call->attributes;
+    cj__scatter_attrs *a = infer->call->attributes;
     const cj_type *x = &infer->call->in[0]->type, *indices = &infer->call->in[1]->type;
     cj_type *y = &infer->out[0];
     cj_graph *g = infer->graph;
@@ -143,7 +138,7 @@ static cj_status scatter_add_infer(cj_infer *infer)
 
 static cj_status scatter_add_ref(const cj_kernel *k)
 {
-    int64_t axis = ((const struct scatter_attrs *)k->call->attributes)->axis;
+    int64_t axis = ((const cj__scatter_attrs *)k->call->attributes)->axis;
     const cj_array *updates = k->in[0], *indices = k->in[1], *y = k->out[0];
     cj__lines l = cj__lines_of(y, axis);
     cj__clear(y);
@@ -162,7 +157,7 @@ static void scatter_add_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj_
 {
     (void)g;
     dx[0] = (cj_gather)(dy[0], call->in[1],
-                        (int)((const struct scatter_attrs *)call->attributes)->axis);
+                        (int)((const cj__scatter_attrs *)call->attributes)->axis);
 }
 
 /* Updates shaped as gather's result. */
@@ -181,7 +176,7 @@ const cj_op cj_op_scatter_add = {
     .name = "scatter_add",
     .doc = "zeros to whose rows along an axis, named by the indices, the updates are added",
     .inputs = 2,
-    .attributes_size = sizeof(struct scatter_attrs),
+    .attributes_size = sizeof(cj__scatter_attrs),
     .attributes = scatter_options,
     .infer = scatter_add_infer,
     .grad = scatter_add_grad,
@@ -200,7 +195,7 @@ cj_node *cj_scatter_add(cj_node *updates, cj_node *indices, int axis, cj_dim siz
                               indices_rank),
                NULL;
     cj_node *in[] = {updates, cj__as_indices(indices)};
-    return cj_apply(g, &cj_op_scatter_add, in, 2, &(struct scatter_attrs){axis, {1, &size}});
+    return cj_apply(g, &cj_op_scatter_add, in, 2, &(cj__scatter_attrs){axis, {1, &size}});
 }
 
 /* ---- one_hot --------------------------------------------------------------------------------- */

@@ -5,12 +5,47 @@
  *
  * The flags read an operand transposed in its last two axes, without a copy, so the gradients are
  * products again. The second form keeps a dense layer on [N, T, C] one product, and its weight
- * gradient too: all leading axes of a and dy are folded into the rows. */
+ * gradient too: all leading axes of a and dy are folded into the rows.
+ *
+ * Passes put what follows into the product: y = activation(a b + bias + addend). */
 #include "graph/ops/block.h"
+#include "graph/ops/window.h"
 
 static const cj_option matmul_options[] = {
     CJ_OPTION_BOOL(cj__matmul_attrs, transpose_a, false, "a is [..., k, n]"),
-    CJ_OPTION_BOOL(cj__matmul_attrs, transpose_b, false, "b is [..., m, k]"), CJ_OPTION_END};
+    CJ_OPTION_BOOL(cj__matmul_attrs, transpose_b, false, "b is [..., m, k]"),
+    CJ_OPTION_BOOL(cj__matmul_attrs, has_bias, false, "operand 2 is a bias [m]"),
+    CJ_OPTION_BOOL(cj__matmul_attrs, has_addend, false, "the last operand is added to the result"),
+    CJ_OPTION_WORD(cj__matmul_attrs, activation, 0, cj__epilogue_words, "function of the result"),
+    CJ_OPTION_END};
+
+/* The operands after a and b, which have the result's dtype. */
+static cj_status check_epilogue(cj_infer *infer)
+{
+    const cj__matmul_attrs *t = infer->call->attributes;
+    const cj_type *y = &infer->out[0];
+    cj_node *const *in = infer->call->in;
+    int expected = 2 + t->has_bias + t->has_addend;
+    if (infer->call->n_in != expected)
+        return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "%d operands, expected %d", infer->call->n_in,
+                             expected);
+    if (!cj__is_float(y->dtype) && (expected > 2 || t->activation))
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "only products of floats have an epilogue");
+    for (int i = 2; i < expected; i++)
+        if (in[i]->type.dtype != y->dtype)
+            return cj_infer_fail(infer, CJ_ERR_TYPE, "the operands' dtypes differ");
+    if (t->has_bias && (in[2]->type.rank != 1 ||
+                        !cj_infer_equal(infer, in[2]->type.dim[0], y->dim[y->rank - 1])))
+        return cj_infer_fail(infer, CJ_ERR_SHAPE, "the bias is not a vector of %s, one a column",
+                             cj_dim_text(infer->graph, y->dim[y->rank - 1]));
+    if (!t->has_addend) return CJ_OK;
+    const cj_type *addend = &in[expected - 1]->type;
+    bool same = addend->rank == y->rank;
+    for (int i = 0; same && i < y->rank; i++)
+        same = cj_infer_equal(infer, addend->dim[i], y->dim[i]);
+    return same ? CJ_OK
+                : cj_infer_fail(infer, CJ_ERR_SHAPE, "the addend has not the result's shape");
+}
 
 static cj_status matmul_infer(cj_infer *infer)
 {
@@ -38,7 +73,7 @@ static cj_status matmul_infer(cj_infer *infer)
     infer->out[0] = *a;
     infer->out[0].dim[a->rank - 2] = a->dim[a->rank - (t->transpose_a ? 1 : 2)];
     infer->out[0].dim[a->rank - 1] = b->dim[b->rank - (t->transpose_b ? 2 : 1)];
-    return CJ_OK;
+    return check_epilogue(infer);
 }
 
 /* One row times one column, elements a_step and b_step apart. */
@@ -56,8 +91,8 @@ static double dot_f32(const float *a, int64_t a_step, const float *b, int64_t b_
     return sum;
 }
 
-static double dot_float(const cj_array *a, int64_t ai, int64_t a_step, const cj_array *b,
-                        int64_t bi, int64_t b_step, int64_t n)
+double cj__dot(const cj_array *a, int64_t ai, int64_t a_step, const cj_array *b, int64_t bi,
+               int64_t b_step, int64_t n)
 {
     if (a->dtype == CJ_F64)
         return dot_f64((const double *)a->data + ai, a_step, (const double *)b->data + bi, b_step,
@@ -94,15 +129,26 @@ static cj_status matmul_ref(const cj_kernel *k)
         int64_t j = e % m, i = e / m % n, batch = e / m / n;
         int64_t ai = batch * n * inner + i * a_row;
         int64_t bi = (b->rank == 2 ? 0 : batch * inner * m) + j * b_column;
-        if (inner == 0) cj_store_i64(y->dtype, y->data, (size_t)e, 0);
-        else if (is_float)
-            cj_store_f64(y->dtype, y->data, (size_t)e,
-                         dot_float(a, ai, a_step, b, bi, b_step, inner));
-        else
+        if (is_float) {
+            double sum = inner ? cj__dot(a, ai, a_step, b, bi, b_step, inner) : 0;
+            if (t->has_bias) sum += cj_load_f64(y->dtype, k->in[2]->data, (size_t)j);
+            if (t->has_addend)
+                sum += cj_load_f64(y->dtype, k->in[2 + t->has_bias]->data, (size_t)e);
+            cj_store_f64(y->dtype, y->data, (size_t)e, cj__epilogue_apply(t->activation, sum));
+        } else {
             cj_store_i64(y->dtype, y->data, (size_t)e,
-                         dot_integer(a, ai, a_step, b, bi, b_step, inner));
+                         inner ? dot_integer(a, ai, a_step, b, bi, b_step, inner) : 0);
+        }
     }
     return CJ_OK;
+}
+
+/* Each element of y sums k products. */
+static double matmul_multiply_adds(const cj_kernel *k)
+{
+    const cj__matmul_attrs *t = k->call->attributes;
+    const cj_array *a = k->in[0];
+    return (double)k->out[0]->count * (double)a->dim[a->rank - (t->transpose_a ? 2 : 1)];
 }
 
 static cj_node *swap_last(cj_node *x)
@@ -130,7 +176,11 @@ static void matmul_grad(cj_graph *g, cj_call *call, cj_node *const *dys, cj_node
 {
     const cj__matmul_attrs *t = call->attributes;
     bool ta = t->transpose_a, tb = t->transpose_b;
-    cj_node *a = call->in[0], *b = call->in[1], *dy = dys[0];
+    cj_node *a = call->in[0], *b = call->in[1];
+    cj_node *dy = cj__epilogue_grad(t->activation, &call->out[0], dys[0]);
+    if (!dy) return;
+    if (t->has_bias) dx[2] = cj__sum_to(dy, &call->in[2]->type);
+    if (t->has_addend) dx[2 + t->has_bias] = dy;
     if (b->type.rank == a->type.rank) {
         dx[0] = ta ? cj_matmul_transposed(b, dy, tb, true)
                    : cj_matmul_transposed(dy, b, false, !tb);
@@ -145,13 +195,30 @@ static void matmul_grad(cj_graph *g, cj_call *call, cj_node *const *dys, cj_node
                : cj_matmul_transposed(rows, d, true, false);
 }
 
+/* With an epilogue: a relu of sums that are never near 0, without and with bias and addend. */
+static cj_node *epilogue_sample(cj_sampler *s, int i)
+{
+    bool has_bias = i & 1, has_addend = i & 2, relu = i & 4;
+    int rank = i < 8 ? 2 : 3;
+    const int64_t a[] = {2, 3, 4}, b[] = {4, 5}, bias[] = {5}, addend[] = {2, 3, 5};
+    cj_node *in[4] = {cj_sample_real(s, 0.1, 1, rank, a + 3 - rank),
+                      cj_sample_real(s, 0.1, 1, 2, b)};
+    int n = 2;
+    if (has_bias) in[n++] = cj_sample_real(s, 0.1, 1, 1, bias);
+    if (has_addend) in[n++] = cj_sample_away(s, -9, 9, 18, 6, rank, addend + 3 - rank);
+    return cj_apply(cj_sampler_graph(s), &cj_op_matmul, in, n,
+                    &(cj__matmul_attrs){.has_bias = has_bias,
+                                        .has_addend = has_addend,
+                                        .activation = relu ? CJ__EPILOGUE_RELU : 0});
+}
+
 /* n, k, m of all small sizes, every flag, no, one and two leading axes, shared or not. */
 static cj_node *matmul_sample(cj_sampler *s, int i)
 {
     static const int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 4}, {3, 1, 2}, {1, 5, 1}, {4, 2, 3},
                                        {0, 2, 3}, {2, 0, 3}, {2, 3, 0}, {5, 4, 7}};
     enum { SIZES = CJ__COUNT(sizes) };
-    if (i >= 4 * SIZES) return NULL;
+    if (i >= 4 * SIZES) return i < 4 * SIZES + 16 ? epilogue_sample(s, i - 4 * SIZES) : NULL;
     int64_t n = sizes[i % SIZES][0], k = sizes[i % SIZES][1], m = sizes[i % SIZES][2];
     bool ta = i & 1, tb = i & 2;
     int leading = i / SIZES; /* 0; 1; 2; 1 shared */
@@ -172,12 +239,14 @@ const cj_op cj_op_matmul = {
     .name = "matmul",
     .doc = "y[..., i, j] = sum over p of a[..., i, p] b[..., p, j]; a matrix b serves all leading "
            "axes",
-    .inputs = 2,
+    .inputs = -1,
+    .inputs_min = 2,
     .attributes_size = sizeof(cj__matmul_attrs),
     .attributes = matmul_options,
     .infer = matmul_infer,
     .grad = matmul_grad,
     .ref = matmul_ref,
+    .multiply_adds = matmul_multiply_adds,
     .sample = matmul_sample,
 };
 
@@ -226,7 +295,8 @@ cj_node *cj_matmul_transposed(cj_node *a, cj_node *b, bool transpose_a, bool tra
     a = cj_cast(a_vector ? cj_expand_dims(a, 0) : a, dtype);
     b = cj_cast(b_vector ? cj_expand_dims(b, 1) : b, dtype);
     if (!a || !b || !meet_leading(g, &a, &b)) return NULL;
-    cj__matmul_attrs t = {transpose_a && !a_vector, transpose_b && !b_vector};
+    cj__matmul_attrs t = {.transpose_a = transpose_a && !a_vector,
+                          .transpose_b = transpose_b && !b_vector};
     cj_node *y = cj_apply(g, &cj_op_matmul, (cj_node *[]){a, b}, 2, &t);
     if (b_vector) y = cj_squeeze(y, -1);
     return a_vector ? cj_squeeze(y, b_vector ? -1 : -2) : y;

@@ -26,7 +26,7 @@ cj_node *cj_random_key(cj_graph *g)
     return g->random_key;
 }
 
-static cj_status check_key(cj_infer *infer, int i)
+cj_status cj__infer_key(cj_infer *infer, int i)
 {
     const cj_type *key = &infer->call->in[i]->type;
     if (key->dtype == CJ_I64 && key->rank == 1 && cj_infer_equal(infer, key->dim[0], KEY_WORDS))
@@ -35,9 +35,7 @@ static cj_status check_key(cj_infer *infer, int i)
                          KEY_WORDS);
 }
 
-/* -1 becomes the graph's next stream. Those given count too, so that a copy does not give them
- * again. */
-static void take_stream(cj_graph *g, int64_t *stream)
+void cj__take_stream(cj_graph *g, int64_t *stream)
 {
     if (*stream < 0) *stream = g->next_stream;
     if (*stream >= g->next_stream) g->next_stream = *stream + 1;
@@ -54,12 +52,12 @@ static cj_status random_infer(cj_infer *infer)
 {
     cj__random_attrs *a = infer->call->attributes;
     cj_type *y = &infer->out[0];
-    CJ__TRY(check_key(infer, 0));
+    CJ__TRY(cj__infer_key(infer, 0));
     CJ__TRY(cj__infer_dims(infer, a->dims, 0));
     if (a->dtype == CJ_DTYPE_NONE || !cj__is_float(a->dtype))
         return cj_infer_fail(infer, CJ_ERR_TYPE, "makes floats, not %s",
                              a->dtype ? cj_dtype_info(a->dtype)->name : "nothing");
-    take_stream(infer->graph, &a->stream);
+    cj__take_stream(infer->graph, &a->stream);
     *y = (cj_type){.dtype = a->dtype, .rank = a->dims.n};
     for (int i = 0; i < y->rank; i++) y->dim[i] = a->dims.v[i];
     return CJ_OK;
@@ -173,13 +171,13 @@ static cj_status dropout_infer(cj_infer *infer)
     if (!cj__is_float(x->dtype))
         return cj_infer_fail(infer, CJ_ERR_TYPE, "takes floats, not %s",
                              cj_dtype_info(x->dtype)->name);
-    CJ__TRY(check_key(infer, 1));
+    CJ__TRY(cj__infer_key(infer, 1));
     if (training->dtype != CJ_BOOL || training->rank)
         return cj_infer_fail(infer, CJ_ERR_TYPE,
                              "operand 2 says whether it is training: a bool scalar");
     if (!(a->rate >= 0 && a->rate < 1))
         return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "rate=%g is not in [0, 1)", a->rate);
-    take_stream(infer->graph, &a->stream);
+    cj__take_stream(infer->graph, &a->stream);
     return cj_infer_same(infer);
 }
 

@@ -277,6 +277,29 @@ cj_node *cj_stop_gradient(cj_node *x)
     return cj__apply_linear(&cj_op_stop_gradient, x);
 }
 
+static cj_node *checkpoint_sample(cj_sampler *s, int i)
+{
+    int rank;
+    int64_t dims[CJ_RANK_MAX];
+    if (!cj_sample_shape(i, &rank, dims)) return NULL;
+    return cj_checkpoint(cj_sample_real(s, -1, 1, rank, dims));
+}
+
+const cj_op cj_op_checkpoint = {
+    .name = "checkpoint",
+    .doc = "y = x, kept for the gradient where other values are computed again",
+    .inputs = 1,
+    .flags = CJ_OP_ELEMENTWISE | CJ_OP_VIEW,
+    .infer = cj_infer_same,
+    .grad = identity_grad,
+    .ref = copy_ref,
+    .sample = checkpoint_sample,
+};
+cj_node *cj_checkpoint(cj_node *x)
+{
+    return cj__apply_linear(&cj_op_checkpoint, x);
+}
+
 /* ---- Cast ------------------------------------------------------------------------------------ */
 
 struct cast_attrs {

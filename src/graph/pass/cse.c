@@ -6,12 +6,36 @@
 
 #include <string.h>
 
-static bool equal(const cj_call *a, const cj_op *op, cj_node *const *in, int n_in,
-                  const void *attributes)
+/* Symbols are numbered anew in the new graph, so sizes are compared as what they become there. */
+static bool equal_attributes(cj__rewrite *r, const cj_call *call, const cj_call *twin)
 {
-    if (a->op != op || a->n_in != n_in || (n_in && memcmp(a->in, in, (size_t)n_in * sizeof *in)))
-        return false;
-    return !op->attributes_size || cj__options_equal(op->attributes, a->attributes, attributes);
+    for (const cj_option *o = call->op->attributes; o && o->name; o++) {
+        const cj_option one[2] = {*o, CJ_OPTION_END};
+        if (o->type == CJ_OPTION_TYPE_GRAPH) return false;
+        if (o->type != CJ_OPTION_TYPE_DIMS) {
+            if (!cj__options_equal(one, call->attributes, twin->attributes)) return false;
+            continue;
+        }
+        const cj_ints *a = (const void *)((const char *)call->attributes + o->offset);
+        const cj_ints *b = (const void *)((const char *)twin->attributes + o->offset);
+        if (a->n != b->n) return false;
+        for (int i = 0; i < a->n; i++) {
+            bool open = a->v[i] == CJ_INFER;
+            if ((open ? a->v[i] : cj__dim_translate(r->from, r->to, NULL, a->v[i])) != b->v[i])
+                return false;
+        }
+    }
+    return true;
+}
+
+/* A view's sizes may be written in several ways. */
+static bool same_result(cj__rewrite *r, const cj_call *call, const cj_call *twin)
+{
+    const cj_type *a = &call->out[0].type, *b = &twin->out[0].type;
+    if (a->rank != b->rank || a->dtype != b->dtype) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (cj__dim_translate(r->from, r->to, NULL, a->dim[i]) != b->dim[i]) return false;
+    return true;
 }
 
 static cj_node *equal_constant(cj__rewrite *r, const cj_call *call)
@@ -42,21 +66,11 @@ cj_node *cj__pass_cse(cj__rewrite *r, const cj_call *call, cj_node *const *in)
     cj_node *copy = NULL;
     for (int id = r->to->n_calls - 1; id >= first && !copy; id--) {
         const cj_call *c = r->to->calls[id];
-        if (c->op != call->op || c->n_in != call->n_in) continue;
-        bool has_dims = false; /* symbols are numbered anew: compare through a copy */
-        for (const cj_option *o = call->op->attributes; o && o->name; o++)
-            has_dims = has_dims || o->type == CJ_OPTION_TYPE_DIMS;
-        if (!has_dims && equal(c, call->op, in, call->n_in, call->attributes))
+        if (c->op != call->op || c->n_in != call->n_in || c->n_out != call->n_out) continue;
+        if (call->n_in && memcmp(c->in, in, (size_t)call->n_in * sizeof *in)) continue;
+        bool moves_nothing = call->op == &cj_op_reshape || call->op == &cj_op_broadcast;
+        if (moves_nothing ? same_result(r, call, c) : equal_attributes(r, call, c))
             copy = c->graph->calls[id]->out;
-        if (has_dims && c->n_in && !memcmp(c->in, in, (size_t)call->n_in * sizeof *in) &&
-            c->out[0].type.rank == call->out[0].type.rank &&
-            c->out[0].type.dtype == call->out[0].type.dtype) {
-            bool same = call->op == &cj_op_reshape || call->op == &cj_op_broadcast;
-            for (int i = 0; same && i < c->out[0].type.rank; i++)
-                same = c->out[0].type.dim[i] ==
-                       cj__dim_translate(r->from, r->to, NULL, call->out[0].type.dim[i]);
-            if (same) copy = c->graph->calls[id]->out;
-        }
     }
     return copy;
 }

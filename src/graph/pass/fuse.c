@@ -1,51 +1,68 @@
-/* fuse.c: elementwise calls of one shape become one call of `fused`, which runs tile by tile in
- * cache.
+/* fuse.c: calls over one shape become one call of `fused`, which runs tile by tile in cache.
  *
- * Every call begins as a group of its own. Walking in order, an elementwise call joins the groups
- * of its elementwise operands of the same shape. Each group has a `place` in the order of the new
- * graph: the id of one of its calls. One rule keeps the order possible: whatever a group reads from
- * outside has a lower place than the group itself. Two groups may become one in two ways:
+ * Every call begins as a group of its own. Walking in order, a call joins the groups that it reads:
+ *
+ *     elementwise     of the group's shape; or with one element for each row of it
+ *     reduction       of the group's shape, over rows, columns or all; also one that reads what the
+ *                     group reads, so that all sums over some data share one sweep
+ *     softmax         along rows; and one_hot, which makes them
+ *     view            of one element a row
+ *
+ * What is reduced over rows can be read again in the group, for a row stays in cache; other
+ * reductions are known after the last tile: they are `terminal`. A broadcast belongs to no group:
+ * whoever reads it inside a group gets a copy in the body, so that a bias or a scalar is never
+ * spread out in memory.
+ *
+ * Each group has a `place` in the order of the new graph: the id of one of its calls. One rule
+ * keeps the order possible: whatever a group reads from outside has a lower place than the group
+ * itself. Two groups may become one in two ways:
  *
  *     later     the one with the lower place moves up to the other's, if nobody outside reads it
  * before earlier   a call alone moves down to a group, if its other operands are there by then
  *
- * Both are checked in constant time; `reader` is the lowest place of a reader outside a group
- * (never higher than the truth, so a few legal unions are missed). Sources and their broadcasts
- * come first of all.
+ * `reader` is the lowest place of a reader outside a group (never higher than the truth, so a few
+ * legal unions are missed). Sources and their broadcasts come first of all.
  *
- * A broadcast belongs to no group: whoever reads it inside a group gets a copy in the body, so that
- * a bias or a scalar is never spread out in memory. */
-#include "graph/pass/pass.h"
+ * Afterwards, a value that only other groups read is computed again in each of them where that
+ * costs less memory traffic than writing and reading it: fuse_again.c. */
+#include "graph/pass/fuse.h"
 
 #include <string.h>
 
-enum { GROUP_CALLS_MAX = 48, GROUP_EDGES_MAX = 40, OPERANDS_MAX = 4, FIRST = -1 };
+enum { ROW_MAX = 65536 }; /* elements of a row that still stays in cache */
 
-typedef struct group {
-    int first, last; /* its calls are linked from first to last by `next` */
-    int calls;
-    int place;       /* FIRST, or the id of one of its calls */
-    int reader;      /* lowest place of a reader outside */
-} group;
-
-typedef struct fuser {
-    const cj_graph *g;
-    cj_graph *to;
-    cj__arena scratch;
-    int n;              /* calls = the most groups there can be */
-    int *group_of;      /* by call */
-    int *next;          /* by call: the next one of its group, -1 */
-    group *groups;      /* by number: the id of one of its calls */
-    unsigned char *live, *escapes; /* by call: is needed; is read from outside its group */
-    cj_node **map, **inner; /* by call: what stands for it in the new graph, in its group's body */
-    cj_node ***roots;
-    int n_roots;
-} fuser;
-
-static bool fusable(const cj_call *call)
+static cj__fuse_kind kind_of(const cj_call *call)
 {
-    return call->op->flags & CJ_OP_ELEMENTWISE && call->n_out == 1 && call->n_in > 0 &&
-           call->n_in <= OPERANDS_MAX && call->op->ref;
+    const cj_op *op = call->op;
+    if (op == &cj_op_broadcast) return CJ__FUSE_SPREAD;
+    if (op == &cj_op_reshape) return CJ__FUSE_VIEW;
+    if (op->flags & CJ_OP_ELEMENTWISE && call->n_out == 1 && call->n_in > 0 &&
+        call->n_in <= CJ__GROUP_OPERANDS && op->ref)
+        return CJ__FUSE_POINT;
+    if (call->n_in != 1) return CJ__FUSE_PLAIN;
+    if (op == &cj_op_one_hot) return call->in[0]->type.rank ? CJ__FUSE_ONE_HOT : CJ__FUSE_PLAIN;
+    const cj_type *x = &call->in[0]->type;
+    cj__cut cut;
+    bool real = cj_dtype_info(x->dtype)->kind == CJ_KIND_FLOAT;
+    if ((op == &cj_op_softmax || op == &cj_op_log_softmax) && real)
+        return ((const cj__axis_attrs *)call->attributes)->axis == x->rank - 1 &&
+                       x->dim[x->rank - 1] <= ROW_MAX
+                   ? CJ__FUSE_ROWWISE
+                   : CJ__FUSE_PLAIN;
+    bool sum = op == &cj_op_reduce_sum || op == &cj_op_reduce_mean || op == &cj_op_reduce_max ||
+               op == &cj_op_reduce_min;
+    if (!real || !(sum || op == &cj_op_logsumexp) || !cj__reduction_cut(call, &cut))
+        return CJ__FUSE_PLAIN;
+    bool over_rows = cut.inner == x->rank && cut.outer;
+    return sum || over_rows ? CJ__FUSE_REDUCE : CJ__FUSE_PLAIN;
+}
+
+cj_node *cj__fuse_source(const cj__fuser *f, const cj_call *call, int k)
+{
+    cj_node *x = call->in[k];
+    if (cj__is_member(f, call->id))
+        while (x->call->op == &cj_op_broadcast) x = x->call->in[0];
+    return x;
 }
 
 static bool same_shape(const cj_type *a, const cj_type *b)
@@ -56,228 +73,304 @@ static bool same_shape(const cj_type *a, const cj_type *b)
     return true;
 }
 
-static group *group_at(fuser *f, int call) { return &f->groups[f->group_of[call]]; }
+/* Has `type` one element for each row of `shape`, whose first `leading` axes number them? */
+static bool is_by_rows(const cj_type *type, const cj_type *shape, int leading)
+{
+    int at = 0;
+    if (leading < 0) return false;
+    for (int i = 0; i < type->rank; i++) {
+        if (type->dim[i] == 1) continue;
+        while (at < leading && shape->dim[at] == 1) at++;
+        if (at == leading || shape->dim[at++] != type->dim[i]) return false;
+    }
+    while (at < leading && shape->dim[at] == 1) at++;
+    return at == leading;
+}
 
-/* The values that two groups read from outside both. */
-static int count_edges(fuser *f, const group *a, const group *b)
+/* ... and does a broadcast repeat each along its row? */
+static bool is_repeated(const cj_type *type, const cj_type *shape, int leading)
+{
+    int shift = shape->rank - type->rank;
+    for (int i = 0; i < shape->rank; i++) {
+        cj_dim d = i < shift ? 1 : type->dim[i - shift];
+        if (d != (i < leading ? shape->dim[i] : 1)) return false;
+    }
+    return true;
+}
+
+/* ---- Unions ---------------------------------------------------------------------------------- */
+
+typedef enum fit { NO_FIT, SAME_SHAPE, A_HAS_ROWS, B_HAS_ROWS } fit;
+
+/* May two groups be one, as far as shapes go? B_HAS_ROWS: b works on one element for each row of a.
+ */
+static fit fits(const cj__group *a, const cj__group *b)
+{
+    if (!a->shape || !b->shape || a->late != b->late) return NO_FIT;
+    if (same_shape(a->shape, b->shape)) {
+        bool cut = a->leading >= 0 && b->leading >= 0 && a->leading != b->leading;
+        bool middle = a->outer && b->outer && a->outer != b->outer;
+        return cut || middle ? NO_FIT : SAME_SHAPE;
+    }
+    if (!b->reduces && is_by_rows(b->shape, a->shape, a->leading)) return B_HAS_ROWS;
+    if (!a->reduces && is_by_rows(a->shape, b->shape, b->leading)) return A_HAS_ROWS;
+    return NO_FIT;
+}
+
+/* The values that two groups read from outside both, or -1 when one of them reads a value of the
+ * other that it cannot have. */
+static int count_edges(cj__fuser *f, const cj__group *a, const cj__group *b, fit how)
 {
     int edges = 0;
+    const cj_type *shape = how == A_HAS_ROWS ? b->shape : a->shape;
+    int leading = a->leading > b->leading ? a->leading : b->leading;
     for (int which = 0; which < 2; which++) {
         for (int id = which ? b->first : a->first; id >= 0; id = f->next[id]) {
             const cj_call *call = f->g->calls[id];
             for (int k = 0; k < call->n_in; k++) {
-                const group *from = group_at(f, call->in[k]->call->id);
-                edges += from != a && from != b;
+                const cj_node *from = cj__fuse_source(f, call, k);
+                const cj__group *owner = cj__group_at(f, from->call->id);
+                edges += owner != a && owner != b;
+                if (owner != a && owner != b) continue;
+                bool rows = f->rows[from->call->id] || (how == A_HAS_ROWS && owner == a) ||
+                            (how == B_HAS_ROWS && owner == b);
+                if (f->terminal[from->call->id]) return -1;
+                if (f->kind[id] == CJ__FUSE_ONE_HOT && !rows) return -1;
+                if (from != call->in[k] && (!rows || !is_repeated(&from->type, shape, leading)))
+                    return -1;
             }
         }
     }
     return edges;
 }
 
-static void join(fuser *f, group *into, group *from, int place)
+static void join(cj__fuser *f, cj__group *into, cj__group *from, int place, fit how)
 {
-    for (int id = from->first; id >= 0; id = f->next[id]) f->group_of[id] = (int)(into - f->groups);
+    cj__group *small = how == A_HAS_ROWS ? into : how == B_HAS_ROWS ? from : NULL;
+    for (int id = small ? small->first : -1; id >= 0; id = f->next[id]) f->rows[id] = 1;
+    for (int id = from->first; id >= 0; id = f->next[id])
+        f->group_of[id] = (int)(into - f->groups);
     f->next[into->last] = from->first;
     into->last = from->last;
     into->calls += from->calls;
     into->place = place;
     if (from->reader < into->reader) into->reader = from->reader;
+    if (how == A_HAS_ROWS) into->shape = from->shape;
+    if (from->leading > into->leading) into->leading = from->leading;
+    if (from->outer > into->outer) into->outer = from->outer;
+    into->reduces = into->reduces || from->reduces;
 }
 
 /* May `alone`, a group of one call that nobody reads yet, be placed where group a is? */
-static bool ready_at(fuser *f, const group *alone, const group *a)
+static bool ready_at(cj__fuser *f, const cj__group *alone, const cj__group *a)
 {
     const cj_call *call = f->g->calls[alone->first];
     if (alone->calls != 1) return false;
     for (int k = 0; k < call->n_in; k++) {
-        const group *from = group_at(f, call->in[k]->call->id);
+        const cj__group *from = cj__group_at(f, cj__fuse_source(f, call, k)->call->id);
         if (from != a && from->place >= a->place) return false;
     }
     return true;
 }
 
-/* Puts call `id` into the group of its operand k if that is possible. */
-static void try_join(fuser *f, int id, int k)
+/* Puts the group of call `id` together with a if that is possible. */
+static void try_join(cj__fuser *f, int id, cj__group *a)
 {
-    const cj_call *call = f->g->calls[id], *from = call->in[k]->call;
-    group *a = group_at(f, from->id), *b = group_at(f, id);
-    if (a == b || !fusable(from) || !same_shape(&call->in[k]->type, &call->out[0].type)) return;
-    if (a->calls + b->calls > GROUP_CALLS_MAX || count_edges(f, a, b) > GROUP_EDGES_MAX) return;
-    group *low = a->place < b->place ? a : b, *high = low == a ? b : a;
-    if (low->reader > high->place) join(f, a, b, high->place);
-    else if (ready_at(f, b, a)) join(f, a, b, a->place);
+    cj__group *b = cj__group_at(f, id);
+    fit how = a == b ? NO_FIT : fits(a, b);
+    if (how == NO_FIT || a->calls + b->calls > CJ__GROUP_CALLS) return;
+    int edges = count_edges(f, a, b, how);
+    if (edges < 0 || edges > CJ__GROUP_EDGES) return;
+    cj__group *low = a->place < b->place ? a : b, *high = low == a ? b : a;
+    if (low->reader > high->place) join(f, a, b, high->place, how);
+    else if (ready_at(f, b, a)) join(f, a, b, a->place, how);
 }
 
-static void form_groups(fuser *f)
+/* A view of one element a row costs nothing where those are. */
+static void try_view(cj__fuser *f, int id)
+{
+    const cj_call *call = f->g->calls[id];
+    cj__group *a = cj__group_at(f, call->in[0]->call->id), *b = cj__group_at(f, id);
+    if (!f->rows[call->in[0]->call->id] || a->calls == CJ__GROUP_CALLS ||
+        !is_by_rows(&call->out[0].type, a->shape, a->leading))
+        return;
+    f->rows[id] = 1;
+    join(f, a, b, a->place, SAME_SHAPE);
+}
+
+/* ---- Walking --------------------------------------------------------------------------------- */
+
+static bool reads_whole(const cj__fuser *f, const cj_call *call, int k)
+{
+    return cj__is_member(f, call->id) && f->kind[call->id] != CJ__FUSE_ONE_HOT &&
+           cj__fuse_source(f, call, k) == call->in[k];
+}
+
+static void find_group(cj__fuser *f, const cj_call *call)
+{
+    int id = call->id;
+    for (int k = 0; cj__is_member(f, id) && k < call->n_in; k++) {
+        int from = cj__fuse_source(f, call, k)->call->id;
+        if (cj__is_member(f, from) || f->kind[from] == CJ__FUSE_VIEW)
+            try_join(f, id, cj__group_at(f, from));
+    }
+    for (int k = 0; reads_whole(f, call, k < call->n_in ? k : 0) && k < call->n_in; k++) {
+        int other = f->sibling[call->in[k]->call->id];
+        if (other >= 0 && (cj__group_at(f, other)->reduces || cj__group_at(f, id)->reduces))
+            try_join(f, id, cj__group_at(f, other));
+    }
+    if (f->kind[id] == CJ__FUSE_VIEW) try_view(f, id);
+}
+
+static void form_groups(cj__fuser *f)
 {
     for (int i = 0; i < f->n; i++) {
         const cj_call *call = f->g->calls[i];
         if (!f->live[i]) continue;
-        bool first = call->n_in == 0 || (call->op == &cj_op_broadcast &&
-                                         group_at(f, call->in[0]->call->id)->place == FIRST);
-        f->groups[i].place = first ? FIRST : i;
-        for (int k = 0; fusable(call) && k < call->n_in; k++) try_join(f, i, k);
-        const group *mine = group_at(f, i);
+        bool moves_nothing = f->kind[i] == CJ__FUSE_SPREAD || f->kind[i] == CJ__FUSE_VIEW;
+        bool first = call->n_in == 0 ||
+                     (moves_nothing &&
+                      cj__group_at(f, call->in[0]->call->id)->place == CJ__GROUP_FIRST);
+        f->groups[i].place = first ? CJ__GROUP_FIRST : i;
+        find_group(f, call);
+        const cj__group *mine = cj__group_at(f, i);
         for (int k = 0; k < call->n_in; k++) {
-            group *from = group_at(f, call->in[k]->call->id);
+            int source = cj__fuse_source(f, call, k)->call->id;
+            cj__group *from = cj__group_at(f, source);
             if (from != mine && mine->place < from->reader) from->reader = mine->place;
+            if (reads_whole(f, call, k)) f->sibling[source] = i;
         }
     }
+}
+
+static void find_escapes(cj__fuser *f)
+{
     for (int i = 0; i < f->n; i++)
         for (int k = 0; f->live[i] && k < f->g->calls[i]->n_in; k++) {
-            int from = f->g->calls[i]->in[k]->call->id;
+            int from = cj__fuse_source(f, f->g->calls[i], k)->call->id;
             if (f->group_of[from] != f->group_of[i]) f->escapes[from] = 1;
         }
     for (int i = 0; i < f->n_roots; i++)
         if (*f->roots[i]) f->escapes[(*f->roots[i])->call->id] = 1;
 }
 
-/* ---- Writing --------------------------------------------------------------------------------- */
+/* ---- Before ---------------------------------------------------------------------------------- */
 
-static cj_node *outside(fuser *f, const cj_node *node)
+static void begin_group(cj__fuser *f, int id)
 {
-    cj_node *to = f->map[node->call->id];
-    return node->call->n_out == 1 ? to : cj_node_output(to, node->output);
-}
-
-static bool write_plain(fuser *f, const cj_call *call)
-{
-    cj_node **in = cj__arena_array(&f->scratch, (size_t)call->n_in + 1, sizeof *in);
-    if (!in) return false;
-    for (int k = 0; k < call->n_in; k++) in[k] = outside(f, call->in[k]);
-    f->map[call->id] = cj__call_clone(f->to, call, in);
-    return f->map[call->id] != NULL;
-}
-
-typedef struct body_builder {
-    cj_graph *body;
-    cj_node *in[GROUP_EDGES_MAX + 8], *placeholder[GROUP_EDGES_MAX + 8];
-    int n_in;
-} body_builder;
-
-/* The placeholder of the body that stands for an outside node. */
-static cj_node *body_input(body_builder *b, cj_node *node)
-{
-    for (int i = 0; i < b->n_in; i++)
-        if (b->in[i] == node) return b->placeholder[i];
-    char name[16];
-    cj__format(name, sizeof name, "i%d", b->n_in);
-    cj_dim dims[CJ_RANK_MAX];
-    for (int i = 0; i < node->type.rank; i++)
-        dims[i] = cj__dim_translate(node->call->graph, b->body, NULL, node->type.dim[i]);
-    b->in[b->n_in] = node;
-    return b->placeholder[b->n_in++] = cj_placeholder(b->body, name, node->type.dtype,
-                                                      node->type.rank, dims);
-}
-
-static cj_node *body_operand(fuser *f, body_builder *b, const cj_node *node, const group *mine)
-{
-    const cj_call *call = node->call;
-    if (group_at(f, call->id) == mine) return f->inner[call->id];
-    if (call->op != &cj_op_broadcast || group_at(f, call->in[0]->call->id) == mine)
-        return body_input(b, outside(f, node));
-    cj_node *small = body_input(b, outside(f, call->in[0]));
-    return cj__call_clone(b->body, call, &small);
-}
-
-/* The calls of a group in order; returns how many. */
-static int members(fuser *f, const group *mine, int ids[GROUP_CALLS_MAX])
-{
-    int n = 0;
-    for (int id = mine->first; id >= 0; id = f->next[id], n++) {
-        int at = n;
-        for (; at > 0 && ids[at - 1] > id; at--) ids[at] = ids[at - 1];
-        ids[at] = id;
+    const cj_call *call = f->g->calls[id];
+    cj__group *mine = &f->groups[id];
+    cj__cut cut;
+    *mine = (cj__group){.first = id,
+                        .last = id,
+                        .calls = 1,
+                        .place = id,
+                        .reader = f->n,
+                        .leading = -1,
+                        .late = f->late[id]};
+    if (cj__is_member(f, id)) mine->shape = &call->out[0].type;
+    if (f->kind[id] < CJ__FUSE_ONE_HOT) return;
+    mine->reduces = f->kind[id] != CJ__FUSE_ONE_HOT;
+    if (f->kind[id] == CJ__FUSE_REDUCE) mine->shape = &call->in[0]->type;
+    if (f->kind[id] != CJ__FUSE_REDUCE) {
+        mine->leading = mine->shape->rank - 1;
+        while (mine->leading && mine->shape->dim[mine->leading - 1] == 1) mine->leading--;
+        return;
     }
-    return n;
+    cj__reduction_cut(call, &cut);
+    bool all = !cut.outer && cut.inner == mine->shape->rank;
+    f->terminal[id] = 1;
+    if (all) return;
+    mine->leading = cut.inner < mine->shape->rank ? cut.inner : cut.outer;
+    mine->outer = cut.inner < mine->shape->rank ? cut.outer : 0;
+    if (cut.inner < mine->shape->rank) return;
+    int64_t row = 1; /* symbols count as short */
+    for (int i = cut.outer; i < cut.inner && row <= ROW_MAX; i++)
+        if (mine->shape->dim[i] > 0) row *= mine->shape->dim[i];
+    f->terminal[id] = row > ROW_MAX;
+    f->rows[id] = !f->terminal[id];
 }
 
-static bool write_body(fuser *f, body_builder *b, const group *mine, const int *ids, int n)
+/* Calls that updates alone need, and broadcasts that somebody outside of groups reads: others are
+ * not live. */
+static void mark_calls(cj__fuser *f)
 {
-    for (int i = 0; i < n; i++) {
-        const cj_call *call = f->g->calls[ids[i]];
-        cj_node *in[OPERANDS_MAX];
-        for (int k = 0; k < call->n_in; k++)
-            if (!(in[k] = body_operand(f, b, call->in[k], mine))) return false;
-        if (!(f->inner[call->id] = cj__call_clone(b->body, call, in))) return false;
-        if (f->escapes[call->id]) cj_graph_output(b->body, NULL, f->inner[call->id]);
+    enum { IN_GROUPS = 2 };
+    for (int i = 0; i < f->n; i++) {
+        f->late[i] = 1;
+        f->inner_of[i] = f->sibling[i] = f->next[i] = -1;
+        f->group_of[i] = i;
+        f->kind[i] = (unsigned char)kind_of(f->g->calls[i]);
+        if (f->kind[i] == CJ__FUSE_SPREAD && f->live[i]) f->live[i] = IN_GROUPS;
     }
-    return !b->body->failed;
-}
-
-static bool write_group(fuser *f, const group *mine)
-{
-    int ids[GROUP_CALLS_MAX], n = members(f, mine, ids), exit = 0;
-    body_builder b = {.body = cj_graph_new(f->g->cj)};
-    if (!b.body) return false;
-    if (!write_body(f, &b, mine, ids, n)) {
-        if (b.body->failed)
-            cj__graph_fail(f->to, NULL, b.body->failed, "%s",
-                           b.body->message ? b.body->message : "");
-        cj_graph_free(b.body);
-        return false;
+    for (int i = 0; i < f->n_roots; i++) {
+        if (!*f->roots[i]) continue;
+        int id = (*f->roots[i])->call->id;
+        f->live[id] = 1;
+        if (i < f->first_late || i >= f->first_late + f->n_late) f->late[id] = 0;
     }
-    f->to->where = f->g->calls[ids[0]]->where;
-    cj_node *node = cj_apply(f->to, &cj_op_fused, b.in, b.n_in, &(cj__body_attrs){.body = b.body});
-    if (!node) {
-        if (!b.body->is_body) cj_graph_free(b.body);
-        return false;
-    }
-    for (int i = 0; i < n; i++)
-        if (f->escapes[ids[i]]) f->map[ids[i]] = cj_node_output(node, exit++);
-    return true;
-}
-
-/* In the order of places; those that come first in that of their ids. */
-static bool write_all(fuser *f)
-{
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < f->n; i++) {
-            const group *mine = group_at(f, i);
-            if (!f->live[i] || mine->place != (pass ? i : FIRST)) continue;
-            const cj_call *call = f->g->calls[mine->first];
-            if (!(fusable(call) ? write_group(f, mine) : write_plain(f, f->g->calls[i])))
-                return false;
+    for (int i = f->n - 1; i >= 0; i--) {
+        const cj_call *call = f->g->calls[i];
+        bool light = f->kind[i] == CJ__FUSE_SPREAD || f->kind[i] == CJ__FUSE_VIEW;
+        f->late[i] = f->late[i] && (f->kind[i] == CJ__FUSE_POINT || light);
+        for (int k = 0; f->live[i] && k < call->n_in; k++) {
+            int from = call->in[k]->call->id;
+            if (!f->late[i]) f->late[from] = 0;
+            if (f->live[from] == IN_GROUPS && f->live[i] != IN_GROUPS && !cj__is_member(f, i))
+                f->live[from] = 1;
         }
+        if (f->live[i] == IN_GROUPS) f->live[i] = 0;
     }
-    return true;
+    for (int i = 0; i < f->n; i++) begin_group(f, i);
 }
 
-static bool fuse(fuser *f)
+static bool allocate(cj__fuser *f)
 {
-    const cj_graph *g = f->g;
-    size_t n = (size_t)g->n_calls + 1;
-    f->n = g->n_calls;
+    size_t n = (size_t)f->n + 1;
     f->group_of = cj__arena_array(&f->scratch, n, sizeof *f->group_of);
     f->next = cj__arena_array(&f->scratch, n, sizeof *f->next);
+    f->sibling = cj__arena_array(&f->scratch, n, sizeof *f->sibling);
     f->groups = cj__arena_array(&f->scratch, n, sizeof *f->groups);
+    f->kind = cj__arena_alloc(&f->scratch, n);
     f->live = cj__arena_alloc(&f->scratch, n);
+    f->rows = cj__arena_alloc(&f->scratch, n);
+    f->terminal = cj__arena_alloc(&f->scratch, n);
+    f->late = cj__arena_alloc(&f->scratch, n);
     f->escapes = cj__arena_alloc(&f->scratch, n);
+    f->again = cj__arena_alloc(&f->scratch, n);
     f->map = cj__arena_array(&f->scratch, n, sizeof *f->map);
     f->inner = cj__arena_array(&f->scratch, n, sizeof *f->inner);
-    cj_node **nodes = cj__arena_array(&f->scratch, (size_t)f->n_roots + 1, sizeof *nodes);
-    if (!f->group_of || !f->next || !f->groups || !f->live || !f->escapes || !f->map || !f->inner ||
-        !nodes)
-        return false;
-    for (int i = 0; i < f->n_roots; i++) nodes[i] = *f->roots[i];
-    cj__graph_mark(g, nodes, f->n_roots, f->live);
-    for (int i = 0; i < f->n; i++) {
-        f->group_of[i] = i;
-        f->next[i] = -1;
-        f->groups[i] = (group){.first = i, .last = i, .calls = 1, .place = i, .reader = f->n};
-        if (g->calls[i]->op == &cj_op_input || g->calls[i]->op->flags & CJ_OP_OPAQUE)
-            f->live[i] = 1;
-    }
-    form_groups(f);
-    if (!write_all(f)) return false;
-    for (int i = 0; i < f->n_roots; i++)
-        if (*f->roots[i]) *f->roots[i] = outside(f, *f->roots[i]);
-    return true;
+    f->inner_of = cj__arena_array(&f->scratch, n, sizeof *f->inner_of);
+    return f->group_of && f->next && f->sibling && f->groups && f->kind && f->live && f->rows &&
+           f->terminal && f->late && f->escapes && f->again && f->map && f->inner && f->inner_of;
 }
 
-cj_graph *cj__pass_fuse(const cj_graph *g, cj_node ***roots, int n_roots)
+static bool fuse(cj__fuser *f)
 {
-    fuser f = {.g = g, .to = cj_graph_new(g->cj), .roots = roots, .n_roots = n_roots};
+    const cj_graph *g = f->g;
+    f->n = g->n_calls;
+    cj_node **nodes = cj__arena_array(&f->scratch, (size_t)f->n_roots + 1, sizeof *nodes);
+    if (!allocate(f) || !nodes) return false;
+    for (int i = 0; i < f->n_roots; i++) nodes[i] = *f->roots[i];
+    cj__graph_mark(g, nodes, f->n_roots, f->live);
+    for (int i = 0; i < f->n; i++)
+        if (g->calls[i]->op == &cj_op_input || g->calls[i]->op->flags & CJ_OP_OPAQUE)
+            f->live[i] = 1;
+    mark_calls(f);
+    form_groups(f);
+    find_escapes(f);
+    return cj__fuse_again(f) && cj__fuse_write(f);
+}
+
+cj_graph *cj__pass_fuse(const cj_graph *g, cj_node ***roots, int n_roots, int first_late,
+                        int n_late)
+{
+    cj__fuser f = {.g = g,
+                   .to = cj_graph_new(g->cj),
+                   .roots = roots,
+                   .n_roots = n_roots,
+                   .first_late = first_late,
+                   .n_late = n_late};
     if (!f.to) return NULL;
     cj__arena_init(&f.scratch, g->cj);
     bool done = fuse(&f);

@@ -14,14 +14,19 @@ enum { CJ__CONSTANTS_SEEN = 256 };
 typedef struct cj__rewrite {
     const cj_graph *from;
     cj_graph *to;
-    cj_node **map; /* by call id of `from`: output 0 of what stands for it; NULL: not needed */
+    cj_node ***map; /* by call id of `from`: what stands for its outputs; NULL: not needed */
+    cj_node **made; /* a pass whose outputs come from several calls leaves all of them here */
+    cj_node *const *const *roots; /* of `from`, until the pass is done */
+    int n_roots;
+    cj__arena scratch; /* for the pass's time */
     bool training; /* what cj_training means */
     void *state;   /* the pass's own */
     cj_node *constants[CJ__CONSTANTS_SEEN]; /* cse: small constants of `to`, each at the hash of its
                                                value */
 } cj__rewrite;
 
-/* What stands for `call`, whose operands are now `in`; NULL for a plain copy. */
+/* What stands for `call`, whose operands are now `in`; NULL for a plain copy. The result's call has
+ * as many outputs as `call`, unless r->made says what stands for each. */
 typedef cj_node *(*cj__pass_fn)(cj__rewrite *r, const cj_call *call, cj_node *const *in);
 
 /* Runs one pass over g, which stays as it is. NULL with a message, and roots as they were, when it
@@ -41,7 +46,18 @@ cj_node *cj__pass_cse(cj__rewrite *r, const cj_call *call, cj_node *const *in);
 /* mode: nothing but what must be done: the training mode, and composites without a kernel are
  * lowered. */
 cj_node *cj__pass_mode(cj__rewrite *r, const cj_call *call, cj_node *const *in);
-/* fuse.c: elementwise calls of one shape become one call of `fused`. */
-cj_graph *cj__pass_fuse(const cj_graph *g, cj_node ***roots, int n_roots);
+/* pool.c: rules of simplify for poolings; NULL: none applies. */
+cj_node *cj__pass_pool(cj__rewrite *r, const cj_call *call, cj_node *const *in);
+/* recompute.c: gradients compute forward values again instead of keeping them; takes checkpoints
+ * out. After cse. */
+cj_graph *cj__pass_recompute(const cj_graph *g, cj_recompute what, bool training, cj_node ***roots,
+                             int n_roots);
+/* epilogue.c: bias, addend and activation into the products and convolutions that they follow. */
+cj_graph *cj__pass_epilogue(const cj_graph *g, bool updates, bool training, cj_node ***roots,
+                            int n_roots);
+/* fuse.c: elementwise calls and reductions over one shape become one call of `fused`. Roots
+ * [first_late, first_late + n_late) are the values of updates: what they alone need stays apart. */
+cj_graph *cj__pass_fuse(const cj_graph *g, cj_node ***roots, int n_roots, int first_late,
+                        int n_late);
 
 #endif

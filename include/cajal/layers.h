@@ -1,0 +1,437 @@
+/* layers.h: the layers of models beyond the basic ones of nn.h, by family, with Keras's names.
+ *
+ *     x = cj_batch_normalization(x, .momentum = 0.9);
+ *     x = cj_layer_normalization(cj_embedding(words, .input_dim = 5000, .output_dim = 64));
+ *
+ * As in nn.h: samples are channels-last, options are keywords, and zero is the documented default.
+ */
+#ifndef CAJAL_LAYERS_H
+#define CAJAL_LAYERS_H
+
+#include <cajal/graph.h>
+#include <cajal/option.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What every keyword macro of a layer expands to. */
+#define CJ_LAYER_(name, x, ...) \
+    (name)(cj_at(x, CJ_HERE), \
+           &(name##_opts){.struct_size = sizeof(name##_opts), __VA_ARGS__})
+
+/* ---- Normalisation --------------------------------------------------------------------------- */
+
+/* gamma multiplies what is normal, beta is added; no_scale and no_center leave them out.
+ * Initializers default to "ones" and "zeros". */
+
+typedef struct cj_batch_normalization_opts {
+    size_t struct_size;
+    int64_t axis;      /* of the channels: the last (default), or 1 */
+    double momentum;   /* default 0.99: how much of a running statistic a step keeps */
+    double epsilon;    /* default 0.001 */
+    bool no_center, no_scale;
+    const char *gamma_initializer, *beta_initializer, *gamma_regularizer, *beta_regularizer;
+    const char *name;
+} cj_batch_normalization_opts;
+/* cj_batch_norm (norm.h): in training with the batch's statistics, which also move
+ * "name/moving_mean" and "name/moving_variance"; else with those. Parameters "name/gamma",
+ * "name/beta" [channels]. */
+CJ_API cj_node *cj_batch_normalization(cj_node *x, const cj_batch_normalization_opts *opts);
+
+typedef struct cj_layer_normalization_opts {
+    size_t struct_size;
+    int64_t axis;      /* the first normalised one of the batch; default the last */
+    double epsilon;    /* default 0.001 */
+    bool no_center, no_scale;
+    const char *gamma_initializer, *beta_initializer, *gamma_regularizer, *beta_regularizer;
+    const char *name;
+} cj_layer_normalization_opts;
+/* cj_layer_norm. gamma and beta have the sizes of the normalised axes. */
+CJ_API cj_node *cj_layer_normalization(cj_node *x, const cj_layer_normalization_opts *opts);
+
+typedef struct cj_group_normalization_opts {
+    size_t struct_size;
+    int64_t groups;    /* default 32; -1: a group for each channel */
+    int64_t axis;      /* of the channels: the last (default), or 1 */
+    double epsilon;    /* default 0.001 */
+    bool no_center, no_scale;
+    const char *gamma_initializer, *beta_initializer, *gamma_regularizer, *beta_regularizer;
+    const char *name;
+} cj_group_normalization_opts;
+/* cj_group_norm, [batch, ..., channels]. */
+CJ_API cj_node *cj_group_normalization(cj_node *x, const cj_group_normalization_opts *opts);
+
+typedef struct cj_instance_normalization_opts {
+    size_t struct_size;
+    int64_t axis;
+    double epsilon;    /* default 0.001 */
+    bool no_center, no_scale;
+    const char *gamma_initializer, *beta_initializer, *gamma_regularizer, *beta_regularizer;
+    const char *name;
+} cj_instance_normalization_opts;
+/* cj_instance_norm, [batch, spatial..., channels]. */
+CJ_API cj_node *cj_instance_normalization(cj_node *x, const cj_instance_normalization_opts *opts);
+
+typedef struct cj_rms_normalization_opts {
+    size_t struct_size;
+    int64_t axis;      /* the first normalised one of the batch; default the last */
+    double epsilon;    /* default 1e-6 */
+    bool no_scale;
+    const char *gamma_initializer, *gamma_regularizer;
+    const char *name;
+} cj_rms_normalization_opts;
+/* cj_rms_norm. */
+CJ_API cj_node *cj_rms_normalization(cj_node *x, const cj_rms_normalization_opts *opts);
+
+typedef struct cj_local_response_normalization_opts {
+    size_t struct_size;
+    int64_t size;              /* default 5 */
+    double alpha, beta, bias;  /* default 1e-4, 0.75, 1 */
+    int64_t axis;
+    const char *name;
+} cj_local_response_normalization_opts;
+/* cj_local_response_norm; no parameters. */
+CJ_API cj_node *cj_local_response_normalization(cj_node *x,
+                                                const cj_local_response_normalization_opts *opts);
+
+/* ---- Embeddings and positions ---------------------------------------------------------------- */
+
+typedef struct cj_embedding_opts {
+    size_t struct_size;
+    int64_t input_dim, output_dim;  /* required: numbers are 0 .. input_dim-1; width of a row */
+    bool mask_zero;                 /* 0 is padding: it gives zeros, and its row learns nothing */
+    int64_t padding_index;          /* another number that is padding; 0 and -1 (default): none */
+    const char *embeddings_initializer; /* default "random_uniform" */
+    const char *embeddings_regularizer;
+    const char *name;
+} cj_embedding_opts;
+/* Rows of the table "name/embeddings" [input_dim, output_dim]: x of whole numbers [batch, ...]
+ * gives [batch, ..., output_dim]. A number out of range is an error when running. */
+CJ_API cj_node *cj_embedding(cj_node *x, const cj_embedding_opts *opts);
+
+typedef struct cj_position_embedding_opts {
+    size_t struct_size;
+    int64_t sequence_length;        /* rows of the table; default the input's length */
+    const char *initializer;        /* default "glorot_uniform" */
+    const char *name;
+} cj_position_embedding_opts;
+/* x [batch, length, numbers] plus row t of "name/embeddings" at position t. */
+CJ_API cj_node *cj_position_embedding(cj_node *x, const cj_position_embedding_opts *opts);
+
+typedef struct cj_sine_position_encoding_opts {
+    size_t struct_size;
+    double max_wavelength;          /* default 10000 */
+    const char *name;
+} cj_sine_position_encoding_opts;
+/* x [batch, length, numbers] plus cj_sinusoidal_positions; an even number of numbers. */
+CJ_API cj_node *cj_sine_position_encoding(cj_node *x, const cj_sine_position_encoding_opts *opts);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_batch_normalization(x, ...) CJ_LAYER_(cj_batch_normalization, x, __VA_ARGS__)
+#define cj_layer_normalization(x, ...) CJ_LAYER_(cj_layer_normalization, x, __VA_ARGS__)
+#define cj_group_normalization(x, ...) CJ_LAYER_(cj_group_normalization, x, __VA_ARGS__)
+#define cj_instance_normalization(x, ...) CJ_LAYER_(cj_instance_normalization, x, __VA_ARGS__)
+#define cj_rms_normalization(x, ...) CJ_LAYER_(cj_rms_normalization, x, __VA_ARGS__)
+#define cj_local_response_normalization(x, ...) \
+    CJ_LAYER_(cj_local_response_normalization, x, __VA_ARGS__)
+#define cj_embedding(x, ...) CJ_LAYER_(cj_embedding, x, __VA_ARGS__)
+#define cj_position_embedding(x, ...) CJ_LAYER_(cj_position_embedding, x, __VA_ARGS__)
+#define cj_sine_position_encoding(x, ...) CJ_LAYER_(cj_sine_position_encoding, x, __VA_ARGS__)
+#endif
+
+/* ---- Convolution ----------------------------------------------------------------------------- */
+
+/* Sizes are by spatial axis; a number left out repeats the one before it: {3} is {3, 3}. padding:
+ * "valid" (default), "same" (as many results as ceil(n / stride)), for conv1d also "causal". */
+typedef struct cj_conv2d_opts {
+    size_t struct_size;
+    int64_t filters;                /* required */
+    int64_t kernel[CJ_SIZES];       /* required */
+    int64_t strides[CJ_SIZES];      /* default 1 */
+    const char *padding;
+    const char *activation;         /* default none */
+    int64_t dilation[CJ_SIZES];     /* default 1 */
+    int64_t groups;                 /* default 1; divides channels and filters */
+    bool no_bias;
+    const char *kernel_initializer; /* default "glorot_uniform" */
+    const char *bias_initializer;   /* default "zeros" */
+    const char *kernel_regularizer, *bias_regularizer;
+    const char *name;
+} cj_conv2d_opts;
+typedef cj_conv2d_opts cj_conv1d_opts, cj_conv3d_opts;
+/* y = activation(conv(x, kernel) + bias). "name/kernel" is [filters, channels / groups, kernel...],
+ * "name/bias" [filters]. */
+CJ_API cj_node *cj_conv1d(cj_node *x, const cj_conv1d_opts *opts);
+CJ_API cj_node *cj_conv2d(cj_node *x, const cj_conv2d_opts *opts);
+CJ_API cj_node *cj_conv3d(cj_node *x, const cj_conv3d_opts *opts);
+
+typedef struct cj_conv2d_transpose_opts {
+    size_t struct_size;
+    int64_t filters;                  /* required */
+    int64_t kernel[CJ_SIZES];         /* required */
+    int64_t strides[CJ_SIZES];
+    const char *padding;              /* "valid": n stride + max(reach - stride, 0) elements, where
+                                         reach = (kernel - 1) dilation + 1; "same": n stride */
+    const char *activation;
+    int64_t dilation[CJ_SIZES];
+    int64_t output_padding[CJ_SIZES]; /* valid: (n - 1) stride + reach + this */
+    bool no_bias;
+    const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer;
+    const char *name;
+} cj_conv2d_transpose_opts;
+typedef cj_conv2d_transpose_opts cj_conv1d_transpose_opts, cj_conv3d_transpose_opts;
+/* The transpose of a convolution, which makes images larger. "name/kernel" is [channels, filters,
+ * kernel...]. */
+CJ_API cj_node *cj_conv1d_transpose(cj_node *x, const cj_conv1d_transpose_opts *opts);
+CJ_API cj_node *cj_conv2d_transpose(cj_node *x, const cj_conv2d_transpose_opts *opts);
+CJ_API cj_node *cj_conv3d_transpose(cj_node *x, const cj_conv3d_transpose_opts *opts);
+
+typedef struct cj_depthwise_conv2d_opts {
+    size_t struct_size;
+    int64_t kernel[CJ_SIZES]; /* required */
+    int64_t strides[CJ_SIZES];
+    const char *padding;
+    const char *activation;
+    int64_t depth_multiplier; /* results for each channel; default 1 */
+    int64_t dilation[CJ_SIZES];
+    bool no_bias;
+    const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer;
+    const char *name;
+} cj_depthwise_conv2d_opts;
+typedef cj_depthwise_conv2d_opts cj_depthwise_conv1d_opts;
+/* Each channel with filters of its own. "name/kernel" is [channels depth_multiplier, 1, kernel...];
+ * filters c depth_multiplier ... are channel c's. */
+CJ_API cj_node *cj_depthwise_conv1d(cj_node *x, const cj_depthwise_conv1d_opts *opts);
+CJ_API cj_node *cj_depthwise_conv2d(cj_node *x, const cj_depthwise_conv2d_opts *opts);
+
+typedef struct cj_separable_conv2d_opts {
+    size_t struct_size;
+    int64_t filters;          /* required */
+    int64_t kernel[CJ_SIZES]; /* required */
+    int64_t strides[CJ_SIZES];
+    const char *padding;
+    const char *activation;
+    int64_t depth_multiplier; /* default 1 */
+    int64_t dilation[CJ_SIZES];
+    bool no_bias;
+    const char *depthwise_initializer, *pointwise_initializer, *bias_initializer;
+    const char *depthwise_regularizer, *pointwise_regularizer, *bias_regularizer;
+    const char *name;
+} cj_separable_conv2d_opts;
+typedef cj_separable_conv2d_opts cj_separable_conv1d_opts;
+/* A depthwise convolution, then one of kernel 1 that mixes the channels (Chollet 2017):
+ * "name/depthwise_kernel" [channels depth_multiplier, 1, kernel...], "name/pointwise_kernel"
+ * [filters, channels depth_multiplier, 1...]. */
+CJ_API cj_node *cj_separable_conv1d(cj_node *x, const cj_separable_conv1d_opts *opts);
+CJ_API cj_node *cj_separable_conv2d(cj_node *x, const cj_separable_conv2d_opts *opts);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_conv1d(x, ...) CJ_LAYER_(cj_conv1d, x, __VA_ARGS__)
+#define cj_conv2d(x, ...) CJ_LAYER_(cj_conv2d, x, __VA_ARGS__)
+#define cj_conv3d(x, ...) CJ_LAYER_(cj_conv3d, x, __VA_ARGS__)
+#define cj_conv1d_transpose(x, ...) CJ_LAYER_(cj_conv1d_transpose, x, __VA_ARGS__)
+#define cj_conv2d_transpose(x, ...) CJ_LAYER_(cj_conv2d_transpose, x, __VA_ARGS__)
+#define cj_conv3d_transpose(x, ...) CJ_LAYER_(cj_conv3d_transpose, x, __VA_ARGS__)
+#define cj_depthwise_conv1d(x, ...) CJ_LAYER_(cj_depthwise_conv1d, x, __VA_ARGS__)
+#define cj_depthwise_conv2d(x, ...) CJ_LAYER_(cj_depthwise_conv2d, x, __VA_ARGS__)
+#define cj_separable_conv1d(x, ...) CJ_LAYER_(cj_separable_conv1d, x, __VA_ARGS__)
+#define cj_separable_conv2d(x, ...) CJ_LAYER_(cj_separable_conv2d, x, __VA_ARGS__)
+#endif
+
+/* ---- Attention ------------------------------------------------------------------------------- */
+
+typedef struct cj_multi_head_attention_opts {
+    size_t struct_size;
+    int64_t num_heads;    /* required */
+    int64_t key_dim;      /* required: numbers of a head of query and key */
+    int64_t value_dim;    /* of a head of value; default key_dim */
+    int64_t num_kv_heads; /* heads of key and value, a divisor of num_heads (grouped queries);
+                             default num_heads */
+    int64_t output_dim;   /* default the last size of the query */
+    bool causal;          /* position i of the query sees those of the key up to i + Tk - Tq */
+    bool no_bias;
+    double dropout;       /* of the probabilities, in training */
+    const char *kernel_initializer, *bias_initializer; /* "glorot_uniform", "zeros" */
+    const char *kernel_regularizer, *bias_regularizer;
+    const char *name;
+    cj_node *value;       /* [batch, Tk, numbers]; default the query: self-attention */
+    cj_node *key;         /* default value */
+    cj_node *mask;        /* as cj_attention's: broadcastable to [batch, num_heads, Tq, Tk] */
+} cj_multi_head_attention_opts;
+/* Projections, cj_attention (sequence.h) for each head, and a projection of the result (Vaswani et
+ * al. 2017): query [batch, Tq, numbers] -> [batch, Tq, output_dim]. Self-attention has one
+ * projection "name/qkv_kernel" [numbers, all heads of query, then key, then value] with
+ * "name/qkv_bias"; otherwise "name/query_kernel", "name/key_kernel", "name/value_kernel" and their
+ * biases. The result's: "name/output_kernel" [num_heads * value_dim, output_dim],
+ * "name/output_bias". As inputs of cj_layer_apply: query, value, key, mask, of which the last ones
+ * may be left out. */
+CJ_API cj_node *cj_multi_head_attention(cj_node *query, const cj_multi_head_attention_opts *opts);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_multi_head_attention(x, ...) CJ_LAYER_(cj_multi_head_attention, x, __VA_ARGS__)
+#endif
+
+/* ---- Pooling, padding, up-sampling ----------------------------------------------------------- */
+
+/* Images are [batch, 1 to 3 spatial axes, channels]; none of these layers has parameters. A number
+ * left out of a list repeats the one before it. */
+typedef struct cj_max_pool2d_opts {
+    size_t struct_size;
+    int64_t size[CJ_SIZES];    /* of the window; default 2 */
+    int64_t strides[CJ_SIZES]; /* default the size */
+    const char *padding;       /* "valid" (default), "same" */
+    const char *name;
+} cj_max_pool2d_opts;
+typedef cj_max_pool2d_opts cj_max_pool1d_opts, cj_max_pool3d_opts, cj_average_pool1d_opts,
+    cj_average_pool2d_opts, cj_average_pool3d_opts;
+CJ_API cj_node *cj_max_pool1d(cj_node *x, const cj_max_pool1d_opts *opts);
+CJ_API cj_node *cj_max_pool2d(cj_node *x, const cj_max_pool2d_opts *opts);
+CJ_API cj_node *cj_max_pool3d(cj_node *x, const cj_max_pool3d_opts *opts);
+CJ_API cj_node *cj_average_pool1d(cj_node *x, const cj_average_pool1d_opts *opts);
+CJ_API cj_node *cj_average_pool2d(cj_node *x, const cj_average_pool2d_opts *opts);
+CJ_API cj_node *cj_average_pool3d(cj_node *x, const cj_average_pool3d_opts *opts);
+
+typedef struct cj_global_max_pool2d_opts {
+    size_t struct_size;
+    bool keepdims; /* spatial axes of size 1 stay; else [batch, channels] */
+    const char *name;
+} cj_global_max_pool2d_opts;
+typedef cj_global_max_pool2d_opts cj_global_max_pool1d_opts, cj_global_max_pool3d_opts,
+    cj_global_average_pool1d_opts, cj_global_average_pool2d_opts, cj_global_average_pool3d_opts;
+CJ_API cj_node *cj_global_max_pool1d(cj_node *x, const cj_global_max_pool1d_opts *opts);
+CJ_API cj_node *cj_global_max_pool2d(cj_node *x, const cj_global_max_pool2d_opts *opts);
+CJ_API cj_node *cj_global_max_pool3d(cj_node *x, const cj_global_max_pool3d_opts *opts);
+CJ_API cj_node *cj_global_average_pool1d(cj_node *x, const cj_global_average_pool1d_opts *opts);
+CJ_API cj_node *cj_global_average_pool2d(cj_node *x, const cj_global_average_pool2d_opts *opts);
+CJ_API cj_node *cj_global_average_pool3d(cj_node *x, const cj_global_average_pool3d_opts *opts);
+
+typedef struct cj_adaptive_max_pool2d_opts {
+    size_t struct_size;
+    int64_t output[CJ_SIZES]; /* required: spatial sizes of the result */
+    const char *name;
+} cj_adaptive_max_pool2d_opts;
+typedef cj_adaptive_max_pool2d_opts cj_adaptive_max_pool1d_opts, cj_adaptive_max_pool3d_opts,
+    cj_adaptive_average_pool1d_opts, cj_adaptive_average_pool2d_opts,
+    cj_adaptive_average_pool3d_opts;
+/* Window i of m along an axis of n elements: floor(i n / m) .. ceil((i + 1) n / m) - 1. */
+CJ_API cj_node *cj_adaptive_max_pool1d(cj_node *x, const cj_adaptive_max_pool1d_opts *opts);
+CJ_API cj_node *cj_adaptive_max_pool2d(cj_node *x, const cj_adaptive_max_pool2d_opts *opts);
+CJ_API cj_node *cj_adaptive_max_pool3d(cj_node *x, const cj_adaptive_max_pool3d_opts *opts);
+CJ_API cj_node *cj_adaptive_average_pool1d(cj_node *x,
+                                           const cj_adaptive_average_pool1d_opts *opts);
+CJ_API cj_node *cj_adaptive_average_pool2d(cj_node *x,
+                                           const cj_adaptive_average_pool2d_opts *opts);
+CJ_API cj_node *cj_adaptive_average_pool3d(cj_node *x,
+                                           const cj_adaptive_average_pool3d_opts *opts);
+
+typedef struct cj_up_sampling2d_opts {
+    size_t struct_size;
+    int64_t size[CJ_SIZES];    /* how many times larger; default 2 */
+    const char *interpolation; /* "nearest" (default), "bilinear" (image.h: linear, half_pixel) */
+    const char *name;
+} cj_up_sampling2d_opts;
+typedef cj_up_sampling2d_opts cj_up_sampling1d_opts, cj_up_sampling3d_opts;
+CJ_API cj_node *cj_up_sampling1d(cj_node *x, const cj_up_sampling1d_opts *opts);
+CJ_API cj_node *cj_up_sampling2d(cj_node *x, const cj_up_sampling2d_opts *opts);
+CJ_API cj_node *cj_up_sampling3d(cj_node *x, const cj_up_sampling3d_opts *opts);
+
+typedef struct cj_zero_padding2d_opts {
+    size_t struct_size;
+    int64_t padding;       /* elements at each end of each spatial axis, and more: */
+    int64_t left, right;   /* at the ends of the last spatial axis, */
+    int64_t top, bottom;   /* of the one before, */
+    int64_t front, back;   /* and of the one before that */
+    const char *name;
+} cj_zero_padding2d_opts;
+typedef cj_zero_padding2d_opts cj_zero_padding1d_opts, cj_zero_padding3d_opts, cj_cropping1d_opts,
+    cj_cropping2d_opts, cj_cropping3d_opts;
+/* Zeros added; elements taken away. */
+CJ_API cj_node *cj_zero_padding1d(cj_node *x, const cj_zero_padding1d_opts *opts);
+CJ_API cj_node *cj_zero_padding2d(cj_node *x, const cj_zero_padding2d_opts *opts);
+CJ_API cj_node *cj_zero_padding3d(cj_node *x, const cj_zero_padding3d_opts *opts);
+CJ_API cj_node *cj_cropping1d(cj_node *x, const cj_cropping1d_opts *opts);
+CJ_API cj_node *cj_cropping2d(cj_node *x, const cj_cropping2d_opts *opts);
+CJ_API cj_node *cj_cropping3d(cj_node *x, const cj_cropping3d_opts *opts);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_max_pool1d(x, ...) CJ_LAYER_(cj_max_pool1d, x, __VA_ARGS__)
+#define cj_max_pool2d(x, ...) CJ_LAYER_(cj_max_pool2d, x, __VA_ARGS__)
+#define cj_max_pool3d(x, ...) CJ_LAYER_(cj_max_pool3d, x, __VA_ARGS__)
+#define cj_average_pool1d(x, ...) CJ_LAYER_(cj_average_pool1d, x, __VA_ARGS__)
+#define cj_average_pool2d(x, ...) CJ_LAYER_(cj_average_pool2d, x, __VA_ARGS__)
+#define cj_average_pool3d(x, ...) CJ_LAYER_(cj_average_pool3d, x, __VA_ARGS__)
+#define cj_global_max_pool1d(x, ...) CJ_LAYER_(cj_global_max_pool1d, x, __VA_ARGS__)
+#define cj_global_max_pool2d(x, ...) CJ_LAYER_(cj_global_max_pool2d, x, __VA_ARGS__)
+#define cj_global_max_pool3d(x, ...) CJ_LAYER_(cj_global_max_pool3d, x, __VA_ARGS__)
+#define cj_global_average_pool1d(x, ...) CJ_LAYER_(cj_global_average_pool1d, x, __VA_ARGS__)
+#define cj_global_average_pool2d(x, ...) CJ_LAYER_(cj_global_average_pool2d, x, __VA_ARGS__)
+#define cj_global_average_pool3d(x, ...) CJ_LAYER_(cj_global_average_pool3d, x, __VA_ARGS__)
+#define cj_adaptive_max_pool1d(x, ...) CJ_LAYER_(cj_adaptive_max_pool1d, x, __VA_ARGS__)
+#define cj_adaptive_max_pool2d(x, ...) CJ_LAYER_(cj_adaptive_max_pool2d, x, __VA_ARGS__)
+#define cj_adaptive_max_pool3d(x, ...) CJ_LAYER_(cj_adaptive_max_pool3d, x, __VA_ARGS__)
+#define cj_adaptive_average_pool1d(x, ...) CJ_LAYER_(cj_adaptive_average_pool1d, x, __VA_ARGS__)
+#define cj_adaptive_average_pool2d(x, ...) CJ_LAYER_(cj_adaptive_average_pool2d, x, __VA_ARGS__)
+#define cj_adaptive_average_pool3d(x, ...) CJ_LAYER_(cj_adaptive_average_pool3d, x, __VA_ARGS__)
+#define cj_up_sampling1d(x, ...) CJ_LAYER_(cj_up_sampling1d, x, __VA_ARGS__)
+#define cj_up_sampling2d(x, ...) CJ_LAYER_(cj_up_sampling2d, x, __VA_ARGS__)
+#define cj_up_sampling3d(x, ...) CJ_LAYER_(cj_up_sampling3d, x, __VA_ARGS__)
+#define cj_zero_padding1d(x, ...) CJ_LAYER_(cj_zero_padding1d, x, __VA_ARGS__)
+#define cj_zero_padding2d(x, ...) CJ_LAYER_(cj_zero_padding2d, x, __VA_ARGS__)
+#define cj_zero_padding3d(x, ...) CJ_LAYER_(cj_zero_padding3d, x, __VA_ARGS__)
+#define cj_cropping1d(x, ...) CJ_LAYER_(cj_cropping1d, x, __VA_ARGS__)
+#define cj_cropping2d(x, ...) CJ_LAYER_(cj_cropping2d, x, __VA_ARGS__)
+#define cj_cropping3d(x, ...) CJ_LAYER_(cj_cropping3d, x, __VA_ARGS__)
+#endif
+
+/* ---- Recurrence ------------------------------------------------------------------------------ */
+
+/* Of simple_rnn, lstm and gru: each takes the fields that are its own. */
+typedef struct cj_recurrent_layer_opts {
+    size_t struct_size;
+    int64_t units;                    /* required */
+    const char *activation;           /* default "tanh"; see recurrent.h */
+    const char *recurrent_activation; /* lstm, gru; default "sigmoid" */
+    bool return_sequences;            /* all steps' results, not the last one's */
+    bool go_backwards;                /* last step first; with return_sequences in that order */
+    bool bidirectional;               /* two of them, the second last step first */
+    const char *merge_mode;           /* of the two: "concat" (default), "sum", "mul", "ave" */
+    int64_t layers;                   /* upon each other; default 1 */
+    double dropout;                   /* between layers, in training */
+    bool no_bias;
+    bool no_unit_forget_bias;         /* lstm: the forget gate's bias does not begin at 1 */
+    bool reset_before;                /* gru: r multiplies h (Cho et al.) and not R h + b (cuDNN) */
+    int64_t projection;               /* lstm: size the state is projected to; default none */
+    const char *kernel_initializer;   /* default "glorot_uniform" */
+    const char *recurrent_initializer; /* default "orthogonal" */
+    const char *bias_initializer;     /* default "zeros" */
+    const char *kernel_regularizer, *recurrent_regularizer, *bias_regularizer;
+    const char *name;
+    cj_node *lengths;                 /* integers [batch]: how many steps of each sample count */
+    cj_node *initial_h, *initial_c;   /* [directions, batch, units]; with one layer */
+} cj_recurrent_layer_opts;
+typedef cj_recurrent_layer_opts cj_simple_rnn_opts, cj_lstm_opts, cj_gru_opts;
+
+/* x [batch, steps, numbers]. Parameters, with the gates of recurrent.h one after another (Keras's
+ * order; Keras's matrices are transposed): "name/kernel" [gates * units, numbers],
+ * "name/recurrent_kernel" [gates * units, units], "name/bias" [gates * units] (gru with the reset
+ * after: twice that, of W x and of R h), "name/projection"; of the other direction
+ * "name/backward_kernel" ..., of layer i "name/kernel_i" ... As inputs of cj_layer_apply: x, then
+ * integers are lengths, then reals the initial h and c. */
+CJ_API cj_node *cj_simple_rnn(cj_node *x, const cj_simple_rnn_opts *opts);
+CJ_API cj_node *cj_lstm(cj_node *x, const cj_lstm_opts *opts);
+CJ_API cj_node *cj_gru(cj_node *x, const cj_gru_opts *opts);
+/* The state of the (last) layer that made y, after the last step: i = 0 h, 1 c of an lstm;
+ * [directions, batch, units]. */
+CJ_API cj_node *cj_recurrent_state(cj_node *y, int i);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_simple_rnn(x, ...) CJ_LAYER_(cj_simple_rnn, x, __VA_ARGS__)
+#define cj_lstm(x, ...) CJ_LAYER_(cj_lstm, x, __VA_ARGS__)
+#define cj_gru(x, ...) CJ_LAYER_(cj_gru, x, __VA_ARGS__)
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,137 @@
+/* subject.c: from a model to something that runs.
+ *
+ * Training needs a loss and the random feeds need sizes and ranges; for a model of somebody else
+ * both are guessed so that the work is right, if not its meaning. */
+#include "cli/subject.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "cli/data.h"
+
+/* ---- Programs -------------------------------------------------------------------------------- */
+
+/* The loss a network is trained with: cross-entropy of its logits, or of a file's network, whose
+ * purpose nobody knows, the mean of its first output squared. */
+static cj_node *loss_of(cli_subject *b, cj_node *y)
+{
+    cj_dim dims[CJ_RANK_MAX];
+    cj_graph *g = cj_model_graph(b->m);
+    const cj_type *type = y ? cj_node_type(y) : NULL;
+    if (!type) return NULL;
+    if (!b->w) return cj_mean(cj_square(y));
+    for (int i = 0; i + 1 < type->rank; i++) dims[i] = type->dim[i];
+    cj_node *label = cj_placeholder(g, "label", CJ_I32, type->rank - 1, dims);
+    return cj_mean(cj_loss_node(y, label, "sparse_categorical_crossentropy(from_logits=true)"));
+}
+
+static cj_program *compile_training(cli_subject *b, cj_node *y)
+{
+    cj_graph *g = cj_model_graph(b->m);
+    cj_node *loss = loss_of(b, y);
+    int n = cj_graph_parameter_count(g);
+    cj_node **nodes = loss ? cj_allocate(b->cj, 2 * ((size_t)n + 1) * sizeof *nodes) : NULL;
+    cj_program *program = NULL;
+    if (!nodes) return NULL;
+    for (int i = 0; i < n; i++) nodes[i] = cj_graph_parameter_at(g, i);
+    if (!cj_grad(loss, nodes, n, nodes + n)) {
+        const cj_update *updates = cj_updates("adam", nodes, nodes + n, n, .learning_rate = 1e-3);
+        if (updates || !n)
+            program = cj_compile(g, .outputs = {loss}, .updates = updates, .training = true);
+    }
+    cj_free(b->cj, nodes);
+    return program;
+}
+
+static cj_program *compile(cli_subject *b)
+{
+    cj_graph *g = cj_model_graph(b->m);
+    cj_node *y = b->w ? b->w->build(b->m) : cj_graph_output_at(g, 0);
+    if (cj_graph_failed(g)) return NULL;
+    if (b->training) return compile_training(b, y);
+    return b->w ? cj_compile(g, .outputs = {y}) : cj_compile(g, .training = false);
+}
+
+/* ---- Feeds ----------------------------------------------------------------------------------- */
+
+/* Indices stay below what they index; what a file's integers mean is not known, and 0 and 1 are
+ * right for most. 0: reals. */
+static int64_t limit_of(const cli_subject *b, const char *input, cj_dtype dtype)
+{
+    if (cj_dtype_info(dtype)->kind == CJ_KIND_FLOAT) return 0;
+    if (!b->w) return 2;
+    return !strcmp(input, "label") ? b->w->classes : b->w->vocabulary;
+}
+
+/* Reproducible numbers that look like data; nothing here depends on their distribution. */
+static cj_tensor *random_tensor(cli_subject *b, cj_dtype dtype, int rank, const int64_t *dims,
+                                int64_t limit)
+{
+    cj_tensor *t = cj_tensor_new(b->cj, dtype, rank, dims);
+    void *data = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
+    uint32_t state = 1;
+    for (int64_t i = 0; data && i < cj_tensor_count(t); i++) {
+        state = state * 1664525u + 1013904223u;
+        double unit = (double)(state >> 8) / 16777216.0;
+        cj_store_f64(dtype, data, (size_t)i, limit ? floor(unit * (double)limit) : 2 * unit - 1);
+    }
+    if (data) cj_tensor_unmap(t);
+    return t;
+}
+
+/* The symbol of the first input's first axis is the batch, wherever it stands; another symbol has
+ * the size dims.NAME says, or 1. */
+static int64_t size_of(cli_subject *b, cj_dim d, cj_dim batch)
+{
+    if (d >= 0) return d;
+    if (d == batch) return b->batch;
+    char key[160];
+    int64_t size = 1;
+    snprintf(key, sizeof key, "dims.%.100s", cj_dim_text(cj_program_graph(b->program), d));
+    return cj_recipe_get_int(b->c->recipe, key, &size) || size < 1 ? 1 : size;
+}
+
+static int make_feeds(cli_subject *b)
+{
+    cj_dim batch = CJ_INFER;
+    b->n_in = cj_program_input_count(b->program);
+    if (b->n_in > CLI_INPUTS_MAX)
+        return b->optional ? CLI_FAILED
+                           : cli_fail(b->c, CJ_ERR_LIMIT, "bench: %s has %d inputs, more than %d",
+                                      b->name, b->n_in, CLI_INPUTS_MAX);
+    for (int i = 0; i < b->n_in; i++) {
+        const cj_type *type = cj_program_input_type(b->program, i);
+        const char *name = cj_program_input_name(b->program, i);
+        int64_t dims[CJ_RANK_MAX];
+        if (i == 0 && type->rank) batch = type->dim[0];
+        for (int k = 0; k < type->rank; k++) dims[k] = size_of(b, type->dim[k], batch);
+        if (i == 0 && type->rank) b->batch = dims[0];
+        b->in[i] = random_tensor(b, type->dtype, type->rank, dims,
+                                 limit_of(b, name, type->dtype));
+        if (!b->in[i]) return b->optional ? CLI_FAILED : cli_failed(b->c, b->cj);
+        b->feeds[i] = (cj_feed){cj_program_input(b->program, name), b->in[i]};
+    }
+    return CLI_DONE;
+}
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+int cli_subject_open(cli_subject *b)
+{
+    b->borrowed = b->m != NULL;
+    if (!b->m) b->m = b->w ? cj_model_new(b->cj) : cli_model_load(b->c, b->name);
+    if (!b->m) return b->w ? cli_failed(b->c, b->cj) : b->c->status;
+    b->program = compile(b);
+    if (b->program) return make_feeds(b);
+    return b->optional ? CLI_FAILED : cli_failed(b->c, b->cj);
+}
+
+void cli_subject_close(cli_subject *b)
+{
+    for (int i = 0; i < b->n_in && i < CLI_INPUTS_MAX; i++) cj_tensor_free(b->in[i]);
+    cj_program_free(b->program);
+    if (!b->borrowed) cj_model_free(b->m);
+    b->n_in = 0;
+    b->program = NULL;
+    b->m = NULL;
+}

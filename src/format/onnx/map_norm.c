@@ -1,0 +1,361 @@
+/* map_norm.c: normalisations and rotary embeddings.
+ *
+ * ONNX has them for channels-first images and, in the opset we write, not all of them: what it
+ * lacks is written as the arithmetic it is (cj__onnx_write_lowered), and read as that. A batch
+ * normalisation keeps its momentum in the file: of a model of ours that is loaded its running
+ * statistics move again when it is trained on. */
+#include <string.h>
+
+#include "format/onnx/map.h"
+#include "graph/ops/map.h"
+#include "graph/ops/norm.h"
+#include "nn/model.h"
+
+#include <cajal/norm.h>
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+/* Does anything that is written read this value? (Updates of running statistics are not.) */
+static bool is_read(cj__onnx_writer *w, const cj_node *node)
+{
+    const cj_graph *g = w->scope->g;
+    unsigned char *marks = cj__arena_alloc(w->arena, (size_t)g->n_calls + 1);
+    if (!marks) return true;
+    for (int i = 0; i < g->outputs.count; i++) {
+        cj__graph_mark(g, &g->outputs.items[i].node, 1, marks);
+        if (g->outputs.items[i].node == node) return true;
+    }
+    for (int i = node->call->id + 1; i < g->n_calls; i++)
+        for (int k = 0; marks[i] && k < g->calls[i]->n_in; k++)
+            if (g->calls[i]->in[k] == node) return true;
+    return false;
+}
+
+/* Operand i, or this number for each of the sizes: vectors that ONNX does not leave out. */
+static const char *vector(cj__onnx_writer *w, int i, bool there, double other, int rank,
+                          const cj_dim *dims)
+{
+    if (there) return cj__onnx_in(w, i);
+    cj_dtype wide = cj__wide(w->call->in[0]->type.dtype);
+    return cj__onnx_step(w, "Expand", cj__onnx_scalar(w, wide, other),
+                         cj__onnx_dims(w, rank, dims), NULL);
+}
+
+/* y channels-last, the call's only output that is written. */
+static void last_image(cj__onnx_writer *w, const char *y, int rank)
+{
+    int64_t p[CJ_RANK_MAX];
+    for (int i = 0; i < rank; i++) p[i] = i == 0 ? 0 : i == rank - 1 ? 1 : i + 1;
+    cj__onnx_only(w, "Transpose", y);
+    cj__onnx_put_ints(w, "perm", rank, p);
+}
+
+static void write_batch_norm(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj_call *call = w->call;
+    const cj__norm_attrs *a = call->attributes;
+    const cj_type *x = &call->in[0]->type;
+    bool constant = a->has_training && call->in[call->n_in - 1]->call->op == &cj_op_training;
+    if (!a->has_statistics || (a->has_training && !constant) || is_read(w, &call->out[1]) ||
+        is_read(w, &call->out[2])) {
+        cj__onnx_write_lowered(w);
+        return;
+    }
+    const cj_dim *channels = &x->dim[a->channel_axis];
+    int at = 1 + a->has_scale + a->has_shift;
+    const char *in[] = {cj__onnx_image(w, 0, a->channel_axis),
+                        vector(w, 1, a->has_scale, 1, 1, channels),
+                        vector(w, 1 + a->has_scale, a->has_shift, 0, 1, channels),
+                        cj__onnx_in(w, at), cj__onnx_in(w, at + 1)};
+    const char *y = NULL;
+    if (a->channel_axis == 1) cj__onnx_only_list(w, row->onnx, 5, in);
+    else y = cj__onnx_step(w, row->onnx, in[0], in[1], in[2], in[3], in[4], NULL);
+    cj__onnx_put_float(w, "epsilon", a->epsilon);
+    cj__onnx_put_float(w, "momentum", a->momentum);
+    if (y) last_image(w, y, x->rank);
+}
+
+/* y alone, in f32: ONNX's scale has x's type. */
+static bool plain(cj__onnx_writer *w)
+{
+    return w->call->in[0]->type.dtype == CJ_F32 && !is_read(w, &w->call->out[1]) &&
+           !is_read(w, &w->call->out[2]);
+}
+
+static void write_instance_norm(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj_call *call = w->call;
+    const cj__norm_attrs *a = call->attributes;
+    const cj_type *x = &call->in[0]->type;
+    if (!plain(w)) {
+        cj__onnx_write_lowered(w);
+        return;
+    }
+    const cj_dim *channels = &x->dim[a->channel_axis];
+    const char *in[] = {cj__onnx_image(w, 0, a->channel_axis),
+                        vector(w, 1, a->has_scale, 1, 1, channels),
+                        vector(w, 1 + a->has_scale, a->has_shift, 0, 1, channels)};
+    const char *y = NULL;
+    if (a->channel_axis == 1) cj__onnx_only_list(w, row->onnx, 3, in);
+    else y = cj__onnx_step(w, row->onnx, in[0], in[1], in[2], NULL);
+    cj__onnx_put_float(w, "epsilon", a->epsilon);
+    if (y) last_image(w, y, x->rank);
+}
+
+static void write_layer_norm(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj_call *call = w->call;
+    const cj__norm_attrs *a = call->attributes;
+    const cj_type *x = &call->in[0]->type;
+    if (!plain(w)) {
+        cj__onnx_write_lowered(w);
+        return;
+    }
+    const char *in[] = {cj__onnx_in(w, 0),
+                        vector(w, 1, a->has_scale, 1, x->rank - (int)a->axis, &x->dim[a->axis]),
+                        a->has_shift ? cj__onnx_in(w, 1 + a->has_scale) : NULL};
+    cj__onnx_only_list(w, row->onnx, 2 + a->has_shift, in);
+    cj__onnx_put_int(w, "axis", a->axis);
+    cj__onnx_put_float(w, "epsilon", a->epsilon);
+}
+
+static void write_response_norm(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj__response_attrs *a = w->call->attributes;
+    const char *x = cj__onnx_image(w, 0, a->channel_axis), *y = NULL;
+    if (a->channel_axis == 1) cj__onnx_last(w, row->onnx, x, NULL);
+    else y = cj__onnx_step(w, row->onnx, x, NULL);
+    cj__onnx_put_int(w, "size", a->size);
+    cj__onnx_put_float(w, "alpha", a->alpha);
+    cj__onnx_put_float(w, "beta", a->beta);
+    cj__onnx_put_float(w, "bias", a->bias);
+    if (y) cj__onnx_last_transposed(w, y, w->call->in[0]->type.rank);
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+/* x with channels on axis 1, or last when it comes from a Transpose; options begin with that. */
+static cj_node *image_in(cj__onnx_reader *r, int rank_min, bool *last, cj_norm_opts *o)
+{
+    cj_node *x = cj__onnx_image_in(r, 0, last);
+    *o = (cj_norm_opts){.struct_size = sizeof *o,
+                        .epsilon = cj__onnx_get_float(r, "epsilon", 1e-5),
+                        .channel_axis = *last ? -1 : 1};
+    if (x && x->type.rank < rank_min)
+        return cj__onnx_fail(r, CJ_ERR_SHAPE, "an operand of rank %d, expected %d or more",
+                             x->type.rank, rank_min),
+               NULL;
+    return x;
+}
+
+/* Running statistics of a model of ours move on in training. */
+static bool is_state(const cj__onnx_reader *r, const cj_node *node)
+{
+    return !r->level->outer && r->variables && node && node->call->op == &cj_op_variable &&
+           cj__names_get(r->variables, node->name);
+}
+
+static cj_node *moved(cj_node *old, cj_node *batch, double momentum)
+{
+    return cj_add(cj_scale(old, momentum),
+                  cj_scale(batch ? cj_cast(batch, old->type.dtype) : NULL, 1 - momentum));
+}
+
+static void read_batch_norm(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    bool last, training = cj__onnx_get_int(r, "training_mode", 0);
+    cj_norm_opts o;
+    cj_node *x = image_in(r, 2, &last, &o);
+    (void)row;
+    if (!training && cj__onnx_wants(r, 1)) {
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it is in training mode");
+        return;
+    }
+    if (r->opset < 9 && !cj__onnx_get_int(r, "spatial", 1)) {
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "statistics for every element (spatial=0)");
+        return;
+    }
+    double momentum = cj__onnx_get_float(r, "momentum", 0.9);
+    o.scale = cj__onnx_node_in(r, 1);
+    o.shift = cj__onnx_node_in(r, 2);
+    cj_node *mean = cj__onnx_node_in(r, 3), *variance = cj__onnx_node_in(r, 4);
+    if (!x || r->failed) return;
+    bool state = !training && is_state(r, mean) && is_state(r, variance);
+    if (!training) o.mean = mean, o.variance = variance, o.momentum = momentum;
+    if (state) o.training = cj_training(r->g);
+    cj_node *y = cj_batch_norm(x, &o);
+    cj__onnx_set_image(r, 0, y, last);
+    if (!y || (!training && !state)) return;
+    mean = moved(mean, cj_node_output(y, 1), momentum);
+    variance = moved(variance, cj_node_output(y, 2), momentum);
+    if (state) {
+        cj_layer_build b = {.graph = r->g, .name = "batch_normalization"};
+        cj_layer_update(&b, o.mean, mean);
+        cj_layer_update(&b, o.variance, variance);
+        return;
+    }
+    if (cj__onnx_wants(r, 1)) cj__onnx_set(r, 1, mean);
+    if (cj__onnx_wants(r, 2)) cj__onnx_set(r, 2, variance);
+}
+
+static void read_instance_norm(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    bool last;
+    cj_norm_opts o;
+    cj_node *x = image_in(r, 3, &last, &o);
+    (void)row;
+    o.scale = cj__onnx_node_in(r, 1);
+    o.shift = cj__onnx_node_in(r, 2);
+    if (x && !r->failed) cj__onnx_set_image(r, 0, cj_instance_norm(x, &o), last);
+}
+
+/* [groups] as [channels]: before opset 21 scale and bias belong to groups. */
+static cj_node *each_channel(cj_node *v, int64_t groups, cj_dim channels)
+{
+    if (!v || v->type.rank != 1 || v->type.dim[0] == channels || channels < 0 ||
+        v->type.dim[0] != groups || channels % groups)
+        return v;
+    cj_node *all = cj_broadcast_to(cj_expand_dims(v, 1), 2, (cj_dim[]){groups, channels / groups});
+    return cj_reshape(all, 1, &channels);
+}
+
+static void read_group_norm(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    bool last;
+    cj_norm_opts o;
+    cj_node *x = image_in(r, 2, &last, &o);
+    (void)row;
+    o.groups = cj__onnx_get_int(r, "num_groups", 0);
+    cj_node *scale = cj__onnx_node_in(r, 1), *shift = cj__onnx_node_in(r, 2);
+    if (!x || r->failed) return;
+    if (o.groups < 1) {
+        cj__onnx_fail(r, CJ_ERR_DATA, "num_groups=%lld, expected 1 or more", (long long)o.groups);
+        return;
+    }
+    cj_dim channels = x->type.dim[last ? x->type.rank - 1 : 1];
+    o.scale = each_channel(scale, o.groups, channels);
+    o.shift = each_channel(shift, o.groups, channels);
+    cj__onnx_set_image(r, 0, cj_group_norm(x, &o), last);
+}
+
+/* Scale and bias may be smaller than a row, and broadcast. */
+static void read_rows_norm(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    bool centred = !strcmp(row->onnx, "LayerNormalization");
+    cj_node *x = cj__onnx_node_in(r, 0), *scale = cj__onnx_node_in(r, 1);
+    cj_node *shift = centred && cj__onnx_has(r, 2) ? cj__onnx_node_in(r, 2) : NULL;
+    int64_t axis = cj__onnx_get_int(r, "axis", -1);
+    if (!x || r->failed || (axis = cj__axis(x, row->onnx, axis, x->type.rank)) < 0) return;
+    int rank = x->type.rank - (int)axis;
+    const cj_dim *dims = &x->type.dim[axis];
+    cj_norm_opts o = {.struct_size = sizeof o,
+                      .axis = axis - x->type.rank,
+                      .epsilon = cj__onnx_get_float(r, "epsilon", 1e-5),
+                      .scale = cj_broadcast_to(scale, rank, dims),
+                      .shift = shift ? cj_broadcast_to(shift, rank, dims) : NULL};
+    cj_node *y = !o.scale || (shift && !o.shift) ? NULL
+                 : centred                       ? cj_layer_norm(x, &o)
+                                                 : cj_rms_norm(x, &o);
+    cj__onnx_set(r, 0, y);
+    for (size_t k = 1; y && centred && k < 3; k++)
+        if (cj__onnx_wants(r, k)) cj__onnx_set(r, k, cj_node_output(y, (int)k));
+}
+
+static void read_response_norm(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    bool last;
+    cj_node *x = cj__onnx_image_in(r, 0, &last);
+    (void)row;
+    cj_local_response_norm_opts o = {.struct_size = sizeof o,
+                                     .size = cj__onnx_get_int(r, "size", 0),
+                                     .alpha = cj__onnx_get_float(r, "alpha", 1e-4),
+                                     .beta = cj__onnx_get_float(r, "beta", 0.75),
+                                     .bias = cj__onnx_get_float(r, "bias", 1),
+                                     .channel_axis = last ? -1 : 1};
+    if (x && !r->failed) cj__onnx_set_image(r, 0, cj_local_response_norm(x, &o), last);
+}
+
+/* (x - mean) / (sqrt(mean of squares - mean^2) + 1e-9), with the squares of differences. */
+static void read_mean_variance(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    int64_t axes[CJ_RANK_MAX] = {0, 2, 3};
+    cj_node *x = cj__onnx_node_in(r, 0);
+    int n = cj__onnx_get_ints(r, "axes", CJ_RANK_MAX, axes);
+    (void)row;
+    if (!x || r->failed) return;
+    if (n < 0) n = 3;
+    cj_node *c = cj_sub(x, cj_reduce_mean(x, n, axes, true));
+    cj_node *deviation = cj_sqrt(cj_reduce_mean(cj_square(c), n, axes, true));
+    cj__onnx_set(r, 0, cj_div(c, cj_shift(deviation, 1e-9)));
+}
+
+/* Rows of zeros stay. */
+static void read_lp_norm(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = cj__onnx_node_in(r, 0);
+    int64_t axis = cj__onnx_get_int(r, "axis", -1), p = cj__onnx_get_int(r, "p", 2);
+    (void)row;
+    if (!x || r->failed) return;
+    if (p != 1 && p != 2) {
+        cj__onnx_fail(r, CJ_ERR_DATA, "p=%lld, expected 1 or 2", (long long)p);
+        return;
+    }
+    cj_node *norm = cj_reduce_sum(p == 1 ? cj_abs(x) : cj_square(x), 1, &axis, true);
+    if (p == 2) norm = cj_sqrt(norm);
+    cj_node *nothing = cj_equal(norm, cj_scalar(r->g, x->type.dtype, 0));
+    cj__onnx_set(r, 0, cj_div(x, cj_where(nothing, cj_scalar(r->g, x->type.dtype, 1), norm)));
+}
+
+/* x [batch, heads, length, numbers], or [batch, length, heads * numbers]; caches [batch, length,
+ * dim/2], or [positions, dim/2] of which position_ids takes rows. */
+static void read_rotary(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = cj__onnx_node_in(r, 0), *cache[2] = {cj__onnx_node_in(r, 1), NULL};
+    int64_t heads = cj__onnx_get_int(r, "num_heads", 0),
+            dim = cj__onnx_get_int(r, "rotary_embedding_dim", 0);
+    bool interleaved = cj__onnx_get_int(r, "interleaved", 0);
+    cache[1] = cj__onnx_node_in(r, 2);
+    cj_node *ids = cj__onnx_has(r, 3) ? cj__onnx_node_in(r, 3) : NULL;
+    (void)row;
+    if (!x || r->failed) return;
+    bool flat = x->type.rank == 3;
+    cj_dim width = x->type.dim[x->type.rank - 1];
+    if (x->type.rank != 4 && (!flat || heads < 1 || width < 0 || width % heads)) {
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "x of rank %d with num_heads=%lld", x->type.rank,
+                      (long long)heads);
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (ids) cache[i] = cj_gather(cache[i], ids, 0);
+        cache[i] = cache[i] ? cj_expand_dims(cache[i], flat ? 2 : 1) : NULL;
+    }
+    cj_dim dims[4] = {x->type.dim[0], x->type.dim[1], heads, flat ? width / heads : 0};
+    cj_node *y = cj_rotary_apply(flat ? cj_reshape(x, 4, dims) : x, cache[0], cache[1], dim,
+                                 interleaved);
+    cj__onnx_set(r, 0, flat ? cj_reshape(y, 3, x->type.dim) : y);
+}
+
+const cj__onnx_row cj__onnx_rows_norm[] = {
+    {.onnx = "BatchNormalization",
+     .op = &cj_op_batch_norm,
+     .write = write_batch_norm,
+     .read = read_batch_norm},
+    {.onnx = "InstanceNormalization",
+     .op = &cj_op_instance_norm,
+     .write = write_instance_norm,
+     .read = read_instance_norm},
+    {.onnx = "LayerNormalization",
+     .op = &cj_op_layer_norm,
+     .write = write_layer_norm,
+     .read = read_rows_norm},
+    {.onnx = "LRN",
+     .op = &cj_op_local_response_norm,
+     .write = write_response_norm,
+     .read = read_response_norm},
+    {.onnx = "GroupNormalization", .read = read_group_norm},
+    {.onnx = "RMSNormalization", .read = read_rows_norm},
+    {.onnx = "MeanVarianceNormalization", .read = read_mean_variance},
+    {.onnx = "LpNormalization", .read = read_lp_norm},
+    {.onnx = "RotaryEmbedding", .read = read_rotary},
+    {0},
+};

@@ -1,0 +1,273 @@
+/* conv_build.c: builders of convolutions: keyword options become the lists that the rows take.
+ *
+ * Numbers left out of a list repeat the one before; words of padding that the rows do not know
+ * ("causal") become explicit pads. What is wrong with shapes the rows say. */
+#include <string.h>
+
+#include <cajal/conv.h>
+
+#include "graph/ops/block.h"
+#include "graph/ops/conv.h"
+
+typedef struct lists {
+    cj__conv_attrs attrs;
+    int64_t strides[CJ__SPATIAL_MAX], dilations[CJ__SPATIAL_MAX];
+    int64_t before[CJ__SPATIAL_MAX], after[CJ__SPATIAL_MAX];
+} lists;
+
+static void repeat(int64_t to[CJ__SPATIAL_MAX], const int64_t from[CJ__SPATIAL_MAX])
+{
+    for (int i = 0; i < CJ__SPATIAL_MAX; i++)
+        to[i] = from[i] ? from[i] : i ? to[i - 1] : 1;
+}
+
+static bool any(const int64_t v[CJ__SPATIAL_MAX])
+{
+    return v[0] || v[1] || v[2];
+}
+
+static bool set_padding(cj_graph *g, const char *op, const char *word, lists *l, int spatial,
+                        const int64_t *kernel)
+{
+    static const char *const words[] = {"explicit", "valid", "same", "same_lower", "causal", NULL};
+    int i = 0;
+    while (word && words[i] && strcmp(words[i], word)) i++;
+    if (!words[i])
+        return cj__graph_fail(g, op, CJ_ERR_ARGUMENT,
+                              "padding '%s' is none of explicit, valid, same, same_lower, causal",
+                              word),
+               false;
+    bool causal = !strcmp(words[i], "causal"), pads = any(l->before) || any(l->after);
+    if (i != CJ__PADDING_EXPLICIT && pads)
+        return cj__graph_fail(g, op, CJ_ERR_ARGUMENT,
+                              "pads are given, and padding is '%s'; \"explicit\" takes them", word),
+               false;
+    if (causal && spatial != 1)
+        return cj__graph_fail(g, op, CJ_ERR_ARGUMENT,
+                              "padding 'causal' is for one spatial axis; there are %d", spatial),
+               false;
+    l->attrs.padding = causal ? CJ__PADDING_EXPLICIT : i;
+    if (causal && kernel[0] > 0 &&
+        CJ__MUL_OVERFLOWS(kernel[0] - 1, l->dilations[0], &l->before[0]))
+        return cj__graph_fail(g, op, CJ_ERR_LIMIT, "the kernel reaches over more than 2^63"), false;
+    if (causal || pads) {
+        l->attrs.pads_before = (cj_ints){spatial, l->before};
+        l->attrs.pads_after = (cj_ints){spatial, l->after};
+    }
+    return true;
+}
+
+/* The lists of the options for images like x; lists that say nothing stay empty. */
+static bool read_opts(const char *op, const cj_node *x, const int64_t *kernel,
+                      const cj_conv_opts *o, lists *l)
+{
+    int spatial = x->type.rank - 2;
+    *l = (lists){.attrs = {.groups = o->groups ? o->groups : 1,
+                           .channel_axis = o->channel_axis ? o->channel_axis : -1}};
+    if (spatial < 1 || spatial > CJ__SPATIAL_MAX) return true; /* the row says what is wrong */
+    repeat(l->strides, o->strides);
+    repeat(l->dilations, o->dilations);
+    memcpy(l->before, o->pads_before, sizeof l->before);
+    memcpy(l->after, o->pads_after, sizeof l->after);
+    if (any(o->strides)) l->attrs.strides = (cj_ints){spatial, l->strides};
+    if (any(o->dilations)) l->attrs.dilations = (cj_ints){spatial, l->dilations};
+    return set_padding(cj_node_graph(x), op, o->padding, l, spatial, kernel);
+}
+
+/* The options in a structure of this version's size. */
+static cj_conv_opts own_opts(const cj_conv_opts *opts)
+{
+    cj_conv_opts o = {0};
+    if (opts)
+        memcpy(&o, opts,
+               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    return o;
+}
+
+/* Both operands in one dtype; false when there is nothing to apply: *none is what to return then.
+ */
+static bool meet(cj_node **a, cj_node **b, cj_node **none)
+{
+    *none = NULL;
+    if (!*a || !*b) return false;
+    if (cj__is_zero(*a) || cj__is_zero(*b)) {
+        *none = cj_zero;
+        return false;
+    }
+    cj_dtype dtype = cj__promote((*a)->type.dtype, (*b)->type.dtype);
+    *a = cj_cast(*a, dtype);
+    *b = cj_cast(*b, dtype);
+    return *a && *b;
+}
+
+/* Fails for lists of numbers where the weights' rank must tell how many are read. */
+static bool fits(const char *op, const cj_node *x, const cj_node *w)
+{
+    if (w->type.rank == x->type.rank) return true;
+    cj__graph_fail(cj_node_graph(x), op, CJ_ERR_SHAPE,
+                   "the weights have rank %d, expected %d: [out, in / groups, kernel...]",
+                   w->type.rank, x->type.rank);
+    return false;
+}
+
+cj_node *(cj_conv)(cj_node *x, cj_node *w, const cj_conv_opts *opts)
+{
+    cj_conv_opts o = own_opts(opts);
+    cj_node *none;
+    lists l;
+    if (!meet(&x, &w, &none)) return none;
+    if (!fits("conv", x, w) || !read_opts("conv", x, &w->type.dim[2], &o, &l)) return NULL;
+    l.attrs.has_bias = o.bias && !cj__is_zero(o.bias);
+    cj_node *in[] = {x, w, l.attrs.has_bias ? cj_cast(o.bias, x->type.dtype) : NULL};
+    return cj_apply(cj_node_graph(x), &cj_op_conv, in, 2 + l.attrs.has_bias, &l.attrs);
+}
+
+/* Spatial sizes of the result that the options ask for, and how many elements more (`beyond`) no
+ * window reaches; n = 0: the row computes them. */
+static cj_ints result_sizes(cj_node *y, const cj_node *w, const cj_conv_opts *o, lists *l,
+                            cj_dim dims[CJ__SPATIAL_MAX], int64_t beyond[CJ__SPATIAL_MAX])
+{
+    cj_graph *g = cj_node_graph(y);
+    int spatial = y->type.rank - 2;
+    bool given = any(o->output_size);
+    for (int i = 0; i < CJ__SPATIAL_MAX; i++) beyond[i] = 0;
+    if (spatial < 1 || spatial > CJ__SPATIAL_MAX || (!given && !any(o->output_padding)))
+        return (cj_ints){0, NULL};
+    for (int i = 0; i < spatial; i++) {
+        int64_t stride = l->strides[i], more = o->output_padding[i];
+        dims[i] = o->output_size[i];
+        if (given) continue;
+        int64_t kernel = w->type.dim[2 + i] > 0 ? w->type.dim[2 + i] : 1;
+        if (more >=
+            stride) { /* a convolution has no such ends: less is cut off, then zeros follow */
+            int64_t kept = more < l->after[i] ? more : l->after[i];
+            l->after[i] -= kept;
+            more -= kept;
+            beyond[i] = more >= stride ? more - stride + 1 : 0;
+        }
+        dims[i] = cj_dim_mul(g, y->type.dim[cj__spatial_axis(l->attrs.channel_axis, i)], stride);
+        dims[i] = cj__dim_shift(g, dims[i],
+                                (kernel - 1) * l->dilations[i] + 1 - stride - l->before[i] -
+                                    l->after[i] + more - beyond[i]);
+    }
+    return (cj_ints){spatial, dims};
+}
+
+/* A vector along the channels of an image. */
+static cj_node *along_channels(cj_node *bias, const cj_node *image, int64_t channel_axis)
+{
+    if (!bias || channel_axis != 1 || bias->type.rank != 1) return bias;
+    cj_dim dims[CJ_RANK_MAX];
+    for (int i = 0; i < image->type.rank - 1; i++) dims[i] = i ? 1 : bias->type.dim[0];
+    return cj_reshape(bias, image->type.rank - 1, dims);
+}
+
+cj_node *(cj_conv_transpose)(cj_node *y, cj_node *w, const cj_conv_opts *opts)
+{
+    cj_conv_opts o = own_opts(opts);
+    cj_node *none;
+    lists l;
+    cj_dim dims[CJ__SPATIAL_MAX];
+    int64_t beyond[CJ__SPATIAL_MAX], pads[CJ_RANK_MAX] = {0};
+    if (!meet(&y, &w, &none)) return none;
+    if (!fits("conv_transpose", y, w) ||
+        !read_opts("conv_transpose", y, &w->type.dim[2], &o, &l))
+        return NULL;
+    l.attrs.dims = result_sizes(y, w, &o, &l, dims, beyond);
+    cj_node *x = cj_apply(cj_node_graph(y), &cj_op_conv_transpose, (cj_node *[]){y, w}, 2,
+                          &l.attrs);
+    for (int i = 0; i < CJ__SPATIAL_MAX; i++)
+        pads[cj__spatial_axis(l.attrs.channel_axis, i)] = beyond[i];
+    x = any(beyond) ? cj_pad(x, NULL, pads, 0) : x;
+    return o.bias ? cj_add(x, along_channels(o.bias, y, l.attrs.channel_axis)) : x;
+}
+
+cj_node *(cj_conv_weight_grad)(cj_node *x, cj_node *dy, const int64_t *kernel,
+                               const cj_conv_opts *opts)
+{
+    cj_conv_opts o = own_opts(opts);
+    cj_node *none;
+    lists l;
+    if (!meet(&x, &dy, &none)) return none;
+    if (!read_opts("conv_weight_grad", x, kernel, &o, &l)) return NULL;
+    l.attrs.dims = (cj_ints){x->type.rank - 2, kernel};
+    if (x->type.rank < 3) l.attrs.dims.n = 0;
+    return cj_apply(cj_node_graph(x), &cj_op_conv_weight_grad, (cj_node *[]){x, dy}, 2, &l.attrs);
+}
+
+/* ---- im2col, col2im -------------------------------------------------------------------------- */
+
+/* Weights [channels places, 1, kernel...] of which filter c places + k is 1 at place k alone; NULL
+ * with a failed graph. `wide`: the image has a channel for each filter. */
+static cj_node *one_hot_kernel(const char *op, cj_node *x, const int64_t *kernel, bool wide,
+                               cj_conv_opts *o)
+{
+    cj_graph *g = cj_node_graph(x);
+    int rank = x->type.rank, axis = o->channel_axis == 1 ? 1 : rank - 1;
+    int64_t dims[CJ_RANK_MAX] = {0, 1}, places = 1, count;
+    if (rank < 3 || rank > 2 + CJ__SPATIAL_MAX)
+        return cj__graph_fail(g, op, CJ_ERR_SHAPE,
+                              "an image of rank %d; 1 to %d spatial axes are expected", rank,
+                              CJ__SPATIAL_MAX),
+               NULL;
+    for (int i = 2; i < rank; i++) {
+        dims[i] = kernel[i - 2];
+        if (dims[i] < 1 || dims[i] > INT16_MAX)
+            return cj__graph_fail(g, op, CJ_ERR_ARGUMENT, "kernel[%d] is %lld", i - 2,
+                                  (long long)dims[i]),
+                   NULL;
+        places *= dims[i];
+    }
+    int64_t channels = x->type.dim[axis];
+    if (channels < 0 || (wide && channels % places))
+        return cj__graph_fail(g, op, CJ_ERR_SHAPE, "%s channels%s", cj_dim_text(g, channels),
+                              wide ? " do not divide by the places of the kernel"
+                                   : "; their number must be known"),
+               NULL;
+    o->groups = wide ? channels / places : channels;
+    if (CJ__MUL_OVERFLOWS(o->groups, places, &dims[0]) ||
+        CJ__MUL_OVERFLOWS(dims[0], places, &count))
+        return cj__graph_fail(g, op, CJ_ERR_LIMIT, "a kernel of %lld places for %lld channels",
+                              (long long)places, (long long)o->groups),
+               NULL;
+    cj_tensor *t = cj_tensor_new(g->cj, x->type.dtype, rank, dims);
+    void *data = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
+    for (int64_t i = 0; data && i < count; i++)
+        cj_store_f64(x->type.dtype, data, (size_t)i, i / places % places == i % places);
+    cj_node *w = NULL;
+    if (!t || (count && !data))
+        cj__graph_fail(g, op, cj_last_status(g->cj), "no memory for weights");
+    else {
+        cj_tensor_unmap(t);
+        w = cj_constant(g, t);
+    }
+    cj_tensor_free(t);
+    return w;
+}
+
+static bool is_image(const char *op, cj_node *x)
+{
+    if (cj_dtype_info(x->type.dtype)->kind == CJ_KIND_FLOAT) return true;
+    cj__graph_fail(cj_node_graph(x), op, CJ_ERR_TYPE, "takes floats, not %s",
+                   cj_dtype_info(x->type.dtype)->name);
+    return false;
+}
+
+cj_node *(cj_im2col)(cj_node *x, const int64_t *kernel, const cj_conv_opts *opts)
+{
+    cj_conv_opts o = own_opts(opts);
+    if (!x || cj__is_zero(x)) return x;
+    cj_node *w = is_image("im2col", x) ? one_hot_kernel("im2col", x, kernel, false, &o) : NULL;
+    o.bias = NULL;
+    return (cj_conv)(w ? x : NULL, w, &o);
+}
+
+cj_node *(cj_col2im)(cj_node *columns, const int64_t *kernel, const cj_conv_opts *opts)
+{
+    cj_conv_opts o = own_opts(opts);
+    if (!columns || cj__is_zero(columns)) return columns;
+    cj_node *w = is_image("col2im", columns) ? one_hot_kernel("col2im", columns, kernel, true, &o)
+                                             : NULL;
+    o.bias = NULL;
+    return (cj_conv_transpose)(w ? columns : NULL, w, &o);
+}
