@@ -57,7 +57,7 @@ static void measure(cj_context *cj, const cj__isa *isa, cj__team *team, int thre
 {
     float *a = numbers((size_t)(p.m * p.k)), *b = numbers((size_t)(p.k * p.n)),
           *c = numbers((size_t)(p.m * p.n));
-    const cj__gemm g = {.m = p.m,
+    cj__gemm g = {.m = p.m,
                         .n = p.n,
                         .k = p.k,
                         .transpose_a = p.ta,
@@ -69,6 +69,8 @@ static void measure(cj_context *cj, const cj__isa *isa, cj__team *team, int thre
                         .ldb = p.tb ? p.k : p.n,
                         .c = c,
                         .ldc = p.n};
+    const size_t bytes_of_ours = isa->gemm_workspace_f32(&g);
+    g.workspace = bytes_of_ours ? numbers(bytes_of_ours / sizeof(float) + 1) : NULL;
     cj__arena arena;
     cj__arena_init(&arena, cj);
     cj__dnnl *d[2];
@@ -102,7 +104,7 @@ static void measure(cj_context *cj, const cj__isa *isa, cj__team *team, int thre
         }
     for (int i = 0; i < 2; i++) cj__dnnl_release(d[i]), free(workspace[i]);
     cj__arena_release(&arena);
-    free(a), free(b), free(c);
+    free(a), free(b), free(c), free(g.workspace);
 }
 
 int main(int argc, char **argv)

@@ -131,7 +131,7 @@ CJ_API cj_node *cj_placeholder(cj_graph *g, const char *name, cj_dtype dtype, in
 /* State: the value lives in the graph's store under this name. The tensor is copied; all dimensions
  * are numbers. */
 CJ_API cj_node *cj_variable(cj_graph *g, const char *name, const cj_tensor *initial);
-/* A variable that gradients are wanted for by default (cj_graph_trainable lists them). */
+/* A variable that gradients are wanted for by default (cj_graph_parameter_at lists them). */
 CJ_API cj_node *cj_parameter(cj_graph *g, const char *name, const cj_tensor *initial);
 CJ_API cj_node *cj_find_variable(cj_graph *g, const char *name); /* NULL (no failure) when none */
 CJ_API int cj_graph_parameter_count(const cj_graph *g);

@@ -1,9 +1,9 @@
 /* nn.h: models, layers, losses, metrics, optimizers, schedules, initializers.
  *
  *     cj_model *m = cj_model_new(cj);
- *     cj_node *x = cj_input(m, "image", 28, 28, 1);            // samples; the batch axis comes by
- * itself x = cj_dense(cj_flatten(x), .units = 128, .activation = "relu"); cj_output(m, "class",
- * cj_dense(x, .units = 10, .activation = "softmax"));
+ *     cj_node *x = cj_input(m, "image", 28, 28, 1);    // a sample; the batch axis comes by itself
+ *     x = cj_dense(cj_flatten(x), .units = 128, .activation = "relu");
+ *     cj_output(m, "class", cj_dense(x, .units = 10, .activation = "softmax"));
  *
  * Layers take keyword arguments; zero is the documented default. The same words work in a recipe
  * (`dense: {units: 128, activation: relu}`) and in one line ("flatten, dense 128 relu, dense 10
@@ -48,13 +48,15 @@ CJ_API void cj_output(cj_model *m, const char *name, cj_node *x);
 
 /* A model from text, for samples as `data` has them: "flatten, dense 128 relu, dropout 0.2, dense
  * 10 softmax". Layers are separated by commas outside brackets, and are written in one of two ways:
- *     dense 128 relu no_bias          words: options in the order of the layer's table, or
- * key=value dense(128, activation=relu)     the same with commas, as other named things are A word
- * that names an activation is the activation, one that names a switch turns it on. A first layer
- * "input 28 28 1" says the shape of samples itself; without data it must be there. The model's
- * input has the name of the data's field (or "x"), its output is "class" when the target has
- * classes, else the target's name (or "y"). The error names the layer and the word. At most 4096
- * layers. */
+ *
+ *     dense 128 relu no_bias          words in the order of the layer's table, or key=value
+ *     dense(128, activation=relu)     the same with commas, as other named things are
+ *
+ * A word that names an activation is the activation, one that names a switch turns it on. A first
+ * layer "input 28 28 1" says the shape of samples itself; without data it must be there. The
+ * model's input has the name of the data's field (or "x"), its output is "class" when the target
+ * has classes, else the target's name (or "y"). The error names the layer and the word. At most
+ * 4096 layers. */
 CJ_API cj_model *cj_model_from_text(cj_context *cj, const char *text, const cj_dataset *data,
                                     uint64_t seed);
 /* The same from a recipe's key ("model"): text, or a list of layers, each text or a map of one key:

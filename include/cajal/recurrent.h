@@ -11,10 +11,13 @@
  *
  *     rnn   G = 1   h = f(W x + R h + b)
  *     lstm  G = 4   i, f, g, o    c' = s(f) c + s(i) f(g);  h = s(o) t(c')
- *                   peepholes add p_i c, p_f c, p_o c' before s; a projection makes h = M s(o)
- * t(c') gru   G = 3   z, r, n       h' = (1 - s(z)) n + s(z) h n = f(W_n x + b_w + R_n (s(r) h) +
- * b_r)            or, reset_after, n = f(W_n x + b_w + s(r) (R_n h + b_r))            (cuDNN,
- * PyTorch, Keras's default)
+ *                               peepholes add p_i c, p_f c, p_o c' before s
+ *                               a projection makes h = M s(o) t(c')
+ *     gru   G = 3   z, r, n       h' = (1 - s(z)) n + s(z) h
+ *                               n = f(W_n x + b_w + R_n (s(r) h) + b_r)
+ *           or, reset_after,    n = f(W_n x + b_w + s(r) (R_n h + b_r))
+ *
+ * (the latter is cuDNN's, PyTorch's and Keras's default)
  *
  * with f = activation, s = recurrent_activation, t = output_activation. Outputs: y [N, T, D P], the
  * last h [D, N, P], and of an LSTM the last c [D, N, H]. Layers are in layers.h. */

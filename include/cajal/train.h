@@ -93,6 +93,7 @@ typedef struct cj_fit_opts {
     int progress_columns;       /* width of the terminal, default 80 */
     const cj_callback *const *callbacks; /* NULL-terminated */
     double clip_norm;           /* of all gradients together; 0: none */
+    cj_recompute recompute;     /* less memory for some more work */
 } cj_fit_opts;
 
 /* Trains. The model must have one output (its target is the data set's target field). May be called

@@ -150,7 +150,8 @@ static cj_status check_list(cj_context *cj, const char *what, const cj_option *o
 
 static cj_status check_word(cj_context *cj, const char *what, const cj_option *o, const char *s)
 {
-    if (!s || !o->words) return CJ_OK;
+    if (!o->words || (!s && !o->text)) return CJ_OK;
+    if (!s) s = ""; /* "key=" is NULL, which is only a word where it is the initial value */
     for (int i = 0; o->words[i]; i++)
         if (!strcmp(o->words[i], s)) return CJ_OK;
     const char *near = cj__nearest(s, o->words);

@@ -148,6 +148,7 @@ static cj_status parse_list(cj__arena *arena, const char *what, const cj_option 
     if (n && !v) return arena->cj->status;
     for (size_t i = 0; i < n; i++) {
         p = skip_blanks(p);
+        if (p > end) p = end; /* "[2, ]": the blank is not the list's any more */
         const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma ? comma : end;
         const char *next = comma ? comma + 1 : end;
         while (stop > p && is_blank(stop[-1])) stop--;

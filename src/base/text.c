@@ -160,9 +160,26 @@ static int distance(const char *a, int n, const char *b, int m)
     return rows[n % 3][m];
 }
 
+/* Is `word` a part of `whole`, the _ of both left out? */
+static bool is_part(const char *word, const char *whole)
+{
+    for (; *whole; whole++) {
+        const char *a = word, *b = whole;
+        while (*a && (*a == '_' || *b == '_' || lower((unsigned char)*a) == *b)) {
+            bool skip_a = *a == '_', skip_b = *b == '_';
+            a += skip_a || !skip_b;
+            b += skip_b || !skip_a;
+        }
+        if (!*a && a[-1] != '_') return true;
+    }
+    return false;
+}
+
 const char *cj__nearest(const char *word, const char *const *words)
 {
+    enum { PART_MIN = 5 };
     const char *nearest = NULL;
+    const char *const *first = words;
     size_t n = strlen(word);
     if (n == 0 || n > WORD_MAX) return NULL;
     int best = 1 + (int)n / 4;             /* a typing error for each four letters */
@@ -176,6 +193,8 @@ const char *cj__nearest(const char *word, const char *const *words)
             nearest = *words;
         }
     }
+    for (words = first; !nearest && n >= PART_MIN && *words; words++)
+        if (is_part(word, *words)) nearest = *words;
     return nearest;
 }
 

@@ -41,8 +41,9 @@ const char *cj__number(char out[32], double value);
 bool cj__parse_double(const char *text, size_t length, double *value);
 bool cj__parse_int64(const char *text, size_t length, int64_t *value);
 
-/* The word of `words` (NULL-terminated) that is nearest to `word` by edit distance, NULL when none
- * is near: for "unknown layer 'dens': did you mean 'dense'?". */
+/* The word of `words` (NULL-terminated) that is nearest to `word` by edit distance, else the first
+ * one that it is a part of (batchnorm, batch_normalization); NULL when there is none: for "unknown
+ * layer 'dens': did you mean 'dense'?". */
 const char *cj__nearest(const char *word, const char *const *words);
 
 uint32_t cj__crc32(uint32_t crc, const void *bytes,

@@ -5,6 +5,7 @@
  * --json, an object on the output. */
 #include "cli/cli.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,13 @@ bool cli_bool(cli *c, const char *key)
     return !cj_recipe_get_bool(c->recipe, key, &value) && value;
 }
 
+cj_recompute cli_recompute(cli *c)
+{
+    const char *word = cli_string(c, "recompute");
+    if (word && !strcmp(word, "cheap")) return CJ_RECOMPUTE_CHEAP;
+    return word && !strcmp(word, "all") ? CJ_RECOMPUTE_ALL : CJ_RECOMPUTE_NONE;
+}
+
 static void log_line(void *user, cj_log_level level, const char *text)
 {
     cli *c = user;
@@ -312,7 +320,10 @@ int cli_main(int argc, char *const *argv, FILE *out, FILE *err)
     free(c.keys);
     cli_args_release(&c.args);
     if ((fflush(out) || ferror(out)) && !status) {
-        fprintf(err, "cajal: error: standard output could not be written\n");
+        /* Whoever read the output had enough of it (`| head`): nobody wants to be told. */
+        struct pollfd reader = {.fd = fileno(out), .events = POLLOUT};
+        bool gone = poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR);
+        if (!gone) fprintf(err, "cajal: error: standard output could not be written\n");
         status = CLI_FAILED;
     }
     return status;

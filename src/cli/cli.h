@@ -23,6 +23,7 @@
 #define CAJAL_CLI_CLI_H
 
 #include <cajal/base.h>
+#include <cajal/graph.h>
 #include <cajal/recipe.h>
 
 #include "cli/args.h"
@@ -72,6 +73,7 @@ const char *cli_named(cli *c, const char *key); /* with its options: "sgd(moment
 int64_t cli_int(cli *c, const char *key);
 double cli_float(cli *c, const char *key);
 bool cli_bool(cli *c, const char *key);
+cj_recompute cli_recompute(cli *c); /* of the key of that name */
 /* The context to work in: threads and deterministic of the recipe, Ctrl-C, warnings to c->err.
  * Belongs to c. NULL as above. */
 cj_context *cli_context(cli *c, const cj_recipe *recipe);

@@ -232,6 +232,7 @@ static int measure(cli *c, settings *t, const char *name, const char *mode)
                       .name = name,
                       .w = w,
                       .training = !strcmp(mode, "train"),
+                      .recompute = cli_recompute(c),
                       .batch = !strcmp(mode, "infer1") ? 1
                                : t->batch              ? t->batch
                                : w                     ? w->batch
@@ -318,7 +319,8 @@ static int run(cli *c)
 }
 
 static const char *const keys[] = {"threads", "deterministic", "mode",  "batch",
-                                   "dims",    "seconds",       "trace", "roof", NULL};
+                                   "dims",    "seconds",       "trace", "roof",
+                                   "recompute", NULL};
 const cj_command cj_command_bench = {
     .name = "bench",
     .summary = "measure how fast training and inference are, and tell why",

@@ -168,6 +168,7 @@ static cj_status fit(training *t)
         .seed = (uint64_t)cli_int(c, "seed"),
         .no_shuffle = !cli_bool(c, "shuffle"),
         .patience = cli_int(c, "early_stopping"),
+        .recompute = cli_recompute(c),
         .monitor = cli_string(c, "monitor"),
         .normalize = cli_string(c, "normalize"),
         .run = t->run.path,

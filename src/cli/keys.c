@@ -52,6 +52,8 @@ const cj_key cli_keys[] = {
     {"seed", CJ_KEY_INT, 0, NUMBERS, "0", "N", "of everything random"},
     {"threads", CJ_KEY_INT, 0, 4096, "0", "N", "threads to work with; 0 is one a core"},
     {"deterministic", CJ_KEY_BOOL, 0, 0, "false", NULL, "the same bits for any number of threads"},
+    {"recompute", CJ_KEY_WORD, 0, 0, "none", "none|cheap|all",
+     "what training computes again instead of keeping it: less memory, more work"},
     {"out", CJ_KEY_STRING, 0, 0, NULL, "DIR",
      "run directory; without it runs/train1, runs/train2 and so on"},
     /* other commands */
@@ -91,7 +93,8 @@ const char *const cli_keys_train[] = {
     "limit",         "validation_split",      "normalize",     "shuffle",  "batch_size",
     "model",         "from",     "resume",    "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
-    "monitor",       "seed",     "threads",   "deterministic", "out",      NULL};
+    "monitor",       "seed",     "threads",   "deterministic", "recompute",
+    "out",           NULL};
 
 const char *const cli_keys_unsaved[] = {"resume", "out",     "json",      "quiet",    "verbose",
                                         "help",   "version", "overwrite", "no_color", NULL};

@@ -37,7 +37,8 @@ static cj_program *compile_training(cli_subject *b, cj_node *y)
     if (!cj_grad(loss, nodes, n, nodes + n)) {
         const cj_update *updates = cj_updates("adam", nodes, nodes + n, n, .learning_rate = 1e-3);
         if (updates || !n)
-            program = cj_compile(g, .outputs = {loss}, .updates = updates, .training = true);
+            program = cj_compile(g, .outputs = {loss}, .updates = updates, .training = true,
+                                 .recompute = b->recompute);
     }
     cj_free(b->cj, nodes);
     return program;

@@ -16,6 +16,7 @@ typedef struct cli_subject {
     const cli_workload *w; /* NULL: the model is not one of bench's own */
     bool training;
     int64_t batch;
+    cj_recompute recompute;
     cj_model *m;           /* or NULL: it is opened by name */
     bool optional;         /* a failure is not told */
     bool borrowed;         /* m is the caller's */

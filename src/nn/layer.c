@@ -1,8 +1,8 @@
 /* layer.c: how any layer is made: options completed and checked, a name found, the row's builder
  * called, and what it made written down for summary, text and saved files.
  *
- *     x, row, options -> name "dense_1" -> row->build: parameters "dense_1/kernel", nodes, losses
- * -> record
+ *     x, row, options -> name "dense_1" -> row->build: parameters "dense_1/kernel", nodes,
+ *                        losses -> record
  *
  * Layers live in a plain graph as well: then with seed 0 and f32, for loops a program writes
  * itself. */

@@ -161,15 +161,16 @@ static cj_node *last_state(cj_node *y)
 static bool check(const cells *c, cj_node *x)
 {
     const cj_layer_build *b = c->b;
+    const char *wanted = c->o->merge_mode ? c->o->merge_mode : "";
     int mode = 0;
-    while (merge_modes[mode] && strcmp(merge_modes[mode], c->o->merge_mode)) mode++;
+    while (merge_modes[mode] && strcmp(merge_modes[mode], wanted)) mode++;
     if (cj_node_rank(x) != 3 || cj_node_dim(x, -1) < 0)
         cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
                        "its input is of rank %d; [batch, steps, numbers] is expected",
                        cj_node_rank(x));
     else if (!merge_modes[mode])
         cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
-                       "merge_mode='%.40s' is not concat, sum, mul or ave", c->o->merge_mode);
+                       "merge_mode='%.40s' is not concat, sum, mul or ave", wanted);
     else if (c->o->dropout >= 1)
         cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
                        "dropout=1 leaves nothing; less than 1 is expected");

@@ -98,14 +98,27 @@ static void add_total(cj__text *out, const char *what, int64_t count, int bits)
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-/* "max_pool2d" -> "MaxPool2D" */
+/* Words that Keras writes in capitals. */
+static bool is_initials(const char *word, size_t length)
+{
+    static const char *const all[] = {"lstm", "gru", "rnn", "rms"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strlen(all[i]) == length && !memcmp(all[i], word, length)) return true;
+    return false;
+}
+
+/* "max_pool2d" -> "MaxPool2D", "simple_rnn" -> "SimpleRNN" */
 static void add_type(cj__text *out, const char *name)
 {
-    bool upper = true;
-    for (; *name; name++) {
-        bool digit = *name >= '0' && *name <= '9', lower = *name >= 'a' && *name <= 'z';
-        if (*name != '_') cj__text_char(out, upper && lower ? (char)(*name - 'a' + 'A') : *name);
-        upper = *name == '_' || digit;
+    while (*name) {
+        size_t length = strcspn(name, "_");
+        bool initials = is_initials(name, length), upper = true;
+        for (; length; length--, name++) {
+            bool lower = *name >= 'a' && *name <= 'z';
+            cj__text_char(out, upper && lower ? (char)(*name - 'a' + 'A') : *name);
+            upper = initials || (*name >= '0' && *name <= '9');
+        }
+        name += *name == '_';
     }
 }
 

@@ -3,8 +3,9 @@
  * Each sample of a row is built as a small graph and held against, in this order,
  *
  *     attributes   printed, parsed back, equal
- *     kernel       the reference kernel fills the array that the shape rule announced, all of it
- * and not a byte more, whatever was there before lowering     gives the same types and values
+ *     kernel       the reference kernel fills the array that the shape rule announced, all of
+ *                  it and not a byte more, whatever was there before
+ *     lowering     gives the same types and values
  *     backends     every one in every float dtype gives the values of the reference in double
  *     gradient     equals central differences; and so does the gradient of the gradient, also with
  *                  respect to the cotangents that came in

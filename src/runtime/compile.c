@@ -127,7 +127,8 @@ static cj_status run_passes(cj_program *p, cj_graph *original, const cj_compile_
                         cj__pass_epilogue(p->graph, p->n_updates > 0, o->training, roots, n)));
     if (!o->no_passes)
         CJ__TRY(replace(p, original, "fuse",
-                        cj__pass_fuse(p->graph, roots, n, p->n_outputs, p->n_updates)));
+                        cj__pass_fuse(p->graph, roots, n, p->n_outputs, p->n_updates,
+                                      o->recompute != CJ_RECOMPUTE_NONE)));
     CJ__TRY(replace(p, original, "copy",
                     cj__pass_run(p->graph, cj__pass_copy, o->training, NULL, roots, n)));
 #ifdef CJ_ASSERTS

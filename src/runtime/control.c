@@ -7,8 +7,8 @@
  *     carried    operand -> out[i] <-> workspace, in turns; the last one ends in out[i]
  *     elements   a window on element t of the sequence
  *     stacked    a window on element t of the output, or of a tensor that grows while the number of
- *                iterations is unknown; a result whose own size is unknown is made by the body and
- * copied
+ *                iterations is unknown; a result whose own size is unknown is made by the
+ *                body and copied
  */
 #include "runtime/runtime.h"
 

@@ -140,7 +140,8 @@ static cj_status compile_step(cj__trainer *t)
                           .n_outputs = ob->n_sums + 1,
                           .updates = updates,
                           .commit_if = good,
-                          .training = true};
+                          .training = true,
+                          .recompute = t->o.recompute};
     t->step_program = (cj_compile)(g, &co);
     return t->step_program ? CJ_OK : cj_last_status(t->cj);
 }

@@ -70,10 +70,10 @@ typedef struct problem {
     double alpha, beta;
 } problem;
 
-static void run(const problem *p, cj__team *team, const matrix *a, const matrix *b, matrix *c,
-                const matrix *bias)
+static cj__gemm gemm_of(const problem *p, const matrix *a, const matrix *b, matrix *c,
+                        const matrix *bias)
 {
-    const cj__gemm g = {.m = p->m,
+    return (cj__gemm){.m = p->m,
                         .n = p->n,
                         .k = p->k,
                         .transpose_a = p->ta,
@@ -88,7 +88,27 @@ static void run(const problem *p, cj__team *team, const matrix *a, const matrix 
                         .ldc = c->ld,
                         .bias = p->bias ? bias->first : NULL,
                         .relu = p->relu};
+}
+
+static void run(const problem *p, cj__team *team, const matrix *a, const matrix *b, matrix *c,
+                const matrix *bias)
+{
+    const cj__gemm g = gemm_of(p, a, b, c, bias);
     (p->f64 ? p->isa->gemm_f64 : p->isa->gemm_f32)(team, &g);
+}
+
+/* With as much workspace as wanted. Returns whether any was. */
+static bool run_blocked(const problem *p, cj__team *team, const matrix *a, const matrix *b,
+                        matrix *c, const matrix *bias)
+{
+    cj__gemm g = gemm_of(p, a, b, c, bias);
+    const size_t bytes = p->isa->gemm_workspace_f32(&g);
+    if (!bytes) return false;
+    g.workspace = malloc(bytes);
+    assert_non_null(g.workspace);
+    p->isa->gemm_f32(team, &g);
+    free(g.workspace);
+    return true;
 }
 
 /* The error of a sum of k products is at most about k rounding errors of the sum of their sizes. */
@@ -195,7 +215,8 @@ static void test_same_bits(void **state)
 {
     (void)state;
     static const int sizes[][3] = {
-        {37, 150, 300}, {32, 128, 784}, {300, 260, 70}, {260, 33, 40}, {70, 97, 530}};
+        {37, 150, 300}, {32, 128, 784}, {300, 260, 70}, {260, 33, 40}, {70, 97, 530},
+        {515, 130, 290}, {96, 4160, 17}};
     cj_context *cj = cj_context_new(NULL);
     assert_non_null(cj);
     for (int t = 0; runnable(&t); t++) {
@@ -222,6 +243,16 @@ static void test_same_bits(void **state)
                 if (!same_bits(&first, &other))
                     fail_msg("%s %zu: %d threads give other bits than one", p.isa->name, s,
                              threads);
+                free(other.block);
+            }
+            for (int threads = 1; threads <= 2; threads++) {
+                matrix other = copy_of(&c);
+                cj__team *team = cj__team_new(cj, threads);
+                assert_non_null(team);
+                if (run_blocked(&p, team, &a, &b, &other, &bias) && !same_bits(&first, &other))
+                    fail_msg("%s %zu: with workspace, %d threads give other bits", p.isa->name, s,
+                             threads);
+                cj__team_free(team);
                 free(other.block);
             }
             matrix rows = copy_of(&c);

@@ -169,8 +169,12 @@ static void test_locale(void **state)
 static void test_nearest(void **state)
 {
     (void)state;
-    static const char *const words[] = {"dense",      "dropout", "conv2d", "flatten",
-                                        "max_pool2d", "relu",    NULL};
+    static const char *const words[] = {
+        "dense", "dropout", "conv2d", "flatten", "max_pool2d", "relu", "batch_normalization", NULL};
+    assert_string_equal(cj__nearest("batchnorm", words), "batch_normalization");
+    assert_string_equal(cj__nearest("Normal_ization", words), "batch_normalization");
+    assert_null(cj__nearest("norm", words));
+    assert_null(cj__nearest("_____", words));
     assert_string_equal(cj__nearest("dens", words), "dense");
     assert_string_equal(cj__nearest("Dense", words), "dense");
     assert_string_equal(cj__nearest("con2vd", words), "conv2d");

@@ -5,6 +5,7 @@
 
 static cj_context *cj;
 static cj_graph *g;
+static int64_t symbol_sizes[4]; /* what the graph's symbols are fed as, in their order */
 
 static int setup(void **state)
 {
@@ -49,7 +50,10 @@ static void check(cj_node *const *outputs, int n, double tolerance, const char *
     assert_in_range(n_in, 0, 16);
     for (int i = 0; i < n_in; i++) {
         const cj_type *type = cj_node_type(cj_graph_input_at(g, i));
-        in[i] = random_tensor(cj, type->dtype, type->rank, type->dim);
+        int64_t dims[CJ_RANK_MAX];
+        for (int k = 0; k < type->rank; k++)
+            dims[k] = type->dim[k] < 0 ? symbol_sizes[-1 - type->dim[k]] : type->dim[k];
+        in[i] = random_tensor(cj, type->dtype, type->rank, dims);
         feeds[i] = (cj_feed){cj_graph_input_at(g, i), in[i]};
     }
     for (int way = 0; way < 2; way++) {
@@ -274,6 +278,72 @@ static void groups_at_their_limits(void **state)
 
 /* ---- Threads --------------------------------------------------------------------------------- */
 
+/* Groups are made before sizes are known: an axis that is 1 in a run is read as what it is. */
+static void symbols_that_are_one(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {1, 2, 5};
+    cj_dim n = cj_symbol(g, "n"), c = cj_symbol(g, "c");
+    cj_node *x = cj_placeholder(g, "x", CJ_F64, CJ_DIMS(n, c)),
+            *scale = cj_placeholder(g, "scale", CJ_F64, CJ_DIMS(c)),
+            *column = cj_placeholder(g, "column", CJ_F64, CJ_DIMS(n, 1));
+    const int64_t last = 1, first = 0;
+    cj_node *centred = cj_sub(x, cj_reduce_mean(x, 1, &last, true));
+    cj_node *deviation = cj_rsqrt(cj_shift(cj_reduce_mean(cj_square(centred), 1, &last, true), 1));
+    cj_node *wide = cj_mul(cj_mul(centred, deviation), scale);
+    cj_node *factor = cj_mul(cj_tanh(column), deviation); /* by rows, of rank 2 */
+    cj_node *flat = cj_reshape(factor, 1, (cj_dim[]){n});
+    cj_node *again = cj_add(cj_mul(wide, factor),
+                            cj_mul(x, cj_expand_dims(cj_add(flat, cj_reduce_sum(wide, 1, &last,
+                                                                                false)), 1)));
+    cj_node *y[8] = {wide, again, factor, flat, cj_reduce_sum(again, 1, &first, false),
+                     cj_sum(again), cj_reduce_max(again, 1, &last, false)};
+    cj_node *wrt[] = {x, scale, column}, *dx[3];
+    assert_int_equal(cj_grad(cj_sum(cj_tanh(again)), wrt, 3, dx), CJ_OK);
+    cj_node *all[] = {y[0], y[1], y[2], y[3], y[4], y[5], y[6], dx[0], dx[1], dx[2]};
+    for (int i = 0; i < 9; i++) {
+        char what[64];
+        symbol_sizes[0] = sizes[i / 3];
+        symbol_sizes[1] = sizes[i % 3];
+        snprintf(what, sizeof what, "n %d, c %d", (int)symbol_sizes[0], (int)symbol_sizes[1]);
+        check(all, 10, 1e-12, what);
+        check(all, 1 + i, 1e-12, what);
+        check(all + i, 10 - i, 1e-12, what);
+    }
+}
+
+/* The largest of no numbers is an error in a group too, and with other dtypes. */
+static void largest_of_nothing(void **state)
+{
+    (void)state;
+    static const cj_dtype dtypes[] = {CJ_F32, CJ_F64, CJ_F16};
+    for (int i = 0; i < 6; i++) {
+        cj_dtype dtype = dtypes[i / 2];
+        const int64_t axis = i % 2;
+        cj_graph *own = cj_graph_new(cj);
+        cj_dim n = cj_symbol(own, "n"), m = cj_symbol(own, "m");
+        cj_node *x = cj_placeholder(own, "x", dtype, CJ_DIMS(n, m));
+        cj_node *y = cj_reduce_max(cj_square(x), 1, &axis, false);
+        cj_program *p = cj_compile(own, .outputs = {y, cj_neg(y)});
+        cj_session *s = cj_session_new(p, NULL);
+        assert_non_null(s);
+        for (int k = 0; k < 3; k++) { /* the axis empty, both, the other */
+            int64_t size[] = {k == 2 ? 3 : 0, k == 0 ? 3 : 0};
+            cj_tensor *t = cj_tensor_new(cj, dtype, 2,
+                                         (int64_t[]){size[axis], size[!axis]});
+            cj_tensor *out[2] = {NULL};
+            cj_status failed = cj_run(s, (cj_feed[]){{x, t}}, 1, out, 2);
+            assert_int_equal(failed, k ? CJ_OK : CJ_ERR_SHAPE);
+            if (failed) assert_contains(cj_session_message(s), "have no elements");
+            for (int o = 0; o < 2; o++) cj_tensor_free(out[o]);
+            cj_tensor_free(t);
+        }
+        cj_session_free(s);
+        cj_program_free(p);
+        cj_graph_free(own);
+    }
+}
+
 static void same_bits_for_any_threads(void **state)
 {
     (void)state;
@@ -320,6 +390,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(results_over_operands, setup, teardown),
         cmocka_unit_test_setup_teardown(updates_over_state, setup, teardown),
         cmocka_unit_test_setup_teardown(groups_at_their_limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(symbols_that_are_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(largest_of_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(same_bits_for_any_threads, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,6 +45,12 @@ cj_status cj__recurrent_run(const cj_kernel *k);
 bool cj__pool_supports(const cj_kernel *k);
 cj_status cj__pool_run(const cj_kernel *k);
 
+/* moments.c: mean and variance of columns. */
+bool cj__moments_supports(const cj_kernel *k);
+cj_status cj__moments_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                              size_t *workspace_bytes);
+cj_status cj__moments_run(const cj_kernel *k);
+
 /* rows.c: gather and scatter_add along axis 0. */
 bool cj__rows_gather_supports(const cj_kernel *k);
 cj_status cj__rows_gather(const cj_kernel *k);
@@ -56,6 +62,10 @@ bool cj__fft_supports(const cj_kernel *k);
 cj_status cj__fft_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
                           size_t *workspace_bytes);
 cj_status cj__fft_run(const cj_kernel *k);
+
+/* From this size on results are written past the caches: they would push out what is in there, and
+ * be fetched first to be written over. */
+enum { CJ__STREAM_BYTES = 1 << 22 };
 
 static inline bool cj__is_f32(const cj_array *a) { return a->dtype == CJ_F32; }
 

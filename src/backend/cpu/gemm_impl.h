@@ -60,6 +60,7 @@ SIMD void FN(kernel)(int mr, int nv, size_t k, const T *a, size_t row, size_t st
         for (int v = 0; v < nv; v++) acc[i][v] = (V){0};
     }
     const T *a0 = a, *a3 = a + 3 * row, *a6 = a + 6 * row, *a9 = a + 9 * row;
+    SIMD_UNROLL_4
     for (size_t p = 0; p < k; p++) {
         V bv[8];
         SIMD_UNROLL
@@ -124,7 +125,8 @@ typedef void (*FN(kernel_fn))(size_t k, const T *a, size_t row, size_t step, con
         FN(kernel)(mr, nv, k, a, row, step, b, ldb, tile);                                         \
     }
 #define ROWS_6(X, nv) X(1, nv) X(2, nv) X(3, nv) X(4, nv) X(5, nv) X(6, nv)
-#define ROWS_12(X, nv) ROWS_6(X, nv) X(7, nv) X(8, nv) X(9, nv) X(10, nv) X(11, nv) X(12, nv)
+#define ROWS_8(X, nv) ROWS_6(X, nv) X(7, nv) X(8, nv)
+#define ROWS_12(X, nv) ROWS_8(X, nv) X(9, nv) X(10, nv) X(11, nv) X(12, nv)
 #define KERNEL_NAME(mr, nv) FN(kernel_##mr##_##nv),
 #if MR == 12
 #define ROWS ROWS_12
@@ -332,6 +334,10 @@ static void FN(gemm_packed)(const cj__gemm *g)
 }
 #endif
 
+#ifdef V_LOAD_COLUMNS
+#include "backend/cpu/gemm_blocked.h"
+#endif
+
 /* How C is cut: a function of the sizes alone. Columns are cut finer while there are few tasks and
  * each has half a million products or more. */
 typedef struct FN(job) {
@@ -354,6 +360,12 @@ static void FN(work)(void *arg, int64_t begin, int64_t end)
 static void FN(gemm)(cj__team *team, const cj__gemm *g)
 {
     if (g->m <= 0 || g->n <= 0) return;
+#ifdef V_LOAD_COLUMNS
+    if (g->workspace && FN(gemm_workspace)(g)) {
+        FN(gemm_blocked)(team, g);
+        return;
+    }
+#endif
     int64_t down = (g->m + TILE_M - 1) / TILE_M;
     FN(job)
     job = {.g = g, .rows = ((g->m + down - 1) / down + MR - 1) / MR * MR, .columns = TILE_N};
@@ -372,4 +384,5 @@ static void FN(gemm)(cj__team *team, const cj__gemm *g)
 #undef KERNEL_NAME
 #undef ROWS
 #undef ROWS_6
+#undef ROWS_8
 #undef ROWS_12

@@ -116,6 +116,7 @@ typedef struct cj__gemm {
     int64_t ldc;
     const void *bias; /* [n], or NULL */
     bool relu;        /* act(x) = max(x, 0) */
+    void *workspace;  /* of as many bytes as gemm_workspace_f32 says, or NULL: slower, same bits */
 } cj__gemm;
 
 /* ---- Reductions ------------------------------------------------------------------------------ */
@@ -230,6 +231,7 @@ typedef struct cj__isa {
 
     void (*gemm_f32)(cj__team *team, const cj__gemm *g);
     void (*gemm_f64)(cj__team *team, const cj__gemm *g);
+    size_t (*gemm_workspace_f32)(const cj__gemm *g);
     /* This thread's product with a packed B: strips of `gemm_strip` columns, one after another,
      * each [ldb, gemm_strip] with zeros beyond column n, of which the first k rows count. alpha is
      * 1, k > 0; b is not transposed. */
@@ -259,6 +261,9 @@ typedef struct cj__isa {
     /* acc[j] = acc[j] + (or the larger, the smaller of it and) column j of `rows` rows of `cols`
      * floats, which follow each other. A row at a time, so the order is that of the rows. */
     cj__columns_f32_fn columns_f32[CJ__REDUCE_COUNT]; /* SUM, MAX, MIN; others are NULL */
+    /* Of the same rows: sum[j] += d and squares[j] += d^2 with d = column j - centre[j]. */
+    void (*deviations_f32)(size_t rows, size_t cols, const float *a, const float *centre,
+                           float *sum, float *squares);
     /* One row; n > 0; out may be a. The largest is taken off first, so finite rows do not overflow.
      */
     void (*softmax_f32)(size_t n, const float *a, float *out);
@@ -290,6 +295,8 @@ typedef struct cj__isa {
     void (*depth_dot_f32)(size_t channels, size_t count, const float *x, ptrdiff_t x_step,
                           const float *y, ptrdiff_t y_step, float *sums);
 
+    /* out = a, written past the caches where the processor can: for more than they hold. */
+    void (*stream)(size_t bytes, const void *a, void *out);
     /* out[j * out_stride + i] = a[i * stride + j] over elements of 1, 2, 4 or 8 bytes; strides in
      * elements. */
     void (*transpose)(size_t size, size_t rows, size_t cols, const void *a, size_t stride,

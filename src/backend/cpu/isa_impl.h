@@ -56,6 +56,7 @@ static float fma_chains(int64_t rounds)
         .lanes = VF_LANES, \
         .gemm_f32 = gemm_f32, \
         .gemm_f64 = gemm_f64, \
+        .gemm_workspace_f32 = gemm_workspace_f32, \
         .gemm_packed_f32 = gemm_packed_f32, \
         .gemm_strip = nr_f32, \
         .unary_f32 = {CJ__UNARY_LIST(ROW_UNARY_F32)}, \
@@ -75,6 +76,7 @@ static float fma_chains(int64_t rounds)
         .columns_f32 = {[CJ__REDUCE_SUM] = columns_f32_sum, \
                         [CJ__REDUCE_MAX] = columns_f32_max, \
                         [CJ__REDUCE_MIN] = columns_f32_min}, \
+        .deviations_f32 = deviations_f32, \
         .softmax_f32 = softmax_f32, \
         .log_softmax_f32 = log_softmax_f32, \
         .logsumexp_f32 = logsumexp_f32, \
@@ -86,6 +88,7 @@ static float fma_chains(int64_t rounds)
         .pool_sum_f32 = pool_sum_f32, \
         .depth_f32 = depth_f32, \
         .depth_dot_f32 = depth_dot_f32, \
+        .stream = stream_any, \
         .transpose = transpose_any, \
         .gather = gather_any, \
         .scatter = scatter_any, \

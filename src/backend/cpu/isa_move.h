@@ -40,6 +40,19 @@ static void transpose_tile_32(size_t rows, size_t cols, const uint32_t *a, size_
                        out_stride);
 }
 
+static void stream_any(size_t bytes, const void *a, void *out)
+{
+    const char *from = a;
+    char *to = out;
+    size_t head = (VF_BYTES - (uintptr_t)to % VF_BYTES) % VF_BYTES, i;
+    if (head > bytes) head = bytes;
+    memcpy(to, from, head);
+    for (i = head; i + VF_BYTES <= bytes; i += VF_BYTES)
+        vf_stream((float *)(void *)(to + i), vf_load((const float *)(const void *)(from + i)));
+    memcpy(to + i, from + i, bytes - i);
+    vf_stream_end();
+}
+
 static void transpose_any(size_t size, size_t rows, size_t cols, const void *a, size_t stride,
                           void *out, size_t out_stride)
 {

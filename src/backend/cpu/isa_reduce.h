@@ -185,6 +185,47 @@ static void columns_f32_min(size_t rows, size_t cols, const float *a, float *acc
     columns(rows, cols, a, acc, math_min);
 }
 
+static void deviations_f32(size_t rows, size_t cols, const float *a, const float *centre,
+                           float *sum, float *squares)
+{
+    enum { VECTORS = 4 };
+    size_t j = 0;
+    for (; j + VECTORS * VF_LANES <= cols; j += VECTORS * VF_LANES) {
+        vf s[VECTORS], q[VECTORS], c[VECTORS];
+        SIMD_UNROLL
+        for (int v = 0; v < VECTORS; v++) {
+            c[v] = vf_load(centre + j + v * VF_LANES);
+            s[v] = vf_load(sum + j + v * VF_LANES);
+            q[v] = vf_load(squares + j + v * VF_LANES);
+        }
+        for (size_t r = 0; r < rows; r++) {
+            SIMD_UNROLL
+            for (int v = 0; v < VECTORS; v++) {
+                vf d = vf_load(a + r * cols + j + v * VF_LANES) - c[v];
+                s[v] += d;
+                q[v] += d * d;
+            }
+        }
+        SIMD_UNROLL
+        for (int v = 0; v < VECTORS; v++) {
+            vf_store(sum + j + v * VF_LANES, s[v]);
+            vf_store(squares + j + v * VF_LANES, q[v]);
+        }
+    }
+    for (; j < cols; j += VF_LANES) {
+        const size_t some = cols - j < VF_LANES ? cols - j : VF_LANES;
+        vf s = vf_load_n(sum + j, some), q = vf_load_n(squares + j, some),
+           c = vf_load_n(centre + j, some);
+        for (size_t r = 0; r < rows; r++) {
+            vf d = vf_load_n(a + r * cols + j, some) - c;
+            s += d;
+            q += d * d;
+        }
+        vf_store_n(sum + j, s, some);
+        vf_store_n(squares + j, q, some);
+    }
+}
+
 static void softmax_f32(size_t n, const float *a, float *out)
 {
     const float largest = reduce_f32_max(n, a);

@@ -28,39 +28,59 @@ static bool gemm_supports(const cj_kernel *k)
 }
 
 /* [batch..., n, k] x [batch..., k, m], or with one matrix b for all: then a's leading axes are
- * rows. An addend is where c begins. */
+ * rows. The first product, and how many. */
+static cj__gemm product_of(const cj_kernel *k, int64_t *batch)
+{
+    const cj__matmul_attrs *attrs = k->call->attributes;
+    const cj_array *a = k->in[0], *b = k->in[1], *c = k->out[0];
+    int64_t rows = a->dim[a->rank - (attrs->transpose_a ? 1 : 2)],
+            inner = a->dim[a->rank - (attrs->transpose_a ? 2 : 1)], cols = c->dim[c->rank - 1];
+    *batch = 1;
+    bool shared = b->rank == 2 && a->rank > 2 && !attrs->transpose_a;
+    if (shared) rows = c->count / (cols ? cols : 1);
+    else for (int i = 0; i < c->rank - 2; i++) *batch *= c->dim[i];
+    return (cj__gemm){.m = rows,
+                      .n = cols,
+                      .k = inner,
+                      .transpose_a = attrs->transpose_a,
+                      .transpose_b = attrs->transpose_b,
+                      .alpha = 1,
+                      .beta = attrs->has_addend,
+                      .lda = attrs->transpose_a ? rows : inner,
+                      .ldb = attrs->transpose_b ? inner : cols,
+                      .ldc = cols,
+                      .relu = attrs->activation == CJ__EPILOGUE_RELU};
+}
+
+static cj_status gemm_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                              size_t *workspace_bytes)
+{
+    (void)arena, (void)prepared;
+    int64_t batch;
+    const cj__gemm g = product_of(k, &batch);
+    if (k->out[0]->dtype == CJ_F32) *workspace_bytes = cj__isa_best()->gemm_workspace_f32(&g);
+    return CJ_OK;
+}
+
+/* An addend is where c begins. */
 static cj_status gemm_run(const cj_kernel *k)
 {
     const cj__matmul_attrs *attrs = k->call->attributes;
     const cj_array *a = k->in[0], *b = k->in[1], *c = k->out[0];
     const cj__isa *isa = cj__isa_best();
-    int64_t rows = a->dim[a->rank - (attrs->transpose_a ? 1 : 2)],
-            inner = a->dim[a->rank - (attrs->transpose_a ? 2 : 1)];
-    int64_t cols = c->dim[c->rank - 1], batch = 1;
-    bool shared = b->rank == 2 && a->rank > 2 && !attrs->transpose_a;
-    if (shared) rows = c->count / (cols ? cols : 1);
-    else for (int i = 0; i < c->rank - 2; i++) batch *= c->dim[i];
+    const size_t size = c->dtype == CJ_F32 ? 4 : 8;
+    const bool one_b = b->rank == 2;
     if (!c->count) return CJ_OK;
-    size_t size = c->dtype == CJ_F32 ? 4 : 8;
-    cj__gemm g = {.m = rows,
-                  .n = cols,
-                  .k = inner,
-                  .transpose_a = attrs->transpose_a,
-                  .transpose_b = attrs->transpose_b,
-                  .alpha = 1,
-                  .beta = attrs->has_addend,
-                  .lda = attrs->transpose_a ? rows : inner,
-                  .ldb = attrs->transpose_b ? inner : cols,
-                  .ldc = cols,
-                  .bias = attrs->has_bias ? k->in[2]->data : NULL,
-                  .relu = attrs->activation == CJ__EPILOGUE_RELU};
-    bool one_b = b->rank == 2;
+    int64_t batch;
+    cj__gemm g = product_of(k, &batch);
+    g.bias = attrs->has_bias ? k->in[2]->data : NULL;
+    g.workspace = k->workspace;
     if (attrs->has_addend)
         memcpy(c->data, k->in[2 + attrs->has_bias]->data, size * (size_t)c->count);
     for (int64_t i = 0; i < batch; i++) {
-        g.a = (const char *)a->data + (size_t)(i * rows * inner) * size;
-        g.b = (const char *)b->data + (one_b ? 0 : (size_t)(i * inner * cols) * size);
-        g.c = (char *)c->data + (size_t)(i * rows * cols) * size;
+        g.a = (const char *)a->data + (size_t)(i * g.m * g.k) * size;
+        g.b = (const char *)b->data + (one_b ? 0 : (size_t)(i * g.k * g.n) * size);
+        g.c = (char *)c->data + (size_t)(i * g.m * g.n) * size;
         (c->dtype == CJ_F32 ? isa->gemm_f32 : isa->gemm_f64)(k->team, &g);
     }
     return CJ_OK;
@@ -348,7 +368,11 @@ static const cj__kernel_row rows[] = {
      .supports = cj__depth_supports,
      .prepare = cj__depth_prepare,
      .run = cj__depth_weight_run},
-    {.name = "cpu/gemm", .op = &cj_op_matmul, .supports = gemm_supports, .run = gemm_run},
+    {.name = "cpu/gemm",
+     .op = &cj_op_matmul,
+     .supports = gemm_supports,
+     .prepare = gemm_prepare,
+     .run = gemm_run},
     {.name = "cpu/softmax",
      .op = &cj_op_softmax,
      .supports = last_axis_supports,
@@ -424,6 +448,11 @@ static const cj__kernel_row rows[] = {
      .op = &cj_op_avg_pool_grad,
      .supports = cj__pool_supports,
      .run = cj__pool_run},
+    {.name = "cpu/moments",
+     .op = &cj_op_moments,
+     .supports = cj__moments_supports,
+     .prepare = cj__moments_prepare,
+     .run = cj__moments_run},
     {.name = "cpu/gather",
      .op = &cj_op_gather,
      .supports = cj__rows_gather_supports,

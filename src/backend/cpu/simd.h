@@ -9,8 +9,10 @@
  *     vd  VD_LANES doubles (VF_LANES / 2)
  *
  * Loads and stores take any float address; the _n forms touch only the first n lanes of memory and
- * fill the others with zero. Nothing here is contracted behind our back: a fused multiply-add is
- * written vf_fma, and where the processor has none it rounds twice. */
+ * fill the others with zero. vf_stream writes past the caches, where p is aligned to VF_BYTES;
+ * vf_stream_end comes before another thread may read that. Nothing here is contracted behind our
+ * back: a fused multiply-add is written vf_fma, and where the processor has none it rounds twice.
+ */
 #ifndef CAJAL_BACKEND_CPU_SIMD_H
 #define CAJAL_BACKEND_CPU_SIMD_H
 
@@ -39,8 +41,10 @@
 #define SIMD static inline __attribute__((always_inline, unused))
 #if defined(__clang__)
 #define SIMD_UNROLL _Pragma("clang loop unroll(full)")
+#define SIMD_UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #else
 #define SIMD_UNROLL _Pragma("GCC unroll 64")
+#define SIMD_UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
 typedef float vf __attribute__((vector_size(VF_BYTES)));
@@ -76,6 +80,8 @@ SIMD vf vf_load_n(const float *p, size_t n)
 {
     return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 }
+SIMD void vf_stream(float *p, vf v) { _mm512_stream_ps(p, (__m512)v); }
+SIMD void vf_stream_end(void) { _mm_sfence(); }
 SIMD void vf_store_n(float *p, vf v, size_t n)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
@@ -146,6 +152,8 @@ SIMD __m256i first_lanes_64(size_t n)
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x((int64_t)n), _mm256_setr_epi64x(0, 1, 2, 3));
 }
 SIMD vf vf_load_n(const float *p, size_t n) { return (vf)_mm256_maskload_ps(p, first_lanes(n)); }
+SIMD void vf_stream(float *p, vf v) { _mm256_stream_ps(p, (__m256)v); }
+SIMD void vf_stream_end(void) { _mm_sfence(); }
 SIMD void vf_store_n(float *p, vf v, size_t n)
 {
     _mm256_maskstore_ps(p, first_lanes(n), (__m256)v);
@@ -165,6 +173,8 @@ SIMD vf vf_load_n(const float *p, size_t n)
     for (size_t i = 0; i < n; i++) lanes[i] = p[i];
     return vf_load(lanes);
 }
+SIMD void vf_stream(float *p, vf v) { vf_store(p, v); }
+SIMD void vf_stream_end(void) {}
 SIMD void vf_store_n(float *p, vf v, size_t n)
 {
     for (size_t i = 0; i < n; i++) p[i] = v[i];

@@ -97,6 +97,7 @@ typedef struct cj__tile {
     size_t slot_bytes, scratch_bytes;
     size_t scratch;        /* in the workspace, for each worker; SIZE_MAX: on the stack */
     int64_t workers;
+    const cj_call *nothing; /* a reduction to the largest or smallest of no elements; or NULL */
 } cj__tile;
 
 /* tile_place.c: what is left to know of a list whose operations and values are there. */

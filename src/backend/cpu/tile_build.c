@@ -359,9 +359,9 @@ static bool add_sweep(builder *b, const cj_call *call, int in, bool all)
     *s = (cj__tile_sweep){.how = (cj__reduce)function,
                           .all = all,
                           .dtype = dtype,
-                          .segment = all || !p->columns ? p->rows : 0,
+                          .segment = p->rows,
                           .count = results ? (double)count_of(&from) / (double)results : 0};
-    if (!s->segment) {
+    if (!all && p->columns) {
         int64_t outer = results / p->columns; /* rows of results */
         s->segment = outer ? p->rows / outer : p->rows;
         if (s->segment < 1 && p->rows) return false;
@@ -391,7 +391,11 @@ static bool add_reduction(builder *b, const cj_call *call, int in)
     const cj__reduce_attrs *a = call->attributes;
     const tile *p = b->p;
     bool reduced[CJ_RANK_MAX] = {false}, above = false, below = false, all = true, row = true;
+    shape from = node_shape(b, call->in[0]), to = node_shape(b, &call->out[0]);
     if (b->p->values[in].rows && p->columns != 1) return false;
+    if ((call->op == &cj_op_reduce_max || call->op == &cj_op_reduce_min) && !count_of(&from) &&
+        count_of(&to))
+        b->p->nothing = call;
     for (int i = 0; i < a->axes.n; i++) reduced[a->axes.v[i]] = true;
     for (int axis = 0; axis < p->rank; axis++) {
         if (p->dim[axis] == 1) continue;
@@ -428,7 +432,11 @@ static bool add_call(builder *b, const cj_call *call)
     if (call->op == &cj_op_broadcast) { /* as wide as its reader wants it */
         while (x->call->op == &cj_op_broadcast) x = x->call->in[0];
         int from = b->value_of[x->call->id];
-        if (from >= 0 && !p->values[from].rows) return false;
+        shape narrow = node_shape(b, x);
+        if (from >= 0 && !p->values[from].rows) { /* a symbol that is 1: nothing is repeated */
+            *to = from;
+            return count_of(&narrow) == count_of(&target);
+        }
         *to = -1;
         if (from < 0) return x->call->op == &cj_op_input;
         value v = p->values[from];
@@ -443,7 +451,7 @@ static bool add_call(builder *b, const cj_call *call)
     }
     if (call->op->flags & CJ_OP_VIEW && call->op == &cj_op_reshape) {
         *to = b->value_of[x->call->id];
-        return *to >= 0 && p->values[*to].rows;
+        return *to >= 0 && (p->values[*to].rows || p->columns == 1);
     }
     if (call->n_in < 1 || call->n_in > CJ__TILE_OPERANDS) return false;
     for (int k = 0; k < call->n_in; k++) {
@@ -549,20 +557,23 @@ bool cj__tile_supports(const cj_kernel *k)
            body->outputs.count <= CJ__TILE_OUTPUTS && k->symbols;
 }
 
-static bool take_shape(builder *b, const cj_kernel *k)
+static cj_status take_shape(builder *b, const cj_kernel *k)
 {
     const cj__fused_attrs *a = k->call->attributes;
     tile *p = b->p;
     p->rank = b->body ? a->dims.n : k->out[0]->rank;
     for (int i = 0; i < p->rank; i++)
         p->dim[i] = b->body ? cj_kernel_dim(k, a->dims.v[i]) : k->out[0]->dim[i];
+    int64_t all = 1; /* what lies inside a group need not fit memory, but 63 bits */
+    for (int i = 0; i < p->rank; i++) {
+        if (p->dim[i] < 0) return CJ_ERR_STATE;
+        if (CJ__MUL_OVERFLOWS(all, p->dim[i], &all) || all > INT64_MAX / 16)
+            return cj_fail(k->cj, CJ_ERR_LIMIT, "fused: a group over more elements than 2^59");
+    }
     p->leading = b->body && a->leading >= 0 ? (int)a->leading : choose_leading(b);
     p->rows = p->columns = 1;
-    for (int i = 0; i < p->rank; i++) {
-        if (p->dim[i] < 0) return false;
-        *(i < p->leading ? &p->rows : &p->columns) *= p->dim[i];
-    }
-    return true;
+    for (int i = 0; i < p->rank; i++) *(i < p->leading ? &p->rows : &p->columns) *= p->dim[i];
+    return CJ_OK;
 }
 
 static cj_status build(builder *b, const cj_kernel *k, cj__arena *arena)
@@ -580,7 +591,7 @@ static cj_status build(builder *b, const cj_kernel *k, cj__arena *arena)
         !p->late_reader)
         return CJ_ERR_MEMORY;
     if (b->body) CJ__TRY(bind_symbols(b, arena));
-    if (!take_shape(b, k)) return CJ_ERR_STATE;
+    CJ__TRY(take_shape(b, k));
     if (b->body) return add_body(b) ? CJ_OK : CJ_ERR_STATE;
     int in[CJ__TILE_OPERANDS];
     shape whole = array_shape(k->out[0]);

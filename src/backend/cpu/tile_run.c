@@ -31,6 +31,7 @@ typedef struct worker { /* one block of tiles */
     int64_t serial;             /* of the tile */
     int64_t pending;            /* rows in the lanes */
     bool deferred[CJ__TILE_OUTPUTS]; /* by output: computed in its slot, copied at the tile's end */
+    const bool *stream;              /* by output: it is larger than a cache */
     int64_t
         held[CJ__TILE_VALUES]; /* by value: the tile its slot was filled for; 0: none, -1: all */
 } worker;
@@ -452,7 +453,10 @@ static void run_tile(worker *w)
         if (swept) continue;
         char *to = (char *)w->k->out[o]->data + (size_t)place_of(w, v) * v->size;
         const void *from = address(w, p->output_value[o]);
-        if (from != to) memcpy(to, from, (size_t)count_of(w, v) * v->size);
+        size_t bytes = (size_t)count_of(w, v) * v->size;
+        if (from == to) continue;
+        if (w->stream[o]) p->isa->stream(bytes, from, to);
+        else memcpy(to, from, bytes);
     }
 }
 
@@ -510,7 +514,7 @@ static void run_block(worker *w, int64_t number)
 
 typedef struct work {
     const cj_kernel *k;
-    bool deferred[CJ__TILE_OUTPUTS];
+    bool deferred[CJ__TILE_OUTPUTS], stream[CJ__TILE_OUTPUTS];
 } work;
 
 static void run_blocks(void *arg, int64_t begin, int64_t end)
@@ -523,6 +527,7 @@ static void run_blocks(void *arg, int64_t begin, int64_t end)
     w.k = all->k;
     w.p = p;
     memcpy(w.deferred, all->deferred, sizeof w.deferred);
+    w.stream = all->stream;
     for (int64_t i = begin; i < end; i++) {
         w.scratch = scratch;
         if (p->scratch != SIZE_MAX)
@@ -552,14 +557,24 @@ cj_status cj__tile_run(const cj_kernel *k)
 {
     const tile *p = k->prepared;
     work all = {.k = k};
+    if (p->nothing)
+        return cj_fail(k->cj, CJ_ERR_SHAPE, "%s: the reduced axes have no elements",
+                       p->nothing->op->name);
     if (!p->rows) {
         fill_empty(k);
         return CJ_OK;
     }
-    for (int o = 0; o < k->call->n_out; o++)
-        for (int i = 0; i < k->call->n_in; i++)
-            all.deferred[o] = all.deferred[o] || (k->out[o]->data == k->in[i]->data &&
-                                                  p->late_reader[o * k->call->n_in + i]);
+    for (int o = 0; o < k->call->n_out; o++) {
+        bool whole = k->out[o]->count == p->rows * p->columns;
+        size_t bytes = (size_t)k->out[o]->count * p->values[p->output_value[o]].size;
+        all.stream[o] = whole && bytes >= CJ__STREAM_BYTES;
+        for (int i = 0; i < k->call->n_in; i++) {
+            bool same = k->out[o]->data == k->in[i]->data;
+            if (same) all.stream[o] = false; /* what was read just now is in a cache */
+            all.deferred[o] = all.deferred[o] || (same && p->late_reader[o * k->call->n_in + i]);
+        }
+        all.deferred[o] = all.deferred[o] || all.stream[o];
+    }
     cj__parallel_for(k->team, p->workers, 1, run_blocks, &all);
     if (p->n_sweeps) finish_sweeps(k);
     return CJ_OK;

@@ -8,8 +8,7 @@
  *
  *     [ scratchpad, used by each in turn | A in oneDNN's layout | B | OUT ]
  *
- *     reorder A, reorder B  ->  the primitive  ->  reorder OUT          (most have none of the
- * reorders)
+ *     reorder A, reorder B  ->  the primitive  ->  reorder OUT     (most need no reorder)
  */
 #ifdef CJ_HAVE_DNNL
 #include "backend/onednn/api.h"
@@ -52,6 +51,14 @@ typedef struct window { /* of a convolution, dilations counted as oneDNN does: 0
     dnnl_dims_t strides, dilates, before, after;
 } window;
 
+/* Is it this code that a description has chosen? */
+static bool is_code(const_dnnl_primitive_desc_t pd, const char *wanted)
+{
+    const char *code = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&code);
+    return !strcmp(code, wanted);
+}
+
 #if DNNL_VERSION_MAJOR >= 3
 
 typedef dnnl_memory_desc_t layout;
@@ -73,9 +80,9 @@ static dnnl_status_t append_relu(dnnl_post_ops_t ops)
     return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0, 0);
 }
 
-static dnnl_status_t describe(cj__dnnl_kind kind, const window *w, layout_ref const *l,
-                              dnnl_engine_t engine, dnnl_primitive_attr_t attr,
-                              dnnl_primitive_desc_t *out)
+static dnnl_status_t create(cj__dnnl_kind kind, const window *w, layout_ref const *l,
+                            dnnl_engine_t engine, dnnl_primitive_attr_t attr,
+                            dnnl_primitive_desc_t *out)
 {
     switch (kind) {
     case CJ__DNNL_CONV:
@@ -98,6 +105,18 @@ static dnnl_status_t describe(cj__dnnl_kind kind, const window *w, layout_ref co
     return dnnl_invalid_arguments;
 }
 
+static dnnl_status_t describe(cj__dnnl_kind kind, const window *w, layout_ref const *l,
+                              dnnl_engine_t engine, dnnl_primitive_attr_t attr,
+                              const char *wanted, dnnl_primitive_desc_t *out)
+{
+    dnnl_status_t failed = create(kind, w, l, engine, attr, out);
+    if (failed || !wanted || is_code(*out, wanted)) return failed;
+    while (!dnnl_primitive_desc_next_impl(*out))
+        if (is_code(*out, wanted)) return dnnl_success;
+    dnnl_primitive_desc_destroy(*out);
+    return create(kind, w, l, engine, attr, out);
+}
+
 #else
 
 typedef dnnl_memory_desc_t layout;
@@ -118,7 +137,7 @@ static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 
 static dnnl_status_t describe(cj__dnnl_kind kind, const window *w, layout_ref const *l,
                               dnnl_engine_t engine, dnnl_primitive_attr_t attr,
-                              dnnl_primitive_desc_t *out)
+                              const char *wanted, dnnl_primitive_desc_t *out)
 {
     dnnl_convolution_desc_t conv;
     dnnl_matmul_desc_t matmul;
@@ -145,9 +164,17 @@ static dnnl_status_t describe(cj__dnnl_kind kind, const window *w, layout_ref co
         break;
     }
     if (failed) return failed;
-    return dnnl_primitive_desc_create(
-        out, kind == CJ__DNNL_MATMUL ? (const_dnnl_op_desc_t)&matmul : (const_dnnl_op_desc_t)&conv,
-        attr, engine, NULL);
+    const_dnnl_op_desc_t described = kind == CJ__DNNL_MATMUL ? (const_dnnl_op_desc_t)&matmul
+                                                             : (const_dnnl_op_desc_t)&conv;
+    dnnl_primitive_desc_iterator_t all = NULL;
+    if (wanted && !dnnl_primitive_desc_iterator_create(&all, described, attr, engine, NULL))
+        do {
+            dnnl_primitive_desc_t pd = dnnl_primitive_desc_iterator_fetch(all);
+            if (is_code(pd, wanted)) *out = pd;
+            else dnnl_primitive_desc_destroy(pd);
+        } while (!*out && !dnnl_primitive_desc_iterator_next(all));
+    if (all) dnnl_primitive_desc_iterator_destroy(all);
+    return *out ? dnnl_success : dnnl_primitive_desc_create(out, described, attr, engine, NULL);
 }
 
 #endif
@@ -215,7 +242,7 @@ static dnnl_status_t describe_work(const cj__dnnl_work *work, dnnl_engine_t engi
             failed = layout_new(&layouts[i], &work->array[i], work->array[i].any);
     for (int i = 0; i < CJ__DNNL_ARRAYS; i++) refs[i] = refer(&layouts[i]);
     if (!failed) failed = make_attributes(work, refs[CJ__DNNL_ADDEND], &attr);
-    if (!failed) failed = describe(work->kind, &w, refs, engine, attr, out);
+    if (!failed) failed = describe(work->kind, &w, refs, engine, attr, work->code, out);
     if (attr) dnnl_primitive_attr_destroy(attr);
     for (int i = 0; i < CJ__DNNL_ARRAYS; i++) layout_free(&layouts[i]);
     if (failed) *out = NULL;

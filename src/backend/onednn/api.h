@@ -59,6 +59,7 @@ typedef struct cj__dnnl_work {
         before[CJ__DNNL_SPATIAL_MAX], after[CJ__DNNL_SPATIAL_MAX];
     bool relu; /* OUT = max(OUT, 0) after bias and addend */
     int threads;
+    const char *code; /* that is to do it, if oneDNN has it for this work; NULL: its first choice */
 } cj__dnnl_work;
 
 typedef struct cj__dnnl cj__dnnl;

@@ -7,12 +7,14 @@
  * primitive / packed): 1024x768x256 107 / 129 / 119 / 112;  6400x512x64 79 / 124 / 100 / 103;
  * 32x128x784 89 / 103 / 105 / 111;  64x128x512 b^T 90 / 94 / 97 / 119;  8x512x1000 b^T 48 / 52 / 44
  * / 79; 1x128x784 54 / 52 / 46 / 46;  32x128x10 72 / 51 / 44 / 55. So: packed wins with few rows,
- * sgemm with many, and below some hundred thousand multiply-adds nothing beats ours, which costs no
- * call.
+ * sgemm with many (but for weight gradients, a^T b, of FEW_ROWS rows or more, where ours packs a
+ * better), and below some hundred thousand multiply-adds nothing beats ours, which costs no call.
  *
- * A block of sgemm is a slice of rows or columns whose size depends on the shape alone, and sums in
- * the same order as the whole: so the result has the same bits for any number of threads, and other
- * threads than OpenMP's can share the work. The primitive, when bits matter, stays on one thread.
+ * A block of sgemm is a slice of rows or columns whose size depends on the shape alone: so the
+ * result has the same bits for any number of threads, and other threads than OpenMP's can share the
+ * work. Of random shapes about one in a hundred has other bits when it is not cut, so on one
+ * thread the whole, some 10 % faster, is taken only when bits do not matter. The primitive, when
+ * they do, stays on one thread.
  */
 #ifdef CJ_HAVE_DNNL
 #include "backend/onednn/onednn.h"
@@ -147,7 +149,9 @@ cj_status cj__dnnl_matmul_run(const cj_kernel *k)
 bool cj__dnnl_sgemm_supports(const cj_kernel *k)
 {
     product p;
-    return is_product(k, &p) && !has_epilogue(k) &&
+    if (!is_product(k, &p)) return false;
+    const bool better_ours = p.transpose_a && !p.transpose_b && p.rows >= FEW_ROWS;
+    return !has_epilogue(k) && !better_ours &&
            multiply_adds(&p) >= WORTH_A_CALL * (double)p.batch;
 }
 
@@ -195,7 +199,8 @@ cj_status cj__dnnl_sgemm_run(const cj_kernel *k)
     (void)is;
     s.by_rows = s.p.rows >= s.p.cols;
     int64_t long_side = s.by_rows ? s.p.rows : s.p.cols;
-    double wanted = multiply_adds(&s.p) / slice_work;
+    const bool whole = cj__team_threads(k->team) == 1 && !cj__deterministic(k->cj);
+    double wanted = whole ? 1 : multiply_adds(&s.p) / slice_work;
     int64_t count = wanted < 1 ? 1 : wanted > SLICES_MAX ? SLICES_MAX : (int64_t)wanted;
     s.size = ((long_side - 1) / count + SLICE_OF) / SLICE_OF * SLICE_OF;
     s.of_one = (long_side - 1) / s.size + 1;

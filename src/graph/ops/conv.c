@@ -175,6 +175,7 @@ static cj_status weight_infer(cj_infer *infer)
     cj__sliding s = cj__conv_sliding(a);
     int spatial;
     CJ__TRY(check_images(infer, &spatial));
+    CJ__TRY(cj__infer_dims(infer, a->dims, 0));
     if (a->dims.n != spatial)
         return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "dims has %d elements, expected %d", a->dims.n,
                              spatial);

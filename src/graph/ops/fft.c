@@ -109,16 +109,16 @@ static cj_status fft_ref(const cj_kernel *k)
     return CJ_OK;
 }
 
-/* x cut, or with zeros behind, to `size` along the axis. */
+/* x cut, or with zeros behind, to `size` along the axis; which of the two, symbols do not tell. */
 static cj_node *resize(cj_node *x, int64_t axis, cj_dim size)
 {
     if (!x || cj__is_zero(x) || x->type.dim[axis] == size) return x;
     int64_t zero[CJ_RANK_MAX] = {0};
-    cj_dim dims[CJ_RANK_MAX];
-    if (size >= 0 && x->type.dim[axis] > size) return cj_slice_axis(x, (int)axis, 0, size);
+    cj_dim dims[CJ_RANK_MAX], most = cj_dim_max(cj_node_graph(x), x->type.dim[axis], size);
     for (int i = 0; i < x->type.rank; i++) dims[i] = x->type.dim[i];
-    dims[axis] = size;
-    return cj__pad_to(x, zero, zero, dims);
+    dims[axis] = most;
+    if (most != x->type.dim[axis]) x = cj__pad_to(x, zero, zero, dims);
+    return most == size ? x : cj_slice_axis(x, (int)axis, 0, size);
 }
 
 static cj_node *apply(cj_node *x, int64_t axis, cj_dim n, bool inverse, bool onesided)

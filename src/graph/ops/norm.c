@@ -5,7 +5,8 @@
  * All three are composites. The images are swept by reductions, and once by a multiply-add with
  * vectors: everything else happens to vectors of one number a channel, or a group, of a sample. So
  * the forward form is: sums of x, sums of (x - mean)^2 (the differences, because squares of numbers
- * far from 0 cancel), one elementwise expression that a following relu or addition joins.
+ * far from 0 cancel; moments.c gives both in one sweep), one elementwise expression that a
+ * following relu or addition joins.
  *
  * Backward. With p1 = sum dy and p2 = sum dy (x - mean) a channel, taken in one sweep,
  *
@@ -239,13 +240,25 @@ static cj_node *chosen(const norm *m, cj_node *own, cj_node *given)
     return cj_where(m->training, own, given);
 }
 
+/* Are the statistics those of x's last axis, so that one sweep gives both? */
+static bool has_moments(const norm *m)
+{
+    return m->type->dtype == CJ_F32 && m->a->channel_axis == m->type->rank - 1 && !grouped(m) &&
+           m->type->rank > 1 + m->each && m->channels > 0 &&
+           m->channels <= CJ__MOMENTS_COLUMNS_MAX;
+}
+
 /* ---- Lowering and gradient ------------------------------------------------------------------- */
 
 static bool channels_lower(cj_graph *g, cj_call *call, cj_node **out)
 {
     norm m = norm_of(g, call);
     cj_node *mean = m.mean, *variance = m.variance;
-    if (!mean || m.training) {
+    if ((!mean || m.training) && has_moments(&m)) {
+        cj_node *own = cj__moments(m.x, m.each);
+        mean = chosen(&m, own, mean);
+        variance = chosen(&m, own ? cj_node_output(own, 1) : NULL, variance);
+    } else if (!mean || m.training) {
         cj_node *own = cj_mul(unit_sums(&m, channel_sums(&m, m.x)), m.share);
         cj_node *squares = cj_square(centred(&m, own));
         squares = cj_mul(unit_sums(&m, channel_sums(&m, squares)), m.share);

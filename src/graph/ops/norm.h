@@ -35,6 +35,10 @@ cj_status cj__infer_norm_vectors(cj_infer *infer, int n, const char *const *name
                                  const cj_dim *dims);
 /* 1 / n as a scalar; 1 for n = 0, so that the mean of nothing is 0. */
 cj_node *cj__norm_share(cj_graph *g, cj_dtype dtype, cj_dim n);
+/* moments.c: output 0 is the mean, output 1 the variance over axes axis .. rank-2; each of the
+ * remaining axes. The CPU backend is fast up to so many columns. */
+enum { CJ__MOMENTS_COLUMNS_MAX = 4096 };
+cj_node *cj__moments(cj_node *x, int64_t axis);
 /* The options an operator has besides scale and epsilon. */
 enum {
     CJ__NORM_SHIFT = 1 << 0,

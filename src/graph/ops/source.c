@@ -3,7 +3,7 @@
  * input and variable have no kernel: the runtime points them at the fed tensor or the store's.
  * constant points at its attribute. training and dim_value are constants known when compiling or
  * binding. */
-#include "graph/graph.h"
+#include "graph/ops/block.h"
 
 #include <string.h>
 
@@ -214,6 +214,7 @@ static cj_status infer_dim_value(cj_infer *infer)
     const cj__dims_attrs *a = infer->call->attributes;
     if (a->dims.n != 1)
         return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "it takes one dimension, got %d", a->dims.n);
+    CJ__TRY(cj__infer_dims(infer, a->dims, 0));
     infer->out[0].dtype = CJ_I64;
     return CJ_OK;
 }
@@ -260,6 +261,9 @@ static cj_status infer_iota(cj_infer *infer)
     iota_attrs *a = infer->call->attributes;
     if (a->dims.n < 1 || a->dims.n > CJ_RANK_MAX)
         return cj_infer_fail(infer, CJ_ERR_SHAPE, "rank %d", a->dims.n);
+    if (a->dtype <= CJ_DTYPE_NONE || a->dtype >= CJ_DTYPE_COUNT)
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "unknown dtype");
+    CJ__TRY(cj__infer_dims(infer, a->dims, 0));
     CJ__TRY(cj_infer_axis(infer, &a->axis, a->dims.n));
     infer->out[0].dtype = a->dtype;
     infer->out[0].rank = a->dims.n;

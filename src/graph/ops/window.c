@@ -113,7 +113,8 @@ cj_status cj__infer_windows(cj_infer *infer, const cj__sliding *s, int i, cj_dim
         return cj_infer_fail(infer, CJ_ERR_SHAPE,
                              "spatial axis %d has %lld elements (%lld with padding), and a window "
                              "reaches over %lld",
-                             i, (long long)n, (long long)(n + pads), (long long)reach);
+                             i, (long long)n, (long long)(n > INT64_MAX / 2 ? n : n + pads),
+                             (long long)reach);
     *result = cj__dim_shift(
         g, cj_dim_div(g, cj__dim_shift(g, n, pads - reach + up), stride), 1);
     if (s->ceil_mode) /* none begins in the padding after */

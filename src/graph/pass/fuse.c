@@ -106,7 +106,7 @@ typedef enum fit { NO_FIT, SAME_SHAPE, A_HAS_ROWS, B_HAS_ROWS } fit;
  */
 static fit fits(const cj__group *a, const cj__group *b)
 {
-    if (!a->shape || !b->shape || a->late != b->late) return NO_FIT;
+    if (!a->shape || !b->shape || a->late != b->late || a->stage != b->stage) return NO_FIT;
     if (same_shape(a->shape, b->shape)) {
         bool cut = a->leading >= 0 && b->leading >= 0 && a->leading != b->leading;
         bool middle = a->outer && b->outer && a->outer != b->outer;
@@ -267,7 +267,8 @@ static void begin_group(cj__fuser *f, int id)
                         .place = id,
                         .reader = f->n,
                         .leading = -1,
-                        .late = f->late[id]};
+                        .late = f->late[id],
+                        .stage = f->apart ? call->stage : 0};
     if (cj__is_member(f, id)) mine->shape = &call->out[0].type;
     if (f->kind[id] < CJ__FUSE_ONE_HOT) return;
     mine->reduces = f->kind[id] != CJ__FUSE_ONE_HOT;
@@ -363,14 +364,15 @@ static bool fuse(cj__fuser *f)
 }
 
 cj_graph *cj__pass_fuse(const cj_graph *g, cj_node ***roots, int n_roots, int first_late,
-                        int n_late)
+                        int n_late, bool apart)
 {
     cj__fuser f = {.g = g,
                    .to = cj_graph_new(g->cj),
                    .roots = roots,
                    .n_roots = n_roots,
                    .first_late = first_late,
-                   .n_late = n_late};
+                   .n_late = n_late,
+                   .apart = apart};
     if (!f.to) return NULL;
     cj__arena_init(&f.scratch, g->cj);
     bool done = fuse(&f);

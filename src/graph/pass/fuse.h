@@ -31,6 +31,7 @@ typedef struct cj__group {
     int leading;     /* axes that number rows, where some reduction says so, else -1 */
     int outer;       /* axes before those that a reduction in the middle takes, else 0 */
     bool reduces, late;
+    int stage;       /* of its calls, where stages stay apart, else 0 */
 } cj__group;
 
 typedef struct cj__fuser {
@@ -52,6 +53,7 @@ typedef struct cj__fuser {
     int *inner_of;           /* by call: the body that `inner` is for */
     cj_node ***roots;
     int n_roots, first_late, n_late; /* roots that are updates */
+    bool apart;         /* forward and backward calls do not meet: what is recomputed stays late */
 } cj__fuser;
 
 static inline cj__group *cj__group_at(cj__fuser *f, int call)

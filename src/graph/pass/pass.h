@@ -56,8 +56,9 @@ cj_graph *cj__pass_recompute(const cj_graph *g, cj_recompute what, bool training
 cj_graph *cj__pass_epilogue(const cj_graph *g, bool updates, bool training, cj_node ***roots,
                             int n_roots);
 /* fuse.c: elementwise calls and reductions over one shape become one call of `fused`. Roots
- * [first_late, first_late + n_late) are the values of updates: what they alone need stays apart. */
+ * [first_late, first_late + n_late) are the values of updates: what they alone need stays apart,
+ * and so do forward and backward calls where values are recomputed (`apart`). */
 cj_graph *cj__pass_fuse(const cj_graph *g, cj_node ***roots, int n_roots, int first_late,
-                        int n_late);
+                        int n_late, bool apart);
 
 #endif

@@ -11,9 +11,10 @@
  * operand of a backward call that is to be recomputed is replaced by a copy of the calls that lead
  * to it; a copy is made when it is first needed, so it comes late in the order. Two choices:
  *
- *     cheap   elementwise results that follow from one large value, when the backward part reads
- *             several of them: then that one is kept for all. The sum of a residual follows from
- * two and is kept, so that copies do not pile up all     everything but what cj_checkpoint marks
+ *     cheap   elementwise results that follow from one large value, when the backward part
+ *             reads several of them: then that one is kept for all. The sum of a residual
+ *             follows from two and is kept, so that copies do not pile up
+ *     all     everything but what cj_checkpoint marks
  *
  * It has to run after cse, which would merge the copies again, and it takes the marks out. */
 #include "graph/pass/pass.h"
