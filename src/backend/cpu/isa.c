@@ -10,7 +10,10 @@ extern const cj__isa cj__isa_avx512, cj__isa_avx2, cj__isa_neon, cj__isa_generic
 
 static const cj__isa *const tables[] = {
 #if defined(__x86_64__)
-    &cj__isa_avx512, &cj__isa_avx2,
+#if !defined(CJ_CORE)
+    &cj__isa_avx512,
+#endif
+    &cj__isa_avx2,
 #elif defined(__aarch64__)
     &cj__isa_neon,
 #endif
