@@ -2,6 +2,9 @@
 #include "backend/backend.h"
 
 extern const cj__backend cj__backend_cpu;
+#ifdef CJ_HAVE_AMX
+extern const cj__backend cj__backend_amx;
+#endif
 #ifdef CJ_HAVE_DNNL
 extern const cj__backend cj__backend_onednn;
 #endif
@@ -13,6 +16,9 @@ static const cj__backend reference = {.name = "reference",
                                       .keeps_subnormals = true};
 
 static const cj__backend *const backends[] = {
+#ifdef CJ_HAVE_AMX
+    &cj__backend_amx,
+#endif
 #ifdef CJ_HAVE_DNNL
     &cj__backend_onednn,
 #endif
