@@ -236,6 +236,9 @@ CJ_API cj_node *cj_gather(cj_node *x, cj_node *indices, int axis);
 /* The transpose of gather: zeros of `size` along axis, to which updates are added. */
 CJ_API cj_node *cj_scatter_add(cj_node *updates, cj_node *indices, int axis, cj_dim size,
                                int indices_rank);
+/* PyTorch's index_add: x to whose rows along axis the updates, shaped as gather's result, are
+ * added. An index out of range names no row and is no error. */
+CJ_API cj_node *cj_index_add(cj_node *x, cj_node *updates, cj_node *indices, int axis);
 /* numpy take_along_axis, ONNX GatherElements: result has the shape of indices. */
 CJ_API cj_node *cj_gather_along(cj_node *x, cj_node *indices, int axis);
 /* ONNX ScatterElements: x with updates written (or, add, added) at indices along the axis. */
@@ -418,6 +421,7 @@ CJ_API uint64_t cj_store_version(const cj_store *store); /* grows with each comm
 #define cj_reverse(x, ...) CJ_AT_MORE_(cj_reverse, x, __VA_ARGS__)
 #define cj_gather(x, ...) CJ_AT_MORE_(cj_gather, x, __VA_ARGS__)
 #define cj_scatter_add(x, ...) CJ_AT_MORE_(cj_scatter_add, x, __VA_ARGS__)
+#define cj_index_add(x, ...) CJ_AT_MORE_(cj_index_add, x, __VA_ARGS__)
 #define cj_gather_along(x, ...) CJ_AT_MORE_(cj_gather_along, x, __VA_ARGS__)
 #define cj_scatter_along(x, ...) CJ_AT_MORE_(cj_scatter_along, x, __VA_ARGS__)
 #define cj_one_hot(x, ...) CJ_AT_MORE_(cj_one_hot, x, __VA_ARGS__)

@@ -73,7 +73,8 @@ typedef struct cj_embedding_lookup_opts {
     int64_t padding_index; /* with has_padding: this index gives zeros and no gradient */
 } cj_embedding_lookup_opts;
 /* Rows of a table: [rows, numbers] and integers [...] give [..., numbers]. An index out of range is
- * an error when running. The table's gradient is one cj_scatter_add. */
+ * an error when running. The table's gradient is one cj_scatter_add; a step of plain gradient
+ * descent along it touches only the rows that were looked up. */
 CJ_API cj_node *cj_embedding_lookup(cj_node *table, cj_node *indices,
                                     const cj_embedding_lookup_opts *opts);
 

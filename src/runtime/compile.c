@@ -123,6 +123,9 @@ static cj_status run_passes(cj_program *p, cj_graph *original, const cj_compile_
     CJ__TRY(replace(p, original, "recompute",
                     cj__pass_recompute(p->graph, o->recompute, o->training, roots, n)));
     if (!o->no_passes)
+        CJ__TRY(replace(p, original, "sparse",
+                        cj__pass_run(p->graph, cj__pass_sparse, o->training, NULL, roots, n)));
+    if (!o->no_passes)
         CJ__TRY(replace(p, original, "epilogue",
                         cj__pass_epilogue(p->graph, p->n_updates > 0, o->training, roots, n)));
     if (!o->no_passes)
@@ -242,8 +245,8 @@ static cj_status cut_segments(cj_program *p)
 }
 
 /* Late calls run after commit_if was asked and may write straight into the store, so nothing may
- * fail any more: they are elementwise (a bad index cannot occur) or write a slice (its begin is
- * clamped), and whatever reads them is late itself. */
+ * fail any more: they are elementwise (a bad index cannot occur), write a slice (its begin is
+ * clamped) or add to rows (a bad index names none), and whatever reads them is late itself. */
 static cj_status mark_late(cj_program *p)
 {
     cj_graph *g = p->graph;
@@ -256,7 +259,8 @@ static cj_status mark_late(cj_program *p)
     for (int i = g->n_calls - 1; i >= 0; i--) {
         const cj_call *call = g->calls[i];
         bool safe = call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW) ||
-                    call->op == &cj_op_fused || call->op == &cj_op_update_slice;
+                    call->op == &cj_op_fused || call->op == &cj_op_update_slice ||
+                    call->op == &cj_op_index_add;
         if (!p->live[i] && !(call->op->flags & CJ_OP_OPAQUE)) continue;
         p->late[i] = !early[i] && safe;
         for (int k = 0; !p->late[i] && k < call->n_in; k++) early[call->in[k]->call->id] = 1;

@@ -30,10 +30,12 @@ static void read_gather(cj__onnx_reader *r, const cj__onnx_row *row)
 
 /* ---- Scatter --------------------------------------------------------------------------------- */
 
-/* The index axes are folded into one, and indices repeated beside every element of their row. */
+/* The index axes are folded into one, and indices repeated beside every element of their row. Added
+ * to zeros, or to operand 0. */
 static void write_scatter_add(cj__onnx_writer *w, const cj__onnx_row *row)
 {
-    const cj_type *updates = &w->call->in[0]->type, *indices = &w->call->in[1]->type,
+    const int to_x = w->call->op == &cj_op_index_add;
+    const cj_type *updates = &w->call->in[to_x]->type, *indices = &w->call->in[to_x + 1]->type,
                   *y = &w->call->out[0].type;
     cj_graph *g = w->scope->g;
     int axis = (int)axis_of(w);
@@ -45,7 +47,7 @@ static void write_scatter_add(cj__onnx_writer *w, const cj__onnx_row *row)
                               : updates->dim[i + indices->rank - 1];
         line[i] = i == axis ? flat[i] : 1;
     }
-    const char *x = cj__onnx_in(w, 0), *at = cj__onnx_in(w, 1);
+    const char *x = cj__onnx_in(w, to_x), *at = cj__onnx_in(w, to_x + 1);
     if (indices->rank != 1) {
         x = cj__onnx_step(w, "Reshape", x, cj__onnx_dims(w, y->rank, flat), NULL);
         cj__onnx_put_int(w, "allowzero", 1);
@@ -53,9 +55,10 @@ static void write_scatter_add(cj__onnx_writer *w, const cj__onnx_row *row)
     at = cj__onnx_step(w, "Reshape", at, cj__onnx_dims(w, y->rank, line), NULL);
     cj__onnx_put_int(w, "allowzero", 1);
     at = cj__onnx_step(w, "Expand", at, cj__onnx_dims(w, y->rank, flat), NULL);
-    const char *zeros = cj__onnx_step(w, "Expand", cj__onnx_scalar(w, y->dtype, 0),
-                                      cj__onnx_dims(w, y->rank, y->dim), NULL);
-    cj__onnx_last(w, "ScatterElements", zeros, at, x, NULL);
+    const char *base = to_x ? cj__onnx_in(w, 0)
+                            : cj__onnx_step(w, "Expand", cj__onnx_scalar(w, y->dtype, 0),
+                                            cj__onnx_dims(w, y->rank, y->dim), NULL);
+    cj__onnx_last(w, "ScatterElements", base, at, x, NULL);
     cj__onnx_put_int(w, "axis", axis);
     cj__onnx_put_string(w, "reduction", "add");
 }
@@ -234,6 +237,7 @@ const cj__onnx_row cj__onnx_rows_index[] = {
      .write = write_indexed,
      .read = read_gather},
     {.op = &cj_op_scatter_add, .write = write_scatter_add},
+    {.op = &cj_op_index_add, .write = write_scatter_add},
     {.onnx = "ScatterElements",
      .op = &cj_op_scatter_along,
      .write = write_scatter_along,

@@ -107,48 +107,61 @@ static const cj_option scatter_options[] = {
                   "the axis the indices count along"),
     CJ_OPTION_DIMS(cj__scatter_attrs, size, "its size in the result"), CJ_OPTION_END};
 
+/* Updates like what gather takes of y at these indices. */
+static cj_status infer_updates(cj_infer *infer, const cj_type *updates, const cj_type *indices,
+                               int64_t *axis, cj_dim size, cj_type *y)
+{
+    cj_graph *g = infer->graph;
+    if (cj__is_bool(updates->dtype))
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "takes numbers, not bool");
+    int rank = updates->rank - indices->rank + 1;
+    if (rank < 1 || rank > CJ_RANK_MAX)
+        return cj_infer_fail(infer, CJ_ERR_SHAPE,
+                             "updates of rank %d do not fit indices of rank %d", updates->rank,
+                             indices->rank);
+    CJ__TRY(cj_infer_axis(infer, axis, rank));
+    for (int i = 0; i < indices->rank; i++)
+        if (!cj_infer_equal(infer, updates->dim[*axis + i], indices->dim[i]))
+            return cj_infer_fail(infer, CJ_ERR_SHAPE,
+                                 "axis %d of the updates has size %s, the indices have %s",
+                                 (int)*axis + i, cj_dim_text(g, updates->dim[*axis + i]),
+                                 cj_dim_text(g, indices->dim[i]));
+    *y = (cj_type){.dtype = updates->dtype, .rank = rank};
+    for (int i = 0; i < rank; i++)
+        y->dim[i] = i == *axis ? size : updates->dim[i < *axis ? i : i + indices->rank - 1];
+    return CJ_OK;
+}
+
 static cj_status scatter_add_infer(cj_infer *infer)
 {
     cj__scatter_attrs *a = infer->call->attributes;
-    const cj_type *x = &infer->call->in[0]->type, *indices = &infer->call->in[1]->type;
-    cj_type *y = &infer->out[0];
-    cj_graph *g = infer->graph;
     CJ__TRY(cj__infer_indices(infer, 1));
     CJ__TRY(cj__infer_dims(infer, a->size, 0));
-    if (cj__is_bool(x->dtype)) return cj_infer_fail(infer, CJ_ERR_TYPE, "takes numbers, not bool");
     if (a->size.n != 1)
         return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "%d sizes, expected 1", a->size.n);
-    int rank = x->rank - indices->rank + 1;
-    if (rank < 1 || rank > CJ_RANK_MAX)
-        return cj_infer_fail(infer, CJ_ERR_SHAPE,
-                             "updates of rank %d do not fit indices of rank %d", x->rank,
-                             indices->rank);
-    CJ__TRY(cj_infer_axis(infer, &a->axis, rank));
-    for (int i = 0; i < indices->rank; i++)
-        if (!cj_infer_equal(infer, x->dim[a->axis + i], indices->dim[i]))
-            return cj_infer_fail(infer, CJ_ERR_SHAPE,
-                                 "axis %d of the updates has size %s, the indices have %s",
-                                 (int)a->axis + i, cj_dim_text(g, x->dim[a->axis + i]),
-                                 cj_dim_text(g, indices->dim[i]));
-    *y = (cj_type){.dtype = x->dtype, .rank = rank};
-    for (int i = 0; i < rank; i++)
-        y->dim[i] = i == a->axis ? a->size.v[0] : x->dim[i < a->axis ? i : i + indices->rank - 1];
-    return CJ_OK;
+    return infer_updates(infer, &infer->call->in[0]->type, &infer->call->in[1]->type, &a->axis,
+                         a->size.v[0], &infer->out[0]);
+}
+
+/* Row i of the updates is added to that row of y its index names. */
+static void add_update(const cj_array *y, const cj__lines *l, const cj_array *updates, int64_t n,
+                       int64_t i, int64_t index)
+{
+    for (int64_t outer = 0; y->count && outer < l->count / l->stride; outer++)
+        cj__add_row(y->dtype, l->stride, y->data, (outer * l->length + index) * l->stride,
+                    updates->data, (outer * n + i) * l->stride);
 }
 
 static cj_status scatter_add_ref(const cj_kernel *k)
 {
-    int64_t axis = ((const cj__scatter_attrs *)k->call->attributes)->axis;
+    int64_t axis = ((const cj__scatter_attrs *)k->call->attributes)->axis, index;
     const cj_array *updates = k->in[0], *indices = k->in[1], *y = k->out[0];
     cj__lines l = cj__lines_of(y, axis);
     cj__clear(y);
     for (int64_t i = 0; i < indices->count; i++) {
-        int64_t index;
         if (!cj__read_index(indices, i, l.length, &index))
             return cj__index_fail(k, indices, i, axis, l.length);
-        for (int64_t outer = 0; y->count && outer < l.count / l.stride; outer++)
-            cj__add_row(y->dtype, l.stride, y->data, (outer * l.length + index) * l.stride,
-                        updates->data, (outer * indices->count + i) * l.stride);
+        add_update(y, &l, updates, indices->count, i, index);
     }
     return CJ_OK;
 }
@@ -196,6 +209,88 @@ cj_node *cj_scatter_add(cj_node *updates, cj_node *indices, int axis, cj_dim siz
                NULL;
     cj_node *in[] = {updates, cj__as_indices(indices)};
     return cj_apply(g, &cj_op_scatter_add, in, 2, &(cj__scatter_attrs){axis, {1, &size}});
+}
+
+/* ---- index_add ------------------------------------------------------------------------------- */
+
+static cj_status index_add_infer(cj_infer *infer)
+{
+    cj__axis_attrs *a = infer->call->attributes;
+    const cj_type *x = &infer->call->in[0]->type, *updates = &infer->call->in[1]->type;
+    CJ__TRY(cj__infer_indices(infer, 2));
+    CJ__TRY(cj_infer_axis(infer, &a->axis, x->rank));
+    if (x->dtype != updates->dtype)
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "the dtypes of x and updates differ");
+    CJ__TRY(infer_updates(infer, updates, &infer->call->in[2]->type, &a->axis, x->dim[a->axis],
+                          &infer->out[0]));
+    if (infer->out[0].rank != x->rank)
+        return cj_infer_fail(infer, CJ_ERR_SHAPE, "the updates are those of rank %d, x has rank %d",
+                             infer->out[0].rank, x->rank);
+    for (int i = 0; i < x->rank; i++)
+        if (!cj_infer_equal(infer, x->dim[i], infer->out[0].dim[i]))
+            return cj_infer_fail(infer, CJ_ERR_SHAPE, "axis %d of x has size %s, of the updates %s",
+                                 i, cj_dim_text(infer->graph, x->dim[i]),
+                                 cj_dim_text(infer->graph, infer->out[0].dim[i]));
+    infer->out[0] = *x;
+    return CJ_OK;
+}
+
+static cj_status index_add_ref(const cj_kernel *k)
+{
+    const cj_array *x = k->in[0], *updates = k->in[1], *indices = k->in[2], *y = k->out[0];
+    cj__lines l = cj__lines_of(y, ((const cj__axis_attrs *)k->call->attributes)->axis);
+    int64_t index;
+    if (x->data != y->data)
+        cj__block_copy(&(cj__block){1, {y->count}, {1}, {1}}, y->dtype, y->data, x->data);
+    for (int64_t i = 0; i < indices->count; i++)
+        if (cj__read_index(indices, i, l.length, &index))
+            add_update(y, &l, updates, indices->count, i, index);
+    return CJ_OK;
+}
+
+/* An index that names no row takes its gradient from a row of zeros behind the others. */
+static void index_add_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj_node **dx)
+{
+    const int axis = (int)((const cj__axis_attrs *)call->attributes)->axis;
+    cj_node *at = cj_cast(call->in[2], CJ_I64), *zero = cj_full_like(at, 0),
+            *size = cj_dim_value(g, call->out[0].type.dim[axis]);
+    int64_t before[CJ_RANK_MAX] = {0}, after[CJ_RANK_MAX] = {0};
+    after[axis] = 1;
+    at = cj_where(cj_less(at, zero), cj_add(at, size), at);
+    cj_node *inside = cj_logical_and(cj_greater_equal(at, zero), cj_less(at, size));
+    dx[0] = dy[0];
+    dx[1] = (cj_gather)(cj_pad(dy[0], before, after, 0), cj_where(inside, at, size), axis);
+}
+
+static cj_node *index_add_sample(cj_sampler *s, int i)
+{
+    int axis;
+    cj_node *indices, *x = sample_rows(s, i, &axis, &indices);
+    if (!x || !indices) return NULL;
+    return cj_index_add(x, (cj_gather)(x, indices, axis), indices, axis);
+}
+
+const cj_op cj_op_index_add = {
+    .name = "index_add",
+    .doc = "x to whose rows along an axis, named by the indices, the updates are added; an index "
+           "out of range names none",
+    .inputs = 3,
+    .flags = CJ_OP_INPLACE,
+    .attributes_size = sizeof(cj__axis_attrs),
+    .attributes = cj__first_axis_options,
+    .infer = index_add_infer,
+    .grad = index_add_grad,
+    .ref = index_add_ref,
+    .sample = index_add_sample,
+};
+
+cj_node *cj_index_add(cj_node *x, cj_node *updates, cj_node *indices, int axis)
+{
+    if (!x || !updates || !indices) return NULL;
+    if (cj__is_zero(updates)) return x;
+    if (cj__is_zero(x)) return NULL;
+    cj_node *in[] = {x, cj_cast(updates, x->type.dtype), cj__as_indices(indices)};
+    return cj_apply(cj_node_graph(x), &cj_op_index_add, in, 3, &(cj__axis_attrs){.axis = axis});
 }
 
 /* ---- one_hot --------------------------------------------------------------------------------- */
