@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "format/sort.h"
+#include "base/sort.h"
 
 typedef struct parser {
     cj__arena *arena;

@@ -19,7 +19,7 @@
 #include "base/size.h"
 #include "base/text.h"
 #include "format/json.h"
-#include "format/sort.h"
+#include "base/sort.h"
 
 enum { PREFIX = 8, CRC_DIGITS = 8 };
 static const uint64_t header_max = 100000000; /* what the format's own reader takes */

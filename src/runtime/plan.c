@@ -1,9 +1,9 @@
 /* plan.c: for one binding of the symbols, which kernel runs each call and where each value lives.
  *
- * Values get places in one arena by liveness: walking the steps, a step's outputs are placed in the
- * first gap that fits, and its operands' places become free after their last reader. An output
- * takes over the place of an operand that dies there when the kernel allows it. Views share a
- * place: the `root` of a value is the one whose place it uses.
+ * Values get places in one arena by liveness: each lives in a block from the step that makes it to
+ * its last reader, and the largest block chooses its place first, the lowest one that is free
+ * during its life. An output takes over the block of an operand that dies there when the kernel
+ * allows it. Views share a place: the `root` of a value is the one whose place it uses.
  *
  *     early steps            outputs and commit_if are known here
  *     late steps             only for updates; may write straight into the store
@@ -12,10 +12,15 @@
 
 #include <string.h>
 
+#include "base/sort.h"
+
 enum { ALIGNMENT = 64 };
 
 typedef struct block {
     size_t offset, size;
+    int first, last; /* the steps that need it */
+    int owner;       /* the value that lies there last; -1: none does */
+    size_t *to;      /* gets the offset, too; may be NULL */
 } block;
 
 typedef struct planner {
@@ -24,9 +29,11 @@ typedef struct planner {
     const cj_program *p;
     int *root;      /* by value */
     int *last_use;  /* by root: the step that reads it last */
-    block *blocks;  /* taken, sorted by offset */
+    block *blocks;
+    const void **order; /* blocks, the largest first */
+    block **placed;     /* by offset */
     int n_blocks;
-    int *block_of;  /* by root: 1 when it holds a block now */
+    int *block_of;  /* by root: 1 + the number of its block; 0: none */
 } planner;
 
 int cj__value_of(const cj_session *s, const cj_node *node)
@@ -242,7 +249,7 @@ static double estimate_ns(const cj_kernel *k)
  * same either way. */
 static void choose_threads(planner *pl)
 {
-    enum { STEP_NS = 30000 };
+    enum { STEP_NS = 60000 };
     double all = 0;
     for (int i = 0; i < pl->plan->n_steps; i++) all += estimate_ns(&pl->plan->steps[i].kernel);
     if (all >= (double)STEP_NS * pl->plan->n_steps) return;
@@ -339,33 +346,48 @@ static void place_updates(planner *pl)
 
 /* ---- Arena ----------------------------------------------------------------------------------- */
 
-static cj_status take_block(planner *pl, size_t size, size_t *offset)
+static block *add_block(planner *pl, size_t size, int first, int last)
 {
-    size = cj__round_up(size ? size : 1, ALIGNMENT);
-    size_t at = 0;
-    int i = 0;
-    for (; i < pl->n_blocks && pl->blocks[i].offset - at < size; i++)
-        at = pl->blocks[i].offset + pl->blocks[i].size;
-    memmove(&pl->blocks[i + 1], &pl->blocks[i], (size_t)(pl->n_blocks - i) * sizeof *pl->blocks);
-    pl->blocks[i] = (block){at, size};
-    pl->n_blocks++;
-    size_t end;
-    if (!cj__size_add(at, size, &end) || end > (size_t)1 << 47)
-        return cj_fail(&pl->s->cj, CJ_ERR_LIMIT,
-                       "the plan needs more memory than can be addressed");
-    if (end > pl->plan->arena_bytes) pl->plan->arena_bytes = end;
-    *offset = at;
-    return CJ_OK;
+    block *b = &pl->blocks[pl->n_blocks++];
+    *b = (block){.size = cj__round_up(size ? size : 1, ALIGNMENT),
+                 .first = first,
+                 .last = last > first ? last : first,
+                 .owner = -1};
+    return b;
 }
 
-static void give_block(planner *pl, size_t offset)
+static int by_size(const void *a, const void *b)
 {
-    int i = 0;
-    while (i < pl->n_blocks && pl->blocks[i].offset != offset) i++;
-    CJ_ASSERT(i < pl->n_blocks);
-    memmove(&pl->blocks[i], &pl->blocks[i + 1],
-            (size_t)(pl->n_blocks - i - 1) * sizeof *pl->blocks);
-    pl->n_blocks--;
+    const block *x = a, *y = b;
+    return x->size != y->size ? (x->size < y->size) - (x->size > y->size) : (x > y) - (x < y);
+}
+
+/* The largest first. */
+static cj_status place_blocks(planner *pl)
+{
+    for (int i = 0; i < pl->n_blocks; i++) pl->order[i] = &pl->blocks[i];
+    cj__sort(pl->order, (size_t)pl->n_blocks, by_size);
+    for (int n = 0; n < pl->n_blocks; n++) {
+        block *b = &pl->blocks[(const block *)pl->order[n] - pl->blocks];
+        size_t end = 0;
+        for (int i = 0; i < n; i++) { /* by offset */
+            const block *other = pl->placed[i];
+            if (other->last < b->first || other->first > b->last) continue;
+            if (other->offset >= end + b->size) break;
+            if (other->offset + other->size > end) end = other->offset + other->size;
+        }
+        b->offset = end;
+        if (!cj__size_add(b->offset, b->size, &end) || end > (size_t)1 << 47)
+            return cj_fail(&pl->s->cj, CJ_ERR_LIMIT,
+                           "the plan needs more memory than can be addressed");
+        if (end > pl->plan->arena_bytes) pl->plan->arena_bytes = end;
+        if (b->to) *b->to = b->offset;
+        int at = n;
+        for (; at > 0 && pl->placed[at - 1]->offset > b->offset; at--)
+            pl->placed[at] = pl->placed[at - 1];
+        pl->placed[at] = b;
+    }
+    return CJ_OK;
 }
 
 /* Fixed values outlive the run, so they have memory of their own. */
@@ -388,25 +410,19 @@ static cj_status place_output(planner *pl, int at, int k)
     if (v->place != CJ__PLACE_NONE) return CJ_OK; /* in the store, or dynamic */
     if (v->fixed) return hold(pl, v);
     v->place = CJ__PLACE_ARENA;
-    for (int i = 0; i < call->n_in; i++) {
-        int root = root_of(pl, call->in[i]);
-        if (!pl->block_of[root] || pl->last_use[root] != at || !overwrites(pl, call, k, i))
+    block *b = NULL;
+    for (int i = 0; i < call->n_in && !b; i++) {
+        int root = root_of(pl, call->in[i]), number_of = pl->block_of[root];
+        if (!number_of || pl->last_use[root] != at || pl->blocks[number_of - 1].owner != root ||
+            !overwrites(pl, call, k, i))
             continue;
-        v->offset = pl->plan->values[root].offset;
-        pl->block_of[root] = 0; /* its place has a new owner */
-        pl->block_of[number] = 1;
-        return CJ_OK;
+        b = &pl->blocks[number_of - 1];
+        if (pl->last_use[number] > b->last) b->last = pl->last_use[number];
     }
-    CJ__TRY(take_block(pl, v->bytes, &v->offset));
-    pl->block_of[number] = 1;
+    if (!b) b = add_block(pl, v->bytes, at, pl->last_use[number]);
+    b->owner = number;
+    pl->block_of[number] = (int)(b - pl->blocks) + 1;
     return CJ_OK;
-}
-
-static void release_dead(planner *pl, int root, int at)
-{
-    if (!pl->block_of[root] || pl->last_use[root] > at) return;
-    pl->block_of[root] = 0;
-    give_block(pl, pl->plan->values[root].offset);
 }
 
 static cj_status place_values(planner *pl)
@@ -415,24 +431,19 @@ static cj_status place_values(planner *pl)
     for (int i = 0; i < plan->n_steps; i++) {
         cj__step *step = &plan->steps[i];
         for (int k = 0; k < step->call->n_out; k++) CJ__TRY(place_output(pl, i, k));
-        size_t workspace = step->workspace;
-        if (workspace) {
-            CJ__TRY(take_block(pl, workspace, &step->workspace));
-            give_block(pl, step->workspace);
-        } else {
-            step->workspace = SIZE_MAX;
-        }
-        for (int k = 0; k < step->call->n_in; k++)
-            release_dead(pl, root_of(pl, step->call->in[k]), i);
-        for (int k = 0; k < step->call->n_out; k++)
-            release_dead(pl, cj__value_of(pl->s, &step->call->out[k]), i);
+        if (step->workspace) add_block(pl, step->workspace, i, i)->to = &step->workspace;
+        else step->workspace = SIZE_MAX;
     }
     for (int u = 0; u < pl->p->n_updates; u++) {
         const cj_node *value = pl->p->updates[u].value;
         if (pl->p->segment[value->call->id] != plan->segment || plan->in_place[u]) continue;
         if (plan->values[root_of(pl, value)].place == CJ__PLACE_STORE)
-            CJ__TRY(take_block(pl, value_of(pl, value)->bytes, &plan->stage[u]));
+            add_block(pl, value_of(pl, value)->bytes, plan->n_steps, plan->n_steps)->to =
+                &plan->stage[u];
     }
+    CJ__TRY(place_blocks(pl));
+    for (int i = 0; i < pl->s->n_values; i++)
+        if (pl->block_of[i]) plan->values[i].offset = pl->blocks[pl->block_of[i] - 1].offset;
     return CJ_OK;
 }
 
@@ -468,11 +479,15 @@ static cj_status build(planner *pl, cj__arena *scratch)
     pl->root = cj__arena_array(scratch, values, sizeof *pl->root);
     pl->last_use = cj__arena_array(scratch, values, sizeof *pl->last_use);
     pl->block_of = cj__arena_array(scratch, values, sizeof *pl->block_of);
-    pl->blocks = cj__arena_array(scratch, values + updates + 2, sizeof *pl->blocks);
+    const size_t blocks = values + calls + updates; /* workspaces, stages */
+    pl->blocks = cj__arena_array(scratch, blocks, sizeof *pl->blocks);
+    pl->order = cj__arena_array(scratch, blocks, sizeof *pl->order);
+    pl->placed = cj__arena_array(scratch, blocks, sizeof *pl->placed);
     plan->fixed_entries = cj__arena_array(&plan->arena, (size_t)pl->p->graph->variables.count + 1,
                                           sizeof *plan->fixed_entries);
     if (!plan->symbols || !plan->values || !plan->steps || !plan->in_place || !plan->stage ||
-        !plan->fixed_entries || !pl->root || !pl->last_use || !pl->block_of || !pl->blocks)
+        !plan->fixed_entries || !pl->root || !pl->last_use || !pl->block_of || !pl->blocks ||
+        !pl->order || !pl->placed)
         return CJ_ERR_MEMORY;
     for (size_t i = 0; i < values; i++) pl->last_use[i] = -1, pl->root[i] = (int)i;
     CJ__TRY(shape_values(pl));

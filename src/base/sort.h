@@ -1,7 +1,7 @@
-/* sort.h: sorting without recursion, allocation or a bad case, for tables whose order a hostile
- * file chooses (qsort may allocate, and may be quadratic). */
-#ifndef CAJAL_FORMAT_SORT_H
-#define CAJAL_FORMAT_SORT_H
+/* sort.h: sorting without recursion, allocation or a bad case (qsort may allocate, and may be
+ * quadratic for the order that a hostile file chooses). */
+#ifndef CAJAL_BASE_SORT_H
+#define CAJAL_BASE_SORT_H
 
 #include <stddef.h>
 

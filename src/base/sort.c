@@ -1,6 +1,6 @@
 /* sort.c: heap sort (Williams 1964). The front of the array is a heap with the greatest item on
  * top; the top is swapped behind the heap again and again, and the new top sifted down. */
-#include "format/sort.h"
+#include "base/sort.h"
 
 static void sift(const void **items, size_t root, size_t count,
                  int (*compare)(const void *a, const void *b))
