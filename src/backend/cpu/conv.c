@@ -14,7 +14,7 @@
  * that are added in order, so bits do not depend on threads.
  *
  * Lanes are a fixed number of parts of the work, each with its own panel in the workspace.
- * Channels- first images are transposed into the workspace, image by image. */
+ * Channels-first images are transposed into the workspace, image by image. */
 #include <string.h>
 
 #include "backend/cpu/conv.h"

@@ -18,7 +18,7 @@
  * itself. Two groups may become one in two ways:
  *
  *     later     the one with the lower place moves up to the other's, if nobody outside reads it
- * before earlier   a call alone moves down to a group, if its other operands are there by then
+ *     earlier   a call alone moves down to a group, if its other operands are there by then
  *
  * `reader` is the lowest place of a reader outside a group (never higher than the truth, so a few
  * legal unions are missed). Sources and their broadcasts come first of all.
