@@ -60,8 +60,8 @@ CJ_API cj_node *cj_conv_weight_grad(cj_node *x, cj_node *dy, const int64_t *kern
                                     const cj_conv_opts *opts);
 
 /* The elements under each window side by side: [n, result..., channels places], place k of channel
- * c at c places + k (torch's unfold). It is a convolution whose weights are ones and zeros, one
- * group a channel, so it has gradients and is saved like one. kernel: its sizes by spatial axis;
+ * c at c places + k (torch's unfold). It is lowered to a convolution whose weights are ones and
+ * zeros, one group a channel, and is saved as one. kernel: its sizes by spatial axis;
  * the number of channels must be known. bias, groups and output sizes do not apply. */
 CJ_API cj_node *cj_im2col(cj_node *x, const int64_t *kernel, const cj_conv_opts *opts);
 /* Its transpose (torch's fold): adds what lies under the windows back to an image of spatial sizes

@@ -5,8 +5,8 @@
  *     y = cj_depth_to_space(x, .block = 2);
  *
  * Images are [batch, spatial..., channels], or with channel_axis 1 [batch, channels, spatial...];
- * there are 1, 2 or 3 spatial axes. All of it is made of simpler operators (gather, matmul,
- * arithmetic), so there are gradients of any order. */
+ * there are 1, 2 or 3 spatial axes. Each is one call, which programs lower to simpler operators
+ * (gather, matmul, arithmetic): those give the gradients, of any order. */
 #ifndef CAJAL_IMAGE_H
 #define CAJAL_IMAGE_H
 

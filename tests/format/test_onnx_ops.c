@@ -209,6 +209,56 @@ static void names_are_readable(void **state)
     cj_context_free(cj);
 }
 
+/* ---- One call, one node ---------------------------------------------------------------------- */
+
+/* Is the file's one `onnx` node, and is it the one call of the row again when it is read? */
+static bool is_one_node(cj_context *cj, const cj_op *op, const char *onnx, cj_graph *g)
+{
+    cj__text bytes;
+    cj__arena arena;
+    cj__onnx_model *model;
+    int nodes = 0, calls = 0;
+    if (graph_bytes(cj, g, &bytes)) fail_msg("%s", cj_message(cj));
+    cj__arena_init(&arena, cj);
+    assert_int_equal(cj__onnx_parse(&arena, bytes.bytes, bytes.length, &model), CJ_OK);
+    for (size_t i = 0; i < model->graph->node.count; i++)
+        nodes += cj__slice_is(model->graph->node.items[i].op_type, onnx);
+    cj_graph *h = graph_from(cj, bytes.bytes, bytes.length);
+    assert_non_null(h);
+    for (int i = 0; i < h->n_calls; i++) calls += h->calls[i]->op == op;
+    if (calls != nodes) fail_msg("%d %s, read as %d %s", nodes, onnx, calls, op->name);
+    cj_graph_free(h);
+    cj__arena_release(&arena);
+    cj__text_release(&bytes);
+    return nodes == 1;
+}
+
+static void composites_are_one_node(void **state)
+{
+    (void)state;
+    const struct {
+        const cj_op *op;
+        const char *onnx;
+        int least; /* samples that ONNX has a node for in the opset we write */
+    } rows[] = {{&cj_op_resize, "Resize", 20},
+                {&cj_op_grid_sample, "GridSample", 36},
+                {&cj_op_depth_to_space, "DepthToSpace", 28},
+                {&cj_op_space_to_depth, "SpaceToDepth", 14},
+                {&cj_op_stft, "STFT", 14}};
+    cj_context *cj = cj_context_new(NULL);
+    for (size_t k = 0; k < CJ__COUNT(rows); k++) {
+        cj_graph *g;
+        int written = 0;
+        for (int i = 0; (g = sample_graph(cj, rows[k].op, i, CJ_F32)); i++) {
+            written += is_one_node(cj, rows[k].op, rows[k].onnx, g);
+            cj_graph_free(g);
+        }
+        if (written < rows[k].least) fail_msg("%s: %d samples", rows[k].onnx, written);
+    }
+    assert_int_equal(cj_memory_used(cj), 0);
+    cj_context_free(cj);
+}
+
 /* ---- Hostile models -------------------------------------------------------------------------- */
 
 #define NAMES(...) \
@@ -217,6 +267,62 @@ static void names_are_readable(void **state)
         .count = sizeof((cj__slice[]){__VA_ARGS__}) / sizeof(cj__slice) \
     }
 #define NAME(text) {text, sizeof(text) - 1}
+
+/* Col2Im, which is newer than what we write: torch.nn.functional.fold of the numbers 1, 2 ... with
+ * these sizes, kernel (2, 2) and strides (2, 2). */
+static void columns_are_read(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t image[2], dilations[2], pads[4];
+        float expected[12];
+    } cases[] = {{{3, 4}, {1, 1}, {1, 0, 1, 0}, {9, 13, 10, 14, 3, 7, 4, 8, 11, 15, 12, 16}},
+                 {{4, 3}, {2, 1}, {1, 1, 1, 1}, {0, 0, 0, 20, 14, 22, 0, 0, 0, 15, 12, 16}}};
+    static const int64_t two[] = {2, 2}, vector[] = {2}, shape[] = {1, 4, 4};
+    float numbers[16];
+    cj_context *cj = cj_context_new(NULL);
+    for (int i = 0; i < 16; i++) numbers[i] = (float)(i + 1);
+    for (size_t k = 0; k < CJ__COUNT(cases); k++) {
+        cj__onnx_tensor t[] = {
+            {.name = NAME("x"), .dims = {(int64_t *)shape, 3}, .data_type = CJ__ONNX_FLOAT,
+             .raw = {(char *)numbers, sizeof numbers}},
+            {.name = NAME("image"), .dims = {(int64_t *)vector, 1}, .data_type = CJ__ONNX_INT64,
+             .raw = {(const char *)cases[k].image, sizeof cases[k].image}},
+            {.name = NAME("block"), .dims = {(int64_t *)vector, 1}, .data_type = CJ__ONNX_INT64,
+             .raw = {(const char *)two, sizeof two}}};
+        cj__onnx_attribute a[3];
+        const char *const names[] = {"strides", "dilations", "pads"};
+        const int64_t *const lists[] = {two, cases[k].dilations, cases[k].pads};
+        for (int i = 0; i < 3; i++) {
+            cj__onnx_attribute_init(&a[i], names[i], CJ__ONNX_ATTR_INTS);
+            a[i].as.ints.items = (int64_t *)lists[i];
+            a[i].as.ints.count = i < 2 ? 2 : 4;
+        }
+        cj__onnx_node node = {.input = NAMES(NAME("x"), NAME("image"), NAME("block")),
+                              .output = NAMES(NAME("y")),
+                              .op_type = NAME("Col2Im"),
+                              .attribute = {a, 3}};
+        cj__onnx_value out = {.name = NAME("y")};
+        cj__onnx_graph graph = {.name = NAME("g"), .node = {&node, 1}, .output = {&out, 1},
+                                .initializer = {t, 3}};
+        cj__onnx_opset opset = {.version = 18};
+        cj__onnx_model model = {.ir_version = 8, .graph = &graph, .opset_import = {&opset, 1}};
+        cj__arena arena;
+        cj_graph *g = NULL;
+        cj_tensor *y = NULL;
+        cj__arena_init(&arena, cj);
+        if (cj__onnx_import(cj, &arena, &model, NULL, NULL, NULL, &g) ||
+            run_graph(cj, g, NULL, 0, &y))
+            fail_msg("%s", cj_message(cj));
+        assert_int_equal(cj_tensor_count(y), 12);
+        assert_memory_equal(cj__tensor_data(y), cases[k].expected, sizeof cases[k].expected);
+        cj_tensor_free(y);
+        cj_graph_free(g);
+        cj__arena_release(&arena);
+    }
+    assert_int_equal(cj_memory_used(cj), 0);
+    cj_context_free(cj);
+}
 
 /* x [2, 3] f32 and these nodes; the message must hold `expected`. */
 static void refuses(cj__onnx_node *nodes, size_t n, const char *output, cj_status status,
@@ -288,6 +394,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_row),
         cmocka_unit_test(symbols_keep_their_sizes),
         cmocka_unit_test(names_are_readable),
+        cmocka_unit_test(composites_are_one_node),
+        cmocka_unit_test(columns_are_read),
         cmocka_unit_test(hostile_models_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,33 @@ static void test_symbols(void **state)
     cj_context_free(cj);
 }
 
+/* As many samples as frames cover, around samples: what is known, then what is not as zeros. */
+static void test_all_samples(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    cj_graph *g = cj_graph_new(cj);
+    float v[24];
+    for (int i = 0; i < 24; i++) v[i] = (float)(i * 37 % 101) / 50 - 1;
+    cj_tensor *t = cj_tensor_from(cj, CJ_F32, 2, (int64_t[]){1, 24}, v), *out[1] = {NULL};
+    cj_node *window = cj_hann_window(g, CJ_F32, 8, true);
+    cj_node *s = cj_stft(cj_constant(g, t), .frame_length = 8, .window = window, .center = true);
+    cj_node *y = cj_istft(s, 32, .frame_length = 8, .window = window, .center = true);
+    cj_compile_opts how = {.struct_size = sizeof how, .output_list = &y, .n_outputs = 1};
+    cj_program *program = (cj_compile)(g, &how);
+    if (!program) fail_msg("%s", cj_message(cj));
+    cj_session *session = cj_session_new(program, cj_graph_store(g));
+    assert_int_equal(cj_run(session, NULL, 0, out, 1), CJ_OK);
+    const float *found = cj_tensor_map_read(out[0]);
+    for (int i = 0; i < 24; i++) assert_true(fabsf(found[i] - v[i]) < 1e-5F);
+    for (int i = 28; i < 32; i++) assert_true(found[i] == 0);
+    cj_tensor_free(out[0]);
+    cj_tensor_free(t);
+    cj_session_free(session);
+    cj_program_free(program);
+    cj_context_free(cj);
+}
+
 static void test_errors(void **state)
 {
     (void)state;
@@ -181,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_fft),
         cmocka_unit_test(test_spectrograms),
         cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_all_samples),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

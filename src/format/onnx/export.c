@@ -131,7 +131,7 @@ const char *cj__onnx_tensor_value(cj__onnx_writer *w, const char *base, const cj
 
 /* An initializer that may be there already, under a name that says what it holds. */
 static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dtype, int rank,
-                                int64_t n, const int64_t *integers, const double *real)
+                                int64_t n, const int64_t *integers, const double *reals)
 {
     const char *there = cj__names_get(&w->shared, key);
     if (w->failed || there) return w->failed ? NULL : there;
@@ -144,7 +144,7 @@ static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dt
     void *to = cj_tensor_map(t, CJ_MAP_WRITE);
     if (!to) return no_memory(w), NULL;
     for (int64_t i = 0; integers && i < n; i++) cj_store_i64(dtype, to, (size_t)i, integers[i]);
-    if (real) cj_store_f64(dtype, to, 0, *real);
+    for (int64_t i = 0; reals && i < n; i++) cj_store_f64(dtype, to, (size_t)i, reals[i]);
     cj_tensor_unmap(t);
     const char *kept = cj__arena_strdup(w->arena, key), *name = cj__onnx_tensor_value(w, key, t);
     if (!kept || !name || !cj__names_put(&w->shared, kept, (void *)(uintptr_t)name))
@@ -152,18 +152,38 @@ static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dt
     return name;
 }
 
-const char *cj__onnx_ints(cj__onnx_writer *w, int n, const int64_t *values)
+/* "ints/2_3", "floats/0.5_1": a vector of one or the other. */
+static const char *vector_value(cj__onnx_writer *w, int n, const int64_t *integers,
+                                const double *reals)
 {
     if (w->failed) return NULL;
     cj__text key;
+    char number[32];
     cj__text_init(&key, w->cj);
-    cj__text_add(&key, "ints/");
-    for (int i = 0; i < n; i++) cj__text_format(&key, "%s%lld", i ? "_" : "", (long long)values[i]);
+    cj__text_add(&key, integers ? "ints/" : "floats/");
+    for (int i = 0; i < n; i++) {
+        if (i) cj__text_char(&key, '_');
+        if (integers) cj__text_format(&key, "%lld", (long long)integers[i]);
+        else cj__text_add(&key, cj__number(number, reals[i]));
+    }
     const char *name = NULL;
     if (key.failed) no_memory(w);
-    else name = shared_value(w, cj__text_string(&key), CJ_I64, 1, n, values, NULL);
+    else
+        name = shared_value(w, cj__text_string(&key), integers ? CJ_I64 : CJ_F32, 1, n, integers,
+                            reals);
     cj__text_release(&key);
     return name;
+}
+
+const char *cj__onnx_ints(cj__onnx_writer *w, int n, const int64_t *values)
+{
+    static const int64_t none;
+    return vector_value(w, n, n ? values : &none, NULL);
+}
+
+const char *cj__onnx_floats(cj__onnx_writer *w, int n, const double *values)
+{
+    return vector_value(w, n, NULL, values);
 }
 
 const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value)

@@ -125,6 +125,7 @@ void cj__onnx_put_graph(cj__onnx_writer *w, const char *name, cj__onnx_graph *gr
 /* Initializers: equal ones are shared. */
 const char *cj__onnx_ints(cj__onnx_writer *w, int n, const int64_t *values); /* an i64 vector */
 const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value);
+const char *cj__onnx_floats(cj__onnx_writer *w, int n, const double *values); /* an f32 vector */
 const char *cj__onnx_tensor_value(cj__onnx_writer *w, const char *name, const cj_tensor *value);
 /* "x" as dtype. */
 const char *cj__onnx_cast(cj__onnx_writer *w, const char *x, cj_dtype dtype);

@@ -399,10 +399,50 @@ static void read_transposed(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set_image(r, 0, (cj_conv_transpose)(y, w, &o), last);
 }
 
+static bool is_size(int64_t v, int64_t least) { return v >= least && v <= INT32_MAX; }
+
+/* Columns [n, channels places, windows], the windows of all axes in one. */
+static void read_columns(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    int64_t kernel[CJ__SPATIAL_MAX], pads[2 * CJ__SPATIAL_MAX] = {0};
+    cj_conv_opts o = {.channel_axis = 1};
+    cj_node *x = cj__onnx_node_in(r, 0);
+    int n = cj__onnx_numbers_in(r, 1, "image_shape", CJ__SPATIAL_MAX, o.output_size);
+    int m = cj__onnx_numbers_in(r, 2, "block_shape", CJ__SPATIAL_MAX, kernel);
+    (void)row;
+    if (!x || r->failed) return;
+    if (x->type.rank != 3 || n < 1 || m != n) {
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "columns of rank %d, %d sizes and %d of a block; rank 3 and "
+                      "as many of both are expected", x->type.rank, n, m);
+        return;
+    }
+    cj_dim dims[CJ_RANK_MAX] = {x->type.dim[0], x->type.dim[1]};
+    if (!read_list(r, "strides", n, o.strides))
+        for (int i = 0; i < n; i++) o.strides[i] = 1;
+    if (!read_list(r, "dilations", n, o.dilations))
+        for (int i = 0; i < n; i++) o.dilations[i] = 1;
+    read_list(r, "pads", 2 * n, pads);
+    for (int i = 0; i < n && !r->failed; i++) {
+        if (!is_size(o.output_size[i], 1) || !is_size(kernel[i], 1) || !is_size(o.strides[i], 1) ||
+            !is_size(o.dilations[i], 1) || !is_size(pads[i], 0) || !is_size(pads[n + i], 0)) {
+            cj__onnx_fail(r, CJ_ERR_DATA, "a size, stride, dilation or pad of axis %d is out of "
+                          "range", i);
+            return;
+        }
+        o.pads_before[i] = pads[i];
+        o.pads_after[i] = pads[n + i];
+        int64_t free = o.output_size[i] + pads[i] + pads[n + i] - (kernel[i] - 1) * o.dilations[i];
+        dims[2 + i] = free < 1 ? 0 : (free - 1) / o.strides[i] + 1;
+    }
+    if (!r->failed)
+        cj__onnx_set(r, 0, (cj_col2im)(cj_reshape(x, 2 + n, dims), kernel, &o));
+}
+
 const cj__onnx_row cj__onnx_rows_conv[] = {
     {.onnx = "Conv", .op = &cj_op_conv, .write = write_conv, .read = read_conv},
     {.onnx = "ConvTranspose", .op = &cj_op_conv_transpose, .write = write_transposed,
      .read = read_transposed},
     {.op = &cj_op_conv_weight_grad, .write = write_weight_grad},
+    {.onnx = "Col2Im", .read = read_columns},
     {0},
 };

@@ -292,38 +292,6 @@ static void read_tile(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, x);
 }
 
-/* [n, c, h, w] between space and depth; DCR has the block before the channels. */
-static void read_depth(cj__onnx_reader *r, const cj__onnx_row *row)
-{
-    bool to_space = !strcmp(row->onnx, "DepthToSpace");
-    int64_t b = cj__onnx_get_int(r, "blocksize", 0);
-    char mode[32];
-    cj_node *x = cj__onnx_node_in(r, 0);
-    if (!cj__onnx_get_word(r, "mode", "DCR", mode) || !x) return;
-    if (x->type.rank != 4 || b < 1 || b > 1 << 20) {
-        cj__onnx_fail(r, CJ_ERR_DATA, "an operand of rank %d and blocksize %lld", x->type.rank,
-                      (long long)b);
-        return;
-    }
-    const cj_dim *d = x->type.dim;
-    if (to_space) {
-        cj_dim c = cj_dim_div(r->g, d[1], b * b), h = cj_dim_mul(r->g, d[2], b),
-               v = cj_dim_mul(r->g, d[3], b);
-        bool crd = !strcmp(mode, "CRD");
-        cj_node *y = crd ? cj_reshape(x, 6, (cj_dim[]){d[0], c, b, b, d[2], d[3]})
-                         : cj_reshape(x, 6, (cj_dim[]){d[0], b, b, c, d[2], d[3]});
-        y = crd ? cj_transpose(y, (int64_t[]){0, 1, 4, 2, 5, 3})
-                : cj_transpose(y, (int64_t[]){0, 3, 4, 1, 5, 2});
-        cj__onnx_set(r, 0, cj_reshape(y, 4, (cj_dim[]){d[0], c, h, v}));
-        return;
-    }
-    cj_dim h = cj_dim_div(r->g, d[2], b), v = cj_dim_div(r->g, d[3], b),
-           c = cj_dim_mul(r->g, d[1], b * b);
-    cj_node *y = cj_transpose(cj_reshape(x, 6, (cj_dim[]){d[0], d[1], h, b, v, b}),
-                              (int64_t[]){0, 3, 5, 1, 2, 4});
-    cj__onnx_set(r, 0, cj_reshape(y, 4, (cj_dim[]){d[0], c, h, v}));
-}
-
 const cj__onnx_row cj__onnx_rows_shape[] = {
     {.op = &cj_op_dim_value, .write = write_dim_value},
     {.onnx = "Range", .op = &cj_op_iota, .write = write_iota, .read = read_range},
@@ -335,7 +303,5 @@ const cj__onnx_row cj__onnx_rows_shape[] = {
     {.onnx = "Transpose", .op = &cj_op_transpose, .write = write_transpose, .read = read_transpose},
     {.onnx = "Expand", .op = &cj_op_broadcast, .write = write_broadcast, .read = read_expand},
     {.onnx = "Tile", .read = read_tile},
-    {.onnx = "DepthToSpace", .read = read_depth},
-    {.onnx = "SpaceToDepth", .read = read_depth},
     {0},
 };

@@ -1,14 +1,14 @@
 /* map_signal.c: Fourier transforms, windows, mel filters.
  *
  * ONNX's windows and filters are nodes whose sizes are operands; where these are known when
- * reading, the result is a constant. STFT is read as what it does: frames, a product, DFT. */
+ * reading, the result is a constant. STFT has no frames around samples: those (center) and the
+ * inverse are written as what they are made of. */
 #include <math.h>
 
 #include "format/onnx/map.h"
 #include "graph/ops/fft.h"
 #include "graph/ops/map.h"
-
-#include <cajal/signal.h>
+#include "graph/ops/signal.h"
 
 /* ---- DFT ------------------------------------------------------------------------------------- */
 
@@ -99,6 +99,35 @@ static void read_dft(cj__onnx_reader *r, const cj__onnx_row *row)
                                                 .onesided = onesided}));
 }
 
+/* ---- STFT ------------------------------------------------------------------------------------ */
+
+/* A real signal has a last axis of 1. */
+static void write_stft(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj__stft_attrs *a = w->call->attributes;
+    if (a->center) {
+        cj__onnx_write_lowered(w);
+        return;
+    }
+    const char *x = cj__onnx_step(w, "Unsqueeze", cj__onnx_in(w, 0),
+                                  cj__onnx_ints(w, 1, (int64_t[]){2}), NULL);
+    const char *in[] = {x, cj__onnx_dim_value(w, a->hop),
+                        w->call->n_in > 1 ? cj__onnx_in(w, 1) : "",
+                        cj__onnx_dim_value(w, a->frame_length)};
+    cj__onnx_last_list(w, row->onnx, 4, in);
+    cj__onnx_put_int(w, "onesided", !a->twosided);
+}
+
+/* x [batch, samples] of [batch, samples, 1]: what was reshaped to that, or a reshape of it. */
+static cj_node *without_parts(cj_node *x)
+{
+    const cj_node *from = x->call->n_in ? x->call->in[0] : NULL;
+    if (x->call->op == &cj_op_reshape && from->type.rank == 2 &&
+        from->type.dim[0] == x->type.dim[0] && from->type.dim[1] == x->type.dim[1])
+        return x->call->in[0];
+    return cj_squeeze(x, 2);
+}
+
 static void read_stft(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0),
@@ -111,7 +140,7 @@ static void read_stft(cj__onnx_reader *r, const cj__onnx_row *row)
     } else if (window && window->type.rank == 1 && window->type.dim[0] > 0) {
         length = window->type.dim[0];
     }
-    if (x->type.rank == 3 && x->type.dim[2] == 1) x = cj_squeeze(x, 2);
+    if (x->type.rank == 3 && x->type.dim[2] == 1) x = without_parts(x);
     if (!x || x->type.rank != 2) {
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "STFT of a complex signal is not supported");
         return;
@@ -221,7 +250,7 @@ static void read_mel(cj__onnx_reader *r, const cj__onnx_row *row)
 const cj__onnx_row cj__onnx_rows_signal[] = {
     {.onnx = "DFT", .op = &cj_op_fft, .write = write_fft, .read = read_dft,
      .types = CJ__ONNX_FLOATS_BF},
-    {.onnx = "STFT", .read = read_stft},
+    {.onnx = "STFT", .op = &cj_op_stft, .write = write_stft, .read = read_stft},
     {.onnx = "HannWindow", .read = read_hann},
     {.onnx = "HammingWindow", .read = read_hamming},
     {.onnx = "BlackmanWindow", .read = read_blackman},

@@ -14,28 +14,22 @@
 #include "graph/ops/block.h"
 #include "graph/ops/map.h"
 
-#define FAR 2147483647
-#define SLIDING_OPTIONS \
-    CJ_OPTION_INTS(cj__conv_attrs, strides, 1, FAR, "steps of the window, by spatial axis"), \
-        CJ_OPTION_INTS(cj__conv_attrs, dilations, 1, FAR, "distance of the kernel's places"), \
-        CJ_OPTION_INTS(cj__conv_attrs, pads_before, 0, FAR, "zeros in front of each axis"), \
-        CJ_OPTION_INTS(cj__conv_attrs, pads_after, 0, FAR, "zeros behind each axis"), \
-        CJ_OPTION_WORD(cj__conv_attrs, padding, 0, cj__padding_words, "who says the pads"), \
-        CJ_OPTION_INT(cj__conv_attrs, groups, 1, 1, FAR, "independent parts of the channels"), \
-        CJ_OPTION_INT(cj__conv_attrs, channel_axis, -1, -1, CJ_RANK_MAX - 1, \
-                      "of images: 1, or -1, the last")
+#define GROUPS \
+    CJ_OPTION_INT(cj__conv_attrs, groups, 1, 1, CJ__CONV_FAR, "independent parts of the channels")
 
 static const cj_option conv_options[] = {
-    SLIDING_OPTIONS,
+    CJ__CONV_OPTIONS,
+    GROUPS,
     CJ_OPTION_BOOL(cj__conv_attrs, has_bias, false, "operand 2 is a bias [out]"),
     CJ_OPTION_BOOL(cj__conv_attrs, has_addend, false, "the last operand is added to the result"),
     CJ_OPTION_WORD(cj__conv_attrs, activation, 0, cj__epilogue_words, "function of the result"),
     CJ_OPTION_END};
 static const cj_option transpose_options[] = {
-    SLIDING_OPTIONS, CJ_OPTION_DIMS(cj__conv_attrs, dims, "spatial sizes of the result"),
+    CJ__CONV_OPTIONS, GROUPS, CJ_OPTION_DIMS(cj__conv_attrs, dims, "spatial sizes of the result"),
     CJ_OPTION_END};
 static const cj_option weight_options[] = {
-    SLIDING_OPTIONS, CJ_OPTION_DIMS(cj__conv_attrs, dims, "sizes of the kernel"), CJ_OPTION_END};
+    CJ__CONV_OPTIONS, GROUPS, CJ_OPTION_DIMS(cj__conv_attrs, dims, "sizes of the kernel"),
+    CJ_OPTION_END};
 
 /* ---- Shape rules ----------------------------------------------------------------------------- */
 
@@ -59,7 +53,7 @@ static cj_status check_weights(cj_infer *infer, const cj_type *w)
     cj_graph *g = infer->graph;
     int64_t groups = ((const cj__conv_attrs *)infer->call->attributes)->groups;
     for (int i = 2; i < w->rank; i++)
-        if (w->dim[i] < 1 || w->dim[i] > FAR)
+        if (w->dim[i] < 1 || w->dim[i] > CJ__CONV_FAR)
             return cj_infer_fail(infer, CJ_ERR_SHAPE,
                                  "the kernel has size %s along spatial axis %d",
                                  cj_dim_text(g, w->dim[i]), i - 2);
@@ -122,19 +116,6 @@ static cj_status conv_infer(cj_infer *infer)
     return check_addends(infer);
 }
 
-/* Fails unless a convolution of n elements along spatial axis i gives `windows` results. */
-static cj_status check_windows(cj_infer *infer, const cj__sliding *s, int i, cj_dim n,
-                               int64_t kernel, cj_dim windows)
-{
-    cj_dim fit;
-    CJ__TRY(cj__infer_windows(infer, s, i, n, kernel, &fit));
-    if (cj_infer_equal(infer, fit, windows)) return CJ_OK;
-    cj_graph *g = infer->graph;
-    return cj_infer_fail(infer, CJ_ERR_SHAPE,
-                         "spatial axis %d: %s elements have %s windows, and there are %s results",
-                         i, cj_dim_text(g, n), cj_dim_text(g, fit), cj_dim_text(g, windows));
-}
-
 static cj_status transpose_infer(cj_infer *infer)
 {
     const cj__conv_attrs *a = infer->call->attributes;
@@ -161,7 +142,8 @@ static cj_status transpose_infer(cj_infer *infer)
             CJ__TRY(cj__infer_unslid(infer, &s, i, y->dim[axis], w->dim[2 + i], &x->dim[axis]));
         } else {
             x->dim[axis] = a->dims.v[i];
-            CJ__TRY(check_windows(infer, &s, i, x->dim[axis], w->dim[2 + i], y->dim[axis]));
+            CJ__TRY(
+                cj__infer_window_count(infer, &s, i, x->dim[axis], w->dim[2 + i], y->dim[axis]));
         }
     }
     return CJ_OK;
@@ -194,7 +176,7 @@ static cj_status weight_infer(cj_infer *infer)
                              cj_dim_text(infer->graph, y->dim[0]));
     for (int i = 0; i < spatial; i++) {
         int axis = cj__spatial_axis(a->channel_axis, i);
-        CJ__TRY(check_windows(infer, &s, i, x->dim[axis], w->dim[2 + i], y->dim[axis]));
+        CJ__TRY(cj__infer_window_count(infer, &s, i, x->dim[axis], w->dim[2 + i], y->dim[axis]));
     }
     return CJ_OK;
 }

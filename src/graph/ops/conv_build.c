@@ -124,7 +124,7 @@ cj_node *(cj_conv)(cj_node *x, cj_node *w, const cj_conv_opts *opts)
 
 /* Spatial sizes of the result that the options ask for, and how many elements more (`beyond`) no
  * window reaches; n = 0: the row computes them. */
-static cj_ints result_sizes(cj_node *y, const cj_node *w, const cj_conv_opts *o, lists *l,
+static cj_ints result_sizes(cj_node *y, const cj_dim *sizes, const cj_conv_opts *o, lists *l,
                             cj_dim dims[CJ__SPATIAL_MAX], int64_t beyond[CJ__SPATIAL_MAX])
 {
     cj_graph *g = cj_node_graph(y);
@@ -137,7 +137,7 @@ static cj_ints result_sizes(cj_node *y, const cj_node *w, const cj_conv_opts *o,
         int64_t stride = l->strides[i], more = o->output_padding[i];
         dims[i] = o->output_size[i];
         if (given) continue;
-        int64_t kernel = w->type.dim[2 + i] > 0 ? w->type.dim[2 + i] : 1;
+        int64_t kernel = sizes[i] > 0 ? sizes[i] : 1;
         if (more >=
             stride) { /* a convolution has no such ends: less is cut off, then zeros follow */
             int64_t kept = more < l->after[i] ? more : l->after[i];
@@ -151,6 +151,19 @@ static cj_ints result_sizes(cj_node *y, const cj_node *w, const cj_conv_opts *o,
                                     l->after[i] + more - beyond[i]);
     }
     return (cj_ints){spatial, dims};
+}
+
+/* A transposed convolution of in[0] whose result has the sizes that the options ask for. */
+static cj_node *to_size(const cj_op *op, cj_node *const *in, int n_in, const cj_dim *kernel,
+                        const cj_conv_opts *o, lists *l)
+{
+    cj_dim dims[CJ__SPATIAL_MAX];
+    int64_t beyond[CJ__SPATIAL_MAX], pads[CJ_RANK_MAX] = {0};
+    l->attrs.dims = result_sizes(in[0], kernel, o, l, dims, beyond);
+    cj_node *x = cj_apply(cj_node_graph(in[0]), op, in, n_in, &l->attrs);
+    for (int i = 0; i < CJ__SPATIAL_MAX; i++)
+        pads[cj__spatial_axis(l->attrs.channel_axis, i)] = beyond[i];
+    return any(beyond) ? cj_pad(x, NULL, pads, 0) : x;
 }
 
 /* A vector along the channels of an image. */
@@ -167,18 +180,11 @@ cj_node *(cj_conv_transpose)(cj_node *y, cj_node *w, const cj_conv_opts *opts)
     cj_conv_opts o = own_opts(opts);
     cj_node *none;
     lists l;
-    cj_dim dims[CJ__SPATIAL_MAX];
-    int64_t beyond[CJ__SPATIAL_MAX], pads[CJ_RANK_MAX] = {0};
     if (!meet(&y, &w, &none)) return none;
     if (!fits("conv_transpose", y, w) ||
         !read_opts("conv_transpose", y, &w->type.dim[2], &o, &l))
         return NULL;
-    l.attrs.dims = result_sizes(y, w, &o, &l, dims, beyond);
-    cj_node *x = cj_apply(cj_node_graph(y), &cj_op_conv_transpose, (cj_node *[]){y, w}, 2,
-                          &l.attrs);
-    for (int i = 0; i < CJ__SPATIAL_MAX; i++)
-        pads[cj__spatial_axis(l.attrs.channel_axis, i)] = beyond[i];
-    x = any(beyond) ? cj_pad(x, NULL, pads, 0) : x;
+    cj_node *x = to_size(&cj_op_conv_transpose, (cj_node *[]){y, w}, 2, &w->type.dim[2], &o, &l);
     return o.bias ? cj_add(x, along_channels(o.bias, y, l.attrs.channel_axis)) : x;
 }
 
@@ -197,77 +203,31 @@ cj_node *(cj_conv_weight_grad)(cj_node *x, cj_node *dy, const int64_t *kernel,
 
 /* ---- im2col, col2im -------------------------------------------------------------------------- */
 
-/* Weights [channels places, 1, kernel...] of which filter c places + k is 1 at place k alone; NULL
- * with a failed graph. `wide`: the image has a channel for each filter. */
-static cj_node *one_hot_kernel(const char *op, cj_node *x, const int64_t *kernel, bool wide,
-                               cj_conv_opts *o)
+/* The options for windows over images like x, each channel for itself. */
+static bool read_columns(const char *op, const cj_node *x, const int64_t *kernel,
+                         const cj_conv_opts *o, lists *l)
 {
-    cj_graph *g = cj_node_graph(x);
-    int rank = x->type.rank, axis = o->channel_axis == 1 ? 1 : rank - 1;
-    int64_t dims[CJ_RANK_MAX] = {0, 1}, places = 1, count;
-    if (rank < 3 || rank > 2 + CJ__SPATIAL_MAX)
-        return cj__graph_fail(g, op, CJ_ERR_SHAPE,
-                              "an image of rank %d; 1 to %d spatial axes are expected", rank,
-                              CJ__SPATIAL_MAX),
-               NULL;
-    for (int i = 2; i < rank; i++) {
-        dims[i] = kernel[i - 2];
-        if (dims[i] < 1 || dims[i] > INT16_MAX)
-            return cj__graph_fail(g, op, CJ_ERR_ARGUMENT, "kernel[%d] is %lld", i - 2,
-                                  (long long)dims[i]),
-                   NULL;
-        places *= dims[i];
-    }
-    int64_t channels = x->type.dim[axis];
-    if (channels < 0 || (wide && channels % places))
-        return cj__graph_fail(g, op, CJ_ERR_SHAPE, "%s channels%s", cj_dim_text(g, channels),
-                              wide ? " do not divide by the places of the kernel"
-                                   : "; their number must be known"),
-               NULL;
-    o->groups = wide ? channels / places : channels;
-    if (CJ__MUL_OVERFLOWS(o->groups, places, &dims[0]) ||
-        CJ__MUL_OVERFLOWS(dims[0], places, &count))
-        return cj__graph_fail(g, op, CJ_ERR_LIMIT, "a kernel of %lld places for %lld channels",
-                              (long long)places, (long long)o->groups),
-               NULL;
-    cj_tensor *t = cj_tensor_new(g->cj, x->type.dtype, rank, dims);
-    void *data = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
-    for (int64_t i = 0; data && i < count; i++)
-        cj_store_f64(x->type.dtype, data, (size_t)i, i / places % places == i % places);
-    cj_node *w = NULL;
-    if (!t || (count && !data))
-        cj__graph_fail(g, op, cj_last_status(g->cj), "no memory for weights");
-    else {
-        cj_tensor_unmap(t);
-        w = cj_constant(g, t);
-    }
-    cj_tensor_free(t);
-    return w;
-}
-
-static bool is_image(const char *op, cj_node *x)
-{
-    if (cj_dtype_info(x->type.dtype)->kind == CJ_KIND_FLOAT) return true;
-    cj__graph_fail(cj_node_graph(x), op, CJ_ERR_TYPE, "takes floats, not %s",
-                   cj_dtype_info(x->type.dtype)->name);
-    return false;
+    int spatial = x->type.rank - 2;
+    if (!read_opts(op, x, kernel, o, l)) return false;
+    l->attrs.groups = 1;
+    l->attrs.kernel = (cj_ints){spatial < 1 || spatial > CJ__SPATIAL_MAX ? 0 : spatial, kernel};
+    return true;
 }
 
 cj_node *(cj_im2col)(cj_node *x, const int64_t *kernel, const cj_conv_opts *opts)
 {
     cj_conv_opts o = own_opts(opts);
+    lists l;
     if (!x || cj__is_zero(x)) return x;
-    cj_node *w = is_image("im2col", x) ? one_hot_kernel("im2col", x, kernel, false, &o) : NULL;
-    o.bias = NULL;
-    return (cj_conv)(w ? x : NULL, w, &o);
+    if (!read_columns("im2col", x, kernel, &o, &l)) return NULL;
+    return cj_apply(cj_node_graph(x), &cj_op_im2col, &x, 1, &l.attrs);
 }
 
 cj_node *(cj_col2im)(cj_node *columns, const int64_t *kernel, const cj_conv_opts *opts)
 {
     cj_conv_opts o = own_opts(opts);
+    lists l;
     if (!columns || cj__is_zero(columns)) return columns;
-    cj_node *w = is_image("col2im", columns) ? one_hot_kernel("col2im", columns, kernel, true, &o)
-                                             : NULL;
-    o.bias = NULL;
-    return (cj_conv_transpose)(w ? columns : NULL, w, &o);
+    if (!read_columns("col2im", columns, kernel, &o, &l)) return NULL;
+    return to_size(&cj_op_col2im, &columns, 1, kernel, &o, &l);
 }

@@ -1,4 +1,4 @@
-/* grid_sample.c: images read between their elements, and blocks of pixels as channels.
+/* grid_sample.c: images read between their elements.
  *
  * A coordinate g of the grid, -1 to 1 along an axis of n elements, is place
  *
@@ -6,17 +6,20 @@
  *     u = ((g + 1) n - 1) / 2          without
  *
  * The elements around u are gathered from x as rows of channels and summed with weights that are
- * arithmetic on u - floor(u), so the gradient with respect to x (adding up at the same places) and
- * to the grid come from the operators used. */
+ * arithmetic on u - floor(u): that is the row's lowering, and the gradients with respect to x
+ * (adding up at the same places) and to the grid are those of the operators used. */
 #include <math.h>
 #include <string.h>
 
-#include "graph/ops/block.h"
-#include "graph/ops/resize.h"
-#include "graph/ops/window.h"
+#include <cajal/image.h>
+
+#include "graph/ops/image.h"
+#include "graph/ops/norm.h"
 
 enum { ZEROS, BORDER, REFLECTION };
 enum { LINEAR, NEAREST, CUBIC };
+const char *const cj__grid_mode_words[] = {"linear", "nearest", "cubic", NULL};
+const char *const cj__grid_padding_words[] = {"zeros", "border", "reflection", NULL};
 
 /* One spatial axis: what is gathered along it. */
 typedef struct axis_taps {
@@ -165,113 +168,119 @@ static cj_node *channels_last(cj_node *x, bool back)
     return cj_transpose(x, p);
 }
 
-static int word_of(const char *word, const char *const *words)
+/* ---- The row --------------------------------------------------------------------------------- */
+
+static cj_status grid_infer(cj_infer *infer)
 {
-    int i = 0;
-    while (word && words[i] && strcmp(words[i], word)) i++;
-    return words[i] ? i : -1;
+    cj__grid_attrs *a = infer->call->attributes;
+    const cj_type *x = &infer->call->in[0]->type, *grid = &infer->call->in[1]->type;
+    cj_type *y = &infer->out[0];
+    cj_graph *g = infer->graph;
+    int spatial, last = grid->rank - 1;
+    CJ__TRY(cj__infer_image(infer, x, &a->channel_axis, &spatial));
+    if (grid->rank != x->rank || grid->dim[last] != spatial || !cj__is_float(grid->dtype))
+        return cj_infer_fail(infer, CJ_ERR_SHAPE,
+                             "an image of rank %d and a grid of rank %d and last size %s; floats "
+                             "[batch, out..., %d] are expected",
+                             x->rank, grid->rank,
+                             grid->rank ? cj_dim_text(g, grid->dim[last]) : "nothing", spatial);
+    if (!cj_infer_equal(infer, x->dim[0], grid->dim[0]))
+        return cj_infer_fail(infer, CJ_ERR_SHAPE, "%s images and grids for %s",
+                             cj_dim_text(g, x->dim[0]), cj_dim_text(g, grid->dim[0]));
+    *y = *x;
+    for (int i = 0; i < spatial; i++) {
+        int axis = cj__spatial_axis(a->channel_axis, i);
+        if (x->dim[axis] == 0)
+            return cj_infer_fail(infer, CJ_ERR_SHAPE, "the image has no elements along axis %d",
+                                 axis);
+        y->dim[axis] = grid->dim[i + 1];
+    }
+    return CJ_OK;
 }
+
+static bool grid_lower(cj_graph *g, cj_call *call, cj_node **out)
+{
+    const cj__grid_attrs *a = call->attributes;
+    cj_dtype dtype = call->in[0]->type.dtype, wide = cj__wide(dtype);
+    if (call->in[1]->type.dtype == CJ_F64) wide = CJ_F64;
+    sampling s = {g, wide, a->mode, a->padding, a->align_corners};
+    axis_taps taps[CJ__SPATIAL_MAX];
+    cj_node *x = cj_cast(call->in[0], wide), *grid = cj_cast(call->in[1], wide);
+    int spatial = call->in[0]->type.rank - 2;
+    bool first = a->channel_axis == 1;
+    if (first) x = channels_last(x, false);
+    if (!x || !grid) return false;
+    for (int i = 0; i < spatial; i++) {
+        cj_node *coordinate = cj_squeeze(cj_slice_axis(grid, -1, spatial - 1 - i, 1), -1);
+        read_axis(&s, coordinate, x->type.dim[i + 1], &taps[i]);
+    }
+    cj_type points = grid->type; /* as many images as x has: symbols are checked against it */
+    points.rank--;
+    points.dim[0] = x->type.dim[0];
+    cj_node *y = sum_taps(&s, x, &points, taps);
+    out[0] = cj_cast(first ? channels_last(y, true) : y, dtype);
+    return out[0] != NULL;
+}
+
+/* Coordinates stay away from places where the result has a kink: whole and half places. */
+static cj_node *grid_sample(cj_sampler *s, int i)
+{
+    if (i >= 54) return NULL;
+    int spatial = i < 36 ? 2 : 1 + 2 * (i % 2), rank = spatial + 2;
+    int64_t image[5], points[5];
+    cj_grid_sample_opts o = {.struct_size = sizeof o,
+                             .mode = cj__grid_mode_words[i % 3],
+                             .padding = cj__grid_padding_words[i / 3 % 3],
+                             .align_corners = i / 9 % 2,
+                             .channel_axis = i % 4 < 2 ? 1 : -1};
+    image[0] = points[0] = i == 40 ? 0 : 1 + i % 2;
+    for (int k = 1; k <= spatial; k++) {
+        image[o.channel_axis == 1 ? k + 1 : k] = i == 30 ? 1 : 2 + (i + k) % 3;
+        points[k] = i == 41 && k == 1 ? 0 : spatial == 3 ? 1 : 1 + (i + k) % 2;
+    }
+    image[o.channel_axis == 1 ? 1 : rank - 1] = i == 42 ? 0 : 1 + i % 3;
+    points[rank - 1] = spatial;
+    cj_node *x = cj_sample_real(s, -2, 2, rank, image);
+    /* With 1 to 4 elements half places lie at multiples of 1/12. */
+    cj_node *grid = cj_sample_away(s, -1.4, 1.4, 1.0 / 12, 0.01, rank, points);
+    return (cj_grid_sample)(x, grid, &o);
+}
+
+static const cj_option grid_options[] = {
+    CJ_OPTION_WORD(cj__grid_attrs, mode, LINEAR, cj__grid_mode_words, "from how many neighbours"),
+    CJ_OPTION_WORD(cj__grid_attrs, padding, ZEROS, cj__grid_padding_words, "what lies outside"),
+    CJ_OPTION_BOOL(cj__grid_attrs, align_corners, false, "-1 and 1 are the corners' centres"),
+    CJ_OPTION_INT(cj__grid_attrs, channel_axis, -1, -1, CJ_RANK_MAX - 1,
+                  "of images: 1, or -1, the last"),
+    CJ_OPTION_END};
+
+const cj_op cj_op_grid_sample = {
+    .name = "grid_sample",
+    .doc =
+        "y[n, i, c] = x[n, at grid[n, i], c], between the elements of x; -1 to 1 along each axis",
+    .inputs = 2,
+    .attributes_size = sizeof(cj__grid_attrs),
+    .attributes = grid_options,
+    .infer = grid_infer,
+    .lower = grid_lower,
+    .sample = grid_sample,
+};
 
 cj_node *(cj_grid_sample)(cj_node *x, cj_node *grid, const cj_grid_sample_opts *opts)
 {
-    static const char *const modes[] = {"linear", "nearest", "cubic", NULL},
-                             *const paddings[] = {"zeros", "border", "reflection", NULL};
     cj_grid_sample_opts o = {0};
-    axis_taps taps[CJ__SPATIAL_MAX];
+    cj__grid_attrs a = {0};
     if (!x || !grid) return NULL;
     if (cj__is_zero(x) || cj__is_zero(grid)) return x;
     cj_graph *g = cj_node_graph(x);
     if (opts)
         memcpy(&o, opts,
                opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
-    sampling s = {g, grid->type.dtype, word_of(o.mode, modes), word_of(o.padding, paddings),
-                  o.align_corners};
-    int rank = x->type.rank, spatial = rank - 2;
-    if (s.mode < 0 || s.padding < 0)
-        return cj__graph_fail(g, "grid_sample", CJ_ERR_ARGUMENT,
-                              "mode '%s' with padding '%s'; linear, nearest, cubic and zeros, "
-                              "border, reflection are known",
-                              o.mode ? o.mode : modes[0], o.padding ? o.padding : paddings[0]),
-               NULL;
-    if (spatial < 1 || spatial > CJ__SPATIAL_MAX || grid->type.rank != rank ||
-        grid->type.dim[rank - 1] != spatial || !cj__is_float(grid->type.dtype) ||
-        !cj__dim_agree(g, NULL, grid->type.dim[0], x->type.dim[0]))
-        return cj__graph_fail(g, "grid_sample", CJ_ERR_SHAPE,
-                              "an image of rank %d and a grid of rank %d and last size %s; floats "
-                              "[batch, out..., %d] are expected",
-                              rank, grid->type.rank,
-                              grid->type.rank ? cj_dim_text(g, grid->type.dim[grid->type.rank - 1])
-                                              : "nothing",
-                              spatial),
-               NULL;
-    bool first = o.channel_axis == 1;
-    if (first) x = channels_last(x, false);
-    if (!x) return NULL;
-    for (int i = 0; i < spatial; i++) {
-        cj_node *coordinate = cj_squeeze(cj_slice_axis(grid, -1, spatial - 1 - i, 1), -1);
-        read_axis(&s, coordinate, x->type.dim[i + 1], &taps[i]);
-    }
-    cj_type points = grid->type;
-    points.rank--;
-    cj_node *y = sum_taps(&s, x, &points, taps);
-    return first ? channels_last(y, true) : y;
-}
-
-/* ---- Blocks ---------------------------------------------------------------------------------- */
-
-/* Axes of [n, h, b, w, b', C] in the order of the channels and of the image. The channels of a
- * pixel are b b' C of them, or C b b' with channel_major. */
-static cj_node *shuffle(const char *op, cj_node *x, const cj_block_opts *opts, bool to_space)
-{
-    cj_block_opts o = {0};
-    if (!x || cj__is_zero(x)) return x;
-    cj_graph *g = cj_node_graph(x);
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
-    if (x->type.rank != 4 || o.block < 1 || o.block > 1 << 20)
-        return cj__graph_fail(g, op, CJ_ERR_SHAPE,
-                              "an operand of rank %d and blocks of %lld; rank 4 and a positive "
-                              "number are expected",
-                              x->type.rank, (long long)o.block),
-               NULL;
-    bool first = o.channel_axis == 1;
-    const cj_dim *d = x->type.dim;
-    cj_dim n = d[0], h = d[first ? 2 : 1], w = d[first ? 3 : 2], c = d[first ? 1 : 3], b = o.block;
-    cj_dim whole[] = {to_space ? c : h, to_space ? c : w}, by[] = {to_space ? b * b : b, b};
-    for (int i = 0; i < 2; i++)
-        if (whole[i] >= 0 && whole[i] % by[i])
-            return cj__graph_fail(g, op, CJ_ERR_SHAPE, "%lld %s do not divide into blocks of %lld",
-                                  (long long)whole[i], to_space ? "channels" : "rows or columns",
-                                  (long long)by[i]),
-                   NULL;
-    if (to_space) c = cj_dim_div(g, c, b * b);
-    else h = cj_dim_div(g, h, b), w = cj_dim_div(g, w, b);
-    /* Axes by name: 0 n, 1 h, 2 b of h, 3 w, 4 b of w, 5 c. */
-    static const int packed_last[2][6] = {{0, 1, 3, 2, 4, 5}, {0, 1, 3, 5, 2, 4}},
-                     packed_first[2][6] = {{0, 2, 4, 5, 1, 3}, {0, 5, 2, 4, 1, 3}},
-                     open_last[6] = {0, 1, 2, 3, 4, 5}, open_first[6] = {0, 5, 1, 2, 3, 4};
-    const int *packed = (first ? packed_first : packed_last)[o.channel_major];
-    const int *open = first ? open_first : open_last;
-    const int *from = to_space ? packed : open, *to = to_space ? open : packed;
-    cj_dim size[] = {n, h, b, w, b, c}, dims[6];
-    int64_t p[6];
-    for (int i = 0; i < 6; i++) {
-        dims[i] = size[from[i]];
-        for (int k = 0; k < 6; k++)
-            if (from[k] == to[i]) p[i] = k;
-    }
-    x = cj_transpose(cj_reshape(x, 6, dims), p);
-    cj_dim hh = to_space ? cj_dim_mul(g, h, b) : h, ww = to_space ? cj_dim_mul(g, w, b) : w,
-           cc = to_space ? c : cj_dim_mul(g, c, b * b);
-    return cj_reshape(x, 4, first ? (cj_dim[]){n, cc, hh, ww} : (cj_dim[]){n, hh, ww, cc});
-}
-
-cj_node *(cj_depth_to_space)(cj_node *x, const cj_block_opts *opts)
-{
-    return shuffle("depth_to_space", x, opts, true);
-}
-cj_node *(cj_space_to_depth)(cj_node *x, const cj_block_opts *opts)
-{
-    return shuffle("space_to_depth", x, opts, false);
+    if (!cj__image_word(g, "grid_sample", "mode", o.mode, cj__grid_mode_words, &a.mode) ||
+        !cj__image_word(g, "grid_sample", "padding", o.padding, cj__grid_padding_words, &a.padding))
+        return NULL;
+    a.align_corners = o.align_corners;
+    a.channel_axis = o.channel_axis ? o.channel_axis : -1;
+    if (!cj__is_float(x->type.dtype)) x = cj_cast(x, grid->type.dtype);
+    return cj_apply(g, &cj_op_grid_sample, (cj_node *[]){x, grid}, 2, &a);
 }

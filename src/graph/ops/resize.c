@@ -1,7 +1,7 @@
 /* resize.c: images made larger and smaller, one axis after the other.
  *
  * Along an axis each result is a weighted sum of a few elements, whose places and weights depend on
- * sizes alone: they are tables that are made with the graph.
+ * sizes alone: they are tables that the row's lowering makes.
  *
  *     nearest                1 element      gather
  *     linear, cubic          2, 4           as many gathers, each times its weights
@@ -11,9 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph/ops/block.h"
-#include "graph/ops/resize.h"
-#include "graph/ops/window.h"
+#include <cajal/image.h>
+
+#include "graph/ops/image.h"
+#include "graph/ops/norm.h"
 
 enum { MOST = 1 << 20, TAPS = 4 };
 
@@ -26,7 +27,8 @@ const char *const cj__resize_rounding_words[] = {"round_prefer_floor", "round_pr
 
 /* ---- Where results lie, and weights ---------------------------------------------------------- */
 
-static double place_of(const cj__resize *how, const cj__resize_axis *a, int64_t size, int64_t i)
+static double place_of(const cj__resize_attrs *how, const cj__resize_axis *a, int64_t size,
+                       int64_t i)
 {
     double n = (double)size, m = (double)a->m, s = a->scale, x = (double)i;
     double half = (x + 0.5) / s - 0.5;
@@ -53,7 +55,7 @@ static double nearest_of(int rounding, double u)
 }
 
 /* The filter at distance d. */
-static double filter(const cj__resize *how, double d)
+static double filter(const cj__resize_attrs *how, double d)
 {
     double a = how->cubic_a;
     d = fabs(d);
@@ -67,19 +69,19 @@ static int64_t inside(double i, int64_t n)
     return i < 0 ? 0 : i > (double)(n - 1) ? n - 1 : (int64_t)i;
 }
 
-static bool widens(const cj__resize *how, const cj__resize_axis *a)
+static bool widens(const cj__resize_attrs *how, const cj__resize_axis *a)
 {
     return how->antialias && how->mode != CJ__RESIZE_NEAREST && a->scale < 1;
 }
 
 /* Elements first, first + 1 ... have the weights of result i; returns how many. weight has room for
  * `room`. */
-static int64_t weights_of(const cj__resize *how, const cj__resize_axis *a, int64_t n, int64_t i,
-                          double *first, double *weight, int64_t room)
+static int64_t weights_of(const cj__resize_attrs *how, const cj__resize_axis *a, int64_t n,
+                          int64_t i, double *first, double *weight, int64_t room)
 {
     double u = place_of(how, a, n, i), squeeze = widens(how, a) ? a->scale : 1, sum = 0;
     if (how->mode == CJ__RESIZE_NEAREST) {
-        *first = nearest_of(how->rounding, u);
+        *first = nearest_of(how->nearest, u);
         weight[0] = 1;
         return 1;
     }
@@ -122,7 +124,8 @@ static cj_node *along(cj_node *vector, const cj_node *x, int axis)
 }
 
 /* The sum over tap k of x[index_k] weight_k. */
-static cj_node *by_gathers(cj_node *x, const cj__resize *how, const cj__resize_axis *a, int64_t n)
+static cj_node *by_gathers(cj_node *x, const cj__resize_attrs *how, const cj__resize_axis *a,
+                           int64_t n)
 {
     cj_graph *g = cj_node_graph(x);
     cj_context *cj = cj_graph_context(g);
@@ -155,7 +158,8 @@ static cj_node *by_gathers(cj_node *x, const cj__resize *how, const cj__resize_a
 }
 
 /* x times a matrix of weights, from the right, for which the axis trades places with the last. */
-static cj_node *by_matrix(cj_node *x, const cj__resize *how, const cj__resize_axis *a, int64_t n)
+static cj_node *by_matrix(cj_node *x, const cj__resize_attrs *how, const cj__resize_axis *a,
+                          int64_t n)
 {
     cj_graph *g = cj_node_graph(x);
     cj_context *cj = cj_graph_context(g);
@@ -183,7 +187,8 @@ static cj_node *by_matrix(cj_node *x, const cj__resize *how, const cj__resize_ax
 }
 
 /* `value` where results lie outside the axis. */
-static cj_node *extrapolate(cj_node *y, const cj__resize *how, const cj__resize_axis *a, int64_t n)
+static cj_node *extrapolate(cj_node *y, const cj__resize_attrs *how, const cj__resize_axis *a,
+                            int64_t n)
 {
     cj_graph *g = cj_node_graph(y);
     cj_tensor *t = cj_tensor_new(cj_graph_context(g), CJ_BOOL, 1, &a->m);
@@ -196,49 +201,189 @@ static cj_node *extrapolate(cj_node *y, const cj__resize *how, const cj__resize_
                     cj_scalar(g, y->type.dtype, how->extrapolation), y);
 }
 
-cj_node *cj__resize_axes(cj_node *x, const cj__resize *how, int n, const cj__resize_axis *axes)
+/* ---- The row --------------------------------------------------------------------------------- */
+
+/* What the lists say of their element i. */
+static cj__resize_axis axis_of(const cj__resize_attrs *how, int i, int64_t n)
 {
-    if (!x || cj__is_zero(x)) return x;
-    cj_graph *g = cj_node_graph(x);
-    cj_type from = x->type;
-    if (how->mode != CJ__RESIZE_NEAREST && !cj__is_float(x->type.dtype))
-        return cj__graph_fail(g, "resize", CJ_ERR_TYPE, "%s takes floats, not %s",
-                              cj__resize_mode_words[how->mode], cj_dtype_info(x->type.dtype)->name),
-               NULL;
-    for (int pass = 0; pass < 2; pass++) /* what lies outside is not interpolated with */
-        for (int i = 0; x && i < n; i++) {
-            cj__resize_axis a = axes[i];
-            int64_t size = from.dim[a.axis];
-            bool crops = how->coordinates == CJ__RESIZE_CROP;
-            if (a.m == size && (a.scale == 0 || a.scale == 1) &&
-                (!crops || (a.begin == 0 && a.end == 1)))
-                continue;
-            if (pass && !crops) continue;
-            if (size < 1 || a.m < 1 || size > MOST || a.m > MOST)
-                return cj__graph_fail(g, "resize", CJ_ERR_SHAPE,
-                                      "%s results along axis %d of %s elements; numbers from 1 to "
-                                      "%d are expected",
-                                      cj_dim_text(g, a.m), a.axis, cj_dim_text(g, size), MOST),
-                       NULL;
-            if (a.scale == 0) a.scale = (double)a.m / (double)size;
-            if (!isfinite(a.scale) || !(a.scale * (double)size >= 0.25))
-                return cj__graph_fail(
-                           g, "resize", CJ_ERR_ARGUMENT,
-                           "the scale %g of axis %d with %lld elements; 1 / n at least is "
-                           "expected",
-                           a.scale, a.axis, (long long)size),
-                       NULL;
-            if (pass) x = extrapolate(x, how, &a, size);
-            else
-                x = widens(how, &a) ? by_matrix(x, how, &a, size) : by_gathers(x, how, &a, size);
-        }
-    return x;
+    cj__resize_axis a = {.axis = (int)how->axes.v[i], .m = how->sizes.v[i],
+                         .scale = how->scales.v[i]};
+    if (a.scale == 0) a.scale = (double)a.m / (double)n;
+    if (how->begin.n) a.begin = how->begin.v[i], a.end = how->end.v[i];
+    return a;
 }
 
-/* ---- The builder ----------------------------------------------------------------------------- */
+/* As many numbers in each list as there are axes, which is at most CJ_RANK_MAX. */
+static cj_status check_lists(cj_infer *infer)
+{
+    const cj__resize_attrs *how = infer->call->attributes;
+    bool crops = how->coordinates == CJ__RESIZE_CROP;
+    const struct {
+        const char *name;
+        int have, expected;
+    } lists[] = {{"sizes", how->sizes.n, how->axes.n},
+                 {"scales", how->scales.n, how->axes.n},
+                 {"begin", how->begin.n, crops ? how->axes.n : 0},
+                 {"end", how->end.n, crops ? how->axes.n : 0}};
+    for (size_t i = 0; i < CJ__COUNT(lists); i++)
+        if (lists[i].have != lists[i].expected)
+            return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "%s has %d elements, expected %d for %d "
+                                 "axes", lists[i].name, lists[i].have, lists[i].expected,
+                                 how->axes.n);
+    return cj__infer_dims(infer, how->sizes, 0);
+}
 
-static bool choose(cj_graph *g, const char *op, const char *what, const char *word,
-                   const char *const *words, int *choice)
+static cj_status resize_infer(cj_infer *infer)
+{
+    cj__resize_attrs *how = infer->call->attributes;
+    const cj_type *x = &infer->call->in[0]->type;
+    cj_graph *g = infer->graph;
+    int64_t axes[CJ_RANK_MAX];
+    bool taken[CJ_RANK_MAX] = {false};
+    CJ__TRY(check_lists(infer));
+    if (how->mode != CJ__RESIZE_NEAREST && !cj__is_float(x->dtype))
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "%s takes floats, not %s",
+                             cj__resize_mode_words[how->mode], cj_dtype_info(x->dtype)->name);
+    infer->out[0] = *x;
+    for (int i = 0; i < how->axes.n; i++) {
+        axes[i] = how->axes.v[i];
+        CJ__TRY(cj_infer_axis(infer, &axes[i], x->rank));
+        int64_t n = x->dim[axes[i]], m = how->sizes.v[i];
+        if (taken[axes[i]])
+            return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "axis %d is there twice", (int)axes[i]);
+        if (n < 1 || m < 1 || n > MOST || m > MOST)
+            return cj_infer_fail(infer, CJ_ERR_SHAPE,
+                                 "%s results along axis %d of %s elements; numbers from 1 to %d "
+                                 "are expected",
+                                 cj_dim_text(g, m), (int)axes[i], cj_dim_text(g, n), MOST);
+        cj__resize_axis a = axis_of(how, i, n);
+        if (!(a.scale * (double)n >= 0.25))
+            return cj_infer_fail(infer, CJ_ERR_ARGUMENT,
+                                 "the scale %g of axis %d with %lld elements; 1 / n at least is "
+                                 "expected",
+                                 a.scale, (int)axes[i], (long long)n);
+        taken[axes[i]] = true;
+        infer->out[0].dim[axes[i]] = m;
+    }
+    how->axes.v = cj__keep_ints(g, axes, how->axes.n);
+    return how->axes.v ? CJ_OK : CJ_ERR_MEMORY;
+}
+
+static bool resize_lower(cj_graph *g, cj_call *call, cj_node **out)
+{
+    const cj__resize_attrs *how = call->attributes;
+    const cj_type *from = &call->in[0]->type;
+    cj_dtype wide = how->mode == CJ__RESIZE_NEAREST ? from->dtype : cj__wide(from->dtype);
+    cj_node *x = cj_cast(call->in[0], wide);
+    (void)g;
+    for (int i = 0; x && i < how->axes.n; i++) {
+        cj__resize_axis a = axis_of(how, i, from->dim[how->axes.v[i]]);
+        int64_t n = from->dim[a.axis];
+        x = widens(how, &a) ? by_matrix(x, how, &a, n) : by_gathers(x, how, &a, n);
+    }
+    for (int i = 0; x && i < how->begin.n; i++) { /* what lies outside is not interpolated with */
+        cj__resize_axis a = axis_of(how, i, from->dim[how->axes.v[i]]);
+        x = extrapolate(x, how, &a, from->dim[a.axis]);
+    }
+    out[0] = cj_cast(x, from->dtype);
+    return out[0] != NULL;
+}
+
+/* All modes, coordinates and roundings, larger and smaller. */
+static cj_node *resize_sample(cj_sampler *s, int i)
+{
+    static const int64_t to[] = {1, 2, 3, 4, 5, 7};
+    if (i >= 60) return NULL;
+    int spatial = i < 48 ? 2 : 1 + 2 * (i % 2), rank = spatial + 2;
+    int64_t dims[5];
+    cj__resize_attrs how = {.mode = i % 3,
+                            .coordinates = i / 3 % 6,
+                            .nearest = i / 2 % 4,
+                            .cubic_a = i % 2 ? -0.75 : -0.5,
+                            .extrapolation = 0.5,
+                            .exclude_outside = i / 18 % 2,
+                            .antialias = i >= 36};
+    cj__resize_axis axes[3];
+    bool first = i % 4 == 1;
+    dims[0] = i == 20 ? 0 : 1 + i % 2;
+    dims[first ? 1 : rank - 1] = i == 23 ? 0 : 1 + i % 3;
+    for (int k = 0; k < spatial; k++) {
+        int axis = cj__spatial_axis(first ? 1 : -1, k);
+        dims[axis] = spatial == 3 ? 2 + (i + k) % 2 : 1 + (i + 3 * k) % 6;
+        axes[k] = (cj__resize_axis){axis, to[(i + i / 6 + 2 * k) % (spatial == 3 ? 4 : 6)], 0,
+                                    0.125, 0.75 + 0.5 * (i % 2)};
+        if (i % 5 == 2) /* the scale is given, and is not that of the sizes */
+            axes[k].scale = (double)axes[k].m / (double)dims[axis] + 0.125;
+    }
+    cj_node *x = i == 21 ? cj_sample_int(s, CJ_I32, -9, 9, rank, dims)
+                         : cj_sample_real(s, -2, 2, rank, dims);
+    cj_node *y = cj__resize_axes(x, &how, spatial, axes);
+    if (y != x) return y;
+    axes[0].m += 1; /* every size was what it is already */
+    return cj__resize_axes(x, &how, spatial, axes);
+}
+
+static const cj_option resize_options[] = {
+    CJ_OPTION_WORD(cj__resize_attrs, mode, 0, cj__resize_mode_words, "from how many neighbours"),
+    CJ_OPTION_WORD(cj__resize_attrs, coordinates, 0, cj__resize_coordinate_words,
+                   "where a result lies"),
+    CJ_OPTION_WORD(cj__resize_attrs, nearest, 0, cj__resize_rounding_words,
+                   "which neighbour is nearest"),
+    CJ_OPTION_FLOAT(cj__resize_attrs, cubic_a, -0.75, -1e6, 1e6, "of cubic"),
+    CJ_OPTION_FLOAT(cj__resize_attrs, extrapolation, 0, 0, 0, "value of what lies outside a crop"),
+    CJ_OPTION_BOOL(cj__resize_attrs, exclude_outside, false, "elements outside do not count"),
+    CJ_OPTION_BOOL(cj__resize_attrs, antialias, false, "a wide filter where it shrinks"),
+    CJ_OPTION_INTS(cj__resize_attrs, axes, -CJ_RANK_MAX, CJ_RANK_MAX - 1, "axes that change"),
+    CJ_OPTION_DIMS(cj__resize_attrs, sizes, "results along each of them, numbers"),
+    CJ_OPTION_FLOATS(cj__resize_attrs, scales, 0, 1e9, "of each; 0: results / elements"),
+    CJ_OPTION_FLOATS(cj__resize_attrs, begin, -1e6, 1e6, "of a crop, along each axis"),
+    CJ_OPTION_FLOATS(cj__resize_attrs, end, -1e6, 1e6, "of a crop, along each axis"),
+    CJ_OPTION_END};
+
+const cj_op cj_op_resize = {
+    .name = "resize",
+    .doc = "each axis at other places: the nearest element, or sums of neighbours with the weights "
+           "of a filter",
+    .inputs = 1,
+    .attributes_size = sizeof(cj__resize_attrs),
+    .attributes = resize_options,
+    .infer = resize_infer,
+    .lower = resize_lower,
+    .sample = resize_sample,
+};
+
+/* ---- Builders -------------------------------------------------------------------------------- */
+
+cj_node *cj__resize_axes(cj_node *x, const cj__resize_attrs *how, int n,
+                         const cj__resize_axis *axes)
+{
+    int64_t which[CJ_RANK_MAX], sizes[CJ_RANK_MAX];
+    double scales[CJ_RANK_MAX], begin[CJ_RANK_MAX], end[CJ_RANK_MAX];
+    if (!x || cj__is_zero(x)) return x;
+    cj__resize_attrs a = *how;
+    bool crops = a.coordinates == CJ__RESIZE_CROP;
+    int some = 0;
+    for (int i = 0; i < n; i++) {
+        const cj__resize_axis *axis = &axes[i];
+        if (axis->m == x->type.dim[axis->axis] && (axis->scale == 0 || axis->scale == 1) &&
+            (!crops || (axis->begin == 0 && axis->end == 1)))
+            continue;
+        which[some] = axis->axis;
+        sizes[some] = axis->m;
+        scales[some] = axis->scale;
+        begin[some] = axis->begin;
+        end[some++] = axis->end;
+    }
+    a.axes = (cj_ints){some, which};
+    a.sizes = (cj_ints){some, sizes};
+    a.scales = (cj_floats){some, scales};
+    a.begin = (cj_floats){crops ? some : 0, begin};
+    a.end = (cj_floats){crops ? some : 0, end};
+    return some ? cj_apply(cj_node_graph(x), &cj_op_resize, &x, 1, &a) : x;
+}
+
+bool cj__image_word(cj_graph *g, const char *op, const char *what, const char *word,
+                    const char *const *words, int *choice)
 {
     char all[160] = "";
     size_t used = 0;
@@ -263,14 +408,14 @@ cj_node *(cj_resize)(cj_node *x, const cj_resize_opts *opts)
     if (opts)
         memcpy(&o, opts,
                opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
-    cj__resize how = {.cubic_a = o.cubic_a != 0 ? o.cubic_a : -0.75,
+    cj__resize_attrs how = {.cubic_a = o.cubic_a != 0 ? o.cubic_a : -0.75,
                       .extrapolation = o.extrapolation,
                       .exclude_outside = o.exclude_outside,
                       .antialias = o.antialias};
-    if (!choose(g, "resize", "mode", o.mode, cj__resize_mode_words, &how.mode) ||
-        !choose(g, "resize", "coordinates", o.coordinates, cj__resize_coordinate_words,
+    if (!cj__image_word(g, "resize", "mode", o.mode, cj__resize_mode_words, &how.mode) ||
+        !cj__image_word(g, "resize", "coordinates", o.coordinates, cj__resize_coordinate_words,
                 &how.coordinates) ||
-        !choose(g, "resize", "nearest", o.nearest, cj__resize_rounding_words, &how.rounding))
+        !cj__image_word(g, "resize", "nearest", o.nearest, cj__resize_rounding_words, &how.nearest))
         return NULL;
     if (spatial < 1 || spatial > CJ__SPATIAL_MAX)
         return cj__graph_fail(g, "resize", CJ_ERR_SHAPE, "an operand of rank %d, expected 3 to 5",

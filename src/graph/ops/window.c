@@ -124,6 +124,18 @@ cj_status cj__infer_windows(cj_infer *infer, const cj__sliding *s, int i, cj_dim
     return g->failed;
 }
 
+cj_status cj__infer_window_count(cj_infer *infer, const cj__sliding *s, int i, cj_dim n,
+                                 int64_t kernel, cj_dim windows)
+{
+    cj_dim fit;
+    CJ__TRY(cj__infer_windows(infer, s, i, n, kernel, &fit));
+    if (cj_infer_equal(infer, fit, windows)) return CJ_OK;
+    cj_graph *g = infer->graph;
+    return cj_infer_fail(infer, CJ_ERR_SHAPE,
+                         "spatial axis %d: %s elements have %s windows, and there are %s results",
+                         i, cj_dim_text(g, n), cj_dim_text(g, fit), cj_dim_text(g, windows));
+}
+
 cj_status cj__infer_unslid(cj_infer *infer, const cj__sliding *s, int i, cj_dim result,
                            int64_t kernel, cj_dim *n)
 {
@@ -132,12 +144,15 @@ cj_status cj__infer_unslid(cj_infer *infer, const cj__sliding *s, int i, cj_dim 
     int64_t pads = at(s->pads_before, i, 0) + at(s->pads_after, i, 0);
     *n = cj_dim_mul(g, result, stride);
     if (is_same(s)) return g->failed;
-    if (*n >= 0 && (result == 0 || *n - stride + reach < pads))
+    int64_t whole = 0;
+    if (*n >= 0 && result && CJ__ADD_OVERFLOWS(*n - stride, reach, &whole))
+        return cj_infer_fail(infer, CJ_ERR_LIMIT, "spatial axis %d of %lld elements", i,
+                             (long long)result);
+    if (*n >= 0 && (result == 0 || whole < pads))
         return cj_infer_fail(infer, CJ_ERR_SHAPE,
                              "spatial axis %d has %lld elements, and nothing is left of their "
                              "%lld after padding of %lld is taken off",
-                             i, (long long)result,
-                             (long long)(result ? *n - stride + reach : 0), (long long)pads);
+                             i, (long long)result, (long long)whole, (long long)pads);
     *n = cj__dim_shift(g, *n, reach - stride - pads);
     return g->failed;
 }

@@ -31,16 +31,17 @@ typedef enum cj__epilogue_activation { /* words: none, relu ... */
 } cj__epilogue_activation;
 extern const char *const cj__epilogue_words[];
 
-/* conv, conv_transpose, conv_weight_grad. Lists are by spatial axis; an empty one is all 1
- * (strides, dilations) or all 0 (pads). */
+/* conv, conv_transpose, conv_weight_grad, im2col, col2im. Lists are by spatial axis; an empty one
+ * is all 1 (strides, dilations) or all 0 (pads). */
 typedef struct cj__conv_attrs {
     cj_ints strides, dilations, pads_before, pads_after;
     int padding;              /* cj__padding */
     int64_t groups;
     int64_t channel_axis;     /* of images: 1 or rank - 1 after the shape rule */
-    cj_ints dims; /* conv_transpose: spatial sizes of the result, that is of the x of the
+    cj_ints kernel; /* im2col, col2im */
+    cj_ints dims; /* conv_transpose, col2im: spatial sizes of the result, that is of the x of the
                      convolution it is the gradient of; conv_weight_grad: those of the
-                     kernel; conv: empty */
+                     kernel; conv, im2col: empty */
     bool has_bias, has_addend; /* conv: operands 2 and 3 */
     int activation;           /* conv: cj__epilogue_activation */
 } cj__conv_attrs;
@@ -90,6 +91,9 @@ cj_status cj__infer_sliding(cj_infer *infer, const cj__sliding *s, int spatial);
  * a number n is too small for one. */
 cj_status cj__infer_windows(cj_infer *infer, const cj__sliding *s, int i, cj_dim n, int64_t kernel,
                             cj_dim *result);
+/* Fails unless n elements along spatial axis i have `windows` windows. */
+cj_status cj__infer_window_count(cj_infer *infer, const cj__sliding *s, int i, cj_dim n,
+                                 int64_t kernel, cj_dim windows);
 /* The smallest axis that gives `result` windows: (result - 1) stride + reach - before - after;
  * result stride with padding `same`. */
 cj_status cj__infer_unslid(cj_infer *infer, const cj__sliding *s, int i, cj_dim result,
