@@ -50,7 +50,11 @@ include(CheckCCompilerFlag)
 check_c_compiler_flag("-mamx-tile -mamx-bf16" CJ_COMPILES_AMX)
 if(CJ_COMPILES_AMX AND "avx512" IN_LIST cj_isas)
   target_compile_definitions(cajal_flags INTERFACE CJ_HAVE_AMX)
+  set(optimize "")
+  if(NOT CJ_SANITIZE)
+    set(optimize -O3)
+  endif()
   set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/src/backend/amx/tiles.c
     ${CMAKE_CURRENT_SOURCE_DIR}/src/backend/amx/planes.c PROPERTIES
-    COMPILE_OPTIONS "${cj_isa_avx512};-mamx-tile;-mamx-bf16;$<$<NOT:$<BOOL:${CJ_SANITIZE}>>:-O3>")
+    COMPILE_OPTIONS "${cj_isa_avx512};-mamx-tile;-mamx-bf16;${optimize}")
 endif()

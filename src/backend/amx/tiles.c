@@ -149,9 +149,9 @@ enum {
 #define LEFT_1(step, part)                                                                         \
     { _tile_loadd(5, a + p->at[step] + (part) * p->a_part + p->a_block, p->a_row); }
 #define RIGHT_0(part)                                                                              \
-    { _tile_loadd(6, b + (part) * CJ__AMX_PART, 64); }
+    { _tile_loadd(6, b + (part) * b_part, 64); }
 #define RIGHT_1(part)                                                                              \
-    { _tile_loadd(7, b + (part) * CJ__AMX_PART + p->b_block, 64); }
+    { _tile_loadd(7, b + (part) * b_part + p->b_block, 64); }
 #define MULTIPLY(c, x, y)                                                                          \
     { _tile_dpbf16ps(c, x, y); }
 /* Four products; then the right, or the left, is another part. */
@@ -166,7 +166,9 @@ enum {
 static inline void sum_steps(const cj__amx_product *p, size_t first, size_t past)
 {
     enum { H, M, L };
-    const char *a = p->a, *b = p->b + first * CJ__AMX_PANEL;
+    const size_t b_part = p->b_part ? p->b_part : CJ__AMX_PART,
+                 b_step = p->b_step ? p->b_step : CJ__AMX_PANEL;
+    const char *a = p->a, *b = p->b + first * b_step;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -182,7 +184,7 @@ static inline void sum_steps(const cj__amx_product *p, size_t first, size_t past
         THEN_RIGHT(H) /* m m' */
         THEN_LEFT(L)  /* m h' */
         THEN_LEFT(H)  /* l h' */
-        b += CJ__AMX_PANEL;
+        b += b_step;
         MULTIPLY(0, 4, 6)
         MULTIPLY(1, 4, 7)
         if (more) LEFT_0(s + 1, H)
@@ -205,7 +207,7 @@ static inline void store_sums(float *c, size_t ld)
 }
 
 /* 16 floats from their parts; an infinite or NaN h is all there is. */
-static inline __m512 join(const char *panel, size_t part_bytes, bool high)
+static inline __m512 join(const char *panel, size_t part_bytes, bool high, __mmask16 *there)
 {
     __m512 x[3];
     for (size_t part = 0; part < 3; part++) {
@@ -214,6 +216,8 @@ static inline __m512 join(const char *panel, size_t part_bytes, bool high)
             high ? _mm512_and_si512(pair, _mm512_set1_epi32((int)0xffff0000u))
                  : _mm512_slli_epi32(pair, 16));
     }
+    *there = _mm512_cmpneq_epi32_mask(_mm512_castps_si512(x[2]),
+                                      _mm512_set1_epi32((int)((unsigned)CJ__AMX_NONE << 16)));
     const __mmask16 odd = _mm512_fpclass_ps_mask(x[0], NAN_OR_INFINITE);
     return _mm512_mask_mov_ps(_mm512_add_ps(_mm512_add_ps(x[0], x[1]), x[2]), odd, x[0]);
 }
@@ -222,46 +226,75 @@ static inline __m512 join(const char *panel, size_t part_bytes, bool high)
 static void multiply_plain(const cj__amx_product *p, size_t first, size_t past,
                            float square[SIDE * SIDE])
 {
+    const size_t b_part = p->b_part ? p->b_part : CJ__AMX_PART,
+                 b_step = p->b_step ? p->b_step : CJ__AMX_PANEL;
     memset(square, 0, SIDE * SIDE * sizeof(float));
     for (size_t s = first; s < past; s++) {
-        const char *b = p->b + s * CJ__AMX_PANEL;
+        const char *b = p->b + s * b_step;
         for (size_t r = 0; r < SIDE; r++) {
             const char *a = p->a + p->at[s] + r % 16 * p->a_row + r / 16 * p->a_block;
             float left[32], *c = square + r * SIDE;
-            _mm512_storeu_ps(left, join(a, p->a_part, false));
-            _mm512_storeu_ps(left + 16, join(a, p->a_part, true));
+            __mmask16 low, high, there;
+            _mm512_storeu_ps(left, join(a, p->a_part, false, &low));
+            _mm512_storeu_ps(left + 16, join(a, p->a_part, true, &high));
             for (size_t i = 0; i < 32; i++) {
+                if (!(((uint32_t)high << 16 | low) >> i & 1)) continue;
                 const __m512 x = _mm512_set1_ps(left[i]);
                 for (size_t j = 0; j < 2; j++) {
-                    const __m512 y = join(b + j * p->b_block + i % 16 * 64, CJ__AMX_PART, i >= 16);
-                    _mm512_storeu_ps(c + 16 * j,
-                                     _mm512_fmadd_ps(x, y, _mm512_loadu_ps(c + 16 * j)));
+                    const __m512 y = join(b + j * p->b_block + i % 16 * 64, b_part, i >= 16,
+                                          &there),
+                                 sum = _mm512_loadu_ps(c + 16 * j);
+                    _mm512_storeu_ps(c + 16 * j, _mm512_mask3_fmadd_ps(x, y, sum, there));
                 }
             }
         }
     }
 }
 
+/* Rows r and 16 + r, r < rows, of 32 numbers are finite: so is nought times them. */
+static inline bool is_finite(const float *c, size_t ld, size_t rows)
+{
+    const float *below = c + CJ__AMX_ROWS * ld;
+    const __m512 zero = _mm512_setzero_ps();
+    __m512 sum[4] = {zero, zero, zero, zero};
+    for (size_t r = 0; r < rows; r++, c += ld, below += ld) {
+        sum[0] = _mm512_fmadd_ps(_mm512_loadu_ps(c), zero, sum[0]);
+        sum[1] = _mm512_fmadd_ps(_mm512_loadu_ps(c + 16), zero, sum[1]);
+        sum[2] = _mm512_fmadd_ps(_mm512_loadu_ps(below), zero, sum[2]);
+        sum[3] = _mm512_fmadd_ps(_mm512_loadu_ps(below + 16), zero, sum[3]);
+    }
+    const __m512 all = _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]),
+                                     _mm512_add_ps(sum[2], sum[3]));
+    return !_mm512_cmp_ps_mask(all, all, _CMP_UNORD_Q);
+}
+
+static inline void add_rows(float *c, size_t ld, const float *square, size_t rows, bool add)
+{
+    for (size_t r = 0; r < rows; r++, c += ld, square += SIDE)
+        for (size_t j = 0; j < SIDE; j += 16) {
+            const __m512 x = _mm512_load_ps(square + j);
+            _mm512_storeu_ps(c + j, add ? _mm512_add_ps(_mm512_loadu_ps(c + j), x) : x);
+        }
+}
+
 void cj__amx_multiply(const cj__amx_product *p)
 {
-    enum { STEPS = 8 }; /* longer sums round more */
+    enum { STEPS = 9 }; /* longer sums round more; windows have nine places */
+    const size_t rows = p->rows ? p->rows : CJ__AMX_ROWS, parts = (p->steps + STEPS - 1) / STEPS,
+                 steps = parts ? (p->steps + parts - 1) / parts : 0;
     _Alignas(64) float square[SIDE * SIDE];
     MEMORY_BARRIER();
-    for (size_t first = 0; first < p->steps; first += STEPS) {
-        const size_t past = first + STEPS < p->steps ? first + STEPS : p->steps;
+    for (size_t first = 0; first < p->steps; first += steps) {
+        const size_t past = first + steps < p->steps ? first + steps : p->steps;
         const bool add = first || p->add;
-        __mmask16 odd = 0;
+        float *sums = add ? square : p->c;
         sum_steps(p, first, past);
-        store_sums(square, SIDE);
-        for (size_t i = 0; i < SIDE * SIDE; i += 16)
-            odd |= _mm512_fpclass_ps_mask(_mm512_load_ps(square + i), NAN_OR_INFINITE);
-        if (odd) multiply_plain(p, first, past, square);
-        float *c = p->c;
-        for (size_t i = 0; i < SIDE * SIDE; i += SIDE, c += p->ldc) {
-            const __m512 x = _mm512_load_ps(square + i), y = _mm512_load_ps(square + i + 16);
-            _mm512_storeu_ps(c, add ? _mm512_add_ps(_mm512_loadu_ps(c), x) : x);
-            _mm512_storeu_ps(c + 16, add ? _mm512_add_ps(_mm512_loadu_ps(c + 16), y) : y);
-        }
+        store_sums(sums, add ? SIDE : p->ldc);
+        const bool finite = is_finite(sums, add ? SIDE : p->ldc, rows);
+        if (!finite) multiply_plain(p, first, past, square);
+        if (!add && finite) continue;
+        add_rows(p->c, p->ldc, square, rows, add);
+        add_rows(p->c + CJ__AMX_ROWS * p->ldc, p->ldc, square + CJ__AMX_ROWS * SIDE, rows, add);
     }
 }
 

@@ -9,8 +9,10 @@
  * of them in 16 cycles. Errors are those of a chain of f32 multiply-adds (tests/backend/test_amx.c
  * measures both). An infinity has no such parts: a block with a result that is not finite is
  * computed again in f32 from what the panels hold, so infinities and NaNs are as f32 has them.
- * Numbers below 2^-102 lose their last part. The idea: Henry, Tang, Heinecke, "Leveraging the
- * bfloat16 artificial intelligence datatype for higher-precision computations", ARITH 2019.
+ * There, padding is no operand at all: its last part is -0, which a number never has
+ * (CJ__AMX_NONE). Numbers below 2^-102 lose their last part. The idea: Henry, Tang, Heinecke,
+ * "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations",
+ * ARITH 2019.
  *
  * A *left panel* is 16 rows by 32 k, a *right panel* 32 k by 16 columns; each has three parts of
  * CJ__AMX_PART bytes, h, m, l. In a left panel row r has k and k + 16 of its 32 side by side, so
@@ -26,7 +28,8 @@ enum {
     CJ__AMX_ROWS = 16,
     CJ__AMX_K = 32,
     CJ__AMX_PART = 1024,                /* bytes of one part of a panel */
-    CJ__AMX_PANEL = 3 * CJ__AMX_PART
+    CJ__AMX_PANEL = 3 * CJ__AMX_PART,
+    CJ__AMX_NONE = 0x8000               /* the last part of what is not there */
 };
 
 /* Has this processor the registers, and does the system let this process use them (asked once of
@@ -52,11 +55,13 @@ void cj__amx_right_transposed(const float *b, size_t ld, size_t depth, size_t co
 /* c[32, 32] = (add: +=) the sum over `steps` of left times right. Uses tiles. */
 typedef struct cj__amx_product {
     size_t steps;
+    size_t rows;            /* of cj__amx_begin_rows; 0: 16 */
     const char *a; /* tile of row block i, part p, step s: a + i a_block + p a_part + at[s] */
     const ptrdiff_t *at;    /* bytes, by step */
     size_t a_row;           /* bytes between rows of a tile; 64: panels as above */
     size_t a_part, a_block;
-    const char *b;          /* right panels, step after step */
+    const char *b;          /* right panels, step after step; not panels: */
+    size_t b_part, b_step;  /* from part to part, step to step; 0: panels */
     size_t b_block;         /* bytes from those of columns 0..15 to those of 16..31 */
     float *c;
     size_t ldc;             /* floats */
