@@ -43,3 +43,19 @@ show("erf", fit(series([2 / math.sqrt(math.pi) * (-1) ** i / (math.factorial(i) 
 # -log(erfc(x)) from 1 to 4, where what counts is the error times erfc(x)
 erfc = np.vectorize(math.erfc)
 show("erfc", fit(lambda x: -np.log(erfc(x)), 1.0, 4.0, 9, weight=erfc))
+
+def pieces(name, f, h, n):
+    """Table [6][n] for |x| = k h + u: f there; in the first interval without its even powers, which are zero."""
+    value, over = np.vectorize(f), np.vectorize(lambda x: f(abs(x)) / abs(x))
+    c, worst = fit(over, -h / 2, h / 2, 4, weight=lambda u: 1 / over(u))
+    columns = [[0, c[0], 0, c[2], 0, c[4]]]
+    for k in range(1, n):
+        c, e = fit(lambda u: value(k * h + u), -h / 2, h / 2, 5, weight=lambda u: 1 / value(k * h + u))
+        columns.append(c)
+        worst = max(worst, e)
+    print(name, "error %.2g:" % worst)
+    for power in np.transpose(np.float32(columns)):
+        print("    {" + ", ".join("%.9gf" % c if c % 1 else "%.1ff" % c for c in power) + "},")
+
+pieces("erf_pieces", math.erf, 17 / 64, 16)
+pieces("tanh_pieces", math.tanh, 19 / 64, 32)

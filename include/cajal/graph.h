@@ -307,6 +307,18 @@ typedef enum cj_recompute {
     CJ_RECOMPUTE_ALL    /* everything but what cj_checkpoint marks: about a third more work */
 } cj_recompute;
 
+/* What a program computes in. Mixed: matrix products and convolutions take operands rounded to 16
+ * bits, add up in f32 and round their results; all else is f32, above all the state. The names are
+ * Keras's. f16 reaches 65504 only, so that losses need scaling (cj_fit does it); bf16 reaches as
+ * far as f32. Bodies of loops and conditions stay f32. */
+typedef enum cj_precision {
+    CJ_PRECISION_FLOAT32,
+    CJ_PRECISION_MIXED_BFLOAT16,
+    CJ_PRECISION_MIXED_FLOAT16
+} cj_precision;
+/* "float32", "mixed_bfloat16", "mixed_float16"; NULL past the last. */
+CJ_API const char *cj_precision_name(cj_precision precision);
+
 /* Appends the gradient of `loss` (any shape; its cotangent is one) with respect to each of
  * wrt[0..n) as ordinary nodes: out[i] has wrt[i]'s type, or is cj_zero when loss does not depend on
  * it. Fails the graph for an operator on the way that has none, naming it. */

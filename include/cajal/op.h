@@ -59,8 +59,10 @@ enum {
     CJ_OP_CONTROL = 1 << 6,    /* has subgraphs; run by the runtime */
     CJ_OP_OPAQUE = 1 << 7,     /* has an effect besides its outputs: never merged or dropped */
     CJ_OP_DYNAMIC = 1 << 8,    /* may find out sizes of its outputs while running */
-    CJ_OP_KERNEL = 1 << 9      /* a composite that the CPU backend runs whole in f32: passes keep it
+    CJ_OP_KERNEL = 1 << 9,     /* a composite that the CPU backend runs whole in f32: passes keep it
                                   there and lower it in other dtypes */
+    CJ_OP_NARROW = 1 << 10     /* sums of products of operands 0 and 1, which mixed precision takes
+                                  in 16 bits */
 };
 
 /* What a shape rule sees and fills. Operands' types are in call->in[i]->type, attributes in

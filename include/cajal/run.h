@@ -39,6 +39,8 @@ typedef struct cj_compile_opts {
     bool training;                    /* what cj_training(g) is */
     bool no_passes;                   /* run the calls as they were built */
     cj_recompute recompute;           /* the same results with less memory */
+    cj_precision precision;           /* mixed: products in 16 bits */
+    const cj_update *always;          /* as updates, but commit_if is not asked */
 } cj_compile_opts;
 
 /* Takes what the outputs and updates need from the graph, simplifies and fuses it. The graph may be

@@ -192,6 +192,14 @@ cj_recompute cli_recompute(cli *c)
     return word && !strcmp(word, "all") ? CJ_RECOMPUTE_ALL : CJ_RECOMPUTE_NONE;
 }
 
+cj_precision cli_precision(cli *c)
+{
+    const char *word = cli_string(c, "precision"), *name;
+    for (int i = 0; word && (name = cj_precision_name((cj_precision)i)); i++)
+        if (!strcmp(word, name)) return (cj_precision)i;
+    return CJ_PRECISION_FLOAT32;
+}
+
 static void log_line(void *user, cj_log_level level, const char *text)
 {
     cli *c = user;

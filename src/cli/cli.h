@@ -74,6 +74,7 @@ int64_t cli_int(cli *c, const char *key);
 double cli_float(cli *c, const char *key);
 bool cli_bool(cli *c, const char *key);
 cj_recompute cli_recompute(cli *c); /* of the key of that name */
+cj_precision cli_precision(cli *c);
 /* The context to work in: threads and deterministic of the recipe, Ctrl-C, warnings to c->err.
  * Belongs to c. NULL as above. */
 cj_context *cli_context(cli *c, const cj_recipe *recipe);

@@ -137,6 +137,7 @@ static bool print_object(const bench *b, const settings *t, const cj_session *pr
     cli_json_string(&j, "mode", b->mode);
     cli_json_int(&j, "threads", cj_threads(b->of.cj));
     cli_json_string(&j, "layout", b->of.w ? "channels_last" : "as_saved");
+    cli_json_string(&j, "precision", cli_string(b->c, "precision"));
     cli_json_int(&j, "batch", b->of.batch);
     cli_json_number(&j, "ms", b->seconds * 1e3);
     cli_json_number(&j, "samples_per_s", (double)b->of.batch / b->seconds);
@@ -233,6 +234,7 @@ static int measure(cli *c, settings *t, const char *name, const char *mode)
                       .w = w,
                       .training = !strcmp(mode, "train"),
                       .recompute = cli_recompute(c),
+                      .precision = cli_precision(c),
                       .batch = !strcmp(mode, "infer1") ? 1
                                : t->batch              ? t->batch
                                : w                     ? w->batch
@@ -320,7 +322,7 @@ static int run(cli *c)
 
 static const char *const keys[] = {"threads", "deterministic", "mode",  "batch",
                                    "dims",    "seconds",       "trace", "roof",
-                                   "recompute", NULL};
+                                   "recompute", "precision",   NULL};
 const cj_command cj_command_bench = {
     .name = "bench",
     .summary = "measure how fast training and inference are, and tell why",

@@ -169,6 +169,7 @@ static cj_status fit(training *t)
         .no_shuffle = !cli_bool(c, "shuffle"),
         .patience = cli_int(c, "early_stopping"),
         .recompute = cli_recompute(c),
+        .precision = cli_precision(c),
         .monitor = cli_string(c, "monitor"),
         .normalize = cli_string(c, "normalize"),
         .run = t->run.path,

@@ -54,6 +54,8 @@ const cj_key cli_keys[] = {
     {"deterministic", CJ_KEY_BOOL, 0, 0, "false", NULL, "the same bits for any number of threads"},
     {"recompute", CJ_KEY_WORD, 0, 0, "none", "none|cheap|all",
      "what training computes again instead of keeping it: less memory, more work"},
+    {"precision", CJ_KEY_WORD, 0, 0, "float32", "float32|mixed_bfloat16|mixed_float16",
+     "what products are computed in; mixed is smaller, and faster where the processor has bf16"},
     {"out", CJ_KEY_STRING, 0, 0, NULL, "DIR",
      "run directory; without it runs/train1, runs/train2 and so on"},
     /* other commands */
@@ -94,7 +96,7 @@ const char *const cli_keys_train[] = {
     "model",         "from",     "resume",    "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
     "monitor",       "seed",     "threads",   "deterministic", "recompute",
-    "out",           NULL};
+    "precision",     "out",      NULL};
 
 const char *const cli_keys_unsaved[] = {"resume", "out",     "json",      "quiet",    "verbose",
                                         "help",   "version", "overwrite", "no_color", NULL};

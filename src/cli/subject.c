@@ -38,7 +38,7 @@ static cj_program *compile_training(cli_subject *b, cj_node *y)
         const cj_update *updates = cj_updates("adam", nodes, nodes + n, n, .learning_rate = 1e-3);
         if (updates || !n)
             program = cj_compile(g, .outputs = {loss}, .updates = updates, .training = true,
-                                 .recompute = b->recompute);
+                                 .recompute = b->recompute, .precision = b->precision);
     }
     cj_free(b->cj, nodes);
     return program;
@@ -50,7 +50,8 @@ static cj_program *compile(cli_subject *b)
     cj_node *y = b->w ? b->w->build(b->m) : cj_graph_output_at(g, 0);
     if (cj_graph_failed(g)) return NULL;
     if (b->training) return compile_training(b, y);
-    return b->w ? cj_compile(g, .outputs = {y}) : cj_compile(g, .training = false);
+    return b->w ? cj_compile(g, .outputs = {y}, .precision = b->precision)
+                : cj_compile(g, .training = false, .precision = b->precision);
 }
 
 /* ---- Feeds ----------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ typedef struct cli_subject {
     bool training;
     int64_t batch;
     cj_recompute recompute;
+    cj_precision precision;
     cj_model *m;           /* or NULL: it is opened by name */
     bool optional;         /* a failure is not told */
     bool borrowed;         /* m is the caller's */

@@ -58,15 +58,22 @@ static cj_status wrong_type(cj_graph *g, const cj_node *variable, const cj_node 
     return failed;
 }
 
-static cj_status take_updates(cj_program *p, cj_graph *g, const cj_compile_opts *o)
+static int count_updates(const cj_update *list)
 {
     int n = 0;
-    while (o->updates && (o->updates[n].variable || o->updates[n].value)) n++;
+    while (list && (list[n].variable || list[n].value)) n++;
+    return n;
+}
+
+static cj_status take_updates(cj_program *p, cj_graph *g, const cj_compile_opts *o)
+{
+    int n_asked = count_updates(o->updates), n = n_asked + count_updates(o->always);
     p->updates = cj__arena_array(&p->arena, (size_t)n + 1, sizeof *p->updates);
     unsigned char *updated = cj__arena_alloc(&p->arena, (size_t)g->n_calls + 1); /* by call */
     if (!p->updates || !updated) return CJ_ERR_MEMORY;
     for (int i = 0; i < n; i++) {
-        cj_node *variable = o->updates[i].variable, *value = o->updates[i].value;
+        const cj_update *u = i < n_asked ? &o->updates[i] : &o->always[i - n_asked];
+        cj_node *variable = u->variable, *value = u->value;
         CJ__TRY(check_node(g, "updated variable", i, variable));
         if (variable->call->op != &cj_op_variable)
             return wrong(g->cj, "updated variable", i, "is not a variable");
@@ -78,7 +85,7 @@ static cj_status take_updates(cj_program *p, cj_graph *g, const cj_compile_opts 
             return cj_fail(g->cj, CJ_ERR_ARGUMENT, "compile: variable '%s' is updated twice", name);
         name = cj__arena_strdup(&p->arena, name);
         if (!name) return CJ_ERR_MEMORY;
-        p->updates[p->n_updates++] = (cj__program_update){name, NULL, value};
+        p->updates[p->n_updates++] = (cj__program_update){name, NULL, value, i >= n_asked};
     }
     p->commit_if = o->commit_if;
     if (!p->commit_if) return CJ_OK;
@@ -103,6 +110,14 @@ static cj_status replace(cj_program *p, cj_graph *original, const char *pass, cj
     return CJ_OK;
 }
 
+static cj_status check_precision(cj_program *p, cj_precision precision)
+{
+    return cj_precision_name(precision)
+               ? CJ_OK
+               : cj_fail(p->cj, CJ_ERR_ARGUMENT, "compile: precision=%d is none there is",
+                         (int)precision);
+}
+
 static cj_status run_passes(cj_program *p, cj_graph *original, const cj_compile_opts *o)
 {
     int n = p->n_outputs + p->n_updates + 1;
@@ -120,14 +135,17 @@ static cj_status run_passes(cj_program *p, cj_graph *original, const cj_compile_
     for (size_t i = 0; i < CJ__COUNT(passes) && !o->no_passes; i++)
         CJ__TRY(replace(p, original, names[i],
                         cj__pass_run(p->graph, passes[i], o->training, NULL, roots, n)));
-    CJ__TRY(replace(p, original, "recompute",
-                    cj__pass_recompute(p->graph, o->recompute, o->training, roots, n)));
     if (!o->no_passes)
         CJ__TRY(replace(p, original, "sparse",
                         cj__pass_run(p->graph, cj__pass_sparse, o->training, NULL, roots, n)));
     if (!o->no_passes)
         CJ__TRY(replace(p, original, "epilogue",
                         cj__pass_epilogue(p->graph, p->n_updates > 0, o->training, roots, n)));
+    if (o->precision != CJ_PRECISION_FLOAT32)
+        CJ__TRY(replace(p, original, "mixed",
+                        cj__pass_mixed(p->graph, o->precision, o->training, roots, n)));
+    CJ__TRY(replace(p, original, "recompute",
+                    cj__pass_recompute(p->graph, o->recompute, o->training, roots, n)));
     if (!o->no_passes)
         CJ__TRY(replace(p, original, "fuse",
                         cj__pass_fuse(p->graph, roots, n, p->n_outputs, p->n_updates,
@@ -256,6 +274,8 @@ static cj_status mark_late(cj_program *p)
     if (p->finds_sizes) return CJ_OK;
     for (int i = 0; i < p->n_outputs; i++) early[p->outputs[i]->call->id] = 1;
     if (p->commit_if) early[p->commit_if->call->id] = 1;
+    for (int i = 0; i < p->n_updates; i++)
+        if (p->updates[i].always) early[p->updates[i].value->call->id] = 1;
     for (int i = g->n_calls - 1; i >= 0; i--) {
         const cj_call *call = g->calls[i];
         bool safe = call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW) ||
@@ -338,6 +358,7 @@ cj_program *(cj_compile)(cj_graph *g, const cj_compile_opts *opts)
     cj__arena_init(&p->arena, g->cj);
     cj__own(g->cj, &p->owned, free_owned);
     cj_status failed;
+    CJ__CHECK(failed = check_precision(p, o.precision));
     CJ__CHECK(failed = take_outputs(p, g, &o));
     CJ__CHECK(failed = take_updates(p, g, &o));
     CJ__CHECK(failed = run_passes(p, g, &o));

@@ -527,14 +527,15 @@ static bool commits(cj_session *s)
     return !c || *(const unsigned char *)cj__session_value(s, c)->array.data;
 }
 
-/* Values that are state themselves are set aside first, so that w1 := w2, w2 := w1 swaps. */
-static void commit(cj_session *s)
+/* Updates from `first` on. Values that are state themselves are set aside first, so that w1 := w2,
+ * w2 := w1 swaps. */
+static void commit(cj_session *s, int first)
 {
     const cj_program *p = s->program;
-    for (int u = 0; u < p->n_updates; u++)
+    for (int u = first; u < p->n_updates; u++)
         cj_store_get(s->store, p->updates[u].name)->buffer->writes++;
     for (int pass = 0; pass < 2; pass++) {
-        for (int u = 0; u < p->n_updates; u++) {
+        for (int u = first; u < p->n_updates; u++) {
             int segment = p->segment[p->updates[u].value->call->id];
             cj__plan *plan = s->active[segment];
             const cj__value *v = cj__session_value(s, p->updates[u].value);
@@ -583,7 +584,9 @@ static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor
         (void)failed;
     }
     fill_outputs(s, outputs, n_outputs);
-    if (s->committed) commit(s);
+    int first = 0; /* of the updates that are committed */
+    while (!s->committed && first < p->n_updates && !p->updates[first].always) first++;
+    if (first < p->n_updates) commit(s, first);
     return CJ_OK;
 }
 

@@ -18,13 +18,14 @@ typedef struct cj__program_update {
     const char *name;     /* in the store */
     cj_node *variable; /* its reading node in the program's graph, or NULL when nobody reads it */
     cj_node *value;
+    bool always;       /* commit_if is not asked */
 } cj__program_update;
 
 struct cj_program {
     cj_context *cj;
     cj__arena arena;
     cj_graph *graph;
-    int n_outputs, n_updates, n_inputs;
+    int n_outputs, n_updates, n_inputs; /* updates: those that are `always` come last */
     cj_node **outputs;
     cj_node *commit_if;              /* or NULL */
     cj__program_update *updates;

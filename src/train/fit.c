@@ -35,6 +35,15 @@ static cj_status not_finite(cj__trainer *t)
                    t->learning_rate);
 }
 
+/* A gradient that is not finite because of the scale, which is smaller by now: the step is left
+ * out.
+ */
+static bool is_scaled_too_far(cj__trainer *t)
+{
+    const double *check = cj__tensor_data(t->outputs[0]);
+    return t->loss_scale > 1 && isfinite(check[0]);
+}
+
 static cj_status run_step(cj__trainer *t, const cj_batch *batch)
 {
     const cj__objective *ob = &t->objective;
@@ -51,12 +60,13 @@ static cj_status run_step(cj__trainer *t, const cj_batch *batch)
         key[2] = batch->first;
         cj_tensor_unmap(t->key);
     }
+    t->loss_scale = cj__loss_scale_now(cj_model_store(t->m));
     cj_status failed = cj_run(t->step_session, feeds, n, t->outputs, ob->n_sums + 1);
     if (failed)
         return cj_fail(t->cj, failed, "epoch %lld, step %lld: %s", (long long)t->epoch + 1,
                        (long long)t->step + 1, cj_session_message(t->step_session));
     cj_session_get_info(t->step_session, &info);
-    if (!info.committed) return not_finite(t);
+    if (!info.committed && !is_scaled_too_far(t)) return not_finite(t);
     cj__objective_add(ob, t->outputs + 1, t->totals);
     t->step++;
     t->total_step++;
@@ -100,7 +110,8 @@ static int shown(const cj_scores *scores, const char **names, double *values)
     int n = 0;
     for (int i = 0; i < scores->n; i++) {
         const char *name = scores->name[i];
-        if (!strcmp(name, "epoch") || !strcmp(name, "seconds") || !strcmp(name, "learning_rate"))
+        if (!strcmp(name, "epoch") || !strcmp(name, "seconds") || !strcmp(name, "learning_rate") ||
+            !strcmp(name, "loss_scale"))
             continue;
         names[n] = name;
         values[n++] = scores->value[i];
@@ -182,6 +193,8 @@ static cj_status end_epoch(cj__trainer *t)
     cj__objective_scores(&t->objective, t->totals, "", &scores);
     if (t->validation) cj__objective_scores(&t->objective, t->validation_totals, "val_", &scores);
     cj__scores_set(&scores, "", "learning_rate", t->learning_rate);
+    if (t->o.precision == CJ_PRECISION_MIXED_FLOAT16)
+        cj__scores_set(&scores, "", "loss_scale", cj__loss_scale_now(cj_model_store(t->m)));
     cj__progress_end(&t->progress, shown(&scores, names, values), names, values);
     CJ__TRY(cj__history_add(t->history, &scores));
     CJ__TRY(judge(t, &scores, &improved));

@@ -16,8 +16,9 @@
 
 /* ---- Objective: objective.c ------------------------------------------------------------------ */
 
-/* So many fit into cj_scores: epoch, seconds, learning_rate, and loss and metrics twice. */
-enum { CJ__METRICS_MAX = (CJ_SCORES_MAX - 5) / 2, CJ__HEAD = 3, CJ__INPUTS_MAX = 16 };
+/* So many fit into cj_scores: epoch, seconds, learning_rate, loss_scale, and loss and metrics
+ * twice. */
+enum { CJ__METRICS_MAX = (CJ_SCORES_MAX - 6) / 2, CJ__HEAD = 3, CJ__INPUTS_MAX = 16 };
 
 typedef struct cj__metric_use {
     const cj_metric *row;
@@ -126,7 +127,7 @@ typedef struct cj__trainer {
     double seconds;                  /* before this call */
     double best;
     int64_t best_epoch, wait;        /* best_epoch 0: none yet */
-    double learning_rate;            /* of the last step */
+    double learning_rate, loss_scale; /* of the last step */
     int64_t steps;                   /* an epoch */
     const char *monitor;
     bool smaller_is_better;
@@ -143,6 +144,17 @@ void cj__trainer_release(cj__trainer *t);
 double cj__trainer_seconds(const cj__trainer *t); /* of training so far, earlier calls included */
 /* Copies the model's variables to the store `to`, or back. */
 cj_status cj__trainer_weights(cj__trainer *t, cj_store *to, const cj_store *from);
+
+/* ---- Loss scaling: loss_scale.c -------------------------------------------------------------- */
+
+/* The scale that training begins with, as Keras's. */
+#define CJ__LOSS_SCALE_FIRST 0x1p15
+/* cj_grad of the loss times the scale, divided by it afterwards. */
+cj_status cj__loss_scale_grad(cj_node *loss, cj_node *const *wrt, int n, cj_node **out);
+/* How scale and steps change after a step that is `good`, or not: to be committed always. */
+bool cj__loss_scale_updates(cj_graph *g, cj_node *good, cj_update out[2]);
+/* 1 in a store without a scale. */
+double cj__loss_scale_now(const cj_store *store);
 
 /* ---- Run directory: run.c, checkpoint.c ------------------------------------------------------ */
 

@@ -5,7 +5,8 @@
  *     batch -> model -> loss -> gradients -> (clipped) -> optimizer -> new parameters and slots
  *                         \-> {loss, squared norm of gradients}: both finite? then commit
  *
- * The learning rate is fed, so schedules never recompile. After the first batch of each size a step
+ * With mixed_float16 the loss is scaled, and a step that is not finite left out: loss_scale.c. The
+ * learning rate is fed, so schedules never recompile. After the first batch of each size a step
  * allocates nothing. */
 #include "train/train.h"
 
@@ -40,6 +41,8 @@ static cj_status take_options(cj__trainer *t, const cj_fit_opts *opts)
         return negative(t->cj, "validation_split", o->validation_split, "between 0 and 1");
     if (!(o->clip_norm >= 0)) return negative(t->cj, "clip_norm", o->clip_norm, "above 0");
     if (o->patience < 0) return negative(t->cj, "patience", (double)o->patience, "0 or more");
+    if (!cj_precision_name(o->precision))
+        return negative(t->cj, "precision", (double)o->precision, "a cj_precision");
     if (o->checkpoint_steps < 0)
         return negative(t->cj, "checkpoint_steps", (double)o->checkpoint_steps, "0 or more");
     if (o->validation && o->validation_split > 0)
@@ -123,7 +126,9 @@ static cj_status compile_step(cj__trainer *t)
             **gradients = parameters + n;
     if (!parameters) return CJ_ERR_MEMORY;
     for (int i = 0; i < n; i++) parameters[i] = cj_graph_parameter_at(g, i);
-    CJ__TRY(cj_grad(ob->loss, parameters, n, gradients));
+    const bool scaled = t->o.precision == CJ_PRECISION_MIXED_FLOAT16;
+    if (scaled) CJ__TRY(cj__loss_scale_grad(ob->loss, parameters, n, gradients));
+    else CJ__TRY(cj_grad(ob->loss, parameters, n, gradients));
     cj_node *norm2 = squared_norm(g, gradients, n), *loss = cj_cast(ob->loss, CJ_F64);
     if (t->o.clip_norm > 0 && norm2) clip(gradients, n, cj_sqrt(norm2), t->o.clip_norm);
     t->rate_node = cj_placeholder(g, "cajal/learning_rate", CJ_F64, CJ_SCALAR);
@@ -133,7 +138,9 @@ static cj_status compile_step(cj__trainer *t)
         loss && norm2 ? cj_stack((cj_node *[]){loss, norm2}, 2, 0) : NULL};
     for (int i = 0; i < ob->n_sums; i++) outputs[i + 1] = ob->sums[i];
     cj_node *good = loss && norm2 ? cj_logical_and(all_finite(loss), all_finite(norm2)) : NULL;
-    if (cj_graph_failed(g) || !updates || !good || !outputs[0])
+    cj_update always[3] = {{NULL, NULL}};
+    if (cj_graph_failed(g) || !updates || !good || !outputs[0] ||
+        (scaled && !cj__loss_scale_updates(g, good, always)))
         return cj_last_status(t->cj) ? cj_last_status(t->cj) : CJ_ERR_MEMORY;
     cj_compile_opts co = {.struct_size = sizeof co,
                           .output_list = outputs,
@@ -141,7 +148,9 @@ static cj_status compile_step(cj__trainer *t)
                           .updates = updates,
                           .commit_if = good,
                           .training = true,
-                          .recompute = t->o.recompute};
+                          .recompute = t->o.recompute,
+                          .precision = t->o.precision,
+                          .always = always};
     t->step_program = (cj_compile)(g, &co);
     return t->step_program ? CJ_OK : cj_last_status(t->cj);
 }
@@ -151,7 +160,8 @@ static cj_status compile_evaluation(cj__trainer *t)
     if (!t->validation) return CJ_OK;
     cj_compile_opts co = {.struct_size = sizeof co,
                           .output_list = t->objective.sums,
-                          .n_outputs = t->objective.n_sums};
+                          .n_outputs = t->objective.n_sums,
+                          .precision = t->o.precision};
     t->eval_program = (cj_compile)(t->objective.graph, &co);
     return t->eval_program ? CJ_OK : cj_last_status(t->cj);
 }
@@ -257,6 +267,7 @@ static cj_status write_arguments(cj__trainer *t)
     cj__text_number(&a, o->learning_rate);
     cj__text_format(&a, "\nschedule=%s\nclip_norm=", o->schedule);
     cj__text_number(&a, o->clip_norm);
+    cj__text_format(&a, "\nprecision=%s", cj_precision_name(o->precision));
     cj__text_format(&a, "\nloss=%s\nmetrics=%s\nmonitor=%s\n", t->objective.loss_text,
                     t->objective.metrics_text, t->monitor);
     t->arguments = a.failed ? NULL : cj__arena_strdup(&t->arena, cj__text_string(&a));

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #include "backend/cpu/isa.h"
+#include "base/float_mode.h"
+#include "tensor/dtype.h"
 
 enum { MAX = 5003, GUARD = 3 };
 
@@ -252,6 +254,65 @@ static void test_casts(void **state)
     }
 }
 
+static bool same_half(cj_dtype dtype, uint16_t a, uint16_t b)
+{
+    double x = cj_load_f64(dtype, &a, 0), y = cj_load_f64(dtype, &b, 0);
+    return a == b || (x != x && y != y);
+}
+
+/* Every half is widened as one by one, also while sessions count subnormal floats as zero; and
+ * floats around every half (itself, ties, their neighbours) are rounded as doubles are. */
+static void test_halves(void **state)
+{
+    (void)state;
+    enum { ALL = 65536, AROUND = 6 };
+    static uint16_t halves[ALL], rounded[AROUND * ALL];
+    static float floats[ALL], around[AROUND * ALL];
+    for (int flushed = 0; flushed < 2; flushed++) {
+        for (int which = 0; which < 2; which++) {
+            const cj_dtype dtype = which ? CJ_F16 : CJ_BF16;
+            const int widen = which ? CJ__CAST_F16_F32 : CJ__CAST_BF16_F32,
+                      narrow = which ? CJ__CAST_F32_F16 : CJ__CAST_F32_BF16;
+            for (int t = 0; runnable(&t); t++) {
+                const cj__isa *isa = cj__isa_at(t);
+                for (int i = 0; i < ALL; i++) halves[i] = (uint16_t)i;
+                uint64_t mode = cj__float_mode();
+                if (flushed) cj__float_mode_flush();
+                isa->cast[widen](ALL, halves, floats);
+                cj__float_mode_set(mode);
+                for (int i = 0; i < ALL; i++) {
+                    float expected;
+                    cj__convert(CJ_F32, &expected, dtype, &halves[i], 1);
+                    if (memcmp(&expected, &floats[i], 4) && expected == expected)
+                        fail_msg("%s: half %#x gives %g, not %g", isa->name, i, floats[i],
+                                 expected);
+                    const uint16_t after = (uint16_t)(i + 1);
+                    float next;
+                    cj__convert(CJ_F32, &next, dtype, &after, 1);
+                    const float tie = expected / 2 + next / 2;
+                    uint32_t bits, middle;
+                    memcpy(&bits, &expected, 4);
+                    memcpy(&middle, &tie, 4);
+                    const uint32_t near[AROUND] = {bits,   bits + 1,   bits - 1,
+                                                   middle, middle + 1, middle - 1};
+                    memcpy(&around[AROUND * i], near, sizeof near);
+                }
+                if (flushed) cj__float_mode_flush();
+                isa->cast[narrow](AROUND * ALL, around, rounded);
+                cj__float_mode_set(mode);
+                for (int i = 0; i < AROUND * ALL; i++) {
+                    uint16_t expected;
+                    if (flushed && fabsf(around[i]) < 0x1p-126f) continue;
+                    cj__convert(dtype, &expected, CJ_F32, &around[i], 1);
+                    if (!same_half(dtype, expected, rounded[i]))
+                        fail_msg("%s: %.9g gives %#x, not %#x", isa->name, around[i], rounded[i],
+                                 expected);
+                }
+            }
+        }
+    }
+}
+
 static void test_reductions(void **state)
 {
     (void)state;
@@ -432,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_unary_places),
         cmocka_unit_test(test_compare_where_logical),
         cmocka_unit_test(test_casts),
+        cmocka_unit_test(test_halves),
         cmocka_unit_test(test_reductions),
         cmocka_unit_test(test_column_sums),
         cmocka_unit_test(test_softmax),

@@ -57,11 +57,24 @@ cj_status cj__rows_gather(const cj_kernel *k);
 bool cj__rows_scatter_supports(const cj_kernel *k);
 cj_status cj__rows_scatter(const cj_kernel *k);
 
+/* join.c: concat and split. */
+bool cj__join_supports(const cj_kernel *k);
+cj_status cj__join_run(const cj_kernel *k);
+
 /* fft.c: Fourier transforms. */
 bool cj__fft_supports(const cj_kernel *k);
 cj_status cj__fft_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
                           size_t *workspace_bytes);
 cj_status cj__fft_run(const cj_kernel *k);
+
+/* wide.c: products in 16 bits by the kernels for f32. */
+bool cj__wide_supports(const cj_kernel *k);
+cj_status cj__wide_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                           size_t *workspace_bytes);
+cj_status cj__wide_run(const cj_kernel *k);
+void cj__wide_release(const void *prepared);
+
+extern const cj__backend cj__backend_cpu;
 
 /* From this size on results are written past the caches: they would push out what is in there, and
  * be fetched first to be written over. */

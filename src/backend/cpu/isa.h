@@ -136,13 +136,15 @@ typedef void (*cj__columns_f32_fn)(size_t rows, size_t cols, const float *a, flo
 
 /* ---- Conversions ----------------------------------------------------------------------------- */
 
-/* Floats to integers truncate and saturate, NaN gives 0; to bool (a byte 0 or 1): x != 0. */
+/* Floats to integers truncate and saturate, NaN gives 0; to bool (a byte 0 or 1): x != 0; to 16
+ * bits they are rounded to nearest even. */
 #define CJ__CAST_LIST(X)                                                                           \
     X(F32_F64, float, double) X(F64_F32, double, float)                                            \
     X(F32_U8, float, uint8_t) X(F32_I8, float, int8_t) X(F32_I32, float, int32_t)                  \
     X(F32_I64, float, int64_t) X(F32_BOOL, float, bool)                                            \
     X(U8_F32, uint8_t, float) X(I8_F32, int8_t, float) X(I32_F32, int32_t, float)                  \
-    X(I64_F32, int64_t, float)
+    X(I64_F32, int64_t, float) X(F32_BF16, float, uint16_t) X(BF16_F32, uint16_t, float)           \
+    X(F32_F16, float, uint16_t) X(F16_F32, uint16_t, float)
 #define CJ__ENUM_CAST(name, from, to) CJ__CAST_##name,
 typedef enum cj__cast { CJ__CAST_LIST(CJ__ENUM_CAST) CJ__CAST_COUNT } cj__cast;
 #undef CJ__ENUM_CAST
@@ -199,6 +201,7 @@ typedef struct cj__pool_span {
     int phases;                       /* pool_spread: results side by side, out_phase apart, of one
                                          place each; 1: none */
     int64_t out_phase;
+    bool stream; /* those past the caches, if lanes fill vectors; stream_end comes after the last */
     const int64_t *offset;            /* by place (or phase), from the first result's */
     const uint8_t *place;             /* its number in the window */
     const float *weight;              /* pool_sum; NULL: 1 */
@@ -295,8 +298,10 @@ typedef struct cj__isa {
     void (*depth_dot_f32)(size_t channels, size_t count, const float *x, ptrdiff_t x_step,
                           const float *y, ptrdiff_t y_step, float *sums);
 
-    /* out = a, written past the caches where the processor can: for more than they hold. */
+    /* out = a, written past the caches where the processor can: for more than they hold. Others may
+     * read it after stream_end. */
     void (*stream)(size_t bytes, const void *a, void *out);
+    void (*stream_end)(void);
     /* out[j * out_stride + i] = a[i * stride + j] over elements of 1, 2, 4 or 8 bytes; strides in
      * elements. */
     void (*transpose)(size_t size, size_t rows, size_t cols, const void *a, size_t stride,

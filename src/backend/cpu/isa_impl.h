@@ -89,6 +89,7 @@ static float fma_chains(int64_t rounds)
         .depth_f32 = depth_f32, \
         .depth_dot_f32 = depth_dot_f32, \
         .stream = stream_any, \
+        .stream_end = stream_end, \
         .transpose = transpose_any, \
         .gather = gather_any, \
         .scatter = scatter_any, \

@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "backend/cpu/isa_pieces.h"
 #include "backend/cpu/simd.h"
 
 #define POLY2(x, a, b) vf_fma(vf_set(b), x, vf_set(a))
@@ -139,6 +140,26 @@ SIMD vf sine(vf x, int shift, float (*beyond)(float))
 SIMD vf math_sin(vf x) { return sine(x, 0, sinf); }
 SIMD vf math_cos(vf x) { return sine(x, 1, cosf); }
 
+#if defined(CJ__ISA_AVX512)
+/* A polynomial of degree 5 for each interval of width h around k h: column k of the table, lowest
+ * power first, with k = |x| / h rounded, at most n - 1. Past that the function is 1 in float.
+ * Adding 2^23 leaves a whole number in the lowest bits, where vf_look_up wants it. */
+SIMD vf piecewise(vf x, float h, int n, const float *table)
+{
+    const vf whole = vf_set(8388608.0f), end = vf_set(h * ((float)n - 0.53125f));
+    const vf a = vf_at_most(vf_abs(x), end);
+    const vf k = vf_fma(a, vf_set(1 / h), whole), u = vf_fma(k - whole, vf_set(-h), a);
+    vf y = vf_look_up(n, table + 5 * n, k);
+    SIMD_UNROLL
+    for (int i = 4; i >= 0; i--) y = vf_fma(y, u, vf_look_up(n, table + i * n, k));
+    return vf_sign_of(y, x);
+}
+
+SIMD vf math_tanh(vf x) { return piecewise(x, 0.296875f, 32, tanh_pieces[0]); }
+SIMD vf math_erf(vf x) { return piecewise(x, 0.265625f, 16, erf_pieces[0]); }
+
+#else
+
 /* With t = e^(2|x|) - 1: tanh |x| = t / (t + 2), which is 1 in float from 10 on. */
 SIMD vf math_tanh(vf x)
 {
@@ -149,19 +170,6 @@ SIMD vf math_tanh(vf x)
     vf t = vf_fma(s, q, s - vf_set(1.0f));
     vf y = vf_select(vf_lt(a, vf_set(1e-5f)), a, t / (t + vf_set(2.0f)));
     return vf_sign_of(y, x);
-}
-
-/* With z = e^-|x| nothing overflows: 1 / (1 + z) above zero, z / (1 + z) below. */
-SIMD vf math_sigmoid(vf x)
-{
-    vf one = vf_set(1.0f), z = math_exp(-vf_abs(x));
-    return vf_select(vf_lt(x, (vf){0}), z, one) / (one + z);
-}
-
-/* max(x, 0) + log(1 + e^-|x|) */
-SIMD vf math_softplus(vf x)
-{
-    return vf_max(x, (vf){0}) + math_log1p(math_exp(-vf_abs(x)));
 }
 
 /* Below 1 an odd polynomial; above, 1 - e^-p with a polynomial p for -log(erfc), so that only its
@@ -176,6 +184,20 @@ SIMD vf math_erf(vf x)
                   1.245280930e-05f, -7.845224293e-07f);
     vf far = vf_sign_of(vf_set(1.0f) - math_exp(-p), x);
     return vf_select(vf_lt(a, vf_set(1.0f)), near * x, vf_select(vf_nan(x), x, far));
+}
+#endif
+
+/* With z = e^-|x| nothing overflows: 1 / (1 + z) above zero, z / (1 + z) below. */
+SIMD vf math_sigmoid(vf x)
+{
+    vf one = vf_set(1.0f), z = math_exp(-vf_abs(x));
+    return vf_select(vf_lt(x, (vf){0}), z, one) / (one + z);
+}
+
+/* max(x, 0) + log(1 + e^-|x|) */
+SIMD vf math_softplus(vf x)
+{
+    return vf_max(x, (vf){0}) + math_log1p(math_exp(-vf_abs(x)));
 }
 
 SIMD vf math_neg(vf x) { return -x; }

@@ -50,8 +50,9 @@ static void stream_any(size_t bytes, const void *a, void *out)
     for (i = head; i + VF_BYTES <= bytes; i += VF_BYTES)
         vf_stream((float *)(void *)(to + i), vf_load((const float *)(const void *)(from + i)));
     memcpy(to + i, from + i, bytes - i);
-    vf_stream_end();
 }
+
+static void stream_end(void) { vf_stream_end(); }
 
 static void transpose_any(size_t size, size_t rows, size_t cols, const void *a, size_t stride,
                           void *out, size_t out_stride)

@@ -12,8 +12,6 @@
 #include "backend/cpu/isa.h"
 #include "backend/cpu/simd.h"
 
-typedef uint8_t pool_bytes __attribute__((vector_size(VF_LANES)));
-
 SIMD vf pool_load(const float *p, ptrdiff_t lane, size_t n)
 {
     if (lane == 1) return n == VF_LANES ? vf_load(p) : vf_load_n(p, n);
@@ -34,21 +32,19 @@ SIMD void pool_store(float *p, ptrdiff_t lane, vf v, size_t n)
 }
 
 /* Places are bytes here and 32-bit lanes in registers. */
-SIMD vi pool_load_places(const uint8_t *p, ptrdiff_t lane, size_t n)
+SIMD vi pool_load_places(const uint8_t *p, size_t n)
 {
-    pool_bytes bytes = {0};
-    if (lane == 1 && n == VF_LANES) memcpy(&bytes, p, sizeof bytes);
-    else
-        for (size_t i = 0; i < n; i++) bytes[i] = p[(ptrdiff_t)i * lane];
-    return __builtin_convertvector(bytes, vi);
+    uint8_t bytes[VF_LANES] = {0};
+    if (n == VF_LANES) return vi_load_bytes(p);
+    for (size_t i = 0; i < n; i++) bytes[i] = p[i];
+    return vi_load_bytes(bytes);
 }
 
-SIMD void pool_store_places(uint8_t *p, ptrdiff_t lane, vi places, size_t n)
+SIMD void pool_store_places(uint8_t *p, vi places, size_t n)
 {
-    pool_bytes bytes = __builtin_convertvector(places, pool_bytes);
-    if (lane == 1 && n == VF_LANES) memcpy(p, &bytes, sizeof bytes);
-    else
-        for (size_t i = 0; i < n; i++) p[(ptrdiff_t)i * lane] = bytes[i];
+    uint8_t bytes[VF_LANES];
+    vi_store_bytes(n == VF_LANES ? p : bytes, places);
+    for (size_t i = 0; n < VF_LANES && i < n; i++) p[i] = bytes[i];
 }
 
 /* Calls STEP(n, offset of the lanes in, out) for every vector of every result. */
@@ -60,35 +56,39 @@ SIMD void pool_store_places(uint8_t *p, ptrdiff_t lane, vi places, size_t n)
 
 /* ---- Maximum --------------------------------------------------------------------------------- */
 
+/* Whether few: a constant number of places, which then stay in registers. */
 SIMD void pool_max_span(const cj__pool_span *s, const float *x, float *y, uint8_t *index,
-                        ptrdiff_t lane, int places)
+                        ptrdiff_t lane, int places, bool few)
 {
+    enum { FEW = 9 };
+    int64_t offset[FEW];
+    vi place[FEW];
+    for (int p = 0; few && p < places; p++)
+        offset[p] = s->offset[p], place[p] = vi_set(s->place[p]);
     POOL_EACH(r, l, n) {
         const float *from = x + r * s->in_step + l * lane;
-        vf best = pool_load(from + s->offset[0], lane, (size_t)n);
-        vi at = vi_set(s->place[0]);
+        vf best = pool_load(from + (few ? offset : s->offset)[0], lane, (size_t)n);
+        vi at = few ? place[0] : vi_set(s->place[0]);
         for (int p = 1; p < places; p++) {
-            vf v = pool_load(from + s->offset[p], lane, (size_t)n);
+            vf v = pool_load(from + (few ? offset : s->offset)[p], lane, (size_t)n);
             vm better = vm_or(vf_lt(best, v), vm_and(vf_nan(v), vm_not(vf_nan(best))));
             best = vf_select(better, v, best);
-            at = (vi)vf_select(better, (vf)vi_set(s->place[p]), (vf)at);
+            at = (vi)vf_select(better, (vf)(few ? place[p] : vi_set(s->place[p])), (vf)at);
         }
         int64_t to = r * s->out_step + l;
         pool_store(y + to, 1, best, (size_t)n);
-        if (index) pool_store_places(index + to, 1, at, (size_t)n);
+        if (index) pool_store_places(index + to, at, (size_t)n);
     }
 }
 
 static void pool_max_f32(const cj__pool_span *s, const float *x, float *y, uint8_t *index)
 {
-    if (s->in_lane != 1) {
-        pool_max_span(s, x, y, index, s->in_lane, s->places);
-        return;
-    }
-    switch (s->places) {
-    case 4: pool_max_span(s, x, y, index, 1, 4); break;
-    case 9: pool_max_span(s, x, y, index, 1, 9); break;
-    default: pool_max_span(s, x, y, index, 1, s->places); break;
+    const int places = s->in_lane == 1 ? s->places : 0;
+    switch (places) {
+    case 4: pool_max_span(s, x, y, index, 1, 4, true); break;
+    case 9: pool_max_span(s, x, y, index, 1, 9, true); break;
+    case 0: pool_max_span(s, x, y, index, s->in_lane, s->places, false); break;
+    default: pool_max_span(s, x, y, index, 1, places, false); break;
     }
 }
 
@@ -101,7 +101,7 @@ SIMD void pool_spread_span(const cj__pool_span *s, const float *dy, const uint8_
         int64_t from = r * s->in_step + l;
         vf sum = {0};
         for (int p = 0; p < places; p++) {
-            vi at = pool_load_places(index + from + s->offset[p], 1, (size_t)n);
+            vi at = pool_load_places(index + from + s->offset[p], (size_t)n);
             vf v = pool_load(dy + from + s->offset[p], 1, (size_t)n);
             v = (vf)((vi)v & (vi)(at == vi_set(s->place[p])));
             sum = p ? sum + v : v;
@@ -112,16 +112,17 @@ SIMD void pool_spread_span(const cj__pool_span *s, const float *dy, const uint8_
 
 /* Windows side by side: each is read once, and its places are written one after the other. */
 SIMD void pool_spread_tiles(const cj__pool_span *s, const float *dy, const uint8_t *index,
-                            float *dx, int phases)
+                            float *dx, int phases, bool stream)
 {
     POOL_EACH(r, l, n) {
         int64_t from = r * s->in_step + l + s->offset[0];
-        vi at = pool_load_places(index + from, 1, (size_t)n);
+        vi at = pool_load_places(index + from, (size_t)n);
         vf v = pool_load(dy + from, 1, (size_t)n);
         for (int p = 0; p < phases; p++) {
-            vi chosen = (vi)(at == vi_set(s->place[p]));
-            pool_store(dx + r * s->out_step + p * s->out_phase + l, 1, (vf)((vi)v & chosen),
-                       (size_t)n);
+            vf chosen = (vf)((vi)v & (vi)(at == vi_set(s->place[p])));
+            float *to = dx + r * s->out_step + p * s->out_phase + l;
+            if (stream) vf_stream(to, chosen);
+            else pool_store(to, 1, chosen, (size_t)n);
         }
     }
 }
@@ -129,12 +130,11 @@ SIMD void pool_spread_tiles(const cj__pool_span *s, const float *dy, const uint8
 static void pool_spread_f32(const cj__pool_span *s, const float *dy, const uint8_t *index,
                             float *dx)
 {
-    if (s->phases == 2) {
-        pool_spread_tiles(s, dy, index, dx, 2);
-        return;
-    }
     if (s->phases > 1) {
-        pool_spread_tiles(s, dy, index, dx, s->phases);
+        const bool stream = s->stream && s->lanes % VF_LANES == 0;
+        if (stream && s->phases == 2) pool_spread_tiles(s, dy, index, dx, 2, true);
+        else if (stream) pool_spread_tiles(s, dy, index, dx, s->phases, true);
+        else pool_spread_tiles(s, dy, index, dx, s->phases, false);
         return;
     }
     if (s->out_lane != 1) {

@@ -16,14 +16,14 @@ SIMD vf term_of(vf x, term kind, vf scale, vf shift)
     return kind == TERM_SQUARE ? x * x : kind == TERM_EXP ? math_exp(x * scale - shift) : x;
 }
 
-SIMD float fold_lanes(const vf acc[WAYS])
+SIMD float fold_lanes(vf acc[WAYS])
 {
-    float t[CJ__LANES];
-    for (int v = 0; v < WAYS; v++) vf_store(t + v * VF_LANES, acc[v]);
-    for (int half = CJ__LANES / 2; half > 0; half /= 2) {
-        for (int i = 0; i < half; i++) t[i] += t[i + half];
+    SIMD_UNROLL
+    for (int half = WAYS / 2; half > 0; half /= 2) {
+        SIMD_UNROLL
+        for (int v = 0; v < half; v++) acc[v] += acc[v + half];
     }
-    return t[0];
+    return vf_fold(acc[0]);
 }
 
 SIMD double sum_terms(size_t n, const float *a, float *out, term kind, float factor, float by)

@@ -195,6 +195,13 @@ LOGICAL(not, !x)
             } \
             return; \
         } \
+        if (a_step && c_step) { /* the gradient of relu, where it keeps a mask */ \
+            for (size_t i = 0; i < n; i++) { \
+                const T x = a[i]; \
+                out[i] = c[i] ? x : y0; \
+            } \
+            return; \
+        } \
         const bool c0 = *c; \
         for (size_t i = 0; i < n; i++) { \
             const T *p = a_step ? a + i : &x0, *q = b_step ? b + i : &y0; \
@@ -241,6 +248,45 @@ SIMD float convert_U8_F32(uint8_t x) { return x; }
 SIMD float convert_I8_F32(int8_t x) { return x; }
 SIMD float convert_I32_F32(int32_t x) { return (float)x; }
 SIMD float convert_I64_F32(int64_t x) { return (float)x; }
+
+/* Halves by integer arithmetic without branches, which becomes vectors everywhere. The compiler
+ * must not see a floating-point operation on a subnormal number: sessions count those as zero. */
+SIMD uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+SIMD float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+SIMD float convert_BF16_F32(uint16_t x) { return float_of((uint32_t)x << 16); }
+SIMD uint16_t convert_F32_BF16(float x)
+{
+    uint32_t b = bits_of(x), rounded = b + 0x7fff + (b >> 16 & 1);
+    return (uint16_t)(((b & 0x7fffffff) > 0x7f800000 ? b | 0x400000 : rounded) >> 16);
+}
+/* The exponent's bias is 127 here and 15 there. A subnormal half is 2^-14 (1 + m) - 2^-14. */
+SIMD float convert_F16_F32(uint16_t x)
+{
+    uint32_t magnitude = (uint32_t)(x & 0x7fff) << 13, exponent = magnitude & 0xf800000,
+             sign = (uint32_t)(x & 0x8000) << 16, normal = magnitude + (112u << 23);
+    uint32_t special = normal + (112u << 23),
+             subnormal = bits_of(float_of(normal + (1u << 23)) - float_of(113u << 23));
+    return float_of(sign | (exponent == 0xf800000 ? special : exponent ? normal : subnormal));
+}
+/* Adding 1/2 to a number below 2^-14 rounds it to multiples of 2^-24. */
+SIMD uint16_t convert_F32_F16(float x)
+{
+    uint32_t b = bits_of(x), sign = b >> 16 & 0x8000, m = b & 0x7fffffff;
+    uint32_t normal = (m - (112u << 23) + 0xfff + (m >> 13 & 1)) >> 13,
+             subnormal = bits_of(float_of(m) + 0.5f) - bits_of(0.5f),
+             special = m > 0x7f800000 ? 0x7e00 : 0x7c00;
+    return (uint16_t)(sign | (m >= 143u << 23 ? special : m < 113u << 23 ? subnormal : normal));
+}
 
 #define CAST(NAME, from, to)                                                                       \
     static void cast_##NAME(size_t n, const void *in, void *out)                                   \

@@ -419,6 +419,14 @@ static const cj__kernel_row rows[] = {
      .op = &cj_op_broadcast,
      .supports = broadcast_supports,
      .run = broadcast_run},
+    {.name = "cpu/join",
+     .op = &cj_op_concat,
+     .supports = cj__join_supports,
+     .run = cj__join_run},
+    {.name = "cpu/join",
+     .op = &cj_op_split,
+     .supports = cj__join_supports,
+     .run = cj__join_run},
     {.name = "cpu/fft",
      .op = &cj_op_fft,
      .supports = cj__fft_supports,
@@ -469,11 +477,15 @@ static const cj__kernel_row rows[] = {
      .supports = cj__tile_supports,
      .prepare = cj__tile_prepare,
      .run = cj__tile_run},
+    {.name = "cpu/widened",
+     .supports = cj__wide_supports,
+     .prepare = cj__wide_prepare,
+     .run = cj__wide_run,
+     .release = cj__wide_release},
     {0}};
 
 static const char *variant(void) { return cj__isa_best()->name; }
 
-extern const cj__backend cj__backend_cpu;
 const cj__backend cj__backend_cpu = {
     .name = "cpu",
     .doc = "portable vector kernels, chosen for the processor at run time",

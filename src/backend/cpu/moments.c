@@ -1,4 +1,5 @@
-/* moments.c: mean and variance of columns of f32, each number read from memory once.
+/* moments.c: mean and variance of columns of f32, each number read from memory once; or of bf16,
+ * f16, which are widened block by block.
  *
  * A block of rows stays in a near cache and is walked twice: for its means, then for the sums of
  * what the rows differ from them by, and of its squares:
@@ -22,13 +23,15 @@ enum {
     LANES = 64,            /* columns summed side by side, at least */
     BLOCK_ELEMENTS = 8192, /* in floats each lane sums no more than 128 rows of these */
     BLOCK_ROWS = 32,       /* at least */
-    CHUNK_BLOCKS = 16
+    CHUNK_BLOCKS = 16,
+    WIDENED = 16384 /* elements of a block of 16 bits, at most */
 };
 
 typedef struct moments_work {
     const cj_kernel *k;
     const cj__isa *isa;
-    const float *x;
+    const char *x;
+    cj_dtype dtype;
     double *partial;                /* by chunk: means, then M, of all columns */
     int64_t segments, rows, columns; /* results are segments x columns, each of so many rows */
     int64_t copies, block, chunk, chunks; /* rows of a block and a chunk; chunks of a segment */
@@ -37,7 +40,8 @@ typedef struct moments_work {
 static moments_work work_of(const cj_kernel *k)
 {
     const cj_array *x = k->in[0];
-    moments_work w = {.k = k, .isa = cj__isa_best(), .x = x->data, .columns = x->dim[x->rank - 1]};
+    moments_work w = {.k = k, .isa = cj__isa_best(), .x = x->data, .dtype = x->dtype,
+                      .columns = x->dim[x->rank - 1]};
     w.segments = k->out[0]->count / w.columns;
     w.rows = x->count / k->out[0]->count;
     w.copies = (LANES + w.columns - 1) / w.columns;
@@ -52,7 +56,10 @@ static moments_work work_of(const cj_kernel *k)
 bool cj__moments_supports(const cj_kernel *k)
 {
     const cj_array *x = k->in[0];
-    return cj__is_f32(x) && x->count > 0 && x->dim[x->rank - 1] <= COLUMNS_MAX;
+    const int64_t columns = x->dim[x->rank - 1];
+    if (!x->count) return false;
+    if (x->dtype == CJ_F16 || x->dtype == CJ_BF16) return columns * BLOCK_ROWS <= WIDENED;
+    return cj__is_f32(x) && columns <= COLUMNS_MAX;
 }
 
 cj_status cj__moments_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
@@ -117,21 +124,33 @@ static int64_t rows_of(const moments_work *w, int64_t chunk)
     return left < w->chunk ? left : w->chunk;
 }
 
+/* Rows [row, row + n) in f32; `block` takes them where they have to be widened. */
+static const float *rows_at(const moments_work *w, int64_t row, int64_t n, float *block)
+{
+    const int64_t first = row * w->columns;
+    if (w->dtype == CJ_F32) return (const float *)(const void *)w->x + first;
+    w->isa->cast[w->dtype == CJ_BF16 ? CJ__CAST_BF16_F32 : CJ__CAST_F16_F32](
+        (size_t)(n * w->columns), w->x + 2 * first, block);
+    return block;
+}
+
 static void run_chunks(void *arg, int64_t begin, int64_t end)
 {
     const moments_work *w = arg;
     lanes l;
     double mean[COLUMNS_MAX], m[COLUMNS_MAX];
+    float block[WIDENED];
     for (int64_t i = begin; i < end; i++) {
-        const float *a = w->x + (i / w->chunks * w->rows + i % w->chunks * w->chunk) * w->columns;
+        const int64_t first = i / w->chunks * w->rows + i % w->chunks * w->chunk;
         double *to = w->partial + i * 2 * w->columns;
         for (int64_t at = 0, rows = rows_of(w, i % w->chunks); at < rows; at += w->block) {
             int64_t some = rows - at < w->block ? rows - at : w->block;
+            const float *a = rows_at(w, first + at, some, block);
             if (at == 0) {
                 run_block(w, &l, a, some, to, to + w->columns);
                 continue;
             }
-            run_block(w, &l, a + at * w->columns, some, mean, m);
+            run_block(w, &l, a, some, mean, m);
             join(to, to + w->columns, (double)at, mean, m, (double)some, w->columns);
         }
     }

@@ -112,6 +112,7 @@ typedef struct work {
     uint8_t *index_out;
     int64_t in_image, in_channel, out_image, out_channel; /* steps in elements */
     const int64_t *in_axis, *out_axis;
+    bool stream; /* the result is larger than a cache */
 } work;
 
 /* One row of results: where it begins, and what the outer axes read. */
@@ -203,6 +204,7 @@ static void run_tiles(row *r)
                        .place = r->place,
                        .phases = last.n,
                        .out_phase = step,
+                       .stream = w->stream,
                        .count = axis->result,
                        .lanes = w->p.channels,
                        .in_step = w->in_axis[2],
@@ -257,6 +259,7 @@ static void rows_block(void *arg, int64_t begin, int64_t end)
                 r.outer[1] * w->out_axis[1];
         run_row(&r);
     }
+    if (w->stream) w->isa->stream_end();
 }
 
 /* ---- Kernels --------------------------------------------------------------------------------- */
@@ -295,6 +298,8 @@ cj_status cj__pool_run(const cj_kernel *k)
     w.out_axis = backwards ? w.p.x_axis : w.p.y_axis;
     int64_t length = (backwards ? w.p.axis[2].n : w.p.axis[2].result) *
                      (w.p.channels_last ? w.p.channels : 1);
+    w.stream = backwards && (uintptr_t)w.out % 64 == 0 && w.p.channels % 16 == 0 &&
+               (size_t)k->out[0]->count * sizeof(float) >= CJ__STREAM_BYTES;
     int64_t rows = k->out[0]->count / length, block = BLOCK_ELEMENTS / length;
     cj__parallel_for(k->team, rows, block ? block : 1, rows_block, &w);
     return CJ_OK;

@@ -111,6 +111,13 @@ SIMD vm vm_and(vm a, vm b) { return (vm)(a & b); }
 SIMD vm vm_not(vm a) { return (vm)~a; }
 SIMD int vm_any(vm a) { return a != 0; }
 SIMD vf vf_select(vm m, vf a, vf b) { return (vf)_mm512_mask_blend_ps(m, (__m512)b, (__m512)a); }
+/* Lane i is table[the lowest bits of index's lane i]; n is 16 or 32. */
+SIMD vf vf_look_up(int n, const float *table, vf index)
+{
+    const __m512 first = _mm512_loadu_ps(table);
+    if (n == 16) return (vf)_mm512_permutexvar_ps((__m512i)index, first);
+    return (vf)_mm512_permutex2var_ps(first, (__m512i)index, _mm512_loadu_ps(table + 16));
+}
 SIMD void vm_store(uint8_t *p, vm m) { _mm_storeu_si128((__m128i *)p, _mm_maskz_set1_epi8(m, 1)); }
 SIMD vm vm_load(const uint8_t *p)
 {
@@ -363,6 +370,50 @@ SIMD void vf_load_columns(const float *p, size_t stride, vf r[4])
     r[0] = VF_SHUFFLE4(a, c, 0, 1, L, L + 1), r[1] = VF_SHUFFLE4(a, c, 2, 3, L + 2, L + 3);
     r[2] = VF_SHUFFLE4(b, d, 0, 1, L, L + 1), r[3] = VF_SHUFFLE4(b, d, 2, 3, L + 2, L + 3);
 #undef VF_SHUFFLE4
+}
+
+/* VF_LANES bytes as lanes from 0 to 255, and back. */
+typedef uint8_t vi_bytes __attribute__((vector_size(VF_LANES)));
+SIMD vi vi_load_bytes(const uint8_t *p)
+{
+    vi_bytes bytes;
+    memcpy(&bytes, p, sizeof bytes);
+#if defined(CJ__ISA_AVX512)
+    return (vi)_mm512_cvtepu8_epi32((__m128i)bytes);
+#else
+    return __builtin_convertvector(bytes, vi);
+#endif
+}
+SIMD void vi_store_bytes(uint8_t *p, vi a)
+{
+#if defined(CJ__ISA_AVX512)
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8((__m512i)a));
+#elif defined(CJ__ISA_AVX2)
+    __m128i q = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)a),
+                                 _mm256_extracti128_si256((__m256i)a, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(q, q));
+#else
+    vi_bytes bytes = __builtin_convertvector(a, vi_bytes);
+    memcpy(p, &bytes, sizeof bytes);
+#endif
+}
+
+/* The sum of all lanes, by halves: lane i and lane i + VF_LANES / 2, and so on. */
+SIMD float vf_fold(vf a)
+{
+#if defined(CJ__ISA_AVX512) || defined(CJ__ISA_AVX2)
+#if defined(CJ__ISA_AVX512)
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256((__m512)a),
+                             _mm512_extractf32x8_ps((__m512)a, 1));
+#else
+    __m256 h = (__m256)a;
+#endif
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
+#else
+    return (a[0] + a[2]) + (a[1] + a[3]);
+#endif
 }
 
 /* The two halves as doubles, and back (rounding). */

@@ -57,6 +57,13 @@ typedef struct cj__tile_value {
     int64_t stride[CJ_RANK_MAX]; /* GENERAL: of each axis of the shape, in elements of the input */
 } cj__tile_value;
 
+/* Where a value begins in this tile; of one that is spread out, the tile its slot was filled for
+ * (0: none, -1: all). */
+typedef struct cj__tile_cell {
+    unsigned char *at;
+    int64_t held;
+} cj__tile_cell;
+
 typedef struct cj__tile_operation {
     cj__tile_kind kind;
     int function;  /* index into the isa's table; SWEEP: the sweep's number */
@@ -95,6 +102,7 @@ typedef struct cj__tile {
     int64_t block_rows, block_columns, blocks_down, blocks_across;
     int64_t parts;         /* blocks of a segment; 0: a block has whole segments */
     size_t slot_bytes, scratch_bytes;
+    size_t cells;          /* in the scratch: where each value is */
     size_t scratch;        /* in the workspace, for each worker; SIZE_MAX: on the stack */
     int64_t workers;
     const cj_call *nothing; /* a reduction to the largest or smallest of no elements; or NULL */

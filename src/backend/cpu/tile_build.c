@@ -76,7 +76,9 @@ static bool cast_function(cj_dtype from, cj_dtype to, int *function)
                  {CJ_F32, CJ_I32, CJ__CAST_F32_I32},   {CJ_F32, CJ_I64, CJ__CAST_F32_I64},
                  {CJ_F32, CJ_BOOL, CJ__CAST_F32_BOOL}, {CJ_U8, CJ_F32, CJ__CAST_U8_F32},
                  {CJ_I8, CJ_F32, CJ__CAST_I8_F32},     {CJ_I32, CJ_F32, CJ__CAST_I32_F32},
-                 {CJ_I64, CJ_F32, CJ__CAST_I64_F32},   {CJ_BOOL, CJ_F32, CJ__CAST_U8_F32}};
+                 {CJ_I64, CJ_F32, CJ__CAST_I64_F32},   {CJ_BOOL, CJ_F32, CJ__CAST_U8_F32},
+                 {CJ_F32, CJ_BF16, CJ__CAST_F32_BF16}, {CJ_BF16, CJ_F32, CJ__CAST_BF16_F32},
+                 {CJ_F32, CJ_F16, CJ__CAST_F32_F16},   {CJ_F16, CJ_F32, CJ__CAST_F16_F32}};
     for (size_t i = 0; i < CJ__COUNT(casts); i++)
         if (casts[i].from == from && casts[i].to == to) return *function = casts[i].function, true;
     return false;

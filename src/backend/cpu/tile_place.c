@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-    TILE_BYTES = 8192, /* of one slot */
+    TILE_BYTES = 4096, /* of one slot */
     BLOCK_ELEMENTS = 32768,
     BLOCK_ROWS = 64,    /* at least, where columns are summed: partial sums cost 1/64 */
     ROW_IN_PLACE = 128, /* columns from which reading row by row beats spreading out */
@@ -185,6 +185,8 @@ static cj_status lay_out(tile *p, int slots, size_t largest, size_t *workspace)
         return CJ_ERR_LIMIT;
     p->slot_bytes = cj__round_up(bytes, 64);
     if (!cj__size_mul(p->slot_bytes, (size_t)slots, &p->scratch_bytes)) return CJ_ERR_LIMIT;
+    p->cells = p->scratch_bytes;
+    p->scratch_bytes += cj__round_up((size_t)p->n_values * sizeof(cj__tile_cell), 64);
     lanes = cj__round_up((size_t)(p->tile_columns * p->copies) * sizeof(double), 64);
     for (int i = 0; i < p->n_sweeps; i++) {
         cj__tile_sweep *s = &p->sweeps[i];

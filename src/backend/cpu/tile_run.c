@@ -32,8 +32,7 @@ typedef struct worker { /* one block of tiles */
     int64_t pending;            /* rows in the lanes */
     bool deferred[CJ__TILE_OUTPUTS]; /* by output: computed in its slot, copied at the tile's end */
     const bool *stream;              /* by output: it is larger than a cache */
-    int64_t
-        held[CJ__TILE_VALUES]; /* by value: the tile its slot was filled for; 0: none, -1: all */
+    cj__tile_cell *cells;            /* by value */
 } worker;
 
 static int64_t count_of(const worker *w, const value *v)
@@ -80,6 +79,17 @@ static unsigned char *row_address(const worker *w, const value *v, unsigned char
     return base + (size_t)at * v->size;
 }
 
+/* The bytes from one of these rows to the next; false where that changes. */
+static bool row_step(const worker *w, const value *v, size_t *step)
+{
+    const tile *p = w->p;
+    *step = v->how == COLUMN ? v->size : (size_t)p->columns * v->size;
+    if (v->spread || v->how == DIRECT) *step = (size_t)w->columns * v->size;
+    else if (v->how == SCALAR || (v->of < 0 && v->m == 1)) *step = 0;
+    else return v->of >= 0 || (v->q == 1 && v->m == p->rows);
+    return true;
+}
+
 static void spread_by_strides(const worker *w, const value *v, const unsigned char *data,
                               unsigned char *slot)
 {
@@ -102,7 +112,7 @@ static unsigned char *spread(worker *w, int number)
     const tile *p = w->p;
     const value *v = &p->values[number];
     unsigned char *slot = w->scratch + (size_t)v->slot * p->slot_bytes;
-    int64_t *held = &w->held[number];
+    int64_t *held = &w->cells[number].held;
     if (*held == -1 || *held == w->serial) return slot;
     unsigned char *data = v->of >= 0 ? address(w, v->of) : w->k->in[v->input]->data;
     size_t size = v->size, line = size * (size_t)w->columns;
@@ -139,18 +149,30 @@ static unsigned char *spread(worker *w, int number)
 /* Where a value of the tile begins; of one that is read in place, its operand. */
 static unsigned char *address(worker *w, int number)
 {
+    return w->p->values[number].spread ? spread(w, number) : w->cells[number].at;
+}
+
+static void find_values(worker *w)
+{
     const tile *p = w->p;
-    const value *v = &p->values[number];
-    if (v->spread) return spread(w, number);
-    if (v->of >= 0) return address(w, v->of);
-    size_t at = (size_t)place_of(w, v) * v->size;
-    if (v->input >= 0) {
-        unsigned char *data = w->k->in[v->input]->data;
-        return v->how == DIRECT ? data + at : data;
+    for (int i = 0; i < p->n_values; i++) {
+        const value *v = &p->values[i];
+        cj__tile_cell *cell = &w->cells[i];
+        if (v->spread) continue;
+        if (v->of >= 0) {
+            cell->at = address(w, v->of);
+            continue;
+        }
+        size_t at = (size_t)place_of(w, v) * v->size;
+        if (v->input >= 0) {
+            cell->at = w->k->in[v->input]->data;
+            if (v->how == DIRECT) cell->at += at;
+        } else if (v->output >= 0 && !w->deferred[v->output]) {
+            cell->at = (unsigned char *)w->k->out[v->output]->data + at;
+        } else {
+            cell->at = w->scratch + (size_t)v->slot * p->slot_bytes;
+        }
     }
-    if (v->output >= 0 && !w->deferred[v->output])
-        return (unsigned char *)w->k->out[v->output]->data + at;
-    return w->scratch + (size_t)v->slot * p->slot_bytes;
 }
 
 /* ---- Operations ------------------------------------------------------------------------------ */
@@ -264,9 +286,10 @@ static double *partial_of(const worker *w, const sweep *s)
 static void clear_lanes(worker *w, const sweep *s)
 {
     void *lanes = w->scratch + s->lanes;
+    const double none = neutral(s);
     for (int64_t j = 0; j < w->p->tile_columns * w->p->copies; j++) {
-        if (s->dtype == CJ_F32) ((float *)lanes)[j] = (float)neutral(s);
-        else ((double *)lanes)[j] = neutral(s);
+        if (s->dtype == CJ_F32) ((float *)lanes)[j] = (float)none;
+        else ((double *)lanes)[j] = none;
     }
 }
 
@@ -319,16 +342,16 @@ static void flush(worker *w)
         const sweep *s = &p->sweeps[i];
         if (s->all) continue;
         double *to = partial_of(w, s) + w->column;
-        void *lanes = w->scratch + s->lanes;
-        for (int64_t j = 0; j < w->columns; j++) {
-            double sum = to[j];
-            for (int64_t c = 0; c < p->copies; c++) {
-                int64_t at = c * w->columns + j;
-                sum = combine(s, sum,
-                              s->dtype == CJ_F32 ? (double)((float *)lanes)[at]
-                                                 : ((double *)lanes)[at]);
-            }
-            to[j] = sum;
+        const void *lanes = w->scratch + s->lanes;
+        const bool f32 = s->dtype == CJ_F32, adds = s->how <= CJ__REDUCE_MEAN;
+        for (int64_t c = 0, at = 0; c < p->copies; c++, at += w->columns) {
+            const float *narrow = (const float *)lanes + at;
+            const double *wide = (const double *)lanes + at;
+            if (adds && f32)
+                for (int64_t j = 0; j < w->columns; j++) to[j] += (double)narrow[j];
+            else
+                for (int64_t j = 0; j < w->columns; j++)
+                    to[j] = combine(s, to[j], f32 ? (double)narrow[j] : wide[j]);
         }
         clear_lanes(w, s);
     }
@@ -410,6 +433,28 @@ static void finish_sweeps(const cj_kernel *k)
 
 /* ---- Tiles ----------------------------------------------------------------------------------- */
 
+/* Row by row, for operands that are read in place. */
+static void run_lines(worker *w, const operation *o, void *const *in, unsigned char *out)
+{
+    const tile *p = w->p;
+    const size_t line = (size_t)w->columns * p->values[o->out].size;
+    size_t step[CJ__TILE_OPERANDS];
+    void *at[CJ__TILE_OPERANDS] = {NULL};
+    bool even[CJ__TILE_OPERANDS];
+    for (int j = 0; j < o->n_in; j++) {
+        const value *v = &p->values[o->in[j]];
+        even[j] = row_step(w, v, &step[j]);
+        at[j] = row_address(w, v, in[j], 0);
+    }
+    for (int64_t r = 0; r < w->rows; r++, out += line) {
+        run_span(w, o, at, out, w->columns);
+        for (int j = 0; j < o->n_in; j++) {
+            if (even[j]) at[j] = (unsigned char *)at[j] + step[j];
+            else if (r + 1 < w->rows) at[j] = row_address(w, &p->values[o->in[j]], in[j], r + 1);
+        }
+    }
+}
+
 static void run_operation(worker *w, const operation *o)
 {
     const tile *p = w->p;
@@ -429,13 +474,7 @@ static void run_operation(worker *w, const operation *o)
     } else if (!o->loop) {
         run_span(w, o, in, out, o->rows ? w->rows : w->rows * w->columns);
     } else {
-        void *at[CJ__TILE_OPERANDS] = {NULL};
-        size_t line = (size_t)w->columns * p->values[o->out].size;
-        for (int64_t r = 0; r < w->rows; r++) {
-            for (int j = 0; j < o->n_in; j++)
-                at[j] = row_address(w, &p->values[o->in[j]], in[j], r);
-            run_span(w, o, at, out + (size_t)r * line, w->columns);
-        }
+        run_lines(w, o, in, out);
     }
 }
 
@@ -443,6 +482,7 @@ static void run_tile(worker *w)
 {
     const tile *p = w->p;
     w->serial++;
+    find_values(w);
     for (int o = 0; o < p->n_operations; o++) run_operation(w, &p->operations[o]);
     for (int o = 0; o < w->k->call->n_out; o++) {
         const value *v = &p->values[p->output_value[o]];
@@ -503,7 +543,8 @@ static void run_block(worker *w, int64_t number)
         if (p->sweeps[i].all) *partial_of(w, &p->sweeps[i]) = neutral(&p->sweeps[i]);
     int64_t last = (w->across + 1) * p->block_columns;
     if (last > p->columns) last = p->columns;
-    memset(w->held, 0, (size_t)p->n_values * sizeof w->held[0]);
+    w->cells = (cj__tile_cell *)(void *)(w->scratch + p->cells);
+    memset(w->cells, 0, (size_t)p->n_values * sizeof w->cells[0]);
     w->serial = 0;
     w->column = w->across * p->block_columns;
     do {
@@ -536,6 +577,7 @@ static void run_blocks(void *arg, int64_t begin, int64_t end)
         for (int64_t b = i * blocks / p->workers; b < (i + 1) * blocks / p->workers; b++)
             run_block(&w, b);
     }
+    p->isa->stream_end();
 }
 
 /* Reductions of no rows. */

@@ -67,8 +67,9 @@ typedef const_dnnl_memory_desc_t layout_ref;
 static layout_ref refer(const layout *l) { return *l; }
 static dnnl_status_t layout_new(layout *l, const cj__dnnl_array *a, bool any)
 {
-    return any ? dnnl_memory_desc_create_with_tag(l, a->rank, a->dim, dnnl_f32, dnnl_format_tag_any)
-               : dnnl_memory_desc_create_with_strides(l, a->rank, a->dim, dnnl_f32, a->stride);
+    dnnl_data_type_t type = a->bf16 ? dnnl_bf16 : dnnl_f32;
+    return any ? dnnl_memory_desc_create_with_tag(l, a->rank, a->dim, type, dnnl_format_tag_any)
+               : dnnl_memory_desc_create_with_strides(l, a->rank, a->dim, type, a->stride);
 }
 static void layout_free(layout *l)
 {
@@ -125,8 +126,9 @@ typedef const dnnl_memory_desc_t *layout_ref;
 static layout_ref refer(const layout *l) { return l->ndims ? l : NULL; }
 static dnnl_status_t layout_new(layout *l, const cj__dnnl_array *a, bool any)
 {
-    return any ? dnnl_memory_desc_init_by_tag(l, a->rank, a->dim, dnnl_f32, dnnl_format_tag_any)
-               : dnnl_memory_desc_init_by_strides(l, a->rank, a->dim, dnnl_f32, a->stride);
+    dnnl_data_type_t type = a->bf16 ? dnnl_bf16 : dnnl_f32;
+    return any ? dnnl_memory_desc_init_by_tag(l, a->rank, a->dim, type, dnnl_format_tag_any)
+               : dnnl_memory_desc_init_by_strides(l, a->rank, a->dim, type, a->stride);
 }
 static void layout_free(layout *l) { (void)l; }
 

@@ -22,10 +22,11 @@
 
 enum { CJ__DNNL_RANK_MAX = 12, CJ__DNNL_SPATIAL_MAX = 3 }; /* 12: oneDNN reads so many */
 
-/* An f32 array as oneDNN is told of it: sizes in its order (n, c, spatial ...; weights [groups,]
- * out, in, spatial ...), strides in elements. rank 0: there is none. */
+/* An array of f32 or bf16 as oneDNN is told of it: sizes in its order (n, c, spatial ...; weights
+ * [groups,] out, in, spatial ...), strides in elements. rank 0: there is none. */
 typedef struct cj__dnnl_array {
     int rank;
+    bool bf16;
     int64_t dim[CJ__DNNL_RANK_MAX], stride[CJ__DNNL_RANK_MAX];
     bool any;  /* oneDNN may take another layout and pay with a copy */
     bool kept; /* the copy lives as long as the work: made when the version changes */

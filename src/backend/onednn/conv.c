@@ -17,7 +17,10 @@
 
 #include "graph/ops/window.h"
 
-static bool is_usable(const cj_array *a) { return !a || (a->dtype == CJ_F32 && a->count > 0); }
+static bool is_usable(const cj_array *a)
+{
+    return !a || ((a->dtype == CJ_F32 || a->dtype == CJ_BF16) && a->count > 0);
+}
 
 static cj__dnnl_kind kind_of(const cj_kernel *k)
 {
@@ -29,7 +32,7 @@ static cj__dnnl_kind kind_of(const cj_kernel *k)
 /* [n, spatial..., c] or [n, c, spatial...] told as n, c, spatial. */
 static cj__dnnl_array image(const cj_array *a, int64_t channel_axis)
 {
-    cj__dnnl_array out = {.rank = a->rank};
+    cj__dnnl_array out = {.rank = a->rank, .bf16 = a->dtype == CJ_BF16};
     int64_t stride = 1;
     for (int axis = a->rank - 1; axis >= 0; axis--) {
         int at = axis == 0              ? 0
@@ -45,7 +48,9 @@ static cj__dnnl_array image(const cj_array *a, int64_t channel_axis)
 
 static cj__dnnl_array weights(const cj_array *a, int64_t groups)
 {
-    cj__dnnl_array out = {.rank = a->rank + (groups > 1), .any = true};
+    cj__dnnl_array out = {.rank = a->rank + (groups > 1),
+                          .bf16 = a->dtype == CJ_BF16,
+                          .any = true};
     int64_t stride = 1;
     for (int axis = a->rank - 1; axis >= 0; axis--) {
         int at = axis + (groups > 1);
@@ -62,7 +67,8 @@ static cj__dnnl_array weights(const cj_array *a, int64_t groups)
 
 static cj__dnnl_array vector(const cj_array *a)
 {
-    return (cj__dnnl_array){.rank = 1, .dim = {a->count}, .stride = {1}};
+    return (cj__dnnl_array){
+        .rank = 1, .bf16 = a->dtype == CJ_BF16, .dim = {a->count}, .stride = {1}};
 }
 
 /* In `deterministic` contexts nothing may depend on the number of threads. Forward and backward
@@ -85,7 +91,7 @@ static const char *faster_code(const cj__dnnl_work *work, const cj__conv_shape *
                                const cj_array *w)
 {
     bool forward = work->kind == CJ__DNNL_CONV && work->spatial == 2 && c->channels_last;
-    if (!forward || w->dim[0] > 32) return NULL;
+    if (!forward || w->dim[0] > 32 || w->dtype != CJ_F32) return NULL;
     return w->dim[1] == 1 ? "jit:avx2" : w->dim[1] <= 32 ? "jit:avx512_core" : NULL;
 }
 
@@ -104,6 +110,20 @@ static bool fits_int(const cj__conv_shape *c, const cj__conv_arrays *on)
            on->x->count / c->batch <= INT32_MAX && on->y->count / c->batch <= INT32_MAX;
 }
 
+/* Its brgconv makes tables of places of the window times results along an axis. */
+static bool fits_tables(const cj__conv_shape *c)
+{
+    enum { ENTRIES = 1 << 20 };
+    int64_t longest = 1;
+    for (int i = 0; i < CJ__SPATIAL_MAX; i++) {
+        const cj__window *w = &c->axis[i];
+        const int64_t n = w->n + w->before + w->after, reach = (w->kernel - 1) * w->dilation;
+        if (n > longest) longest = n;
+        if (reach > longest) longest = reach;
+    }
+    return c->places <= ENTRIES && longest <= ENTRIES / c->places;
+}
+
 /* False when oneDNN cannot be told of it. */
 static bool describe(const cj_kernel *k, cj__dnnl_work *work)
 {
@@ -113,7 +133,7 @@ static bool describe(const cj_kernel *k, cj__dnnl_work *work)
         !is_usable(on.addend))
         return false;
     cj__conv_shape c = cj__conv_shape_of(a, on.x, on.w, on.y);
-    if (!fits_int(&c, &on)) return false;
+    if (!fits_int(&c, &on) || !fits_tables(&c)) return false;
     *work = (cj__dnnl_work){.kind = kind_of(k),
                             .spatial = on.x->rank - 2,
                             .relu = a->activation == CJ__EPILOGUE_RELU};

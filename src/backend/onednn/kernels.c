@@ -1,8 +1,8 @@
 /* kernels.c: the oneDNN backend's list: what oneDNN does better than our own kernels.
  *
  * A call it has no fast code for (`ref` and the like), another dtype, an empty array: all go on to
- * the next backend. Everything that costs is made when a plan is: primitives, layouts, the
- * workspace. */
+ * the next backend. bf16 it has where the processor has instructions for it. Everything that costs
+ * is made when a plan is: primitives, layouts, the workspace. */
 #ifdef CJ_HAVE_DNNL
 #include "backend/onednn/onednn.h"
 

@@ -27,17 +27,20 @@
 /* c = a b, `batch` times; b_step 0: one b for all. */
 typedef struct product {
     int64_t batch, rows, cols, inner, b_step;
-    bool transpose_a, transpose_b;
+    bool transpose_a, transpose_b, bf16;
 } product;
 
-static bool is_product(const cj_kernel *k, product *p)
+static bool is_product(const cj_kernel *k, cj_dtype dtype, product *p)
 {
     const cj__matmul_attrs *attrs = k->call->attributes;
     const cj_array *a = k->in[0], *b = k->in[1], *y = k->out[0];
-    for (int i = 0; i < k->call->n_in; i++)
-        if (k->in[i]->dtype != CJ_F32 || !k->in[i]->count) return false;
-    if (y->dtype != CJ_F32 || !y->count) return false;
-    *p = (product){.rows = y->dim[y->rank - 2],
+    for (int i = 0; i < k->call->n_in; i++) {
+        const bool f32_bias = i == 2 && attrs->has_bias && k->in[i]->dtype == CJ_F32;
+        if ((k->in[i]->dtype != dtype && !f32_bias) || !k->in[i]->count) return false;
+    }
+    if (y->dtype != dtype || !y->count) return false;
+    *p = (product){.bf16 = dtype == CJ_BF16,
+                   .rows = y->dim[y->rank - 2],
                    .cols = y->dim[y->rank - 1],
                    .inner = a->dim[a->rank - (attrs->transpose_a ? 2 : 1)],
                    .transpose_a = attrs->transpose_a,
@@ -91,6 +94,8 @@ static cj__dnnl_work describe(const cj_kernel *k, const product *p)
     if (attrs->has_bias) of[CJ__DNNL_BIAS] = matrices(1, 1, p->cols, false);
     if (attrs->has_addend) of[CJ__DNNL_ADDEND] = of[CJ__DNNL_OUT];
     for (int i = 0; i < CJ__DNNL_ARRAYS && p->batch == 1; i++) drop_batch(&of[i]);
+    for (int i = 0; i < CJ__DNNL_ARRAYS; i++) of[i].bf16 = p->bf16;
+    if (attrs->has_bias) of[CJ__DNNL_BIAS].bf16 = k->in[2]->dtype == CJ_BF16;
     of[CJ__DNNL_B].any = of[CJ__DNNL_B].kept = k->fixed && k->fixed[1];
     return work;
 }
@@ -106,14 +111,14 @@ bool cj__dnnl_matmul_supports(const cj_kernel *k)
     const cj__matmul_attrs *attrs = k->call->attributes;
     product p;
     char code[64];
-    if (!is_product(k, &p)) return false;
+    if (!is_product(k, CJ_F32, &p) && !is_product(k, CJ_BF16, &p)) return false;
     if (attrs->activation != CJ__EPILOGUE_NONE && attrs->activation != CJ__EPILOGUE_RELU)
         return false;
     bool fixed = k->fixed && k->fixed[1];
     bool packed = fixed && p.rows <= FEW_ROWS && (p.rows > 1 || p.transpose_b) &&
                   multiply_adds(&p) >= WORTH_PACKING;
     bool large = has_epilogue(k) && multiply_adds(&p) >= WORTH_A_CALL;
-    if (!packed && !large) return false;
+    if (!packed && !large && !(p.bf16 && multiply_adds(&p) >= WORTH_PACKING)) return false;
     cj__dnnl_work work = describe(k, &p);
     cj__dnnl_code(&work, code, sizeof code);
     return code[0] && strncmp(code, "ref", 3) != 0;
@@ -124,7 +129,7 @@ cj_status cj__dnnl_matmul_prepare(const cj_kernel *k, cj__arena *arena, const vo
 {
     product p;
     cj__dnnl *d = NULL;
-    bool is = is_product(k, &p);
+    bool is = is_product(k, CJ_F32, &p) || is_product(k, CJ_BF16, &p);
     CJ_ASSERT(is);
     (void)is;
     cj__dnnl_work work = describe(k, &p);
@@ -149,7 +154,7 @@ cj_status cj__dnnl_matmul_run(const cj_kernel *k)
 bool cj__dnnl_sgemm_supports(const cj_kernel *k)
 {
     product p;
-    if (!is_product(k, &p)) return false;
+    if (!is_product(k, CJ_F32, &p)) return false;
     const bool better_ours = p.transpose_a && !p.transpose_b && p.rows >= FEW_ROWS;
     return !has_epilogue(k) && !better_ours &&
            multiply_adds(&p) >= WORTH_A_CALL * (double)p.batch;
@@ -194,7 +199,7 @@ cj_status cj__dnnl_sgemm_run(const cj_kernel *k)
     enum { SLICES_MAX = 8, SLICE_OF = 16 }; /* of so many rows or columns is a multiple */
     const double slice_work = 4e6; /* multiply-adds: about 70 microseconds */
     slices s = {.k = k};
-    bool is = is_product(k, &s.p);
+    bool is = is_product(k, CJ_F32, &s.p);
     CJ_ASSERT(is);
     (void)is;
     s.by_rows = s.p.rows >= s.p.cols;

@@ -73,7 +73,7 @@ static cj_status check_addends(cj_infer *infer)
         return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "%d operands, expected %d", infer->call->n_in,
                              expected);
     for (int i = 2; i < expected; i++)
-        if (in[i]->type.dtype != y->dtype)
+        if (!cj__epilogue_takes(y->dtype, in[i]->type.dtype, i == 2 && a->has_bias))
             return cj_infer_fail(infer, CJ_ERR_TYPE, "the operands' dtypes differ");
     if (a->has_bias &&
         (in[2]->type.rank != 1 ||
@@ -232,7 +232,7 @@ static void conv_grad(cj_graph *g, cj_call *call, cj_node *const *dys, cj_node *
     if (!dy) return;
     dx[0] = transpose_of(a, dy, call->in[1], &call->in[0]->type);
     dx[1] = weight_of(a, call->in[0], dy, &call->in[1]->type);
-    if (a->has_bias) dx[2] = bias_grad(dy, a->channel_axis);
+    if (a->has_bias) dx[2] = cj_cast(bias_grad(dy, a->channel_axis), call->in[2]->type.dtype);
     if (a->has_addend) dx[2 + a->has_bias] = dy;
 }
 
@@ -415,6 +415,7 @@ const cj_op cj_op_conv = {
            "activation(y + bias + addend), where there are such operands",
     .inputs = -1,
     .inputs_min = 2,
+    .flags = CJ_OP_NARROW,
     .attributes_size = sizeof(cj__conv_attrs),
     .attributes = conv_options,
     .infer = conv_infer,
@@ -429,6 +430,7 @@ const cj_op cj_op_conv_transpose = {
     .doc =
         "x[n, i stride - before + k dilation, c] += y[n, i, o] w[o, c, k]: the transpose of conv",
     .inputs = 2,
+    .flags = CJ_OP_NARROW,
     .attributes_size = sizeof(cj__conv_attrs),
     .attributes = transpose_options,
     .infer = transpose_infer,
@@ -442,6 +444,7 @@ const cj_op cj_op_conv_weight_grad = {
     .name = "conv_weight_grad",
     .doc = "w[o, c, k] = sum over n, i of x[n, i stride - before + k dilation, c] y[n, i, o]",
     .inputs = 2,
+    .flags = CJ_OP_NARROW,
     .attributes_size = sizeof(cj__conv_attrs),
     .attributes = weight_options,
     .infer = weight_infer,

@@ -8,6 +8,12 @@
 
 const char *const cj__epilogue_words[] = {"none", "relu", NULL};
 
+bool cj__epilogue_takes(cj_dtype result, cj_dtype operand, bool is_bias)
+{
+    bool is_half = result == CJ_F16 || result == CJ_BF16;
+    return operand == result || (is_bias && is_half && operand == CJ_F32);
+}
+
 double cj__epilogue_apply(int activation, double x)
 {
     return activation == CJ__EPILOGUE_RELU && x <= 0 ? 0 : x; /* NaN stays */

@@ -32,7 +32,7 @@ static cj_status check_epilogue(cj_infer *infer)
     if (!cj__is_float(y->dtype) && (expected > 2 || t->activation))
         return cj_infer_fail(infer, CJ_ERR_TYPE, "only products of floats have an epilogue");
     for (int i = 2; i < expected; i++)
-        if (in[i]->type.dtype != y->dtype)
+        if (!cj__epilogue_takes(y->dtype, in[i]->type.dtype, i == 2 && t->has_bias))
             return cj_infer_fail(infer, CJ_ERR_TYPE, "the operands' dtypes differ");
     if (t->has_bias && (in[2]->type.rank != 1 ||
                         !cj_infer_equal(infer, in[2]->type.dim[0], y->dim[y->rank - 1])))
@@ -131,7 +131,7 @@ static cj_status matmul_ref(const cj_kernel *k)
         int64_t bi = (b->rank == 2 ? 0 : batch * inner * m) + j * b_column;
         if (is_float) {
             double sum = inner ? cj__dot(a, ai, a_step, b, bi, b_step, inner) : 0;
-            if (t->has_bias) sum += cj_load_f64(y->dtype, k->in[2]->data, (size_t)j);
+            if (t->has_bias) sum += cj_load_f64(k->in[2]->dtype, k->in[2]->data, (size_t)j);
             if (t->has_addend)
                 sum += cj_load_f64(y->dtype, k->in[2 + t->has_bias]->data, (size_t)e);
             cj_store_f64(y->dtype, y->data, (size_t)e, cj__epilogue_apply(t->activation, sum));
@@ -179,7 +179,8 @@ static void matmul_grad(cj_graph *g, cj_call *call, cj_node *const *dys, cj_node
     cj_node *a = call->in[0], *b = call->in[1];
     cj_node *dy = cj__epilogue_grad(t->activation, &call->out[0], dys[0]);
     if (!dy) return;
-    if (t->has_bias) dx[2] = cj__sum_to(dy, &call->in[2]->type);
+    if (t->has_bias)
+        dx[2] = cj_cast(cj__sum_to(dy, &call->in[2]->type), call->in[2]->type.dtype);
     if (t->has_addend) dx[2 + t->has_bias] = dy;
     if (b->type.rank == a->type.rank) {
         dx[0] = ta ? cj_matmul_transposed(b, dy, tb, true)
@@ -241,6 +242,7 @@ const cj_op cj_op_matmul = {
            "axes",
     .inputs = -1,
     .inputs_min = 2,
+    .flags = CJ_OP_NARROW,
     .attributes_size = sizeof(cj__matmul_attrs),
     .attributes = matmul_options,
     .infer = matmul_infer,

@@ -56,7 +56,7 @@ static cj_status stft_infer(cj_infer *infer)
     cj__stft_attrs *a = infer->call->attributes;
     const cj_type *x = &infer->call->in[0]->type;
     cj_type *y = &infer->out[0];
-    cj_dim frames;
+    cj_dim frames = 0;
     CJ__TRY(cj__infer_frames(infer, a, &frames));
     *y = (cj_type){.dtype = x->dtype, .rank = 4, .dim = {x->dim[0], frames, 0, 2}};
     y->dim[2] = a->twosided ? a->frame_length : a->frame_length / 2 + 1;

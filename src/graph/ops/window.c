@@ -127,7 +127,7 @@ cj_status cj__infer_windows(cj_infer *infer, const cj__sliding *s, int i, cj_dim
 cj_status cj__infer_window_count(cj_infer *infer, const cj__sliding *s, int i, cj_dim n,
                                  int64_t kernel, cj_dim windows)
 {
-    cj_dim fit;
+    cj_dim fit = 0;
     CJ__TRY(cj__infer_windows(infer, s, i, n, kernel, &fit));
     if (cj_infer_equal(infer, fit, windows)) return CJ_OK;
     cj_graph *g = infer->graph;

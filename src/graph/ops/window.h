@@ -132,6 +132,9 @@ cj__conv_arrays cj__conv_arrays_of(const cj_kernel *k);
 
 /* ---- Epilogues: epilogue.c ------------------------------------------------------------------- */
 
+/* May an operand after the first two be of this dtype? It is the result's, but a bias may be f32
+ * where the result has 16 bits. */
+bool cj__epilogue_takes(cj_dtype result, cj_dtype operand, bool is_bias);
 double cj__epilogue_apply(int activation, double x);
 /* dy before the activation, given y = activation(before) and dy after it. */
 cj_node *cj__epilogue_grad(int activation, cj_node *y, cj_node *dy);

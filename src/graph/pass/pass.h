@@ -50,6 +50,9 @@ cj_node *cj__pass_mode(cj__rewrite *r, const cj_call *call, cj_node *const *in);
 cj_node *cj__pass_pool(cj__rewrite *r, const cj_call *call, cj_node *const *in);
 /* sparse.c: a step along the gradient of a table touches only the rows that were looked up. */
 cj_node *cj__pass_sparse(cj__rewrite *r, const cj_call *call, cj_node *const *in);
+/* mixed.c: operands of products in 16 bits. After epilogue, before recompute. */
+cj_graph *cj__pass_mixed(const cj_graph *g, cj_precision precision, bool training, cj_node ***roots,
+                         int n_roots);
 /* recompute.c: gradients compute forward values again instead of keeping them; takes checkpoints
  * out. After cse. */
 cj_graph *cj__pass_recompute(const cj_graph *g, cj_recompute what, bool training, cj_node ***roots,

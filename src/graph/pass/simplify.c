@@ -28,7 +28,6 @@ static cj_node *simplify_view(cj__rewrite *r, const cj_call *call, cj_node *cons
 {
     cj_node *x = in[0];
     if (call->op == &cj_op_identity || call->op == &cj_op_stop_gradient) return x;
-    if (call->op == &cj_op_cast) return NULL;
     cj_type wanted = call->out[0].type;
     for (int i = 0; i < wanted.rank; i++)
         wanted.dim[i] = cj__dim_translate(r->from, r->to, NULL, wanted.dim[i]);
@@ -127,6 +126,17 @@ static cj_node *lower_elementwise(cj__rewrite *r, const cj_call *call, cj_node *
     return copy && call->op->lower(r->to, copy->call, out) ? out[0] : NULL;
 }
 
+/* cast(cast(x)) is x where the dtype between holds all there is in x's. */
+static cj_node *simplify_cast(const cj_call *call, cj_node *const *in)
+{
+    const cj_call *inner = in[0]->call;
+    if (inner->op != &cj_op_cast) return NULL;
+    cj_dtype between = in[0]->type.dtype, x = inner->in[0]->type.dtype;
+    bool is_half = x == CJ_F16 || x == CJ_BF16;
+    bool holds = between == CJ_F64 ? is_half || x == CJ_F32 : between == CJ_F32 && is_half;
+    return holds && x == call->out[0].type.dtype ? inner->in[0] : NULL;
+}
+
 cj_node *cj__pass_simplify(cj__rewrite *r, const cj_call *call, cj_node *const *in)
 {
     double v;
@@ -134,6 +144,7 @@ cj_node *cj__pass_simplify(cj__rewrite *r, const cj_call *call, cj_node *const *
     if (pooled) return pooled;
     if (call->op->flags & CJ_OP_VIEW || call->op == &cj_op_broadcast)
         return simplify_view(r, call, in);
+    if (call->op == &cj_op_cast) return simplify_cast(call, in);
     if (call->op == &cj_op_transpose) return simplify_transpose(call, in);
     if (call->op == &cj_op_matmul) return simplify_matmul(call, in);
     if (call->op == &cj_op_lstm || call->op == &cj_op_gru) return meet_twin(r, call, in);
