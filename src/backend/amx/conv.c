@@ -12,13 +12,12 @@
  * second-level cache, run over all tiles of the band.
  *
  * The input gradient is the same walk over dy with the weights turned; with a stride, the elements
- * of each residue are a `grid` of their own (see conv_axis.h). With 16 channels two neighbouring
- * pixels are one of 32 (`fold`): the weights are put at both pixels' places, and a quarter of the
- * products are with zeros.
+ * of each residue are a `grid` of their own (see conv_axis.h). 16 channels, with two pixels to a
+ * tile's row, gained a seventh at most.
  *
  * On one core, GFLOP/s ours / the next backend, in a quiet minute (in a busy one 0.6 to 1.3 times):
  * 3x3 of 64 channels, 56x56, 8 images 200 / 115; 128, 28x28 205 / 120; 256, 14x14 200 / 120; 512,
- * 7x7 195 / 95; 32, 16x16, 128 images 157 / 119; 64, 8x8 185 / 125; 16, 32x32 100 / 87; 64 to 128
+ * 7x7 195 / 95; 32, 16x16, 128 images 157 / 119; 64, 8x8 185 / 125; 64 to 128
  * with stride 2 160 / 110. Input gradients are as fast. */
 #ifdef CJ_HAVE_AMX
 #include <string.h>
@@ -42,11 +41,10 @@ enum {
     BEHIND = CJ__AMX_ROWS * LINE /* zeros, where the last tile may reach */
 };
 
-/* Results that all meet the same places: axes 1 and 2, columns in units of `fold`. */
+/* Results that all meet the same places: axes 1 and 2. */
 typedef struct grid {
     axis y, x;
     int64_t tiles, rows; /* of a line, of a tile */
-    int64_t columns;     /* results of a line, fold at a time */
     ptrdiff_t *at;       /* by channel block, then place */
     size_t panels;       /* where its weights begin, in bytes */
 } grid;
@@ -54,8 +52,7 @@ typedef struct grid {
 typedef struct conv_plan {
     cj__conv_shape c;
     bool transposed;
-    int64_t source_channels, result_channels;
-    int64_t fold, from, to;      /* channels of fold pixels */
+    int64_t from, to;            /* channels: of the source, of the results */
     int64_t chunks, part_chunks; /* of 32 channels: of the source, of which make a part */
     int n_grids;
     grid grids[GRIDS_MAX];
@@ -118,8 +115,7 @@ static void fit_source(conv_plan *p)
     int64_t end_y = 0;
     p->low_y = p->low_x = INT64_MAX;
     for (int i = 0; i < p->n_grids; i++) {
-        grid *g = &p->grids[i];
-        g->columns = parts_of(g->x.count, p->fold);
+        const grid *g = &p->grids[i];
         if (!g->y.places || !g->x.places) continue;
         p->low_y = min64(p->low_y, g->y.from);
         p->low_x = min64(p->low_x, g->x.from);
@@ -129,15 +125,14 @@ static void fit_source(conv_plan *p)
         if (!g->y.places || !g->x.places) continue;
         const int64_t x = g->x.from - p->low_x + (g->x.places - 1) * g->x.apart;
         end_y = max64(end_y, g->y.from - p->low_y + (g->y.places - 1) * g->y.apart + 1);
-        p->width = max64(p->width, p->fold > 1 ? g->columns + (x + p->fold - 1) / p->fold
-                                               : g->columns + x / p->advance_x);
+        p->width = max64(p->width, g->x.count + x / p->advance_x);
     }
     p->reach = end_y - p->advance_y;
-    p->beside = images_beside(p->c.batch, p->grids[0].columns);
+    p->beside = images_beside(p->c.batch, p->grids[0].x.count);
     for (int i = 0; i < p->n_grids; i++) {
         grid *g = &p->grids[i];
-        g->rows = tile_rows(g->columns * p->beside);
-        g->tiles = parts_of(g->columns * p->beside, g->rows);
+        g->rows = tile_rows(g->x.count * p->beside);
+        g->tiles = parts_of(g->x.count * p->beside, g->rows);
     }
     p->line_bytes = (size_t)(p->advance_x * p->width * p->beside) * LINE;
 }
@@ -172,27 +167,18 @@ static void cut_bands(conv_plan *p)
     p->planes_bytes = 3 * p->part_bytes;
 }
 
-static int64_t places_x(const conv_plan *p, const grid *g)
-{
-    return p->fold == 1 || !g->x.places ? g->x.places
-                                        : (g->x.places + 2 * p->fold - 2) / p->fold;
-}
-static int64_t places_of(const conv_plan *p, const grid *g)
-{
-    return g->y.places * places_x(p, g);
-}
+static int64_t places_of(const grid *g) { return g->y.places * g->x.places; }
 
 static bool list_places(const conv_plan *p, grid *g, cj__arena *arena)
 {
-    const int64_t across = places_x(p, g);
-    g->at = cj__arena_array(arena, (size_t)(places_of(p, g) * p->chunks + 1), sizeof *g->at);
+    g->at = cj__arena_array(arena, (size_t)(places_of(g) * p->chunks + 1), sizeof *g->at);
     if (!g->at) return false;
     ptrdiff_t *at = g->at;
     for (int64_t chunk = 0; chunk < p->chunks; chunk++)
         for (int64_t y = 0; y < g->y.places; y++)
-            for (int64_t x = 0; x < across; x++) {
+            for (int64_t x = 0; x < g->x.places; x++) {
                 const int64_t line = g->y.from - p->low_y + y * g->y.apart,
-                              q = g->x.from - p->low_x + x * (p->fold > 1 ? 1 : g->x.apart),
+                              q = g->x.from - p->low_x + x * g->x.apart,
                               position = q % p->advance_x * p->width + q / p->advance_x;
                 *at++ = (ptrdiff_t)(chunk * p->band_groups) * (ptrdiff_t)p->group_bytes +
                         line * (ptrdiff_t)p->line_bytes + position * p->beside * LINE;
@@ -205,12 +191,8 @@ static void describe(const cj_kernel *k, conv_plan *p)
     const cj__conv_arrays t = cj__conv_arrays_of(k);
     *p = (conv_plan){.c = cj__conv_shape_of(k->call->attributes, t.x, t.w, t.y),
                      .transposed = k->call->op == &cj_op_conv_transpose};
-    p->source_channels = p->transposed ? p->c.out : p->c.in;
-    p->result_channels = p->transposed ? p->c.in : p->c.out;
-    const bool dense = p->c.axis[2].stride == 1 && p->c.axis[2].dilation == 1;
-    p->fold = dense && p->source_channels == 16 && p->result_channels == 16 ? 2 : 1;
-    p->from = p->fold * p->source_channels;
-    p->to = p->fold * p->result_channels;
+    p->from = p->transposed ? p->c.out : p->c.in;
+    p->to = p->transposed ? p->c.in : p->c.out;
     p->chunks = parts_of(p->from, CJ__AMX_K);
     p->advance_y = p->transposed ? 1 : p->c.axis[1].stride;
     p->advance_x = p->transposed ? 1 : p->c.axis[2].stride;
@@ -261,8 +243,8 @@ cj_status cj__amx_conv_prepare(const cj_kernel *k, cj__arena *arena, const void 
     for (int i = 0; i < p->n_grids; i++) {
         grid *g = &p->grids[i];
         g->panels = p->right_bytes;
-        places = max64(places, places_of(p, g));
-        p->right_bytes += (size_t)(places_of(p, g) * p->chunks * up(p->to, BLOCK) / 16) *
+        places = max64(places, places_of(g));
+        p->right_bytes += (size_t)(places_of(g) * p->chunks * up(p->to, BLOCK) / 16) *
                           CJ__AMX_PANEL;
     }
     fit_source(p);
@@ -307,28 +289,7 @@ static char *panel_of(const conv_job *job, const grid *g, int64_t strip, int64_t
     const int64_t strips = up(p->to, BLOCK) / 16, first = chunk / p->part_chunks * p->part_chunks,
                   chunks = min64(p->part_chunks, p->chunks - first);
     return job->right + g->panels +
-           (first * strips + strip * chunks + chunk - first) * places_of(p, g) * CJ__AMX_PANEL;
-}
-
-/* The panel of 16 filters at one of two results, number `strip`, for two pixels of the source, the
- * first at place x - strip of the row of places w. */
-static void pack_folded(const grid *g, const float *w, int64_t x, size_t k_step, size_t j_step,
-                        char *panel)
-{
-    float b[2][16][16];
-    memset(b, 0, sizeof b);
-    for (int64_t pixel = 0; pixel < 2; pixel++) {
-        const int64_t place = x + pixel;
-        if (place < 0 || place >= g->x.places) continue;
-        const float *from = w + g->x.k_first + place * g->x.k_step;
-        for (size_t k = 0; k < 16; k++)
-            for (size_t j = 0; j < 16; j++) b[pixel][k][j] = from[k * k_step + j * j_step];
-    }
-    cj__amx_right(b[0][0], 16, 32, 16, panel);
-    uint32_t *last = (uint32_t *)(void *)(panel + 2 * CJ__AMX_PART);
-    for (int64_t pixel = 0; pixel < 2; pixel++)
-        for (int i = 0; i < CJ__AMX_PART / 4 && (x + pixel < 0 || x + pixel >= g->x.places); i++)
-            last[i] |= (uint32_t)CJ__AMX_NONE << 16 * pixel; /* no place there */
+           (first * strips + strip * chunks + chunk - first) * places_of(g) * CJ__AMX_PANEL;
 }
 
 /* The panels of all places. */
@@ -336,25 +297,22 @@ static void pack(const conv_job *job, const grid *g, int64_t strip, int64_t chun
 {
     const conv_plan *p = job->p;
     const int64_t filter = p->c.in * p->c.places, kernel_x = p->c.axis[2].kernel,
-                  across = places_x(p, g);
+                  across = g->x.places;
     const size_t k_step = (size_t)(p->transposed ? filter : p->c.places),
                  j_step = (size_t)(p->transposed ? p->c.places : filter),
                  depth = (size_t)min64(CJ__AMX_K, p->from - CJ__AMX_K * chunk),
                  columns = (size_t)max64(0, min64(16, p->to - 16 * strip));
     const float *w = job->w;
-    if (p->fold == 1 && columns)
+    if (columns)
         w += (int64_t)k_step * CJ__AMX_K * chunk + (int64_t)j_step * 16 * strip;
-    if (p->fold == 1 && !p->transposed && p->c.places <= CJ__AMX_PLACES_MAX) {
+    if (!p->transposed && p->c.places <= CJ__AMX_PLACES_MAX) {
         cj__amx_right_places(w, (size_t)p->c.places, j_step, depth, columns, panel);
         return;
     }
     for (int64_t j = 0; j < g->y.places * across; j++, panel += CJ__AMX_PANEL) {
         const float *line = w + (g->y.k_first + j / across * g->y.k_step) * kernel_x;
-        if (p->fold > 1)
-            pack_folded(g, line, 2 * (j % across) - strip, k_step, j_step, panel);
-        else
-            cj__amx_right_apart(line + g->x.k_first + j % across * g->x.k_step, k_step, j_step,
-                                depth, columns, panel);
+        cj__amx_right_apart(line + g->x.k_first + j % across * g->x.k_step, k_step, j_step, depth,
+                            columns, panel);
     }
 }
 
@@ -376,26 +334,21 @@ static void pack_all(void *arg, int64_t begin, int64_t end)
 /* Channels [32 chunk, ...) of one line of an image, `row` at its pixel 0, or NULL for zeros. */
 static void split_line(const conv_plan *p, const float *row, int64_t chunk, char *to)
 {
-    const int64_t n = p->grids[0].x.source, channels = p->source_channels, fold = p->fold,
-                  step = p->advance_x * fold;
+    const int64_t n = p->grids[0].x.source, step = p->advance_x;
     const size_t row_bytes = (size_t)p->beside * LINE;
     for (int64_t residue = 0; residue < p->advance_x; residue++) {
         const int64_t x0 = p->low_x + residue; /* position i is at pixel x0 + i step */
         const int64_t low = row ? min64(p->width, x0 < 0 ? parts_of(-x0, step) : 0) : p->width;
-        const int64_t fit = n - fold - x0,
+        const int64_t fit = n - 1 - x0,
                       high = row && fit >= 0 ? max64(low, min64(p->width, fit / step + 1)) : low;
         const size_t depth = (size_t)min64(CJ__AMX_K, p->from - CJ__AMX_K * chunk);
         for (int64_t i = 0; i < p->width; i++) {
             const int64_t x = x0 + i * step;
             if (i == low && high > low) {
-                cj__amx_split(row + x * channels + CJ__AMX_K * chunk, (size_t)(step * channels),
-                              (size_t)(high - low), 0, depth, to + (size_t)i * row_bytes,
+                cj__amx_split(row + x * p->from + CJ__AMX_K * chunk, (size_t)(step * p->from),
+                              (size_t)(high - low), depth, to + (size_t)i * row_bytes,
                               row_bytes, p->part_bytes);
                 i = high - 1;
-            } else if (row && x > -fold && x < n) { /* folded pixels of which some are outside */
-                cj__amx_split(row + x * channels, 0, 1, (size_t)(max64(-x, 0) * channels),
-                              (size_t)(min64(fold, n - x) * channels), to + (size_t)i * row_bytes,
-                              row_bytes, p->part_bytes);
             } else {
                 cj__amx_split_none(to + (size_t)i * row_bytes, p->part_bytes);
             }
@@ -427,7 +380,7 @@ static void split_groups(const conv_job *job, const band *b, int64_t begin, int6
                 const bool outside = y < 0 || y >= height || image >= p->c.batch;
                 const float *row = outside ? NULL
                                            : job->source + (image * height + y) * width *
-                                                               p->source_channels;
+                                                               p->from;
                 for (int64_t chunk = 0; chunk < p->chunks; chunk++)
                     split_line(p, row, chunk,
                                to + (size_t)chunk * chunk_bytes + (size_t)i * LINE);
@@ -448,30 +401,23 @@ static void store_tile(const conv_job *job, const band *b, const grid *g, int64_
     const conv_plan *p = job->p;
     const int64_t lines = min64(b->lines, g->y.count - b->y), line = tile / g->tiles,
                   first = tile % g->tiles * g->rows,
-                  end = min64(first + g->rows, g->columns * p->beside),
+                  end = min64(first + g->rows, g->x.count * p->beside),
                   y = g->y.first + (b->y + line % lines) * g->y.step,
                   height = p->transposed ? p->c.axis[1].n : p->c.axis[1].result,
                   width = p->transposed ? p->c.axis[2].n : p->c.axis[2].result;
-    const int64_t ld = g->x.step * p->to; /* a fold of pixels */
+    const int64_t ld = g->x.step * p->to;
     const size_t columns = (size_t)min64(BLOCK, p->to - j);
     for (int64_t i = 0; i < p->beside; i++) {
         const int64_t image = (b->group + line / lines) * p->beside + i,
                       from = first + ((i - first) % p->beside + p->beside) % p->beside;
         if (image >= p->c.batch || from >= end) continue;
-        const int64_t x = from / p->beside, rows = parts_of(end - from, p->beside),
-                      whole = min64(rows, max64(g->x.count / p->fold - x, 0));
-        const int64_t at = ((image * height + y) * width + g->x.first) * p->result_channels +
+        const int64_t x = from / p->beside, rows = parts_of(end - from, p->beside);
+        const int64_t at = ((image * height + y) * width + g->x.first) * p->to +
                            x * ld + j;
         const float *c = sums + (from - first) * BLOCK, *bias = job->bias ? job->bias + j : NULL;
-        cj__amx_store(c, (size_t)p->beside * BLOCK, (size_t)whole, columns, bias,
+        cj__amx_store(c, (size_t)p->beside * BLOCK, (size_t)rows, columns, bias,
                                 job->addend ? job->addend + at : NULL, job->relu,
                                 job->result + at, (size_t)ld);
-        if (whole == rows) continue; /* else one of two folded pixels ends the line */
-        const int64_t rest = at + whole * ld;
-        cj__amx_store(c + whole * p->beside * BLOCK, BLOCK, 1,
-                                (size_t)p->result_channels, bias,
-                                job->addend ? job->addend + rest : NULL, job->relu,
-                                job->result + rest, 0);
     }
 }
 
@@ -489,7 +435,7 @@ static void multiply(const conv_job *job, const band *b, const grid *g, int64_t 
                      int64_t chunks, const char *right)
 {
     const conv_plan *p = job->p;
-    const int64_t places = places_of(p, g),
+    const int64_t places = places_of(g),
                   tiles = b->groups * min64(b->lines, g->y.count - b->y) * g->tiles;
     _Alignas(64) float square[BLOCK * BLOCK];
     cj__amx_product m = {.steps = (size_t)(chunks * places),
@@ -575,7 +521,7 @@ static void convolve_columns(void *arg, int64_t begin, int64_t end)
                     const int64_t chunks = min64(p->part_chunks, p->chunks - chunk);
                     for (int64_t i = 0; i < 2 * chunks && !p->kept; i++)
                         pack(job, g, 2 * j + i / chunks, chunk + i % chunks,
-                             right + (size_t)(i * places_of(p, g)) * CJ__AMX_PANEL);
+                             right + (size_t)(i * places_of(g)) * CJ__AMX_PANEL);
                     multiply(job, &b, g, BLOCK * j, chunk, chunks,
                                        p->kept ? panel_of(job, g, 2 * j, chunk) : right);
                 }
@@ -590,7 +536,6 @@ cj_status cj__amx_conv_run(const cj_kernel *k)
     const cj__conv_attrs *a = k->call->attributes;
     const cj__conv_arrays t = cj__conv_arrays_of(k);
     char *workspace = (char *)(((uintptr_t)k->workspace + LINE - 1) / LINE * LINE);
-    float twice[2 * 16];
     conv_job job = {.p = p,
                     .source = p->transposed ? t.y->data : t.x->data,
                     .w = t.w->data,
@@ -603,10 +548,6 @@ cj_status cj__amx_conv_run(const cj_kernel *k)
                                             : p->kept     ? 0
                                                           : p->right_bytes),
                     .relu = !p->transposed && a->activation == CJ__EPILOGUE_RELU};
-    if (p->fold > 1 && job.bias) {
-        for (int i = 0; i < 32; i++) twice[i] = job.bias[i % 16];
-        job.bias = twice;
-    }
     if (p->kept ? !p->is_packed || !k->version || p->version != *k->version : !p->by_columns)
         cj__parallel_for(k->team, up(p->to, BLOCK) / 16 * p->chunks, 2, pack_all, &job);
     p->is_packed = true;

@@ -13,15 +13,15 @@ static inline void mark_none(__mmask16 x, __mmask16 y, char *last)
                        _mm512_or_si512(_mm512_load_si512(last), _mm512_or_si512(low, high)));
 }
 
-void cj__amx_split(const float *a, size_t ld, size_t rows, size_t skip, size_t depth, char *to,
+void cj__amx_split(const float *a, size_t ld, size_t rows, size_t depth, char *to,
                    size_t row_bytes, size_t part_bytes)
 {
-    if (!skip && depth == 32) {
+    if (depth == 32) {
         for (size_t i = 0; i < rows; i++, a += ld, to += row_bytes)
             split_pairs(_mm512_loadu_ps(a), _mm512_loadu_ps(a + 16), to, part_bytes);
         return;
     }
-    const uint32_t all = (depth < 32 ? (1u << depth) : 0u) - 1u, mask = all & ~((1u << skip) - 1u);
+    const uint32_t mask = (1u << depth) - 1u;
     for (size_t i = 0; i < rows; i++, a += ld, to += row_bytes) {
         split_pairs(_mm512_maskz_loadu_ps((__mmask16)mask, a),
                     _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), a + 16), to, part_bytes);

@@ -8,9 +8,9 @@
 
 #include "backend/amx/tiles.h"
 
-/* Row i < rows: numbers skip .. depth - 1 (depth <= 32) of a + i ld, zeros around them, at to + i
- * row_bytes; part p lies p part_bytes further on. Rows and parts begin at multiples of 64 bytes. */
-void cj__amx_split(const float *a, size_t ld, size_t rows, size_t skip, size_t depth, char *to,
+/* Row i < rows: `depth` <= 32 numbers of a + i ld, zeros behind them, at to + i row_bytes; part p
+ * lies p part_bytes further on. Rows and parts begin at multiples of 64 bytes. */
+void cj__amx_split(const float *a, size_t ld, size_t rows, size_t depth, char *to,
                    size_t row_bytes, size_t part_bytes);
 
 enum { CJ__AMX_PLACES_MAX = 9 };
