@@ -6,9 +6,9 @@
  *     x y  =  h h' + (h m' + m h') + (h l' + m m' + l h')
  *
  * Six bfloat16 products for one of f32 are still faster, for a tile instruction does 16 x 16 x 32
- * of them in 16 cycles. Errors are those of a chain of f32 multiply-adds (tests/backend/test_amx.c
- * measures both). An infinity has no such parts: a block with a result that is not finite is
- * computed again in f32 from what the panels hold, so infinities and NaNs are as f32 has them.
+ * of them in 16 cycles. Errors are not above those of a chain of f32 multiply-adds: tests/backend/
+ * test_amx.c measures both. An infinity has no such parts: a block with a result that is not finite
+ * is computed again in f32 from what the panels hold, so infinities and NaNs are as f32 has them.
  * There, padding is no operand at all: its last part is -0, which a number never has
  * (CJ__AMX_NONE). Numbers below 2^-102 lose their last part. The idea: Henry, Tang, Heinecke,
  * "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations",
@@ -32,8 +32,8 @@ enum {
     CJ__AMX_NONE = 0x8000               /* the last part of what is not there */
 };
 
-/* Has this processor the registers, and does the system let this process use them (asked once of
- * each caller: a system call)? Also false where they are not compiled in. */
+/* Has this processor the registers, and does the system let this process use them? Asking is a
+ * system call, so it is for plans, not for runs. False where they are not compiled in. */
 bool cj__amx_available(void);
 
 /* What is between these two on a thread may use tiles: the functions below that say so. */
