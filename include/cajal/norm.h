@@ -74,7 +74,8 @@ typedef struct cj_embedding_lookup_opts {
 } cj_embedding_lookup_opts;
 /* Rows of a table: [rows, numbers] and integers [...] give [..., numbers]. An index out of range is
  * an error when running. The table's gradient is one cj_scatter_add; a step of plain gradient
- * descent along it touches only the rows that were looked up. */
+ * descent along it touches only the rows that were looked up, where nothing else reads the gradient
+ * (cj_fit does: its norm says whether the step is finite). */
 CJ_API cj_node *cj_embedding_lookup(cj_node *table, cj_node *indices,
                                     const cj_embedding_lookup_opts *opts);
 

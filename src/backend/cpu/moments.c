@@ -4,8 +4,8 @@
  * A block of rows stays in a near cache and is walked twice: for its means, then for the sums of
  * what the rows differ from them by, and of its squares:
  *
- *     mean = centre + S / n      M = Q - S^2 / n      with S = sum (x - centre), Q = sum (x -
- * centre)^2
+ *     mean = centre + S / n      S = sum (x - centre)
+ *     M = Q - S^2 / n            Q = sum (x - centre)^2
  *
  * The centre is the mean as a float, so S is small and nothing cancels. Two parts of n and m rows
  * are combined in double (Chan, Golub, LeVeque 1983):

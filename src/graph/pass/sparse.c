@@ -6,7 +6,7 @@
  *     w - a scatter_add(u, rows)    becomes    index_add(w, -a u, rows)
  *
  * which is written into the table where it lies. So it is for plain gradient descent; an optimizer
- * with slots moves every row in every step, and whatever else reads the gradient (clipping by norm,
+ * with slots moves every row in every step, and whatever else reads the gradient (its norm, a
  * weight decay) needs it whole. Rows that occur twice are added one after the other, not first to
  * each other, so their last places may differ. */
 #include "graph/pass/pass.h"
