@@ -22,5 +22,8 @@ cj__conv_axis cj__conv_axis_backward(const cj__window *w, int64_t residue);
 
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+/* How many parts of `size` hold n; the multiple of `to` that does. */
+static inline int64_t parts_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
+static inline int64_t up(int64_t n, int64_t to) { return parts_of(n, to) * to; }
 
 #endif

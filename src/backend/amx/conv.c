@@ -68,9 +68,6 @@ typedef struct conv_plan {
     bool is_packed;
 } conv_plan;
 
-static int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-static int64_t parts_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
 /* ---- Plans ----------------------------------------------------------------------------------- */
 
 static bool fill_grids(conv_plan *p)

@@ -64,9 +64,6 @@ typedef struct weight_plan {
     size_t lane_bytes;
 } weight_plan;
 
-static int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-static int64_t parts_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
 /* ---- Plans ----------------------------------------------------------------------------------- */
 
 static slide slide_of(const cj__window *w)

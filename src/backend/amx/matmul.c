@@ -234,10 +234,10 @@ static void multiply_rows(void *arg, int64_t begin, int64_t end)
                 multiply_edge(&m, d, ld, rows, columns);
             }
             if (finishes && w->q + w->k == p->k)
-                cj__amx_finish(d, (size_t)ld, (size_t)rows, (size_t)columns,
-                               w->bias ? w->bias + column : NULL,
-                               w->addend ? w->addend + i * ld + column : NULL, (size_t)ld,
-                               w->relu);
+                cj__amx_store(d, (size_t)ld, (size_t)rows, (size_t)columns,
+                              w->bias ? w->bias + column : NULL,
+                              w->addend ? w->addend + i * ld + column : NULL, w->relu, d,
+                              (size_t)ld);
         }
     }
     cj__amx_end();

@@ -77,22 +77,6 @@ void cj__amx_right_places(const float *b, size_t places, size_t ld, size_t depth
                         CJ__AMX_PART);
 }
 
-void cj__amx_store(const float *c, size_t ldc, size_t rows, size_t columns, const float *bias,
-                   const float *addend, bool relu, float *y, size_t ldy)
-{
-    for (size_t i = 0; i < rows; i++, c += ldc, y += ldy) {
-        for (size_t j = 0; j < columns; j += 16) {
-            const __mmask16 mask = first(columns - j);
-            __m512 x = _mm512_maskz_loadu_ps(mask, c + j);
-            if (addend)
-                x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, addend + i * ldy + j));
-            if (bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, bias + j));
-            if (relu) x = _mm512_max_ps(_mm512_setzero_ps(), x); /* NaN stays */
-            _mm512_mask_storeu_ps(y + j, mask, x);
-        }
-    }
-}
-
 /* ---- Weight gradients ------------------------------------------------------------------------ */
 
 static inline __m512 pixel(const cj__amx_pixels *p, int i, size_t channel, __mmask16 mask)

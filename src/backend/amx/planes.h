@@ -25,11 +25,6 @@ void cj__amx_right_apart(const float *b, size_t k_step, size_t j_step, size_t de
 /* One row of padding. */
 void cj__amx_split_none(char *to, size_t part_bytes);
 
-/* y[i][j] = act(c[i][j] + addend[i][j] + bias[j]), rows ldc and (y, addend) ldy floats apart;
- * addend and bias possibly NULL. */
-void cj__amx_store(const float *c, size_t ldc, size_t rows, size_t columns, const float *bias,
-                   const float *addend, bool relu, float *y, size_t ldy);
-
 /* Pixels at a + at[i], or padding where at[i] < 0, of many numbers each; 32, and the one after. */
 typedef struct cj__amx_pixels {
     const float *a;

@@ -298,18 +298,18 @@ void cj__amx_multiply(const cj__amx_product *p)
     }
 }
 
-void cj__amx_finish(float *c, size_t ldc, size_t rows, size_t columns, const float *bias,
-                    const float *addend, size_t ld_addend, bool relu)
+void cj__amx_store(const float *c, size_t ldc, size_t rows, size_t columns, const float *bias,
+                   const float *addend, bool relu, float *y, size_t ldy)
 {
-    for (size_t i = 0; i < rows; i++, c += ldc) {
+    for (size_t i = 0; i < rows; i++, c += ldc, y += ldy) {
         for (size_t j = 0; j < columns; j += 16) {
             const __mmask16 mask = first(columns - j);
             __m512 x = _mm512_maskz_loadu_ps(mask, c + j);
             if (addend)
-                x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, addend + i * ld_addend + j));
+                x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, addend + i * ldy + j));
             if (bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, bias + j));
             if (relu) x = _mm512_max_ps(_mm512_setzero_ps(), x); /* NaN stays */
-            _mm512_mask_storeu_ps(c + j, mask, x);
+            _mm512_mask_storeu_ps(y + j, mask, x);
         }
     }
 }

@@ -69,9 +69,10 @@ typedef struct cj__amx_product {
 } cj__amx_product;
 void cj__amx_multiply(const cj__amx_product *p);
 
-/* c[i][j] = act(c[i][j] + addend[i][j] + bias[j]), addend and bias possibly NULL. */
-void cj__amx_finish(float *c, size_t ldc, size_t rows, size_t columns, const float *bias,
-                    const float *addend, size_t ld_addend, bool relu);
+/* y[i][j] = act(c[i][j] + addend[i][j] + bias[j]), rows ldc and (y, addend) ldy floats apart;
+ * addend and bias possibly NULL. */
+void cj__amx_store(const float *c, size_t ldc, size_t rows, size_t columns, const float *bias,
+                   const float *addend, bool relu, float *y, size_t ldy);
 
 /* out[j * ld_out + i] = a[i * ld + j], i < rows <= 16 and j < columns <= 16. */
 void cj__amx_transpose(const float *a, size_t ld, size_t rows, size_t columns, float *out,

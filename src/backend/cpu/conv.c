@@ -51,8 +51,6 @@ typedef struct conv_plan {
     size_t sums;                /* of one range */
 } conv_plan;
 
-static int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
 /* ---- Plans ----------------------------------------------------------------------------------- */
 
 static bool is_dense(const cj__conv_shape *c)
