@@ -10,7 +10,7 @@
  *
  * Where the processor has no tile registers, everything runs on the reference and only the skip is
  * reported. Tolerance: as in test_onednn.c. */
-#include "runtime/run_support.h"
+#include "backend/networks.h"
 
 #include "backend/amx/tiles.h"
 #include "runtime/runtime.h"
@@ -19,15 +19,6 @@ typedef struct network {
     cj_graph *g;
     cj_node *x, *out[3];
 } network;
-
-static cj_node *variable(cj_context *cj, cj_graph *g, const char *name, int rank,
-                         const int64_t *dims)
-{
-    cj_tensor *t = random_tensor(cj, CJ_F32, rank, dims);
-    cj_node *v = (cj_variable)(g, name, t);
-    cj_tensor_free(t);
-    return v;
-}
 
 /* x w with w state and with w computed, and with an epilogue. */
 static network products(cj_context *cj, const int64_t size[3], int flags)
@@ -66,11 +57,6 @@ static int run(const network *net, const cj_tensor *x, const char *backend, int 
     cj_session_free(s);
     cj_program_free(p);
     return on_tiles;
-}
-
-static void free_tensors(cj_tensor **t, int n)
-{
-    for (int i = 0; i < n; i++) cj_tensor_free(t[i]), t[i] = NULL;
 }
 
 static const int64_t sizes[][3] = {{96, 96, 48},   {32, 128, 64},    {100, 97, 50},

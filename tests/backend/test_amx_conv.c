@@ -6,7 +6,7 @@
  * Tolerance: as in test_onednn.c, 2^-21 (k + 16) for sums of k products of operands in [-1, 1].
  *
  * ctest: timeout 240 */
-#include "runtime/run_support.h"
+#include "backend/networks.h"
 
 #include <cajal/conv.h>
 #include <math.h>
@@ -53,15 +53,6 @@ typedef struct network {
     cj_node *x, *out[3];
     double inner[3]; /* how many products each element of out[i] sums */
 } network;
-
-static cj_node *variable(cj_context *cj, cj_graph *g, const char *name, int rank,
-                         const int64_t *dims)
-{
-    cj_tensor *t = random_tensor(cj, CJ_F32, rank, dims);
-    cj_node *v = (cj_variable)(g, name, t);
-    cj_tensor_free(t);
-    return v;
-}
 
 /* y = conv(x, w), with everything that an epilogue can have, and its gradients for dy = y / 16. */
 static network convolution(cj_context *cj, const shape *s, bool epilogue)
@@ -114,11 +105,6 @@ static int run_network(const network *net, const cj_tensor *x, const char *backe
     cj_session_free(s);
     cj_program_free(p);
     return on_tiles;
-}
-
-static void free_tensors(cj_tensor **t, int n)
-{
-    for (int i = 0; i < n; i++) cj_tensor_free(t[i]), t[i] = NULL;
 }
 
 static void test_against_the_reference(void **state)

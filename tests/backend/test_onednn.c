@@ -17,7 +17,7 @@
  * may differ in the last place: allowed is 2^-6 (sqrt(k) + 1), some places of the largest of many.
  *
  * ctest: timeout 240 */
-#include "runtime/run_support.h"
+#include "backend/networks.h"
 
 #include <cajal/conv.h>
 
@@ -58,15 +58,6 @@ typedef struct network {
     double inner[4]; /* how many products each element of out[i] sums */
     cj_precision precision;
 } network;
-
-static cj_node *variable(cj_context *cj, cj_graph *g, const char *name, int rank,
-                         const int64_t *dims)
-{
-    cj_tensor *t = random_tensor(cj, CJ_F32, rank, dims);
-    cj_node *v = (cj_variable)(g, name, t);
-    cj_tensor_free(t);
-    return v;
-}
 
 /* y = conv(x, w), and its gradients for a dy that is a function of y. */
 static network convolution(cj_context *cj, const shape *s, int channel_axis, bool epilogue)
@@ -128,11 +119,6 @@ static int run_network(const network *net, const cj_tensor *x, const char *backe
     cj_session_free(s);
     cj_program_free(p);
     return on_onednn;
-}
-
-static void free_tensors(cj_tensor **t, int n)
-{
-    for (int i = 0; i < n; i++) cj_tensor_free(t[i]), t[i] = NULL;
 }
 
 static cj_tensor *input_of(cj_context *cj, const network *net)
