@@ -391,30 +391,25 @@ static void split_groups(const conv_job *job, const band *b, int64_t begin, int6
 
 /* ---- Products -------------------------------------------------------------------------------- */
 
-/* Results of tile number `tile` of the band, columns [j, j + columns). */
-static void store_tile(const conv_job *job, const band *b, const grid *g, int64_t tile, int64_t j,
-                       const float *sums)
+/* Where the rows of tile number `tile` of the band go, from job->result and column 0. */
+static void find_rows(const conv_plan *p, const band *b, const grid *g, int64_t tile,
+                      ptrdiff_t row[CJ__AMX_ROWS])
 {
-    const conv_plan *p = job->p;
     const int64_t lines = min64(b->lines, g->y.count - b->y), line = tile / g->tiles,
-                  first = tile % g->tiles * g->rows,
-                  end = min64(first + g->rows, g->x.count * p->beside),
                   y = g->y.first + (b->y + line % lines) * g->y.step,
                   height = p->transposed ? p->c.axis[1].n : p->c.axis[1].result,
                   width = p->transposed ? p->c.axis[2].n : p->c.axis[2].result;
-    const int64_t ld = g->x.step * p->to;
-    const size_t columns = (size_t)min64(BLOCK, p->to - j);
-    for (int64_t i = 0; i < p->beside; i++) {
-        const int64_t image = (b->group + line / lines) * p->beside + i,
-                      from = first + ((i - first) % p->beside + p->beside) % p->beside;
-        if (image >= p->c.batch || from >= end) continue;
-        const int64_t x = from / p->beside, rows = parts_of(end - from, p->beside);
-        const int64_t at = ((image * height + y) * width + g->x.first) * p->to +
-                           x * ld + j;
-        const float *c = sums + (from - first) * BLOCK, *bias = job->bias ? job->bias + j : NULL;
-        cj__amx_store(c, (size_t)p->beside * BLOCK, (size_t)rows, columns, bias,
-                                job->addend ? job->addend + at : NULL, job->relu,
-                                job->result + at, (size_t)ld);
+    const int64_t at = tile % g->tiles * g->rows, first = (b->group + line / lines) * p->beside,
+                  images = min64(p->beside, p->c.batch - first), image = height * width * p->to,
+                  column = g->x.step * p->to;
+    int64_t x = at / p->beside, i = at % p->beside,
+            place = ((first * height + y) * width + g->x.first) * p->to + x * column;
+    for (int64_t r = 0; r < CJ__AMX_ROWS; r++) {
+        row[r] = r < g->rows && x < g->x.count && i < images ? place + i * image : -1;
+        if (++i < p->beside) continue;
+        i = 0;
+        x++;
+        place += column;
     }
 }
 
@@ -429,31 +424,41 @@ static const char *tile_at(const conv_plan *p, const band *b, const grid *g, int
 /* Adds channel blocks [chunk, chunk + chunks) to columns [j, j + 32) of the band's results of one
  * grid, and stores them after the last. */
 static void multiply(const conv_job *job, const band *b, const grid *g, int64_t j, int64_t chunk,
-                     int64_t chunks, const char *right)
+                     int64_t chunks, const char *right, cj__amx_pipe *pipe)
 {
     const conv_plan *p = job->p;
     const int64_t places = places_of(g),
                   tiles = b->groups * min64(b->lines, g->y.count - b->y) * g->tiles;
-    _Alignas(64) float square[BLOCK * BLOCK];
+    const bool last = chunk + chunks == p->chunks;
     cj__amx_product m = {.steps = (size_t)(chunks * places),
                          .at = g->at + chunk * places,
                          .rows = (size_t)g->rows,
                          .a_row = LINE,
                          .a_part = p->part_bytes,
                          .b = right,
+                         .b_part = CJ__AMX_PART,
+                         .b_step = CJ__AMX_PANEL,
                          .b_block = (size_t)(chunks * places) * CJ__AMX_PANEL,
-                         .ldc = BLOCK,
-                         .add = chunk > 0};
+                         .y = job->result + j,
+                         .columns = (size_t)min64(BLOCK, p->to - j),
+                         .ld_from = BLOCK,
+                         .bias = last && job->bias ? job->bias + j : NULL,
+                         .addend = last && job->addend ? job->addend + j : NULL,
+                         .relu = last && job->relu};
+    for (int r = 0; r < BLOCK && !last; r++) m.row[r] = r * BLOCK;
     for (int64_t tile = 0; tile < tiles; tile += 2) {
         const int64_t other = min64(tile + 1, tiles - 1);
+        float *sums = b->sums + tile / 2 * BLOCK * BLOCK;
         m.a = tile_at(p, b, g, tile);
         m.a_block = (size_t)(tile_at(p, b, g, other) - m.a);
-        m.c = p->sums_bytes ? b->sums + tile / 2 * BLOCK * BLOCK : square;
-        if (places) cj__amx_multiply(&m);
-        else memset(m.c, 0, sizeof square); /* elements between windows */
-        if (chunk + chunks < p->chunks) continue;
-        store_tile(job, b, g, tile, j, m.c);
-        if (other > tile) store_tile(job, b, g, other, j, m.c + CJ__AMX_ROWS * BLOCK);
+        m.from = chunk ? sums : NULL;
+        if (last) {
+            find_rows(p, b, g, tile, m.row);
+            find_rows(p, b, g, other, m.row + CJ__AMX_ROWS);
+        } else {
+            m.y = sums;
+        }
+        cj__amx_multiply(pipe, &m);
     }
 }
 
@@ -461,6 +466,8 @@ static void convolve_bands(void *arg, int64_t begin, int64_t end)
 {
     const conv_job *job = arg;
     const conv_plan *p = job->p;
+    cj__amx_pipe pipe;
+    cj__amx_pipe_init(&pipe);
     for (int64_t lane = begin; lane < end; lane++) {
         char *scratch = job->scratch + (size_t)lane * p->lane_bytes;
         for (int64_t i = lane * p->bands / p->lanes; i < (lane + 1) * p->bands / p->lanes; i++) {
@@ -477,9 +484,9 @@ static void convolve_bands(void *arg, int64_t begin, int64_t end)
                 cj__amx_begin_rows((size_t)g->rows);
                 for (int64_t j = 0; j < p->to; j += BLOCK)
                     for (int64_t chunk = 0; chunk < p->chunks; chunk += p->part_chunks)
-                        multiply(job, &b, g, j, chunk,
-                                           min64(p->part_chunks, p->chunks - chunk),
-                                           panel_of(job, g, j / 16, chunk));
+                        multiply(job, &b, g, j, chunk, min64(p->part_chunks, p->chunks - chunk),
+                                 panel_of(job, g, j / 16, chunk), &pipe);
+                cj__amx_finish(&pipe);
                 cj__amx_end();
             }
         }
@@ -506,6 +513,8 @@ static void convolve_columns(void *arg, int64_t begin, int64_t end)
     const conv_plan *p = job->p;
     const int64_t blocks = parts_of(p->to, BLOCK);
     band b = whole(job);
+    cj__amx_pipe pipe;
+    cj__amx_pipe_init(&pipe);
     for (int64_t lane = begin; lane < end; lane++) {
         char *scratch = job->scratch + (size_t)lane * p->lane_bytes,
              *right = scratch + p->sums_bytes;
@@ -520,7 +529,8 @@ static void convolve_columns(void *arg, int64_t begin, int64_t end)
                         pack(job, g, 2 * j + i / chunks, chunk + i % chunks,
                              right + (size_t)(i * places_of(g)) * CJ__AMX_PANEL);
                     multiply(job, &b, g, BLOCK * j, chunk, chunks,
-                                       p->kept ? panel_of(job, g, 2 * j, chunk) : right);
+                             p->kept ? panel_of(job, g, 2 * j, chunk) : right, &pipe);
+                    cj__amx_finish(&pipe); /* the weights are packed anew */
                 }
                 cj__amx_end();
             }

@@ -37,7 +37,7 @@ enum {
     SUMS_BYTES = 512 << 10,   /* of all squares, from where on there should be */
     SIDE = 2,                 /* squares each way that are summed together then */
     LANES_BYTES = 16 << 20,   /* of the lanes' squares */
-    STEPS = 8,                /* of 32 positions at a time */
+    STEPS = 18,                /* of 32 positions at a time */
     LINE = 64,
     SQUARE = BLOCK * BLOCK
 };
@@ -330,11 +330,13 @@ static void split(const weight_job *job, const band *b, int64_t begin, int64_t e
 
 /* Adds steps [step, step + n) of a group to the squares of 32 filters and 32 channels. */
 static void multiply(const weight_plan *p, const band *b, int64_t o, int64_t c, int64_t group,
-                     int64_t step, int64_t n, bool add, float *squares)
+                     int64_t step, int64_t n, bool add, float *squares, cj__amx_pipe *pipe)
 {
     enum { P = CJ__AMX_PANEL };
-    static const ptrdiff_t at[STEPS] = {0, P, 2 * P, 3 * P, 4 * P, 5 * P, 6 * P, 7 * P};
+    ptrdiff_t at[STEPS];
+    for (int64_t s = 0; s < n; s++) at[s] = s * P;
     cj__amx_product m = {.steps = (size_t)n,
+                         .rows = CJ__AMX_ROWS,
                          .a = b->dy + (size_t)(2 * o) * p->dy_block_bytes +
                               (size_t)(group * p->steps + step) * P,
                          .at = at,
@@ -344,8 +346,9 @@ static void multiply(const weight_plan *p, const band *b, int64_t o, int64_t c, 
                          .b_part = p->part_bytes,
                          .b_step = BLOCK / 2 * LINE,
                          .b_block = p->block_bytes,
-                         .ldc = BLOCK,
-                         .add = add};
+                         .columns = BLOCK,
+                         .ld_from = BLOCK};
+    for (int r = 0; r < BLOCK; r++) m.row[r] = r * BLOCK;
     for (int64_t ky = 0; ky < p->y.kernel; ky++)
         for (int64_t kx = 0; kx < p->x.kernel; kx++, squares += SQUARE) {
             const int64_t from = BLOCK * step + away(p, ky, kx);
@@ -353,8 +356,9 @@ static void multiply(const weight_plan *p, const band *b, int64_t o, int64_t c, 
                   (size_t)(residue_of(p, ky, kx) * 2 * p->in_blocks + 2 * c) * p->block_bytes +
                   (size_t)(from % 2) * 3 * p->part_bytes + (size_t)group * p->group_bytes +
                   (size_t)(from / 2) * LINE;
-            m.c = squares;
-            cj__amx_multiply(&m);
+            m.y = squares;
+            m.from = add ? squares : NULL;
+            cj__amx_multiply(pipe, &m);
         }
 }
 
@@ -362,6 +366,8 @@ static void sum_lanes(void *arg, int64_t begin, int64_t end)
 {
     const weight_job *job = arg;
     const weight_plan *p = job->p;
+    cj__amx_pipe pipe;
+    cj__amx_pipe_init(&pipe);
     for (int64_t lane = begin; lane < end; lane++) {
         float *sums = (float *)(void *)(job->scratch + (size_t)lane * p->lane_bytes);
         bool add = false;
@@ -374,7 +380,8 @@ static void sum_lanes(void *arg, int64_t begin, int64_t end)
                     for (int64_t block = 0; block < p->in_blocks * p->out_blocks; block++)
                         multiply(p, &b, block / p->in_blocks, block % p->in_blocks, group, step,
                                  min64(b.some, b.steps - step), add,
-                                 sums + (size_t)(block * p->places) * SQUARE);
+                                 sums + (size_t)(block * p->places) * SQUARE, &pipe);
+            cj__amx_finish(&pipe);
             cj__amx_end();
         }
     }
@@ -414,7 +421,8 @@ static void split_all(void *arg, int64_t begin, int64_t end)
 }
 
 /* SIDE * SIDE squares, or what the edge leaves of them. */
-static void sum_squares(const weight_job *job, const band *b, int64_t i, float *squares)
+static void sum_squares(const weight_job *job, const band *b, int64_t i, float *squares,
+                        cj__amx_pipe *pipe)
 {
     const weight_plan *p = job->p;
     const int64_t across = parts_of(p->in_blocks, SIDE), o = i / across * SIDE,
@@ -426,7 +434,8 @@ static void sum_squares(const weight_job *job, const band *b, int64_t i, float *
             for (int64_t j = 0; j < n; j++)
                 multiply(p, b, o + j / columns, c + j % columns, group, step,
                          min64(b->some, b->steps - step), group || step,
-                         squares + (size_t)j * step_floats);
+                         squares + (size_t)j * step_floats, pipe);
+    cj__amx_finish(pipe);
     for (int64_t j = 0; j < n; j++)
         store(job, (o + j / columns) * p->in_blocks + c + j % columns,
                         squares + (size_t)j * step_floats, 1, 0);
@@ -438,11 +447,13 @@ static void sum_blocks(void *arg, int64_t begin, int64_t end)
     const weight_plan *p = job->p;
     const int64_t all = parts_of(p->in_blocks, SIDE) * parts_of(p->out_blocks, SIDE);
     const band b = band_at(p, 0, job->planes);
+    cj__amx_pipe pipe;
+    cj__amx_pipe_init(&pipe);
     cj__amx_begin();
     for (int64_t lane = begin; lane < end; lane++) {
         float *squares = (float *)(void *)(job->scratch + (size_t)lane * p->lane_bytes);
-            for (int64_t i = lane * all / p->lanes; i < (lane + 1) * all / p->lanes; i++)
-            sum_squares(job, &b, i, squares);
+        for (int64_t i = lane * all / p->lanes; i < (lane + 1) * all / p->lanes; i++)
+            sum_squares(job, &b, i, squares, &pipe);
     }
     cj__amx_end();
 }

@@ -189,18 +189,6 @@ static void split_left(const job *w, int64_t i, char *panels)
     }
 }
 
-/* A block at the edge goes through a square of its own. */
-static void multiply_edge(cj__amx_product *m, float *d, int64_t ld, int64_t rows, int64_t columns)
-{
-    float square[BLOCK * BLOCK];
-    const size_t bytes = (size_t)columns * sizeof(float);
-    for (int64_t r = 0; m->add && r < rows; r++) memcpy(square + r * BLOCK, d + r * ld, bytes);
-    m->c = square;
-    m->ldc = BLOCK;
-    cj__amx_multiply(m);
-    for (int64_t r = 0; r < rows; r++) memcpy(d + r * ld, square + r * BLOCK, bytes);
-}
-
 static void multiply_rows(void *arg, int64_t begin, int64_t end)
 {
     const job *w = arg;
@@ -208,37 +196,38 @@ static void multiply_rows(void *arg, int64_t begin, int64_t end)
     _Alignas(64) char left[2 * KC / CJ__AMX_K * CJ__AMX_PANEL];
     ptrdiff_t at[KC / CJ__AMX_K];
     const int64_t steps = (w->k + CJ__AMX_K - 1) / CJ__AMX_K, ld = p->columns;
+    const bool last = w->q + w->k == p->k;
     for (int64_t s = 0; s < steps; s++) at[s] = s * CJ__AMX_PANEL;
+    cj__amx_pipe pipe;
+    cj__amx_pipe_init(&pipe);
     cj__amx_product m = {.steps = (size_t)steps,
+                         .rows = CJ__AMX_ROWS,
                          .a = left,
                          .at = at,
                          .a_row = 64,
                          .a_part = CJ__AMX_PART,
                          .a_block = (size_t)steps * CJ__AMX_PANEL,
+                         .b_part = CJ__AMX_PART,
+                         .b_step = CJ__AMX_PANEL,
                          .b_block = (size_t)steps * CJ__AMX_PANEL,
-                         .add = w->q > 0};
-    const bool finishes = w->bias || w->addend || w->relu;
+                         .ld_from = (size_t)ld,
+                         .relu = last && w->relu};
     cj__amx_begin();
     for (int64_t block = begin; block < end; block++) {
         const int64_t i = block * BLOCK, rows = smaller(p->rows - i, BLOCK);
+        for (int64_t r = 0; r < BLOCK; r++) m.row[r] = r < rows ? r * ld : -1;
         split_left(w, i, left);
         for (int64_t j = 0; j < w->columns; j += BLOCK) {
-            const int64_t columns = smaller(w->columns - j, BLOCK), column = w->j + j;
-            float *d = w->d + i * ld + column;
+            const int64_t column = w->j + j, corner = i * ld + column;
+            m.columns = (size_t)smaller(w->columns - j, BLOCK);
             m.b = w->panels + j / CJ__AMX_ROWS * steps * CJ__AMX_PANEL;
-            if (rows == BLOCK && columns == BLOCK) {
-                m.c = d;
-                m.ldc = (size_t)ld;
-                cj__amx_multiply(&m);
-            } else {
-                multiply_edge(&m, d, ld, rows, columns);
-            }
-            if (finishes && w->q + w->k == p->k)
-                cj__amx_store(d, (size_t)ld, (size_t)rows, (size_t)columns,
-                              w->bias ? w->bias + column : NULL,
-                              w->addend ? w->addend + i * ld + column : NULL, w->relu, d,
-                              (size_t)ld);
+            m.y = w->d + corner;
+            m.from = w->q ? m.y : NULL;
+            m.bias = last && w->bias ? w->bias + column : NULL;
+            m.addend = last && w->addend ? w->addend + corner : NULL;
+            cj__amx_multiply(&pipe, &m);
         }
+        cj__amx_finish(&pipe); /* the left panels are made anew */
     }
     cj__amx_end();
 }

@@ -2,7 +2,10 @@
  *
  * A processor whose two hardware threads are both busy renames no tile registers: a load into one
  * then waits until the products that read it are done. So in the inner loop a register is loaded
- * again as soon as its last product is issued, two products before its next one. */
+ * again as soon as its last product is issued, two products before its next one. And there, a
+ * scheduler full of tile instructions that wait runs them at half the rate that one with few does:
+ * so something else stands between them, fetching what comes next, or nothing at all. A busy
+ * neighbour costs a half then, where it cost three quarters (bench/internal/tiles.c). */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* syscall */
 #endif
@@ -11,6 +14,7 @@
 #if defined(CJ_HAVE_AMX)
 #include "backend/amx/parts.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -140,69 +144,68 @@ void cj__amx_transpose(const float *a, size_t ld, size_t rows, size_t columns, f
 
 enum {
     SIDE = 2 * CJ__AMX_ROWS,
+    FIRST_ROW = 8,         /* of a step's 24 products: before it, the sums are on their way */
     NAN_OR_INFINITE = 0x99 /* of fpclass */
 };
 
-/* Accumulators 0 1 / 2 3, left 4 and 5, right 6 and 7. The compiler's names are statements. */
-#define LEFT_0(step, part)                                                                         \
-    { _tile_loadd(4, a + p->at[step] + (part) * p->a_part, p->a_row); }
-#define LEFT_1(step, part)                                                                         \
-    { _tile_loadd(5, a + p->at[step] + (part) * p->a_part + p->a_block, p->a_row); }
-#define RIGHT_0(part)                                                                              \
-    { _tile_loadd(6, b + (part) * b_part, 64); }
-#define RIGHT_1(part)                                                                              \
-    { _tile_loadd(7, b + (part) * b_part + p->b_block, 64); }
-#define MULTIPLY(c, x, y)                                                                          \
-    { _tile_dpbf16ps(c, x, y); }
-/* Four products; then the right, or the left, is another part. */
-#define THEN_RIGHT(part)                                                                           \
-    MULTIPLY(0, 4, 6) MULTIPLY(2, 5, 6) RIGHT_0(part)                                              \
-    MULTIPLY(1, 4, 7) MULTIPLY(3, 5, 7) RIGHT_1(part)
-#define THEN_LEFT(part)                                                                            \
-    MULTIPLY(0, 4, 6) MULTIPLY(1, 4, 7) LEFT_0(s, part)                                            \
-    MULTIPLY(2, 5, 6) MULTIPLY(3, 5, 7) LEFT_1(s, part)
+typedef cj__amx_product product;
+typedef cj__amx_pipe pipeline;
 
-/* Accumulators = the sum over steps [first, past). */
-static inline void sum_steps(const cj__amx_product *p, size_t first, size_t past)
+/* Where the rows of the waiting square go and what is added to them, so that finish_rows need not
+ * ask: what there is not is zeros, and what goes nowhere goes to a place nobody reads. */
+static void aim(pipeline *w)
 {
-    enum { H, M, L };
-    const size_t b_part = p->b_part ? p->b_part : CJ__AMX_PART,
-                 b_step = p->b_step ? p->b_step : CJ__AMX_PANEL;
-    const char *a = p->a, *b = p->b + first * b_step;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    RIGHT_0(L)
-    LEFT_0(first, H)
-    RIGHT_1(L)
-    LEFT_1(first, H)
-    for (size_t s = first; s < past; s++) {
-        const bool more = s + 1 < past;
-        THEN_RIGHT(M) /* h l' */
-        THEN_LEFT(M)  /* h m' */
-        THEN_RIGHT(H) /* m m' */
-        THEN_LEFT(L)  /* m h' */
-        THEN_LEFT(H)  /* l h' */
-        b += b_step;
-        MULTIPLY(0, 4, 6)
-        MULTIPLY(1, 4, 7)
-        if (more) LEFT_0(s + 1, H)
-        MULTIPLY(2, 5, 6)
-        if (more) RIGHT_0(L)
-        MULTIPLY(3, 5, 7)
-        if (more) LEFT_1(s + 1, H)
-        if (more) RIGHT_1(L)
+    const product *p = &w->product;
+    w->ends = w->past == p->steps;
+    for (size_t r = 0; r < SIDE; r++) {
+        const bool there = p->row[r] >= 0;
+        const float *before = w->first ? w->whole + r * SIDE
+                              : p->from && there ? p->from + r * p->ld_from
+                                                 : w->zeros;
+        w->before[r] = before;
+        w->to[r] = !w->ends ? w->whole + r * SIDE : there ? p->y + p->row[r] : w->nowhere;
     }
 }
 
-static inline void store_sums(float *c, size_t ld)
+typedef struct ending {
+    __mmask16 mask[2];
+    __m512 bias[2], least, check; /* check: nought times each sum, added up */
+} ending;
+
+static inline ending ending_of(const pipeline *w)
 {
-    const size_t row = ld * sizeof(float);
-    _tile_stored(0, c, row);
-    _tile_stored(1, c + 16, row);
-    _tile_stored(2, c + 16 * ld, row);
-    _tile_stored(3, c + 16 * ld + 16, row);
+    const product *p = &w->product;
+    const __m512 zero = _mm512_setzero_ps();
+    ending e = {.mask = {first(p->columns), p->columns > 16 ? first(p->columns - 16) : 0},
+                .bias = {zero, zero},
+                .least = w->ends && p->relu ? zero : _mm512_set1_ps(-INFINITY),
+                .check = zero};
+    for (size_t j = 0; j < 2 && w->ends && p->bias; j++)
+        e.bias[j] = _mm512_maskz_loadu_ps(e.mask[j], p->bias + 16 * j);
+    return e;
+}
+
+/* Rows `row` and 16 + row of the square that waits: brought where they go. What was added to them
+ * takes their place. */
+static inline void finish_rows(pipeline *w, size_t row, ending *e)
+{
+    const float *addend = w->ends ? w->product.addend : NULL;
+    for (size_t r = row; r < SIDE; r += CJ__AMX_ROWS) {
+        for (size_t j = 0; j < 2; j++) {
+            float *sum = w->sums[w->turn] + r * SIDE + 16 * j;
+            const __m512 before = _mm512_maskz_loadu_ps(e->mask[j], w->before[r] + 16 * j);
+            __m512 x = _mm512_load_ps(sum);
+            e->check = _mm512_fmadd_ps(x, _mm512_setzero_ps(), e->check);
+            x = _mm512_add_ps(before, x);
+            _mm512_store_ps(sum, before);
+            if (addend && w->product.row[r] >= 0)
+                x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(e->mask[j], addend + w->product.row[r] +
+                                                                           16 * j));
+            x = _mm512_add_ps(x, e->bias[j]);
+            x = _mm512_max_ps(e->least, x); /* NaN stays */
+            _mm512_mask_storeu_ps(w->to[r] + 16 * j, e->mask[j], x);
+        }
+    }
     MEMORY_BARRIER();
 }
 
@@ -223,14 +226,11 @@ static inline __m512 join(const char *panel, size_t part_bytes, bool high, __mma
 }
 
 /* The sum over steps [first, past) by multiply-adds in f32, as infinities and NaNs want it. */
-static void multiply_plain(const cj__amx_product *p, size_t first, size_t past,
-                           float square[SIDE * SIDE])
+static void multiply_plain(const product *p, size_t first, size_t past, float *square)
 {
-    const size_t b_part = p->b_part ? p->b_part : CJ__AMX_PART,
-                 b_step = p->b_step ? p->b_step : CJ__AMX_PANEL;
     memset(square, 0, SIDE * SIDE * sizeof(float));
     for (size_t s = first; s < past; s++) {
-        const char *b = p->b + s * b_step;
+        const char *b = p->b + s * p->b_step;
         for (size_t r = 0; r < SIDE; r++) {
             const char *a = p->a + p->at[s] + r % 16 * p->a_row + r / 16 * p->a_block;
             float left[32], *c = square + r * SIDE;
@@ -241,7 +241,7 @@ static void multiply_plain(const cj__amx_product *p, size_t first, size_t past,
                 if (!(((uint32_t)high << 16 | low) >> i & 1)) continue;
                 const __m512 x = _mm512_set1_ps(left[i]);
                 for (size_t j = 0; j < 2; j++) {
-                    const __m512 y = join(b + j * p->b_block + i % 16 * 64, b_part, i >= 16,
+                    const __m512 y = join(b + j * p->b_block + i % 16 * 64, p->b_part, i >= 16,
                                           &there),
                                  sum = _mm512_loadu_ps(c + 16 * j);
                     _mm512_storeu_ps(c + 16 * j, _mm512_mask3_fmadd_ps(x, y, sum, there));
@@ -251,67 +251,145 @@ static void multiply_plain(const cj__amx_product *p, size_t first, size_t past,
     }
 }
 
-/* Rows r and 16 + r, r < rows, of 32 numbers are finite: so is nought times them. */
-static inline bool is_finite(const float *c, size_t ld, size_t rows)
+/* When all rows are finished: were the sums finite? If not, they are made and finished again. */
+static inline void conclude(pipeline *w, ending *e)
 {
-    const float *below = c + CJ__AMX_ROWS * ld;
-    const __m512 zero = _mm512_setzero_ps();
-    __m512 sum[4] = {zero, zero, zero, zero};
-    for (size_t r = 0; r < rows; r++, c += ld, below += ld) {
-        sum[0] = _mm512_fmadd_ps(_mm512_loadu_ps(c), zero, sum[0]);
-        sum[1] = _mm512_fmadd_ps(_mm512_loadu_ps(c + 16), zero, sum[1]);
-        sum[2] = _mm512_fmadd_ps(_mm512_loadu_ps(below), zero, sum[2]);
-        sum[3] = _mm512_fmadd_ps(_mm512_loadu_ps(below + 16), zero, sum[3]);
+    w->waits = false;
+    if (!_mm512_cmp_ps_mask(e->check, e->check, _CMP_UNORD_Q)) return;
+    float *sums = w->sums[w->turn];
+    memcpy(w->whole, sums, sizeof w->whole); /* what was added */
+    for (size_t r = 0; r < SIDE; r++) w->before[r] = w->whole + r * SIDE;
+    multiply_plain(&w->product, w->first, w->past, sums);
+    for (size_t r = 0; r < w->product.rows; r++) finish_rows(w, r, e);
+}
+
+void cj__amx_pipe_init(cj__amx_pipe *w)
+{
+    w->waits = false;
+    w->turn = 0;
+    memset(w->zeros, 0, sizeof w->zeros);
+}
+
+void cj__amx_finish(cj__amx_pipe *w)
+{
+    if (!w->waits) return;
+    ending e = ending_of(w);
+    for (size_t r = 0; r < w->product.rows; r++) finish_rows(w, r, &e);
+    conclude(w, &e);
+}
+
+/* The compiler's names of tiles are statements. Accumulators 0 1 / 2 3, left 4 and 5, right 6 and
+ * 7. */
+#define SPACE __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop; nop; nop");
+#define LEFT_0(part)                                                                               \
+    { _tile_loadd(4, a + (part) * p->a_part, p->a_row); SPACE }
+#define LEFT_1(part)                                                                               \
+    { _tile_loadd(5, a + (part) * p->a_part + p->a_block, p->a_row); SPACE }
+#define RIGHT_0(part)                                                                              \
+    { _tile_loadd(6, b + (part) * p->b_part, 64); SPACE }
+#define RIGHT_1(part)                                                                              \
+    { _tile_loadd(7, b + (part) * p->b_part + p->b_block, 64); SPACE }
+#define MULTIPLY(n, c, x, y)                                                                       \
+    { _tile_dpbf16ps(c, x, y); do_beside(p, next_a, next_b, n, w, &e); }
+/* Four products; then the right, or the left, is another part. */
+#define THEN_RIGHT(n, part)                                                                        \
+    MULTIPLY(n, 0, 4, 6) MULTIPLY(n + 1, 2, 5, 6) RIGHT_0(part)                                    \
+    MULTIPLY(n + 2, 1, 4, 7) MULTIPLY(n + 3, 3, 5, 7) RIGHT_1(part)
+#define THEN_LEFT(n, part)                                                                         \
+    MULTIPLY(n, 0, 4, 6) MULTIPLY(n + 1, 1, 4, 7) LEFT_0(part)                                     \
+    MULTIPLY(n + 2, 2, 5, 6) MULTIPLY(n + 3, 3, 5, 7) LEFT_1(part)
+#define INLINE static inline __attribute__((always_inline))
+
+enum { H, M, L }; /* parts */
+
+/* What follows product n of a step: a quarter of a tile of the next step's, left and right, is
+ * fetched, and two rows of the square that waits in w, if not NULL, are finished. */
+INLINE void do_beside(const product *p, const char *next_a, const char *next_b, size_t n,
+                      pipeline *w, ending *e)
+{
+    const size_t part = n / 8, block = n / 4 % 2, row = n % 4 * 4;
+    next_a += part * p->a_part + block * p->a_block + row * p->a_row;
+    next_b += part * p->b_part + block * p->b_block + row * 64;
+    for (size_t i = 0; i < 4; i++) {
+        _mm_prefetch(next_a + i * p->a_row, _MM_HINT_T0);
+        _mm_prefetch(next_b + i * 64, _MM_HINT_T0);
     }
-    const __m512 all = _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]),
-                                     _mm512_add_ps(sum[2], sum[3]));
-    return !_mm512_cmp_ps_mask(all, all, _CMP_UNORD_Q);
+    if (w && n >= FIRST_ROW && n - FIRST_ROW < w->product.rows) finish_rows(w, n - FIRST_ROW, e);
+    else __asm__ volatile("nop; nop; nop; nop");
 }
 
-static inline void add_rows(float *c, size_t ld, const float *square, size_t rows, bool add)
+/* Left h and right l are loaded before; in the end those of the next step are, if there is one. */
+INLINE void add_step(const product *p, size_t s, size_t past, pipeline *w)
 {
-    for (size_t r = 0; r < rows; r++, c += ld, square += SIDE)
-        for (size_t j = 0; j < SIDE; j += 16) {
-            const __m512 x = _mm512_load_ps(square + j);
-            _mm512_storeu_ps(c + j, add ? _mm512_add_ps(_mm512_loadu_ps(c + j), x) : x);
-        }
+    const bool more = s + 1 < past;
+    const char *a = p->a + p->at[s], *b = p->b + s * p->b_step,
+               *next_a = more ? p->a + p->at[s + 1] : a, *next_b = b + p->b_step;
+    ending e;
+    if (w) e = ending_of(w);
+    THEN_RIGHT(0, M) /* h l' */
+    THEN_LEFT(4, M)  /* h m' */
+    THEN_RIGHT(8, H) /* m m' */
+    THEN_LEFT(12, L) /* m h' */
+    THEN_LEFT(16, H) /* l h' */
+    a = next_a;
+    b = next_b;
+    MULTIPLY(20, 0, 4, 6)
+    MULTIPLY(21, 1, 4, 7)
+    if (more) LEFT_0(H)
+    MULTIPLY(22, 2, 5, 6)
+    if (more) RIGHT_0(L)
+    MULTIPLY(23, 3, 5, 7)
+    if (more) LEFT_1(H)
+    if (more) RIGHT_1(L)
+    if (w) conclude(w, &e);
 }
 
-void cj__amx_multiply(const cj__amx_product *p)
+/* Accumulators = the sum over steps [first, past), while what waits in w is finished. */
+static void sum_steps(const product *p, size_t first, size_t past, pipeline *w)
+{
+    const char *a = p->a + p->at[first], *b = p->b + first * p->b_step;
+    RIGHT_0(L)
+    LEFT_0(H)
+    RIGHT_1(L)
+    LEFT_1(H)
+    if (w->waits) add_step(p, first++, past, w);
+    for (size_t s = first; s < past; s++) add_step(p, s, past, NULL);
+}
+
+static inline void store_sums(float *square)
+{
+    const size_t row = SIDE * sizeof(float);
+    _tile_stored(0, square, row);
+    _tile_stored(1, square + 16, row);
+    _tile_stored(2, square + 16 * SIDE, row);
+    _tile_stored(3, square + 16 * SIDE + 16, row);
+    MEMORY_BARRIER();
+}
+
+void cj__amx_multiply(cj__amx_pipe *w, const cj__amx_product *p)
 {
     enum { STEPS = 9 }; /* longer sums round more; windows have nine places */
-    const size_t rows = p->rows ? p->rows : CJ__AMX_ROWS, parts = (p->steps + STEPS - 1) / STEPS,
-                 steps = parts ? (p->steps + parts - 1) / parts : 0;
-    _Alignas(64) float square[SIDE * SIDE];
+    const size_t parts = p->steps ? (p->steps + STEPS - 1) / STEPS : 1,
+                 steps = (p->steps + parts - 1) / parts;
+    size_t first = 0;
     MEMORY_BARRIER();
-    for (size_t first = 0; first < p->steps; first += steps) {
+    do {
         const size_t past = first + steps < p->steps ? first + steps : p->steps;
-        const bool add = first || p->add;
-        float *sums = add ? square : p->c;
-        sum_steps(p, first, past);
-        store_sums(sums, add ? SIDE : p->ldc);
-        const bool finite = is_finite(sums, add ? SIDE : p->ldc, rows);
-        if (!finite) multiply_plain(p, first, past, square);
-        if (!add && finite) continue;
-        add_rows(p->c, p->ldc, square, rows, add);
-        add_rows(p->c + CJ__AMX_ROWS * p->ldc, p->ldc, square + CJ__AMX_ROWS * SIDE, rows, add);
-    }
-}
-
-void cj__amx_store(const float *c, size_t ldc, size_t rows, size_t columns, const float *bias,
-                   const float *addend, bool relu, float *y, size_t ldy)
-{
-    for (size_t i = 0; i < rows; i++, c += ldc, y += ldy) {
-        for (size_t j = 0; j < columns; j += 16) {
-            const __mmask16 mask = first(columns - j);
-            __m512 x = _mm512_maskz_loadu_ps(mask, c + j);
-            if (addend)
-                x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, addend + i * ldy + j));
-            if (bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, bias + j));
-            if (relu) x = _mm512_max_ps(_mm512_setzero_ps(), x); /* NaN stays */
-            _mm512_mask_storeu_ps(y + j, mask, x);
-        }
-    }
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        if (p->steps) sum_steps(p, first, past, w);
+        else cj__amx_finish(w);
+        w->turn = !w->turn;
+        store_sums(w->sums[w->turn]);
+        if (!first) w->product = *p;
+        w->first = first;
+        w->past = past;
+        w->waits = true;
+        aim(w);
+        first = past;
+    } while (first < p->steps);
 }
 
 #else

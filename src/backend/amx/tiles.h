@@ -52,27 +52,44 @@ void cj__amx_right(const float *b, size_t ld, size_t depth, size_t columns, void
 /* The same of b[j * ld + k]. */
 void cj__amx_right_transposed(const float *b, size_t ld, size_t depth, size_t columns, void *panel);
 
-/* c[32, 32] = (add: +=) the sum over `steps` of left times right. Uses tiles. */
+/* y = act(from + sum over `steps` of left times right + addend + bias), 32 rows and columns. */
 typedef struct cj__amx_product {
-    size_t steps;
-    size_t rows;            /* of cj__amx_begin_rows; 0: 16 */
+    size_t steps;           /* 0: the sum is zero */
+    size_t rows;            /* of cj__amx_begin_rows, or 16 */
     const char *a; /* tile of row block i, part p, step s: a + i a_block + p a_part + at[s] */
     const ptrdiff_t *at;    /* bytes, by step */
     size_t a_row;           /* bytes between rows of a tile; 64: panels as above */
     size_t a_part, a_block;
-    const char *b;          /* right panels, step after step; not panels: */
-    size_t b_part, b_step;  /* from part to part, step to step; 0: panels */
+    const char *b;          /* right panels */
+    size_t b_part, b_step;  /* bytes from part to part, from step to step */
     size_t b_block;         /* bytes from those of columns 0..15 to those of 16..31 */
-    float *c;
-    size_t ldc;             /* floats */
-    bool add;
+    float *y;               /* not overlapping the others */
+    ptrdiff_t row[32];      /* floats from y to row r; negative: it goes nowhere */
+    size_t columns;         /* that go somewhere, 1 to 32 */
+    const float *from;      /* rows ld_from floats apart, possibly y's; NULL: zeros */
+    size_t ld_from;
+    const float *bias;      /* by column, or NULL */
+    const float *addend;    /* where it is as in y, or NULL */
+    bool relu;
 } cj__amx_product;
-void cj__amx_multiply(const cj__amx_product *p);
 
-/* y[i][j] = act(c[i][j] + addend[i][j] + bias[j]), rows ldc and (y, addend) ldy floats apart;
- * addend and bias possibly NULL. */
-void cj__amx_store(const float *c, size_t ldc, size_t rows, size_t columns, const float *bias,
-                   const float *addend, bool relu, float *y, size_t ldy);
+/* Products of one thread, one behind the other: the last one's sums are brought where they go while
+ * the next is computed, and its operands must stay until then. Begins with
+ * cj__amx_pipe_init and ends with cj__amx_finish. */
+typedef struct cj__amx_pipe {
+    bool waits, ends;       /* steps [first, past) of a product; they are its last */
+    int turn;               /* their sums */
+    size_t first, past;
+    cj__amx_product product;
+    const float *before[32]; /* by row: what is added */
+    float *to[32];
+    _Alignas(64) float sums[2][1024];
+    float whole[1024];      /* of steps [0, first) */
+    float zeros[32], nowhere[32];
+} cj__amx_pipe;
+void cj__amx_pipe_init(cj__amx_pipe *pipe);
+void cj__amx_multiply(cj__amx_pipe *pipe, const cj__amx_product *p); /* uses tiles */
+void cj__amx_finish(cj__amx_pipe *pipe);
 
 /* out[j * ld_out + i] = a[i * ld + j], i < rows <= 16 and j < columns <= 16. */
 void cj__amx_transpose(const float *a, size_t ld, size_t rows, size_t columns, float *out,
