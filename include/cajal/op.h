@@ -61,8 +61,11 @@ enum {
     CJ_OP_DYNAMIC = 1 << 8,    /* may find out sizes of its outputs while running */
     CJ_OP_KERNEL = 1 << 9,     /* a composite that the CPU backend runs whole in f32: passes keep it
                                   there and lower it in other dtypes */
-    CJ_OP_NARROW = 1 << 10     /* sums of products of operands 0 and 1, which mixed precision takes
+    CJ_OP_NARROW = 1 << 10,    /* sums of products of operands 0 and 1, which mixed precision takes
                                   in 16 bits */
+    CJ_OP_NOFAIL = 1 << 11     /* the kernel never fails, whatever the data, so it may run when some
+                                  updates are written already; implied by ELEMENTWISE and VIEW. A
+                                  backend's kernel that fails nevertheless is replaced by `ref` */
 };
 
 /* What a shape rule sees and fills. Operands' types are in call->in[i]->type, attributes in

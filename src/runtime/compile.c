@@ -1,8 +1,8 @@
 /* compile.c: from a graph to a program: the passes, and what is known before any shape is.
  *
  * The graph that the caller built stays as it is; each pass makes a new one. Afterwards each call
- * is late (needed by updates alone, so it can wait for commit_if and write in place) or early, and
- * lies in the segment after which its sizes are known. */
+ * is late (needed by updates alone, so it can wait for commit_if) or early, and lies in the
+ * segment after which its sizes are known. */
 #include "runtime/runtime.h"
 
 #include "graph/pass/pass.h"
@@ -262,13 +262,35 @@ static cj_status cut_segments(cj_program *p)
     return CJ_OK;
 }
 
-/* Late calls run after commit_if was asked and may write straight into the store, so nothing may
- * fail any more: they are elementwise (a bad index cannot occur), write a slice (its begin is
- * clamped) or add to rows (a bad index names none), and whatever reads them is late itself. */
+/* A sum over rows whose indices an earlier look-up has found in range. */
+static bool is_checked(const cj_program *p, const cj_call *call)
+{
+    const int axis = (int)((const cj__axis_attrs *)call->attributes)->axis;
+    for (int i = 0; call->op == &cj_op_scatter_add && i < call->id; i++) {
+        const cj_call *other = p->graph->calls[i];
+        if (other->op == &cj_op_gather && p->live[i] && other->in[1] == call->in[1] &&
+            ((const cj__axis_attrs *)other->attributes)->axis == axis &&
+            other->in[0]->type.dim[axis] == call->out[0].type.dim[axis])
+            return true;
+    }
+    return false;
+}
+
+static bool never_fails(const cj_program *p, const cj_call *call)
+{
+    return call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW | CJ_OP_NOFAIL) ||
+           is_checked(p, call);
+}
+
+/* Late calls run after commit_if was asked, when some updates may be written already, so they never
+ * fail, and whatever reads them is late itself. The last of them, new values and what only those
+ * need, run as soon as they can (plan.c): then a gradient does not live until the end, and the new
+ * value is written where the old one was. */
 static cj_status mark_late(cj_program *p)
 {
     cj_graph *g = p->graph;
-    unsigned char *early = cj__arena_alloc(&p->arena, (size_t)g->n_calls + 1);
+    unsigned char *early = cj__arena_alloc(&p->arena, 2 * (size_t)g->n_calls + 2),
+                  *inner = early + g->n_calls + 1; /* a late call that is not last needs it */
     p->late = cj__arena_alloc(&p->arena, (size_t)g->n_calls + 1);
     if (!p->late || !early) return CJ_ERR_MEMORY;
     if (p->finds_sizes) return CJ_OK;
@@ -278,12 +300,16 @@ static cj_status mark_late(cj_program *p)
         if (p->updates[i].always) early[p->updates[i].value->call->id] = 1;
     for (int i = g->n_calls - 1; i >= 0; i--) {
         const cj_call *call = g->calls[i];
-        bool safe = call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW) ||
-                    call->op == &cj_op_fused || call->op == &cj_op_update_slice ||
-                    call->op == &cj_op_index_add;
+        const bool light = call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW) ||
+                           call->op == &cj_op_fused || call->op == &cj_op_update_slice ||
+                           call->op == &cj_op_index_add;
         if (!p->live[i] && !(call->op->flags & CJ_OP_OPAQUE)) continue;
-        p->late[i] = !early[i] && safe;
-        for (int k = 0; !p->late[i] && k < call->n_in; k++) early[call->in[k]->call->id] = 1;
+        if (!early[i] && never_fails(p, call))
+            p->late[i] = light && !inner[i] ? CJ__LAST : CJ__LATE;
+        for (int k = 0; k < call->n_in; k++) {
+            if (p->late[i] == CJ__EARLY) early[call->in[k]->call->id] = 1;
+            if (p->late[i] == CJ__LATE) inner[call->in[k]->call->id] = 1;
+        }
     }
     return CJ_OK;
 }

@@ -6,7 +6,8 @@
  * allows it. Views share a place: the `root` of a value is the one whose place it uses.
  *
  *     early steps            outputs and commit_if are known here
- *     late steps             only for updates; may write straight into the store
+ *     late steps             only for updates; may write straight into the store, each as soon as
+ *                            what it overwrites is not needed any more
  */
 #include "runtime/runtime.h"
 
@@ -207,26 +208,94 @@ static cj_status make_step(planner *pl, const cj_call *call)
     return CJ_OK;
 }
 
-static cj_status make_steps(planner *pl)
+static bool has_step(planner *pl, const cj_call *call)
+{
+    return pl->p->segment[call->id] == pl->plan->segment && !(call->op->flags & CJ_OP_SOURCE) &&
+           !is_view(call) && (pl->p->live[call->id] || call->op->flags & CJ_OP_OPAQUE);
+}
+
+typedef struct order {
+    const cj_call **calls; /* of steps, the last ones (CJ__LAST) not among them */
+    int n, n_fixed, n_early;
+    int *made;   /* by call: after how many of those steps its results are there */
+    int *read;   /* by root: after how many of them nothing reads it any more */
+    int *first, *end; /* by number of steps: 1 + the last ones that can run then */
+    int *next;        /* by call: 1 + the next one */
+} order;
+
+/* When a last call can run: its operands are there, and the variables it is to overwrite are read
+ * no more. */
+static void place_last(planner *pl, order *o, const cj_call *call)
+{
+    int when = o->n_early;
+    for (int k = 0; k < call->n_in; k++) {
+        const int made = o->made[call->in[k]->call->id];
+        when = made > when ? made : when;
+    }
+    for (int u = 0; u < pl->p->n_updates; u++) {
+        const cj__program_update *update = &pl->p->updates[u];
+        if (update->value->call != call || !update->variable) continue;
+        const int read = o->read[root_of(pl, update->variable)];
+        when = read > when ? read : when;
+    }
+    o->made[call->id] = when;
+    *(o->first[when] ? &o->next[o->end[when] - 1] : &o->first[when]) = call->id + 1;
+    o->end[when] = call->id + 1;
+}
+
+static cj_status find_order(planner *pl, order *o, cj__arena *scratch)
 {
     const cj_graph *g = pl->p->graph;
+    const size_t calls = (size_t)g->n_calls + 1;
+    o->calls = cj__arena_array(scratch, calls, sizeof(void *));
+    o->made = cj__arena_array(scratch, calls, sizeof *o->made);
+    o->read = cj__arena_array(scratch, (size_t)pl->s->n_values + 1, sizeof *o->read);
+    o->first = cj__arena_array(scratch, calls, sizeof *o->first);
+    o->end = cj__arena_array(scratch, calls, sizeof *o->end);
+    o->next = cj__arena_array(scratch, calls, sizeof *o->next);
+    if (!o->calls || !o->made || !o->read || !o->first || !o->end || !o->next)
+        return CJ_ERR_MEMORY;
     enum { FIXED, EARLY, LATE };
     for (int when = FIXED; when <= LATE; when++) {
         for (int id = 0; id < g->n_calls; id++) {
             const cj_call *call = g->calls[id];
-            if (pl->p->segment[id] != pl->plan->segment || call->op->flags & CJ_OP_SOURCE ||
-                is_view(call) || !(pl->p->live[id] || call->op->flags & CJ_OP_OPAQUE))
-                continue;
+            if (!has_step(pl, call) || pl->p->late[id] == CJ__LAST) continue;
             int wanted = pl->p->late[id]                      ? LATE
                          : value_of(pl, &call->out[0])->fixed ? FIXED
                                                               : EARLY;
             if (wanted != when) continue;
-            cj_status failed = make_step(pl, call);
-            if (failed == CJ_ERR_MEMORY || (failed && !call->where)) return failed;
-            if (failed) return cj__prefix(&pl->s->cj, failed, "%s", call->where);
+            o->calls[o->n++] = call;
+            o->made[id] = o->n;
+            for (int k = 0; k < call->n_in; k++) o->read[root_of(pl, call->in[k])] = o->n;
         }
-        if (when == FIXED) pl->plan->n_fixed = pl->plan->n_steps;
-        if (when == EARLY) pl->plan->n_early = pl->plan->n_steps;
+        if (when == FIXED) o->n_fixed = o->n;
+        if (when == EARLY) o->n_early = o->n;
+    }
+    for (int id = 0; id < g->n_calls; id++) {
+        const cj_call *call = g->calls[id];
+        if (is_view(call)) o->made[id] = o->made[call->in[0]->call->id];
+        else if (has_step(pl, call) && pl->p->late[id] == CJ__LAST) place_last(pl, o, call);
+    }
+    return CJ_OK;
+}
+
+static cj_status make_step_named(planner *pl, const cj_call *call)
+{
+    cj_status failed = make_step(pl, call);
+    if (!failed || failed == CJ_ERR_MEMORY || !call->where) return failed;
+    return cj__prefix(&pl->s->cj, failed, "%s", call->where);
+}
+
+static cj_status make_steps(planner *pl, cj__arena *scratch)
+{
+    order o = {0};
+    CJ__TRY(find_order(pl, &o, scratch));
+    pl->plan->n_fixed = o.n_fixed;
+    pl->plan->n_early = o.n_early;
+    for (int i = 0; i <= o.n; i++) {
+        for (int last = o.first[i]; last; last = o.next[last - 1])
+            CJ__TRY(make_step_named(pl, pl->p->graph->calls[last - 1]));
+        if (i < o.n) CJ__TRY(make_step_named(pl, o.calls[i]));
     }
     return CJ_OK;
 }
@@ -491,7 +560,7 @@ static cj_status build(planner *pl, cj__arena *scratch)
         return CJ_ERR_MEMORY;
     for (size_t i = 0; i < values; i++) pl->last_use[i] = -1, pl->root[i] = (int)i;
     CJ__TRY(shape_values(pl));
-    CJ__TRY(make_steps(pl));
+    CJ__TRY(make_steps(pl, scratch));
     choose_threads(pl);
     CJ__TRY(prepare_steps(pl));
     find_last_uses(pl);

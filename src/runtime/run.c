@@ -471,6 +471,19 @@ static cj_status run_early(cj_session *s, cj__plan *plan)
     return failed;
 }
 
+/* The steps that never fail. A kernel of another library may all the same; then the reference does
+ * its work. */
+static void run_late(cj__plan *plan)
+{
+    for (int i = plan->n_early; i < plan->n_steps; i++) {
+        cj__step *step = &plan->steps[i];
+        cj_status failed = step->run(&step->kernel);
+        if (failed && step->call->op->ref) failed = step->call->op->ref(&step->kernel);
+        CJ_ASSERT(!failed);
+        (void)failed;
+    }
+}
+
 /* Checks the tensors given for outputs and makes those that are not. Nothing is written yet: what
  * the late steps read may lie in a tensor that is fed and given. When it fails, the made ones are
  * gone again. */
@@ -578,11 +591,7 @@ static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor
     CJ__TRY(make_outputs(s, outputs, n_outputs));
     cj__plan *plan = s->active[0];
     s->committed = p->n_updates && commits(s);
-    for (int i = plan->n_early; s->committed && i < plan->n_steps; i++) {
-        cj_status failed = plan->steps[i].run(&plan->steps[i].kernel);
-        CJ_ASSERT(!failed); /* compile.c: what may fail is early */
-        (void)failed;
-    }
+    if (s->committed) run_late(plan);
     fill_outputs(s, outputs, n_outputs);
     int first = 0; /* of the updates that are committed */
     while (!s->committed && first < p->n_updates && !p->updates[first].always) first++;

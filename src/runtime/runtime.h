@@ -21,6 +21,9 @@ typedef struct cj__program_update {
     bool always;       /* commit_if is not asked */
 } cj__program_update;
 
+/* Late calls are needed by updates alone: they run when committing. */
+typedef enum cj__late { CJ__EARLY, CJ__LATE, CJ__LAST /* as soon as it can */ } cj__late;
+
 struct cj_program {
     cj_context *cj;
     cj__arena arena;
@@ -31,7 +34,7 @@ struct cj_program {
     cj__program_update *updates;
     const cj_node **original_inputs; /* by input: the placeholder of the graph that was compiled */
     unsigned char *live;             /* by call: some output or update needs it */
-    unsigned char *late;             /* by call: needed by updates alone; runs when committing */
+    unsigned char *late;             /* by call: cj__late */
     int *segment;                    /* by call */
     int n_segments;
     bool finds_sizes;                /* some call tells sizes by running */

@@ -96,6 +96,7 @@ static cj_node *avg_pool_sample(cj_sampler *s, int i)
 const cj_op cj_op_avg_pool = {
     .name = "avg_pool",
     .doc = "the mean of each window's elements",
+    .flags = CJ_OP_NOFAIL,
     .inputs = 1,
     .attributes_size = sizeof(cj__pool_attrs),
     .attributes = avg_options,
@@ -157,6 +158,7 @@ static cj_node *avg_pool_grad_sample(cj_sampler *s, int i)
 const cj_op cj_op_avg_pool_grad = {
     .name = "avg_pool_grad",
     .doc = "each element of dy divided among the elements of its window: the transpose of avg_pool",
+    .flags = CJ_OP_NOFAIL,
     .inputs = 1,
     .attributes_size = sizeof(cj__pool_attrs),
     .attributes = grad_options,
@@ -210,6 +212,7 @@ static cj_node *lp_pool_sample(cj_sampler *s, int i)
 const cj_op cj_op_lp_pool = {
     .name = "lp_pool",
     .doc = "(the sum over each window of |x|^p)^(1/p)",
+    .flags = CJ_OP_NOFAIL,
     .inputs = 1,
     .attributes_size = sizeof(cj__lp_pool_attrs),
     .attributes = lp_options,

@@ -242,7 +242,7 @@ const cj_op cj_op_matmul = {
            "axes",
     .inputs = -1,
     .inputs_min = 2,
-    .flags = CJ_OP_NARROW,
+    .flags = CJ_OP_NOFAIL | CJ_OP_NARROW,
     .attributes_size = sizeof(cj__matmul_attrs),
     .attributes = matmul_options,
     .infer = matmul_infer,

@@ -90,6 +90,7 @@ const cj_op cj_op_max_pool = {
     .doc =
         "the largest element of each window (the first of equals, NaN before all), and its place "
         "in the window, row by row: u8 where windows have up to 256 places, else i32",
+    .flags = CJ_OP_NOFAIL,
     .inputs = 1,
     .outputs = 2,
     .attributes_size = sizeof(cj__pool_attrs),
@@ -222,6 +223,7 @@ const cj_op cj_op_pool_pick = {
     .name = "pool_pick",
     .doc =
         "of each window of x the element at the place that the index says; 0 for a place outside",
+    .flags = CJ_OP_NOFAIL,
     .inputs = 2,
     .attributes_size = sizeof(cj__pool_attrs),
     .attributes = pool_options,
@@ -236,6 +238,7 @@ const cj_op cj_op_pool_spread = {
     .name = "pool_spread",
     .doc = "zeros, to which each element of dy is added at the place of its window that the index "
            "says: the transpose of pool_pick, the gradient of max_pool, and unpooling",
+    .flags = CJ_OP_NOFAIL,
     .inputs = 2,
     .attributes_size = sizeof(cj__pool_attrs),
     .attributes = spread_options,

@@ -111,6 +111,7 @@ static cj_node *moments_sample(cj_sampler *s, int i)
 const cj_op cj_op_moments = {
     .name = "moments",
     .doc = "mean and variance over the axes from one on, up to the last, which stays",
+    .flags = CJ_OP_NOFAIL,
     .inputs = 1,
     .outputs = 2,
     .attributes_size = sizeof(cj__axis_attrs),
