@@ -300,10 +300,11 @@ CJ_API cj_node *cj_scan(cj_node *const *carried, int n_carried, cj_node *const *
 
 /* ---- Gradient -------------------------------------------------------------------------------- */
 
-/* What a training program computes a second time for its gradients instead of keeping it. */
+/* What a training program computes a second time for its gradients instead of keeping it. Results
+ * are the same. */
 typedef enum cj_recompute {
-    CJ_RECOMPUTE_NONE,
     CJ_RECOMPUTE_CHEAP, /* elementwise results, where one value that is kept anyway gives them */
+    CJ_RECOMPUTE_NONE,  /* nothing: up to a twentieth less time, a quarter more memory */
     CJ_RECOMPUTE_ALL    /* everything but what cj_checkpoint marks: about a third more work */
 } cj_recompute;
 

@@ -52,18 +52,16 @@ enum {
                    which all have the output's shape; the kernel never fails */
     CJ_OP_COMMUTATIVE = 1 << 1,
     CJ_OP_VIEW = 1 << 2, /* output 0 is operand 0's elements in the same order: a plan may alias */
-    CJ_OP_INPLACE = 1 << 3,    /* output 0 may overwrite operand 0 when that has no later reader;
-                                  implied by ELEMENTWISE where sizes agree */
-    CJ_OP_STOCHASTIC = 1 << 4, /* depends on a random key: two equal calls are still equal values */
-    CJ_OP_SOURCE = 1 << 5,     /* placeholder, variable, constant: no kernel */
-    CJ_OP_CONTROL = 1 << 6,    /* has subgraphs; run by the runtime */
-    CJ_OP_OPAQUE = 1 << 7,     /* has an effect besides its outputs: never merged or dropped */
-    CJ_OP_DYNAMIC = 1 << 8,    /* may find out sizes of its outputs while running */
-    CJ_OP_KERNEL = 1 << 9,     /* a composite that the CPU backend runs whole in f32: passes keep it
+    CJ_OP_STOCHASTIC = 1 << 3, /* depends on a random key: two equal calls are still equal values */
+    CJ_OP_SOURCE = 1 << 4,     /* placeholder, variable, constant: no kernel */
+    CJ_OP_CONTROL = 1 << 5,    /* has subgraphs; run by the runtime */
+    CJ_OP_OPAQUE = 1 << 6,     /* has an effect besides its outputs: never merged or dropped */
+    CJ_OP_DYNAMIC = 1 << 7,    /* may find out sizes of its outputs while running */
+    CJ_OP_KERNEL = 1 << 8,     /* a composite that the CPU backend runs whole in f32: passes keep it
                                   there and lower it in other dtypes */
-    CJ_OP_NARROW = 1 << 10,    /* sums of products of operands 0 and 1, which mixed precision takes
+    CJ_OP_NARROW = 1 << 9,     /* sums of products of operands 0 and 1, which mixed precision takes
                                   in 16 bits */
-    CJ_OP_NOFAIL = 1 << 11     /* the kernel never fails, whatever the data, so it may run when some
+    CJ_OP_NOFAIL = 1 << 10     /* the kernel never fails, whatever the data, so it may run when some
                                   updates are written already; implied by ELEMENTWISE and VIEW. A
                                   backend's kernel that fails nevertheless is replaced by `ref` */
 };
@@ -151,6 +149,10 @@ struct cj_op {
     /* What the operator means, plainly, for every dtype it takes. Floats are computed in double and
      * rounded once. NULL for composites (the lowering is run) and sources. */
     cj_kernel_fn ref;
+    /* The operand that an output may overwrite when it has no later reader: both have one size, and
+     * every kernel has read an element when it writes what lies there. -1: none. NULL: none may, or
+     * the flag ELEMENTWISE says that all operands of its size may. */
+    int (*inplace)(const cj_call *call, int output);
     /* How many products one run adds up: what people call the multiply-adds of a convolution or a
      * matrix product. Read from the sizes in kernel->in and ->out; the data are not there, and a
      * size nobody knows yet is 0. NULL: none to speak of; the call is a sweep over memory.

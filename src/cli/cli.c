@@ -188,8 +188,8 @@ bool cli_bool(cli *c, const char *key)
 cj_recompute cli_recompute(cli *c)
 {
     const char *word = cli_string(c, "recompute");
-    if (word && !strcmp(word, "cheap")) return CJ_RECOMPUTE_CHEAP;
-    return word && !strcmp(word, "all") ? CJ_RECOMPUTE_ALL : CJ_RECOMPUTE_NONE;
+    if (word && !strcmp(word, "none")) return CJ_RECOMPUTE_NONE;
+    return word && !strcmp(word, "all") ? CJ_RECOMPUTE_ALL : CJ_RECOMPUTE_CHEAP;
 }
 
 cj_precision cli_precision(cli *c)

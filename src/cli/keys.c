@@ -52,7 +52,7 @@ const cj_key cli_keys[] = {
     {"seed", CJ_KEY_INT, 0, NUMBERS, "0", "N", "of everything random"},
     {"threads", CJ_KEY_INT, 0, 4096, "0", "N", "threads to work with; 0 is one a core"},
     {"deterministic", CJ_KEY_BOOL, 0, 0, "false", NULL, "the same bits for any number of threads"},
-    {"recompute", CJ_KEY_WORD, 0, 0, "none", "none|cheap|all",
+    {"recompute", CJ_KEY_WORD, 0, 0, "cheap", "none|cheap|all",
      "what training computes again instead of keeping it: less memory, more work"},
     {"precision", CJ_KEY_WORD, 0, 0, "float32", "float32|mixed_bfloat16|mixed_float16",
      "what products are computed in; mixed is smaller, and faster where the processor has bf16"},

@@ -279,24 +279,32 @@ static cj_status run_filled(check *c, stage *st, int fill)
     return CJ_OK;
 }
 
-/* Output 0 over each operand of its size in turn, where the row's flags allow that. */
+static cj_status run_over(check *c, stage *st, int k, int i, const cj_tensor *in)
+{
+    if (cj_tensor_size_bytes(in) != st->bytes[k] || !st->bytes[k]) return CJ_OK;
+    cj_tensor *copy = cj_tensor_copy(in);
+    if (!copy) return CJ_ERR_MEMORY;
+    void *operand = st->operand[i].data;
+    st->operand[i].data = st->output[k].data = cj__tensor_data(copy);
+    cj_status failed = run_kernel(c, st);
+    bool same = !memcmp(cj__tensor_data(copy), st->fresh[k], st->bytes[k]);
+    st->operand[i].data = operand;
+    st->output[k].data = st->fresh[k];
+    cj_tensor_free(copy);
+    if (failed) return failed;
+    return same ? CJ_OK
+                : fail(c, CJ_ERR_STATE, "the kernel gives other values over operand %d", i);
+}
+
+/* Outputs over the operands that the row allows. */
 static cj_status run_in_place(check *c, stage *st, cj_tensor *const *in)
 {
-    unsigned flags = c->op->flags;
-    int n = flags & CJ_OP_ELEMENTWISE ? c->y->call->n_in : flags & CJ_OP_INPLACE ? 1 : 0;
-    for (int i = 0; i < n; i++) {
-        if (cj_tensor_size_bytes(in[i]) != st->bytes[0] || !st->bytes[0]) continue;
-        cj_tensor *copy = cj_tensor_copy(in[i]);
-        if (!copy) return CJ_ERR_MEMORY;
-        void *operand = st->operand[i].data;
-        st->operand[i].data = st->output[0].data = cj__tensor_data(copy);
-        cj_status failed = run_kernel(c, st);
-        bool same = !memcmp(cj__tensor_data(copy), st->fresh[0], st->bytes[0]);
-        st->operand[i].data = operand;
-        st->output[0].data = st->fresh[0];
-        cj_tensor_free(copy);
-        if (failed) return failed;
-        if (!same) return fail(c, CJ_ERR_STATE, "the kernel gives other values over operand %d", i);
+    const cj_call *call = c->y->call;
+    for (int i = 0; c->op->flags & CJ_OP_ELEMENTWISE && i < call->n_in; i++)
+        CJ__TRY(run_over(c, st, 0, i, in[i]));
+    for (int k = 0; c->op->inplace && k < call->n_out; k++) {
+        const int i = c->op->inplace(call, k);
+        if (i >= 0) CJ__TRY(run_over(c, st, k, i, in[i]));
     }
     return CJ_OK;
 }

@@ -381,9 +381,10 @@ static bool overwrites(planner *pl, const cj_call *call, int k, int operand)
         return false;
     if (call->op->flags & CJ_OP_ELEMENTWISE) return true;
     if (call->op == &cj_op_fused) return is_whole(call, k);
-    if (!(call->op->flags & CJ_OP_INPLACE) || k || operand) return false;
-    for (int i = 1; i < call->n_in; i++)
-        if (root_of(pl, call->in[i]) == root_of(pl, call->in[0])) return false;
+    if (!call->op->inplace || call->op->inplace(call, k) != operand) return false;
+    for (int i = 0; i < call->n_in; i++)
+        if (i != operand && root_of(pl, call->in[i]) == root_of(pl, call->in[operand]))
+            return false;
     return true;
 }
 

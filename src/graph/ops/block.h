@@ -63,6 +63,8 @@ cj_status cj__infer_key(cj_infer *infer, int i);
 /* -1 becomes the graph's next stream. Those given count too, so that a copy does not give them
  * again. */
 void cj__take_stream(cj_graph *g, int64_t *stream);
+/* cj_op.inplace: output 0 over operand 0. */
+int cj__inplace_first(const cj_call *call, int output);
 /* "[1, 2]": where element `at` of an array is. */
 const char *cj__position(char text[128], const cj_array *x, int64_t at);
 

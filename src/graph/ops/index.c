@@ -275,7 +275,8 @@ const cj_op cj_op_index_add = {
     .doc = "x to whose rows along an axis, named by the indices, the updates are added; an index "
            "out of range names none",
     .inputs = 3,
-    .flags = CJ_OP_NOFAIL | CJ_OP_INPLACE,
+    .flags = CJ_OP_NOFAIL,
+    .inplace = cj__inplace_first,
     .attributes_size = sizeof(cj__axis_attrs),
     .attributes = cj__first_axis_options,
     .infer = index_add_infer,

@@ -307,6 +307,14 @@ static double recurrent_multiply_adds(const cj_kernel *k)
     return call.projection < 0 ? count : count + rows * (double)k->in[call.projection]->count;
 }
 
+/* The state before each step takes the place of the one after it, which the step behind has read. A
+ * plain RNN's own step reads it, too. */
+static int grad_inplace(const cj_call *call, int output)
+{
+    const cj__recurrent r = cj__recurrent_of(call->op, call->attributes);
+    return output == 1 && r.cell != CJ__CELL_RNN && r.directions == 1 ? r.y : -1;
+}
+
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
 #define ROW(op, text, extra) \
@@ -341,6 +349,7 @@ static double recurrent_multiply_adds(const cj_kernel *k)
                                      .infer = recurrent_infer, \
                                      .lower = cj__recurrent_grad_lower, \
                                      .ref = cj__recurrent_ref, \
+                                     .inplace = grad_inplace, \
                                      .multiply_adds = recurrent_multiply_adds, \
                                      .sample = op##_grad_sample};
 
