@@ -19,8 +19,8 @@
  * It has to run after cse, which would merge the copies again, and it takes the marks out. */
 #include "graph/pass/pass.h"
 
-/* Sizes known to be smaller are not worth a copy: vectors by channel, numbers by row. */
-enum { SMALL = 4096, NO_LEAF = -1, SEVERAL = -2 };
+/* Sizes known to be smaller are not worth a copy, nor is what stands for FEW numbers or more. */
+enum { SMALL = 4096, FEW = 16, NO_LEAF = -1, SEVERAL = -2 };
 
 typedef struct recompute {
     cj_recompute what;
@@ -56,10 +56,23 @@ static bool is_cheap(const cj_call *call)
            (call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW) || call->op == &cj_op_broadcast);
 }
 
+/* A few numbers for many: a row's mean, a channel's scale. */
+static bool spreads(const cj_call *call)
+{
+    const cj_type *x = &call->in[0]->type, *y = &call->out[0].type;
+    int64_t times = 1;
+    for (int i = 0; call->op == &cj_op_broadcast && i < y->rank; i++) {
+        const int from = i - (y->rank - x->rank);
+        if ((from < 0 || x->dim[from] == 1) && y->dim[i] > 0 && times < FEW) times *= y->dim[i];
+    }
+    return times >= FEW;
+}
+
 /* The one large kept call that a cheap call follows from. */
 static int find_leaf(const recompute *s, const cj_call *call)
 {
     int leaf = NO_LEAF;
+    if (spreads(call)) return NO_LEAF;
     for (int k = 0; k < call->n_in; k++) {
         const cj_call *from = call->in[k]->call;
         if (is_small(&call->in[k]->type)) continue;
