@@ -1,9 +1,10 @@
 /* matmul.c: matrix products on tile registers.
  *
- *     for each NC columns
- *       for each KC of k            right panels, made once, stay in the second-level cache
- *         for each 32 rows          left panels on the stack
- *           for each 32 columns     cj__amx_multiply
+ *     for each part of the rows, or of the columns: a thread's
+ *       for each NC columns
+ *         for each KC of k          right panels, made once, stay in the second-level cache
+ *           for each 32 rows        left panels on the stack
+ *             for each 32 columns   cj__amx_multiply
  *
  * Panels of a matrix whose k lie across its rows need a transposition, the left ones for each NC
  * columns again. So a weight gradient, a^T b, is computed as (b^T a)^T when that has fewer rows. A
@@ -24,6 +25,7 @@ enum {
     KC = 512,                  /* at most; multiples of 32 */
     RIGHT_BYTES = 800 * 1024,  /* of right panels at a time */
     ROWS_MIN = 96,             /* fewer do not pay for making the right panels, */
+    ROWS_ACROSS_MIN = 64,      /* which need no transposition here, */
     ROWS_KEPT_MIN = 32,        /* nor, where those are kept, fill the tiles; */
     ROWS_KEPT_MAX = 512,       /* many do, and save their memory */
     COLUMNS_MIN = 48,
@@ -43,7 +45,9 @@ typedef struct product {
     side left, right;
     bool swapped;   /* left is b, right is a, and d the transpose of the result */
     int64_t kc, nc; /* of a block */
-    size_t panels;  /* bytes of right panels in the workspace */
+    int64_t lanes;  /* parts of the result, by columns or by rows */
+    bool by_columns;
+    size_t panels;  /* bytes of a lane's right panels in the workspace */
     char *kept;     /* or here, made of `version` */
     bool is_kept;
     uint64_t version;
@@ -116,7 +120,10 @@ bool cj__amx_matmul_supports(const cj_kernel *k)
     if (attrs->activation != CJ__EPILOGUE_NONE && attrs->activation != CJ__EPILOGUE_RELU)
         return false;
     const product p = product_of(k);
-    return p.rows >= (is_kept(k, &p) ? ROWS_KEPT_MIN : ROWS_MIN) &&
+    const int64_t rows_min = is_kept(k, &p)   ? ROWS_KEPT_MIN
+                             : p.right.across ? ROWS_ACROSS_MIN
+                                              : ROWS_MIN;
+    return p.rows >= rows_min &&
            p.columns >= COLUMNS_MIN && p.k >= K_MIN && cj__amx_available();
 }
 
@@ -128,8 +135,11 @@ cj_status cj__amx_matmul_prepare(const cj_kernel *k, cj__arena *arena, const voi
     if (!p) return CJ_ERR_MEMORY;
     *p = product_of(k);
     *prepared = p;
+    p->by_columns = p->columns > p->rows && !is_kept(k, p);
+    p->lanes = smaller(cj__team_threads(k->team),
+                       up(p->by_columns ? p->columns : p->rows, BLOCK) / BLOCK);
     p->panels = (size_t)(p->nc * p->kc * BYTES);
-    *workspace_bytes = p->panels + ALIGNED;
+    *workspace_bytes = (size_t)p->lanes * p->panels + ALIGNED;
     if (p->swapped) *workspace_bytes += (size_t)(p->rows * p->columns) * sizeof(float);
     if (!is_kept(k, p)) return CJ_OK;
     const size_t all = (size_t)(up(p->columns, BLOCK) * up(p->k, CJ__AMX_K) * BYTES);
@@ -146,24 +156,31 @@ typedef struct job {
     const product *p;
     const float *left, *right, *bias, *addend; /* of this product */
     float *d, *c; /* c: what d is the transpose of, when swapped */
+    char *workspace;
     bool relu;
-    int64_t j, columns, q, k; /* the block at hand: columns [j, j + columns), k in [q, q + k) */
-    char *panels;             /* of its right side */
 } job;
+
+/* Columns [j, j + columns), k in [q, q + k), and the panels of the right side there. */
+typedef struct block {
+    const job *w;
+    int64_t j, columns, q, k;
+    char *panels;
+} block;
 
 /* Strips of 16 of the block's columns. What is across is read row after row. */
 static void split_right(void *arg, int64_t begin, int64_t end)
 {
-    const job *w = arg;
+    const block *b = arg;
+    const job *w = b->w;
     const side *s = &w->p->right;
-    const int64_t steps = (w->k + CJ__AMX_K - 1) / CJ__AMX_K;
+    const int64_t steps = (b->k + CJ__AMX_K - 1) / CJ__AMX_K;
     for (int64_t step = 0; step < steps; step++) {
-        const int64_t at = w->q + step * CJ__AMX_K;
-        const size_t depth = (size_t)smaller(w->q + w->k - at, CJ__AMX_K), ld = (size_t)s->ld;
+        const int64_t at = b->q + step * CJ__AMX_K;
+        const size_t depth = (size_t)smaller(b->q + b->k - at, CJ__AMX_K), ld = (size_t)s->ld;
         for (int64_t strip = begin; strip < end; strip++) {
-            const int64_t j = strip * CJ__AMX_ROWS, left = w->columns - j, row = w->j + j;
+            const int64_t j = strip * CJ__AMX_ROWS, left = b->columns - j, row = b->j + j;
             const size_t columns = left > 0 ? (size_t)smaller(left, CJ__AMX_ROWS) : 0;
-            char *panel = w->panels + (strip * steps + step) * CJ__AMX_PANEL;
+            char *panel = b->panels + (strip * steps + step) * CJ__AMX_PANEL;
             if (s->across) cj__amx_right(w->right + at * s->ld + row, ld, depth, columns, panel);
             else
                 cj__amx_right_transposed(w->right + row * s->ld + at, ld, depth, columns, panel);
@@ -171,13 +188,14 @@ static void split_right(void *arg, int64_t begin, int64_t end)
     }
 }
 
-static void split_left(const job *w, int64_t i, char *panels)
+static void split_left(const block *b, int64_t i, char *panels)
 {
+    const job *w = b->w;
     const side *s = &w->p->left;
-    const int64_t steps = (w->k + CJ__AMX_K - 1) / CJ__AMX_K;
+    const int64_t steps = (b->k + CJ__AMX_K - 1) / CJ__AMX_K;
     for (int64_t step = 0; step < steps; step++) {
-        const int64_t at = w->q + step * CJ__AMX_K;
-        const size_t depth = (size_t)smaller(w->q + w->k - at, CJ__AMX_K), ld = (size_t)s->ld;
+        const int64_t at = b->q + step * CJ__AMX_K;
+        const size_t depth = (size_t)smaller(b->q + b->k - at, CJ__AMX_K), ld = (size_t)s->ld;
         for (int64_t half = 0; half < 2; half++) {
             const int64_t row = i + half * CJ__AMX_ROWS, left = w->p->rows - row;
             const size_t rows = left > 0 ? (size_t)smaller(left, CJ__AMX_ROWS) : 0;
@@ -189,14 +207,20 @@ static void split_left(const job *w, int64_t i, char *panels)
     }
 }
 
-static void multiply_rows(void *arg, int64_t begin, int64_t end)
+static char *kept_panels(const product *p, const block *b)
 {
-    const job *w = arg;
+    return p->kept + 6 * (b->j * up(p->k, CJ__AMX_K) + up(b->columns, BLOCK) * b->q);
+}
+
+/* Rows [begin, end), begin a multiple of 32. */
+static void multiply_rows(const block *b, int64_t begin, int64_t end)
+{
+    const job *w = b->w;
     const product *p = w->p;
     _Alignas(64) char left[2 * KC / CJ__AMX_K * CJ__AMX_PANEL];
     ptrdiff_t at[KC / CJ__AMX_K];
-    const int64_t steps = (w->k + CJ__AMX_K - 1) / CJ__AMX_K, ld = p->columns;
-    const bool last = w->q + w->k == p->k;
+    const int64_t steps = (b->k + CJ__AMX_K - 1) / CJ__AMX_K, ld = p->columns;
+    const bool last = b->q + b->k == p->k;
     for (int64_t s = 0; s < steps; s++) at[s] = s * CJ__AMX_PANEL;
     cj__amx_pipe pipe;
     cj__amx_pipe_init(&pipe);
@@ -213,16 +237,16 @@ static void multiply_rows(void *arg, int64_t begin, int64_t end)
                          .ld_from = (size_t)ld,
                          .relu = last && w->relu};
     cj__amx_begin();
-    for (int64_t block = begin; block < end; block++) {
-        const int64_t i = block * BLOCK, rows = smaller(p->rows - i, BLOCK);
+    for (int64_t i = begin; i < end; i += BLOCK) {
+        const int64_t rows = smaller(end - i, BLOCK);
         for (int64_t r = 0; r < BLOCK; r++) m.row[r] = r < rows ? r * ld : -1;
-        split_left(w, i, left);
-        for (int64_t j = 0; j < w->columns; j += BLOCK) {
-            const int64_t column = w->j + j, corner = i * ld + column;
-            m.columns = (size_t)smaller(w->columns - j, BLOCK);
-            m.b = w->panels + j / CJ__AMX_ROWS * steps * CJ__AMX_PANEL;
+        split_left(b, i, left);
+        for (int64_t j = 0; j < b->columns; j += BLOCK) {
+            const int64_t column = b->j + j, corner = i * ld + column;
+            m.columns = (size_t)smaller(b->columns - j, BLOCK);
+            m.b = b->panels + j / CJ__AMX_ROWS * steps * CJ__AMX_PANEL;
             m.y = w->d + corner;
-            m.from = w->q ? m.y : NULL;
+            m.from = b->q ? m.y : NULL;
             m.bias = last && w->bias ? w->bias + column : NULL;
             m.addend = last && w->addend ? w->addend + corner : NULL;
             cj__amx_multiply(&pipe, &m);
@@ -245,21 +269,50 @@ static void transpose_columns(void *arg, int64_t begin, int64_t end)
                               (size_t)rows);
 }
 
-static void multiply(job *w, cj__team *team, char *workspace, bool split)
+/* All blocks of some rows and some columns, one column strip's panels after the other; they are
+ * made here unless they are kept. */
+static void multiply_part(const job *w, char *panels, const int64_t rows[2],
+                          const int64_t columns[2])
 {
-    enum { STRIPS = 16, BLOCKS = 2 }; /* a task's: 256 columns, 64 rows */
     const product *p = w->p;
-    for (w->j = 0; w->j < p->columns; w->j += p->nc) {
-        w->columns = smaller(p->nc, p->columns - w->j);
-        for (w->q = 0; w->q < p->k; w->q += p->kc) {
-            w->k = smaller(p->kc, p->k - w->q);
-            w->panels = p->kept ? p->kept + 6 * (w->j * up(p->k, CJ__AMX_K) +
-                                                 up(w->columns, BLOCK) * w->q)
-                                : workspace;
-            if (split)
-                cj__parallel_for(team, up(w->columns, BLOCK) / CJ__AMX_ROWS, STRIPS, split_right,
-                                 w);
-            cj__parallel_for(team, (p->rows + BLOCK - 1) / BLOCK, BLOCKS, multiply_rows, w);
+    block b = {.w = w, .panels = panels};
+    for (b.j = columns[0]; b.j < columns[1]; b.j += p->nc) {
+        b.columns = smaller(p->nc, columns[1] - b.j);
+        for (b.q = 0; b.q < p->k; b.q += p->kc) {
+            b.k = smaller(p->kc, p->k - b.q);
+            if (p->kept) b.panels = kept_panels(p, &b);
+            else split_right(&b, 0, up(b.columns, BLOCK) / CJ__AMX_ROWS);
+            multiply_rows(&b, rows[0], rows[1]);
+        }
+    }
+}
+
+/* The lanes wait for each other only at the end: each splits for itself what several read. */
+static void multiply_lanes(void *arg, int64_t begin, int64_t end)
+{
+    const job *w = arg;
+    const product *p = w->p;
+    for (int64_t lane = begin; lane < end; lane++) {
+        int64_t part[2], rows[2] = {0, p->rows}, columns[2] = {0, p->columns};
+        const int64_t all = p->by_columns ? p->columns : p->rows, blocks = up(all, BLOCK) / BLOCK;
+        for (int i = 0; i < 2; i++)
+            part[i] = smaller(all, (lane + i) * blocks / p->lanes * BLOCK);
+        memcpy(p->by_columns ? columns : rows, part, sizeof part);
+        multiply_part(w, w->workspace + (size_t)lane * p->panels, rows, columns);
+    }
+}
+
+static void split_kept(const job *w, cj__team *team)
+{
+    enum { STRIPS = 16 }; /* a task's: 256 columns */
+    const product *p = w->p;
+    block b = {.w = w};
+    for (b.j = 0; b.j < p->columns; b.j += p->nc) {
+        b.columns = smaller(p->nc, p->columns - b.j);
+        for (b.q = 0; b.q < p->k; b.q += p->kc) {
+            b.k = smaller(p->kc, p->k - b.q);
+            b.panels = kept_panels(p, &b);
+            cj__parallel_for(team, up(b.columns, BLOCK) / CJ__AMX_ROWS, STRIPS, split_right, &b);
         }
     }
 }
@@ -277,10 +330,13 @@ cj_status cj__amx_matmul_run(const cj_kernel *k)
              .bias = attrs->has_bias ? k->in[2]->data : NULL,
              .addend = attrs->has_addend ? k->in[2 + attrs->has_bias]->data : NULL,
              .c = k->out[0]->data,
-             .d = p->swapped ? (float *)(workspace + p->panels) : k->out[0]->data,
+             .d = p->swapped ? (float *)(void *)(workspace + (size_t)p->lanes * p->panels)
+                             : k->out[0]->data,
+             .workspace = workspace,
              .relu = attrs->activation == CJ__EPILOGUE_RELU};
+    if (p->kept && split) split_kept(&w, k->team);
     for (int64_t i = 0; i < p->batch; i++) {
-        multiply(&w, k->team, workspace, split);
+        cj__parallel_for(k->team, p->lanes, 1, multiply_lanes, &w);
         if (p->swapped) cj__parallel_for(k->team, p->columns, 64, transpose_columns, &w);
         else w.d += size;
         w.c += size;
