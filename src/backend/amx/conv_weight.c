@@ -56,6 +56,7 @@ typedef struct weight_plan {
     int64_t band_groups, band_lines, bands_y, bands, lanes;
     int64_t steps;                    /* of 32 positions, of a group in a band */
     int64_t in_blocks, out_blocks;
+    ptrdiff_t at[STEPS];              /* bytes to the panels of dy */
     bool at_once;                     /* one band */
     bool odd;                         /* some place is an odd number of pixels away */
     unsigned used[4];                 /* by residue: 1: places an even number away, 2: odd */
@@ -199,6 +200,7 @@ cj_status cj__amx_conv_weight_prepare(const cj_kernel *k, cj__arena *arena, cons
         if (all < least) least = all, p->beside = n;
     }
     p->groups = parts_of(p->batch, p->beside);
+    for (int i = 0; i < STEPS; i++) p->at[i] = i * CJ__AMX_PANEL;
     for (int64_t i = 0; i < p->places; i++) {
         const int64_t ky = i / p->x.kernel, kx = i % p->x.kernel, odd = away(p, ky, kx) % 2;
         p->used[residue_of(p, ky, kx)] |= odd ? 2 : 1;
@@ -333,13 +335,11 @@ static void multiply(const weight_plan *p, const band *b, int64_t o, int64_t c, 
                      int64_t step, int64_t n, bool add, float *squares, cj__amx_pipe *pipe)
 {
     enum { P = CJ__AMX_PANEL };
-    ptrdiff_t at[STEPS];
-    for (int64_t s = 0; s < n; s++) at[s] = s * P;
     cj__amx_product m = {.steps = (size_t)n,
                          .rows = CJ__AMX_ROWS,
                          .a = b->dy + (size_t)(2 * o) * p->dy_block_bytes +
                               (size_t)(group * p->steps + step) * P,
-                         .at = at,
+                         .at = p->at,
                          .a_row = LINE,
                          .a_part = CJ__AMX_PART,
                          .a_block = p->dy_block_bytes,

@@ -74,7 +74,7 @@ typedef struct cj__amx_product {
 } cj__amx_product;
 
 /* Products of one thread, one behind the other: the last one's sums are brought where they go while
- * the next is computed, and its operands must stay until then. Begins with
+ * the next is computed, and all it points to must stay until then. Begins with
  * cj__amx_pipe_init and ends with cj__amx_finish. */
 typedef struct cj__amx_pipe {
     bool waits, ends;       /* steps [first, past) of a product; they are its last */
