@@ -13,6 +13,9 @@
  * gradient multiplies the panel, read transposed, with dy; ranges of pixels have sums of their own
  * that are added in order, so bits do not depend on threads.
  *
+ * Padding is zeros in the panel and takes part in the products: an infinity that meets it gives NaN
+ * where the definition leaves it out.
+ *
  * Lanes are a fixed number of parts of the work, each with its own panel in the workspace.
  * Channels-first images are transposed into the workspace, image by image. */
 #include <string.h>
