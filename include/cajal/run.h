@@ -90,7 +90,7 @@ typedef struct cj_feed {
 /* Runs once. Every placeholder is fed; dtypes and shapes must fit. outputs[i]: NULL makes a tensor
  * (the caller frees); a tensor of the right dtype and shape is written to. Updates are committed
  * when commit_if holds or there is none. A failed run leaves the store as it was; so the context's
- * `cancel` is not asked any more when only what updates need is left, which may be all gradients. */
+ * `cancel` is not asked any more when only what updates need is left, often all gradients. */
 CJ_API cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **outputs,
                         int n_outputs);
 
