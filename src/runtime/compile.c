@@ -265,14 +265,8 @@ static cj_status cut_segments(cj_program *p)
 /* A sum over rows whose indices an earlier look-up has found in range. */
 static bool is_checked(const cj_program *p, const cj_call *call)
 {
-    const int axis = (int)((const cj__axis_attrs *)call->attributes)->axis;
-    for (int i = 0; call->op == &cj_op_scatter_add && i < call->id; i++) {
-        const cj_call *other = p->graph->calls[i];
-        if (other->op == &cj_op_gather && p->live[i] && other->in[1] == call->in[1] &&
-            ((const cj__axis_attrs *)other->attributes)->axis == axis &&
-            other->in[0]->type.dim[axis] == call->out[0].type.dim[axis])
-            return true;
-    }
+    for (int i = 0; call->op == &cj_op_scatter_add && i < call->id; i++)
+        if (p->live[i] && cj__checks_indices(p->graph->calls[i], call)) return true;
     return false;
 }
 

@@ -50,6 +50,8 @@ cj_node *cj__pass_mode(cj__rewrite *r, const cj_call *call, cj_node *const *in);
 cj_node *cj__pass_pool(cj__rewrite *r, const cj_call *call, cj_node *const *in);
 /* sparse.c: a step along the gradient of a table touches only the rows that were looked up. */
 cj_node *cj__pass_sparse(cj__rewrite *r, const cj_call *call, cj_node *const *in);
+/* Does `look_up`, when it runs, find every index that `sum`, a scatter_add, would not? */
+bool cj__checks_indices(const cj_call *look_up, const cj_call *sum);
 /* mixed.c: operands of products in 16 bits. After epilogue, before recompute. */
 cj_graph *cj__pass_mixed(const cj_graph *g, cj_precision precision, bool training, cj_node ***roots,
                          int n_roots);

@@ -36,6 +36,22 @@ static cj_node *repeated(cj_node *node)
     return cj_reshape(x, 0, NULL);
 }
 
+bool cj__checks_indices(const cj_call *look_up, const cj_call *sum)
+{
+    if (look_up->op != &cj_op_gather || look_up->in[1] != sum->in[1]) return false;
+    const int64_t axis = ((const cj__scatter_attrs *)sum->attributes)->axis;
+    return ((const cj__axis_attrs *)look_up->attributes)->axis == axis &&
+           look_up->in[0]->type.dim[axis] == sum->out[0].type.dim[axis];
+}
+
+/* index_add leaves out what is out of range; the user is to hear of it. */
+static bool is_looked_up(const cj__rewrite *r, const cj_call *sum)
+{
+    for (int i = 0; i < sum->id; i++)
+        if (r->map[i] && cj__checks_indices(r->from->calls[i], sum)) return true;
+    return false;
+}
+
 typedef struct step {
     cj_node *factor; /* of the new graph, a scalar; NULL: 1 */
     bool negative;
@@ -50,7 +66,8 @@ static bool find_step(const cj__rewrite *r, const cj_call *now, const cj_node *n
         const cj_call *call = node->call;
         if (call->op == &cj_op_scatter_add) {
             s->scatter = call;
-            return ((const cj__scatter_attrs *)call->attributes)->axis == 0;
+            return ((const cj__scatter_attrs *)call->attributes)->axis == 0 &&
+                   is_looked_up(r, call);
         }
         if (call->op == &cj_op_neg) {
             s->negative = !s->negative;
