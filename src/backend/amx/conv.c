@@ -15,7 +15,7 @@
  * of each residue are a `grid` of their own (see conv_axis.h). 16 channels, with two pixels to a
  * tile's row, gained a seventh at most.
  *
- * On one core, GFLOP/s ours / the next backend, in a quiet minute (in a busy one 0.6 to 1.3 times):
+ * On one core, GFLOP/s ours / the next backend, in a quiet minute (in a busy one 0.9 to 1.4 times):
  * 3x3 of 64 channels, 56x56, 8 images 200 / 115; 128, 28x28 205 / 120; 256, 14x14 200 / 120; 512,
  * 7x7 195 / 95; 32, 16x16, 128 images 157 / 119; 64, 8x8 185 / 125; 64 to 128 with stride 2
  * 160 / 110. Input gradients are as fast. */

@@ -17,7 +17,7 @@
  * place, that are added in order. With heavy weights and few positions there is one band, and each
  * square is summed at once, by any thread.
  *
- * On one core, GFLOP/s ours / the next backend, in a quiet minute (in a busy one 0.6 to 1.2 times):
+ * On one core, GFLOP/s ours / the next backend, in a quiet minute:
  * 3x3 of 64 channels, 56x56, 8 images 185 / 115; 128, 28x28 194 / 116; 256, 14x14 192 / 105; 512,
  * 7x7 160 / 75; 64, 8x8, 128 images 160 / 121; 64 to 128 with stride 2 101 / 87. */
 #ifdef CJ_HAVE_AMX

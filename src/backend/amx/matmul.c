@@ -12,8 +12,8 @@
  *
  * Blocks are cut by the shape alone and summed in order, so bits do not depend on threads.
  *
- * On one core, GFLOP/s ours / the next backend, in a quiet and in a busy minute: 1024x256x1024
- * 210 / 112, 80 / 75; its weight gradient 190 / 105, 75 / 72. */
+ * On one core, GFLOP/s ours / the next backend, in a quiet minute: 1024x256x1024 210 / 112; its
+ * weight gradient 190 / 105. */
 #ifdef CJ_HAVE_AMX
 #include "backend/amx/amx.h"
 #include "backend/amx/tiles.h"
@@ -47,8 +47,8 @@ typedef struct product {
     int64_t kc, nc; /* of a block */
     int64_t lanes;  /* parts of the result, by columns or by rows */
     bool by_columns;
-    size_t panels;  /* bytes of a lane's right panels in the workspace */
-    char *kept;     /* or here, made of `version` */
+    size_t panels;  /* bytes of a lane's right panels in the workspace; 0: none are there, */
+    char *kept;     /* all are here, made of `version` */
     bool is_kept;
     uint64_t version;
 } product;
@@ -123,8 +123,7 @@ bool cj__amx_matmul_supports(const cj_kernel *k)
     const int64_t rows_min = is_kept(k, &p)   ? ROWS_KEPT_MIN
                              : p.right.across ? ROWS_ACROSS_MIN
                                               : ROWS_MIN;
-    return p.rows >= rows_min &&
-           p.columns >= COLUMNS_MIN && p.k >= K_MIN && cj__amx_available();
+    return p.rows >= rows_min && p.columns >= COLUMNS_MIN && p.k >= K_MIN && cj__amx_available();
 }
 
 cj_status cj__amx_matmul_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
@@ -135,13 +134,16 @@ cj_status cj__amx_matmul_prepare(const cj_kernel *k, cj__arena *arena, const voi
     if (!p) return CJ_ERR_MEMORY;
     *p = product_of(k);
     *prepared = p;
-    p->by_columns = p->columns > p->rows && !is_kept(k, p);
+    const bool keeps = is_kept(k, p);
+    p->by_columns = p->columns > p->rows && !keeps;
     p->lanes = smaller(cj__team_threads(k->team),
                        up(p->by_columns ? p->columns : p->rows, BLOCK) / BLOCK);
-    p->panels = (size_t)(p->nc * p->kc * BYTES);
-    *workspace_bytes = (size_t)p->lanes * p->panels + ALIGNED;
-    if (p->swapped) *workspace_bytes += (size_t)(p->rows * p->columns) * sizeof(float);
-    if (!is_kept(k, p)) return CJ_OK;
+    if (!keeps) {
+        p->panels = (size_t)(p->nc * p->kc * BYTES);
+        *workspace_bytes = (size_t)p->lanes * p->panels + ALIGNED;
+        if (p->swapped) *workspace_bytes += (size_t)(p->rows * p->columns) * sizeof(float);
+        return CJ_OK;
+    }
     const size_t all = (size_t)(up(p->columns, BLOCK) * up(p->k, CJ__AMX_K) * BYTES);
     char *kept = cj__arena_alloc(arena, all + ALIGNED);
     if (!kept) return CJ_ERR_MEMORY;
