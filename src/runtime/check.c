@@ -293,7 +293,8 @@ static cj_status run_over(check *c, stage *st, int k, int i, const cj_tensor *in
     cj_tensor_free(copy);
     if (failed) return failed;
     return same ? CJ_OK
-                : fail(c, CJ_ERR_STATE, "the kernel gives other values over operand %d", i);
+                : fail(c, CJ_ERR_STATE, "the kernel gives output %d other values over operand %d",
+                       k, i);
 }
 
 /* Outputs over the operands that the row allows. */

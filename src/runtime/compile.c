@@ -295,8 +295,7 @@ static cj_status mark_late(cj_program *p)
     for (int i = g->n_calls - 1; i >= 0; i--) {
         const cj_call *call = g->calls[i];
         const bool light = call->op->flags & (CJ_OP_ELEMENTWISE | CJ_OP_VIEW) ||
-                           call->op == &cj_op_fused || call->op == &cj_op_update_slice ||
-                           call->op == &cj_op_index_add;
+                           call->op == &cj_op_fused || call->op->inplace;
         if (!p->live[i] && !(call->op->flags & CJ_OP_OPAQUE)) continue;
         if (!early[i] && never_fails(p, call))
             p->late[i] = light && !inner[i] ? CJ__LAST : CJ__LATE;
