@@ -111,6 +111,62 @@ static void test_binary(void **state)
 
 /* The place of an element does not change its value, and the functions work in place. Their
  * accuracy is test_isa_math's business; double precision is libm's. */
+/* With the same roundings as one operation after another. */
+static float scalar_idiom(cj__idiom op, float a, float b, float c, float s, float t)
+{
+    const float as = a * s, bs = b * s, bt = b * t, square = b * b, root = sqrtf(c);
+    const float scaled = square * t, below = root + t, ratio = bs / below;
+    switch (op) {
+    case CJ__IDIOM_BLEND_SQUARES: return as + scaled;
+    case CJ__IDIOM_BLEND: return as + bt;
+    case CJ__IDIOM_ADAM: return a - ratio;
+    case CJ__IDIOM_SCALE_ADD: return as + b;
+    case CJ__IDIOM_SCALE_SUB: return a - bs;
+    default: return 0;
+    }
+}
+
+static void test_idioms(void **state)
+{
+    (void)state;
+    enum { SPANS = 3 };
+    static const struct {
+        int spans, numbers;
+    } rows[] = {
+#define ROW_COUNTS(NAME, name, form, spans, numbers, expression) {spans, numbers},
+        CJ__IDIOM_LIST(ROW_COUNTS)};
+    static float from[SPANS][MAX + 8], x[SPANS][MAX + 8], out[MAX + 8];
+    float numbers[] = {0.875f, -0.0625f};
+    for (int t = 0; runnable(&t); t++) {
+        const cj__isa *isa = cj__isa_at(t);
+        for (int op = 0; op < CJ__IDIOM_COUNT; op++) {
+            for (size_t k = 0; k < CJ__COUNT(sizes) * (SPANS + 1); k++) {
+                const size_t n = sizes[k / (SPANS + 1)], off = k % 5;
+                const int place = (int)(k % (SPANS + 1)) - 1; /* the span that is written over */
+                if (place >= rows[op].spans) continue;
+                void *in[SPANS + 2];
+                for (int j = 0; j < SPANS; j++) {
+                    fill(from[j], MAX + 8);
+                    memcpy(x[j], from[j], sizeof x[j]);
+                    in[j] = x[j] + off;
+                }
+                for (int j = 0; j < rows[op].numbers; j++) in[rows[op].spans + j] = &numbers[j];
+                float *y = place >= 0 ? x[place] + off : out + off;
+                const float guard = y[n];
+                isa->idiom_f32[op](n, in, y);
+                if (!same(y[n], guard)) fail_msg("%s: idiom %d wrote past %zu", isa->name, op, n);
+                for (size_t i = 0; i < n; i++) {
+                    const float a = from[0][i + off], b = from[1][i + off], c = from[2][i + off];
+                    const float want = scalar_idiom((cj__idiom)op, a, b, c, numbers[0], numbers[1]);
+                    if (!same(y[i], want))
+                        fail_msg("%s: idiom %d, n %zu: (%.9g, %.9g, %.9g)[%zu] = %.9g, want %.9g",
+                                 isa->name, op, n, a, b, c, i, y[i], want);
+                }
+            }
+        }
+    }
+}
+
 static void test_unary_places(void **state)
 {
     (void)state;
@@ -490,6 +546,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_idioms),
         cmocka_unit_test(test_unary_places),
         cmocka_unit_test(test_compare_where_logical),
         cmocka_unit_test(test_casts),

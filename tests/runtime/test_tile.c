@@ -122,6 +122,49 @@ static void patterns(void **state)
     }
 }
 
+/* Forms that have a kernel of their own, and near ones that have not: the same bits. */
+static void idioms(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {1, 7, 1023, 1024, 1025, 5000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        cj_graph_free(g);
+        g = cj_graph_new(cj);
+        int64_t n = sizes[i];
+        cj_node *a = fed("a", CJ_F32, SHAPE(3, n)), *b = fed("b", CJ_F32, SHAPE(3, n)),
+                *c = fed("c", CJ_F32, SHAPE(3, n)), *s = fed("s", CJ_F32, 0, NULL),
+                *t = fed("t", CJ_F32, SHAPE(1, 1)), *row = fed("row", CJ_F32, SHAPE(n)),
+                *column = fed("column", CJ_F32, SHAPE(3, 1));
+        cj_node *as = cj_mul(a, s), *read_twice = cj_mul(b, s);
+        cj_node *root = cj_shift(cj_sqrt(cj_abs(c)), 0.25);
+        cj_node *outputs[] = {
+            cj_add(cj_mul(a, s), cj_mul(b, t)),
+            cj_add(cj_mul(t, b), as),
+            cj_add(cj_mul(s, cj_square(b)), cj_mul(a, t)),
+            cj_sub(a, cj_div(cj_mul(s, b), root)),
+            cj_sub(a, cj_div(cj_mul(b, t), cj_add(t, cj_sqrt(cj_abs(row))))),
+            cj_add(b, cj_mul(s, c)),
+            cj_add(cj_mul(s, row), b),
+            cj_add(cj_mul(s, column), cj_mul(b, t)),
+            cj_add(cj_mul(row, s), cj_mul(column, t)),
+            cj_sub(a, cj_mul(s, b)),
+            cj_sub(cj_mul(b, s), a),
+            cj_sub(read_twice, cj_add(read_twice, c)),
+            cj_add(cj_mul(s, t), a),
+            cj_where(cj_greater(b, cj_scalar(g, CJ_F32, 0)), a, cj_scalar(g, CJ_F32, 0)),
+            as,
+        };
+        const int count = (int)(sizeof outputs / sizeof *outputs);
+        char text[64];
+        for (int k = 0; k < count; k++) {
+            snprintf(text, sizeof text, "idiom %d, 3 x %d", k, (int)n);
+            check(outputs + k, 1, 0, text);
+        }
+        snprintf(text, sizeof text, "idioms that share, 3 x %d", (int)n);
+        check(outputs, count, 0, text);
+    }
+}
+
 static void dtypes_mixed(void **state)
 {
     (void)state;
@@ -385,6 +428,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(patterns, setup, teardown),
+        cmocka_unit_test_setup_teardown(idioms, setup, teardown),
         cmocka_unit_test_setup_teardown(dtypes_mixed, setup, teardown),
         cmocka_unit_test_setup_teardown(special_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(results_over_operands, setup, teardown),

@@ -67,18 +67,30 @@
 /* Over bytes that are 0 or not 0; the result is 0 or 1. NOT ignores b. */
 #define CJ__LOGICAL_LIST(X) X(AND, and) X(OR, or) X(XOR, xor) X(NOT, not)
 
+/* out[i] = several of these in one sweep, with the same roundings: of spans a, b, c and numbers s,
+ * t. The form in prefix order (tile_idioms.c), how many spans and numbers, and the expression. */
+#define CJ__IDIOM_LIST(X)                                                                          \
+    X(BLEND_SQUARES, blend_squares, "+*as*qbt", 2, 2, a * s + b * b * t)                           \
+    X(BLEND, blend, "+*as*bt", 2, 2, a * s + b * t)                                                \
+    X(ADAM, adam, "-a/*sb+rct", 3, 2, a - s * b / (vf_sqrt(c) + t))                                \
+    X(SCALE_ADD, scale_add, "+*asb", 2, 1, a * s + b)                                              \
+    X(SCALE_SUB, scale_sub, "-a*bs", 2, 1, a - b * s)
+
 #define CJ__ENUM_UNARY(name, word, ulp) CJ__UNARY_##name,
 #define CJ__ENUM_BINARY(name, word, ulp) CJ__BINARY_##name,
 #define CJ__ENUM_COMPARE(name, word, op) CJ__COMPARE_##name,
 #define CJ__ENUM_LOGICAL(name, word) CJ__LOGICAL_##name,
+#define CJ__ENUM_IDIOM(name, word, form, spans, numbers, expression) CJ__IDIOM_##name,
 typedef enum cj__unary { CJ__UNARY_LIST(CJ__ENUM_UNARY) CJ__UNARY_COUNT } cj__unary;
 typedef enum cj__binary { CJ__BINARY_LIST(CJ__ENUM_BINARY) CJ__BINARY_COUNT } cj__binary;
 typedef enum cj__compare { CJ__COMPARE_LIST(CJ__ENUM_COMPARE) CJ__COMPARE_COUNT } cj__compare;
 typedef enum cj__logical { CJ__LOGICAL_LIST(CJ__ENUM_LOGICAL) CJ__LOGICAL_COUNT } cj__logical;
+typedef enum cj__idiom { CJ__IDIOM_LIST(CJ__ENUM_IDIOM) CJ__IDIOM_COUNT } cj__idiom;
 #undef CJ__ENUM_UNARY
 #undef CJ__ENUM_BINARY
 #undef CJ__ENUM_COMPARE
 #undef CJ__ENUM_LOGICAL
+#undef CJ__ENUM_IDIOM
 
 /* Which operand is one value for the whole span. The scalar is read before anything is written. */
 enum { CJ__SPAN_A_SCALAR = 1, CJ__SPAN_B_SCALAR = 2, CJ__SPAN_C_SCALAR = 4 };
@@ -96,6 +108,8 @@ typedef void (*cj__compare_f64_fn)(size_t n, const double *a, const double *b, u
                                    unsigned flags);
 typedef void (*cj__logical_fn)(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out,
                                unsigned flags);
+/* in: the spans, then the numbers. out may be one of the spans. */
+typedef void (*cj__idiom_f32_fn)(size_t n, void *const *in, float *out);
 
 /* ---- Matrix product -------------------------------------------------------------------------- */
 
@@ -248,6 +262,7 @@ typedef struct cj__isa {
     cj__compare_f32_fn compare_f32[CJ__COMPARE_COUNT];
     cj__compare_f64_fn compare_f64[CJ__COMPARE_COUNT];
     cj__logical_fn logical[CJ__LOGICAL_COUNT];
+    cj__idiom_f32_fn idiom_f32[CJ__IDIOM_COUNT];
     /* out[i] = c[i] ? a[i] : b[i] over elements of 1, 2, 4 or 8 bytes, all three flags allowed. */
     void (*where)(size_t size, size_t n, const uint8_t *c, const void *a, const void *b, void *out,
                   unsigned flags);

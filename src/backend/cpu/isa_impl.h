@@ -44,6 +44,7 @@ static float fma_chains(int64_t rounds)
 #define ROW_COMPARE_F32(NAME, name, op) [CJ__COMPARE_##NAME] = compare_f32_##name,
 #define ROW_COMPARE_F64(NAME, name, op) [CJ__COMPARE_##NAME] = compare_f64_##name,
 #define ROW_LOGICAL(NAME, name) [CJ__LOGICAL_##NAME] = logical_##name,
+#define ROW_IDIOM(NAME, name, form, spans, numbers, expression) [CJ__IDIOM_##NAME] = idiom_##name,
 #define ROW_CAST(NAME, from, to) [CJ__CAST_##NAME] = cast_##NAME,
 #define ROW_REDUCE_F32(NAME, name) [CJ__REDUCE_##NAME] = reduce_f32_##name,
 #define ROW_REDUCE_F64(NAME, name) [CJ__REDUCE_##NAME] = reduce_f64_##name,
@@ -66,6 +67,7 @@ static float fma_chains(int64_t rounds)
         .compare_f32 = {CJ__COMPARE_LIST(ROW_COMPARE_F32)}, \
         .compare_f64 = {CJ__COMPARE_LIST(ROW_COMPARE_F64)}, \
         .logical = {CJ__LOGICAL_LIST(ROW_LOGICAL)}, \
+        .idiom_f32 = {CJ__IDIOM_LIST(ROW_IDIOM)}, \
         .where = where_any, \
         .cast = {CJ__CAST_LIST(ROW_CAST)}, \
         .reduce_f32 = {CJ__REDUCE_LIST(ROW_REDUCE_F32)}, \

@@ -153,6 +153,39 @@ CJ__BINARY_LIST(DEFINE_BINARY)
     }
 CJ__COMPARE_LIST(DEFINE_COMPARE)
 
+/* ---- Idioms ---- */
+
+typedef vf (*vf_idiom)(vf a, vf b, vf c, vf s, vf t);
+
+/* `spans` and `numbers` are constants where this is inlined. */
+SIMD void span_idiom(size_t n, void *const *in, float *out, int spans, int numbers, vf_idiom f)
+{
+    const float *a = in[0], *b = in[1], *c = spans > 2 ? in[2] : in[1];
+    if (!n) return;
+    const vf s = vf_set(*(const float *)in[spans]),
+             t = vf_set(*(const float *)in[numbers > 1 ? spans + 1 : spans]);
+    size_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES)
+        vf_store(out + i, f(vf_load(a + i), vf_load(b + i), vf_load(c + i), s, t));
+    if (i < n)
+        vf_store_n(out + i,
+                   f(vf_load_n(a + i, n - i), vf_load_n(b + i, n - i), vf_load_n(c + i, n - i), s,
+                     t),
+                   n - i);
+}
+
+#define DEFINE_IDIOM(NAME, name, form, spans, numbers, expression) \
+    SIMD vf math_##name(vf a, vf b, vf c, vf s, vf t) \
+    { \
+        (void)c, (void)t; \
+        return expression; \
+    } \
+    static void idiom_##name(size_t n, void *const *in, float *out) \
+    { \
+        span_idiom(n, in, out, spans, numbers, math_##name); \
+    }
+CJ__IDIOM_LIST(DEFINE_IDIOM)
+
 /* Steps of 0 and 1 rather than a test in the loop, which the compiler would turn into a loop for
  * each case. */
 #define LOGICAL(name, expression) \

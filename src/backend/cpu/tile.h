@@ -9,7 +9,7 @@
 #include "backend/cpu/cpu.h"
 
 enum {
-    CJ__TILE_OPERANDS = 4,
+    CJ__TILE_OPERANDS = 5,
     CJ__TILE_VALUES = 4096, /* the most values of a list */
     CJ__TILE_OUTPUTS = 64,
     CJ__TILE_SCRATCH = 96 * 1024, /* on the stack; more comes from the plan's workspace */
@@ -33,6 +33,7 @@ typedef enum cj__tile_kind {
     LOGICAL,
     WHERE,
     CAST,
+    IDIOM_F32, /* several in one: tile_idioms.c */
     ONE_HOT,
     ROWS_F32,      /* a reduction of each row */
     ROWS_F64,
@@ -107,6 +108,9 @@ typedef struct cj__tile {
     int64_t workers;
     const cj_call *nothing; /* a reduction to the largest or smallest of no elements; or NULL */
 } cj__tile;
+
+/* tile_idioms.c: puts operations together that have a kernel together. */
+cj_status cj__tile_shorten(cj__tile *p, const cj_call *call, cj__arena *arena);
 
 /* tile_place.c: what is left to know of a list whose operations and values are there. */
 cj_status cj__tile_place(cj__tile *p, const cj_kernel *k, cj__arena *arena, size_t *workspace);

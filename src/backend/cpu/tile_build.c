@@ -502,37 +502,6 @@ static bool add_body(builder *b)
     return true;
 }
 
-/* ---- Shorter lists --------------------------------------------------------------------------- */
-
-static bool is_zero_operand(const tile *p, const cj_call *call, int v)
-{
-    double number;
-    int input = p->values[v].input;
-    return input >= 0 && cj__is_constant(call->in[input], &number) && number == 0;
-}
-
-/* where(x > 0, dy, 0), the gradient of relu, is one operation. */
-static void shorten(tile *p, const cj_call *call)
-{
-    for (int o = 0; o < p->n_operations; o++) {
-        operation *op = &p->operations[o];
-        if (op->kind != WHERE || p->values[op->out].dtype != CJ_F32) continue;
-        for (int i = 0; i < o; i++) {
-            const operation *condition = &p->operations[i];
-            if (condition->out != op->in[0] || condition->kind != COMPARE_F32 ||
-                condition->function != CJ__COMPARE_GT ||
-                !is_zero_operand(p, call, condition->in[1]) || !is_zero_operand(p, call, op->in[2]))
-                continue;
-            op->kind = BINARY_F32;
-            op->function = CJ__BINARY_RELU_GRAD;
-            op->in[0] = op->in[1];
-            op->in[1] = condition->in[0];
-            op->n_in = 2;
-            break;
-        }
-    }
-}
-
 /* ---- Preparing ------------------------------------------------------------------------------- */
 
 static bool is_candidate(const cj_call *call)
@@ -616,7 +585,7 @@ cj_status cj__tile_prepare(const cj_kernel *k, cj__arena *arena, const void **pr
     if (failed == CJ_ERR_STATE)
         return cj_fail(k->cj, CJ_ERR_UNSUPPORTED, "fused: a group that has no list of operations");
     if (failed) return failed;
-    if (b.body) shorten(p, call);
+    CJ__TRY(cj__tile_shorten(p, call, arena));
     *prepared = p;
     return cj__tile_place(p, k, arena, workspace);
 }

@@ -50,6 +50,7 @@ static void drop_dead(tile *p, int n_out, int *used)
 
 static void spread_operands(tile *p, operation *o)
 {
+    if (o->kind == IDIOM_F32) return; /* spans as they lie, and numbers */
     bool flagged = takes_scalars(o);
     int scalars = 0;
     for (int k = 0; k < o->n_in; k++) {
@@ -67,6 +68,7 @@ static void spread_operands(tile *p, operation *o)
 
 static void set_flags(const tile *p, operation *o)
 {
+    if (o->kind == IDIOM_F32) return;
     /* where takes (condition, a, b); its kernel calls them c, a, b. */
     static const unsigned where_flags[] = {CJ__SPAN_C_SCALAR, CJ__SPAN_A_SCALAR, CJ__SPAN_B_SCALAR};
     for (int k = 0; k < o->n_in; k++) {

@@ -227,6 +227,7 @@ static void run_span(worker *w, const operation *o, void *const *in, void *out, 
         break;
     case WHERE: isa->where(p->values[o->out].size, n, in[0], in[1], in[2], out, o->flags); break;
     case CAST: isa->cast[o->function](n, in[0], out); break;
+    case IDIOM_F32: isa->idiom_f32[o->function](n, in, out); break;
     default: run_reference(w, o, in, out, count); break;
     }
 }
