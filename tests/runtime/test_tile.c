@@ -122,7 +122,8 @@ static void patterns(void **state)
     }
 }
 
-/* Forms that have a kernel of their own, and near ones that have not: the same bits. */
+/* Forms that have a kernel of their own, and near ones that have not: the same bits, but
+ * for the quotient in Adam's step. */
 static void idioms(void **state)
 {
     (void)state;
@@ -158,10 +159,10 @@ static void idioms(void **state)
         char text[64];
         for (int k = 0; k < count; k++) {
             snprintf(text, sizeof text, "idiom %d, 3 x %d", k, (int)n);
-            check(outputs + k, 1, 0, text);
+            check(outputs + k, 1, k == 3 ? 1e-7 : 0, text);
         }
         snprintf(text, sizeof text, "idioms that share, 3 x %d", (int)n);
-        check(outputs, count, 0, text);
+        check(outputs, count, 1e-7, text);
     }
 }
 

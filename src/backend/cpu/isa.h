@@ -67,13 +67,14 @@
 /* Over bytes that are 0 or not 0; the result is 0 or 1. NOT ignores b. */
 #define CJ__LOGICAL_LIST(X) X(AND, and) X(OR, or) X(XOR, xor) X(NOT, not)
 
-/* out[i] = several of these in one sweep, with the same roundings: of spans a, b, c and numbers s,
- * t. The form in prefix order (tile_idioms.c), how many spans and numbers, and the expression. */
-#define CJ__IDIOM_LIST(X)                                                                          \
-    X(BLEND_SQUARES, blend_squares, "+*as*qbt", 2, 2, a * s + b * b * t)                           \
-    X(BLEND, blend, "+*as*bt", 2, 2, a * s + b * t)                                                \
-    X(ADAM, adam, "-a/*sb+rct", 3, 2, a - s * b / (vf_sqrt(c) + t))                                \
-    X(SCALE_ADD, scale_add, "+*asb", 2, 1, a * s + b)                                              \
+/* out[i] = several of these in one sweep, with the same roundings (ADAM's quotient has an error of
+ * up to 1 ulp): of spans a, b, c and numbers s, t. The form in prefix order (tile_idioms.c), how
+ * many spans and numbers, and the expression. */
+#define CJ__IDIOM_LIST(X) \
+    X(BLEND_SQUARES, blend_squares, "+*as*qbt", 2, 2, a *s + b * b * t) \
+    X(BLEND, blend, "+*as*bt", 2, 2, a *s + b * t) \
+    X(ADAM, adam, "-a/*sb+rct", 3, 2, a - math_over_root(s * b, c, t)) \
+    X(SCALE_ADD, scale_add, "+*asb", 2, 1, a *s + b) \
     X(SCALE_SUB, scale_sub, "-a*bs", 2, 1, a - b * s)
 
 #define CJ__ENUM_UNARY(name, word, ulp) CJ__UNARY_##name,

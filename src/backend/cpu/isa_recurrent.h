@@ -52,18 +52,8 @@ SIMD void some_store(float *p, vf x, size_t n)
 /* ---- Functions of the gates ------------------------------------------------------------------ */
 
 /* A step's time beyond the products is spent here, so these are shorter than those of isa_math.h:
- * the argument is clamped to where 2^n is a normal number, and a quotient is a product with the
- * reciprocal, which is right to 2 units in the last place. NaN stays NaN. */
-SIMD vf near_reciprocal(vf x)
-{
-#if defined(CJ__ISA_AVX512)
-    vf r = (vf)_mm512_rcp14_ps((__m512)x);
-    return vf_fma(vf_fma(-x, r, vf_set(1.0f)), r, r);
-#else
-    return vf_set(1.0f) / x;
-#endif
-}
-
+ * the argument is clamped to where 2^n is a normal number, and a quotient is a product with a
+ * near_reciprocal. NaN stays NaN. */
 SIMD vf at_most(vf x, vf limit) { return vf_select(vf_lt(limit, x), limit, x); }
 
 /* 1 / (1 + e^-x) */
