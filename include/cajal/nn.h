@@ -139,6 +139,9 @@ CJ_API cj_node *cj_layer_apply(cj_node *const *x, int n, const char *layer, cons
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
+/* Every row begins with its name, a sentence (a formula where there is one), and other names that
+ * it is found by: "silu, swish", or NULL. Whatever is written out has the name. */
+
 /* What a layer's build function is handed. Parameters are made through it, so that names, seeds and
  * the summary are right. */
 typedef struct cj_layer_build {
@@ -151,7 +154,7 @@ typedef struct cj_layer_build {
 
 typedef struct cj_layer {
     const char *name; /* "dense" */
-    const char *doc;
+    const char *doc, *aliases;
     int inputs;       /* 1; -1: inputs_min or more */
     size_t options_size;
     const cj_option
@@ -182,7 +185,7 @@ CJ_API void cj_layer_update(cj_layer_build *b, cj_node *variable, cj_node *value
 CJ_API const cj_update *cj_layer_updates(cj_graph *g);
 
 typedef struct cj_activation_row {
-    const char *name, *doc;
+    const char *name, *doc, *aliases;
     size_t options_size;
     const cj_option *options;
     cj_node *(*build)(cj_node *x, const void *options);
@@ -190,7 +193,7 @@ typedef struct cj_activation_row {
 
 /* prediction and target as the model and the data give them. Gives one loss a sample: [batch]. */
 typedef struct cj_loss {
-    const char *name, *doc;
+    const char *name, *doc, *aliases;
     size_t options_size;
     const cj_option *options;
     cj_node *(*build)(cj_node *prediction, cj_node *target, const void *options);
@@ -200,7 +203,7 @@ typedef struct cj_loss {
 /* A metric is a few sums over samples, added over batches in double, and a number made from them.
  */
 typedef struct cj_metric {
-    const char *name, *doc;
+    const char *name, *doc, *aliases;
     size_t options_size;
     const cj_option *options;
     /* The sums of this batch: a vector of any fixed length. weight [batch] is 1 or the sample's
@@ -222,7 +225,7 @@ typedef struct cj_optimizer_step {
 } cj_optimizer_step;
 
 typedef struct cj_optimizer {
-    const char *name, *doc;
+    const char *name, *doc, *aliases;
     size_t options_size;
     const cj_option *options;
     double learning_rate;       /* default, as Keras has it */
@@ -238,7 +241,7 @@ typedef struct cj_schedule_point {
     int64_t step, steps_per_epoch, total_steps;
 } cj_schedule_point;
 typedef struct cj_schedule {
-    const char *name, *doc;
+    const char *name, *doc, *aliases;
     size_t options_size;
     const cj_option *options;
     double (*rate)(const cj_schedule_point *at, const void *options);
@@ -250,7 +253,7 @@ typedef struct cj_initializer_target {
     int64_t fan_in, fan_out;
 } cj_initializer_target;
 typedef struct cj_initializer {
-    const char *name, *doc;
+    const char *name, *doc, *aliases;
     size_t options_size;
     const cj_option *options;
     cj_status (*fill)(cj_tensor *t, const cj_initializer_target *at, const void *options);

@@ -13,7 +13,7 @@
 #include "cli/json.h"
 
 typedef struct item {
-    const char *name, *doc;
+    const char *name, *doc, *aliases; /* aliases: or NULL */
     const cj_option *options; /* or NULL */
     const char *more;         /* a further line, or NULL */
 } item;
@@ -23,16 +23,16 @@ typedef struct item {
 static bool op_at(cj_context *cj, int i, item *out)
 {
     const cj_op *row = cj_op_at(cj, i);
-    if (row) *out = (item){row->name, row->doc, row->attributes, NULL};
+    if (row) *out = (item){row->name, row->doc, NULL, row->attributes, NULL};
     return row != NULL;
 }
 
-#define ROWS(kind, type)                                                                           \
-    static bool kind##_at(cj_context *cj, int i, item *out)                                        \
-    {                                                                                              \
-        const type *row = cj_##kind##_at(cj, i);                                                   \
-        if (row) *out = (item){row->name, row->doc, row->options, NULL};                           \
-        return row != NULL;                                                                        \
+#define ROWS(kind, type) \
+    static bool kind##_at(cj_context *cj, int i, item *out) \
+    { \
+        const type *row = cj_##kind##_at(cj, i); \
+        if (row) *out = (item){row->name, row->doc, row->aliases, row->options, NULL}; \
+        return row != NULL; \
     }
 CJ_NN_ROWS(ROWS)
 #undef ROWS
@@ -40,21 +40,22 @@ CJ_NN_ROWS(ROWS)
 static bool dataset_at(cj_context *cj, int i, item *out)
 {
     const cj_dataset_row *row = cj_dataset_row_at(cj, i);
-    if (row) *out = (item){row->name, row->doc, NULL, row->how_to_get};
+    if (row) *out = (item){row->name, row->doc, NULL, NULL, row->how_to_get};
     return row != NULL;
 }
 
 static bool backend_at(cj_context *cj, int i, item *out)
 {
     (void)cj;
-    *out = (item){cj_backend_name_at(i), cj_backend_doc_at(i), NULL, NULL};
+    *out = (item){cj_backend_name_at(i), cj_backend_doc_at(i), NULL, NULL, NULL};
     return out->name != NULL;
 }
 
 static bool command_at(cj_context *cj, int i, item *out)
 {
     (void)cj;
-    if (cli_commands[i]) *out = (item){cli_commands[i]->name, cli_commands[i]->summary, NULL, NULL};
+    if (cli_commands[i])
+        *out = (item){cli_commands[i]->name, cli_commands[i]->summary, NULL, NULL, NULL};
     return cli_commands[i] != NULL;
 }
 
@@ -136,21 +137,30 @@ static const char *initial(const cj_option *o, char *out, size_t size)
     return out;
 }
 
+/* What may be given; alternatives with `or` between them. */
+static void print_values(FILE *to, const cj_option *o, const char *or)
+{
+    if (o->words)
+        for (int i = 0; o->words[i]; i++) fprintf(to, "%s%s", i ? or : "", o->words[i]);
+    else if (o->type == CJ_OPTION_TYPE_BOOL) fprintf(to, "true%sfalse", or);
+    else fputs(type_name(o), to);
+}
+
+static void print_help(FILE *to, const cj_option *o)
+{
+    fputs(o->help ? o->help : "", to);
+    if (!has_range(o)) return;
+    if (!endless(o->max)) fprintf(to, "; %.15g to %.15g", o->min, o->max);
+    else if (!endless(o->min)) fprintf(to, "; at least %.15g", o->min);
+}
+
 static void print_option(FILE *to, const cj_option *o)
 {
     char value[128];
     fprintf(to, "    %s=", o->name);
-    if (o->words)
-        for (int i = 0; o->words[i]; i++) fprintf(to, "%s%s", i ? "|" : "", o->words[i]);
-    else fputs(type_name(o), to);
-    fprintf(to, "  %s", o->help ? o->help : "");
-    if (has_range(o)) {
-        if (endless(o->max)) {
-            if (!endless(o->min)) fprintf(to, "; at least %.15g", o->min);
-        } else {
-            fprintf(to, "; %.15g to %.15g", o->min, o->max);
-        }
-    }
+    print_values(to, o, "|");
+    fputs("  ", to);
+    print_help(to, o);
     if (*initial(o, value, sizeof value)) fprintf(to, "; default %s", value);
     if (required(o)) fputs("; required", to);
     fputc('\n', to);
@@ -184,8 +194,34 @@ static void print_list(cli *c, const struct kind *kind)
     item row;
     for (int i = 0; kind->at(c->cj, i, &row); i++) {
         fprintf(c->out, "%s\n    %s\n", row.name, row.doc ? row.doc : "");
+        if (row.aliases) fprintf(c->out, "    also: %s\n", row.aliases);
         if (row.more) fprintf(c->out, "    To get it: %s\n", row.more);
         for (const cj_option *o = row.options; o && o->type; o++) print_option(c->out, o);
+    }
+}
+
+/* The same as a page: of docs/reference. */
+static void print_page(cli *c, const struct kind *kind)
+{
+    item row;
+    char value[128];
+    fprintf(c->out,
+            "# %c%s\n\nWritten by `cajal list %s format=markdown`, from the rows themselves.\n",
+            kind->name[0] - 'a' + 'A', kind->name + 1, kind->name);
+    for (int i = 0; kind->at(c->cj, i, &row); i++) {
+        fprintf(c->out, "\n## %s\n\n%s\n", row.name, row.doc ? row.doc : "");
+        if (row.aliases) fprintf(c->out, "\nAlso: %s\n", row.aliases);
+        if (row.more) fprintf(c->out, "\nTo get it: %s\n", row.more);
+        if (!row.options || !row.options->type) continue;
+        fputs("\n| option | values | default | meaning |\n|---|---|---|---|\n", c->out);
+        for (const cj_option *o = row.options; o->type; o++) {
+            fprintf(c->out, "| `%s` | ", o->name);
+            print_values(c->out, o, ", ");
+            fprintf(c->out, " | %s | ",
+                    required(o) ? "required" : initial(o, value, sizeof value));
+            print_help(c->out, o);
+            fputs(" |\n", c->out);
+        }
     }
 }
 
@@ -199,6 +235,7 @@ static void print_json_list(cli *c, const struct kind *kind)
         cli_json_object(&j, NULL);
         cli_json_string(&j, "name", row.name);
         cli_json_string(&j, "doc", row.doc);
+        if (row.aliases) cli_json_string(&j, "aliases", row.aliases);
         if (row.more) cli_json_string(&j, "how_to_get", row.more);
         if (row.options) {
             cli_json_list(&j, "options");
@@ -227,15 +264,18 @@ static int run(cli *c)
     cj_recipe *recipe = cli_recipe(c, NULL);
     if (!recipe || !cli_context(c, recipe)) return c->status;
     if (c->json) print_json_list(c, kind);
+    else if (!strcmp(cli_string(c, "format"), "markdown")) print_page(c, kind);
     else print_list(c, kind);
     return CLI_DONE;
 }
 
+static const char *const keys[] = {"format", NULL};
 const cj_command cj_command_list = {
     .name = "list",
     .summary = "tell what there is of a kind, with all options",
     .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|datasets|"
              "backends|commands",
     .text = "  cajal list layers\n  cajal list datasets --json\n",
+    .keys = keys,
     .run = run,
 };

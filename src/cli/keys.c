@@ -56,6 +56,8 @@ const cj_key cli_keys[] = {
      "what training computes again instead of keeping it: less memory, more work"},
     {"precision", CJ_KEY_WORD, 0, 0, "float32", "float32|mixed_bfloat16|mixed_float16",
      "what products are computed in; mixed is smaller, and faster where the processor has bf16"},
+    {"format", CJ_KEY_WORD, 0, 0, "text", "text|markdown",
+     "how a list is written; markdown is what docs/reference is made of"},
     {"out", CJ_KEY_STRING, 0, 0, NULL, "DIR",
      "run directory; without it runs/train1, runs/train2 and so on"},
     /* other commands */

@@ -69,6 +69,7 @@ static cj_node *build_mse(cj_node *prediction, cj_node *target, const void *opti
 }
 const cj_loss cj_loss_mse = {.name = "mse",
                              .doc = "mean of (prediction - target)^2",
+                             .aliases = "mean_squared_error",
                              .build = build_mse};
 
 cj_node *cj_mse(cj_node *prediction, cj_node *target)

@@ -191,7 +191,7 @@ static cj_node *weighted_sums(cj_node *each, cj_node *weight)
     return sums[0] && sums[1] ? cj_stack(sums, 2, 0) : NULL;
 }
 
-#define OF_DIFFERENCE(id, text, function) \
+#define OF_DIFFERENCE(id, others, text, function) \
     static cj_node *build_##id(cj_node *prediction, cj_node *target, cj_node *weight, \
                                const void *options) \
     { \
@@ -201,9 +201,10 @@ static cj_node *weighted_sums(cj_node *each, cj_node *weight)
     } \
     const cj_metric cj_metric_##id = {.name = #id, \
                                       .doc = text, \
+                                      .aliases = others, \
                                       .build = build_##id, \
                                       .value = mean_value, \
                                       .smaller_is_better = true};
 
-OF_DIFFERENCE(mse, "mean of (prediction - target)^2", cj_square)
-OF_DIFFERENCE(mae, "mean of |prediction - target|", cj_abs)
+OF_DIFFERENCE(mse, "mean_squared_error", "mean of (prediction - target)^2", cj_square)
+OF_DIFFERENCE(mae, "mean_absolute_error", "mean of |prediction - target|", cj_abs)

@@ -7,6 +7,8 @@
 
 #include "base/registry.h"
 
+#include <string.h>
+
 #define CJ__LOSS(name) extern const cj_loss cj_loss_##name;
 #define CJ__METRIC(name) extern const cj_metric cj_metric_##name;
 #define CJ__OPTIMIZER(name) extern const cj_optimizer cj_optimizer_##name;
@@ -46,6 +48,34 @@ static const void *const layers[] = {
 #include "nn/rows.def"
     NULL};
 
+/* How rows of these kinds begin. */
+typedef struct head {
+    const char *name, *doc, *aliases;
+} head;
+
+static bool has_alias(const head *row, const char *name)
+{
+    const size_t length = strlen(name);
+    if (!length || strpbrk(name, ", ")) return false;
+    for (const char *p = row->aliases; p; p = strchr(p, ',')) {
+        p += strspn(p, ", ");
+        if (!strncmp(p, name, length) && (!p[length] || p[length] == ',')) return true;
+    }
+    return false;
+}
+
+static const void *find(cj_context *cj, cj__row_kind kind, const void *const *list,
+                        const char *what, const char *name)
+{
+    const head *row = cj__find_quiet(cj, kind, list, name);
+    for (int i = 0; !row && name; i++) {
+        const head *other = cj__row_at(cj, kind, list, i);
+        if (!other) break;
+        if (has_alias(other, name)) row = other;
+    }
+    return row ? row : cj__find(cj, kind, list, what, name);
+}
+
 #define CJ__ROWS(kind, type, KIND, list) \
     cj_status cj_##kind##_register(cj_context *cj, const type *row) \
     { \
@@ -53,7 +83,7 @@ static const void *const layers[] = {
     } \
     const type *cj_##kind##_find(cj_context *cj, const char *name) \
     { \
-        return cj__find(cj, CJ__ROW_##KIND, list, #kind, name); \
+        return find(cj, CJ__ROW_##KIND, list, #kind, name); \
     } \
     const type *cj_##kind##_at(cj_context *cj, int i) \
     { \
@@ -106,7 +136,7 @@ cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int row_kind, const 
     options_of(row_kind, NULL, NULL, NULL, &k);
     *out = (cj__named){0};
     CJ__TRY(cj__options_parse_name(arena, text ? text : "", &name, &rest));
-    const void *row = cj__find(cj, (cj__row_kind)row_kind, k.list, k.word, name);
+    const void *row = find(cj, (cj__row_kind)row_kind, k.list, k.word, name);
     if (!row) return cj_last_status(cj);
     options_of(row_kind, row, &size, &table, &k);
     out->row = row;

@@ -1,6 +1,10 @@
-/* test_activations.c: activation functions by name against PyTorch (tools/golden/losses.py), values
- * and gradients at ordinary numbers, at kinks, and where e^x overflows. */
+/* test_activations.c: activation functions by name against PyTorch and Keras's formulas
+ * (tools/golden/activations.py), values and gradients at ordinary numbers, at 0, and where e^x
+ * overflows; their texts; what they refuse. */
 #include "nn_golden.h"
+
+#include "base/option.h"
+#include "base/registry.h"
 
 static cj_context *cj;
 static cj_tensors *golden;
@@ -11,18 +15,53 @@ typedef struct function {
 
 static const function functions[] = {
     {"linear", "linear"},
-    {"relu", "relu"},
-    {"leaky_relu", "leaky_relu"},
-    {"steep", "leaky_relu(negative_slope=0.01)"},
-    {"elu", "elu"},
-    {"elu2", "elu(2)"},
-    {"gelu", "gelu"},
     {"sigmoid", "sigmoid"},
     {"tanh", "tanh"},
+    {"exponential", "exponential"},
+    {"silu", "silu"},
+    {"mish", "mish"},
+    {"log_sigmoid", "log_sigmoid"},
+    {"softsign", "softsign"},
+    {"tanh_shrink", "tanh_shrink"},
+    {"softplus", "softplus"},
+    {"softplus_beta", "softplus(beta=2.5)"},
+    {"squareplus", "squareplus"},
+    {"squareplus_narrow", "squareplus(b=0.01)"},
+    {"gelu", "gelu"},
+    {"gelu_tanh", "gelu(approximate=true)"},
+    {"elu", "elu"},
+    {"elu2", "elu(2)"},
+    {"celu", "celu"},
+    {"celu2", "celu(alpha=2)"},
+    {"selu", "selu"},
+    {"relu", "relu"},
+    {"relu_options", "relu(negative_slope=0.1, max_value=4.5, threshold=0.75)"},
+    {"relu_most", "relu(max_value=2.5)"},
+    {"relu_slope", "relu(negative_slope=0.2)"},
+    {"leaky_relu", "leaky_relu"},
+    {"steep", "leaky_relu(negative_slope=0.01)"},
+    {"relu6", "relu6"},
+    {"hard_sigmoid", "hard_sigmoid"},
+    {"hard_silu", "hard_silu"},
+    {"sparse_sigmoid", "sparse_sigmoid"},
+    {"sparse_plus", "sparse_plus"},
+    {"hard_shrink", "hard_shrink"},
+    {"hard_shrink2", "hard_shrink(threshold=2)"},
+    {"soft_shrink", "soft_shrink"},
+    {"soft_shrink2", "soft_shrink(2)"},
+    {"hard_tanh", "hard_tanh"},
+    {"hard_tanh_wide", "hard_tanh(min_val=-2.5, max_val=3.5)"},
+    {"threshold", "threshold"},
+    {"threshold_own", "threshold(threshold=0.7, default_value=20)"},
     {"softmax", "softmax"},
     {"softmax_axis", "softmax(axis=1)"},
-    {"softplus", "softplus"},
-    {"swish", "swish"},
+    {"softmin", "softmin"},
+    {"log_softmax", "log_softmax"},
+    {"log_softmax_axis", "log_softmax(axis=1)"},
+    {"glu", "glu"},
+    {"glu_axis", "glu(axis=1)"},
+    {"sparsemax", "sparsemax"},
+    {"sparsemax_axis", "sparsemax(axis=1)"},
 };
 
 static void check(const function *f, cj_dtype dtype, const char *backend)
@@ -76,9 +115,18 @@ static void refused(void **state)
         {"rellu", "unknown activation 'rellu' (did you mean 'relu'?)"},
         {"elu(alpha=-1)", "elu: alpha=-1 is not between 0 and 1000000"},
         {"leaky_relu(slope=0.1)", NULL},
-        {"softmax(axis=8)", NULL},
+        {"softmax(axis=8)", "softmax: axis=8 is not between -8 and 7"},
+        {"glu(axis=2)", "glu: axis 2 of an array of rank 2"},
+        {"glu", "glu: axis -1 has 3 elements, expected an even number"},
+        {"sparsemax(axis=-3)", "sparsemax: axis -3 of an array of rank 2"},
+        {"hard_tanh(min_val=1, max_val=1)", "hard_tanh: min_val=1 is not below max_val=1"},
+        {"relu(max_value=-1)", "relu: max_value=-1 is less than 0"},
+        {"squareplus(b=0)", "squareplus: b=0 is not between 1e-12 and 1000000"},
+        {"gelu(approximate=maybe)", NULL},
+        {"celu(alpha=0)", "celu: alpha=0 is not between 1e-06 and 1000000"},
+        {"softplus(beta=nan)", NULL},
         {"softmax(axis=2)", NULL}, /* of a matrix */
-        {"relu(1)", NULL},
+        {"tanh(1)", NULL},
         {"relu(", NULL},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -89,6 +137,47 @@ static void refused(void **state)
         if (wrong[i].text) assert_string_equal(cj_message(cj), wrong[i].text);
         cj_graph_free(g);
     }
+}
+
+/* Printed with all its options, a function is the same again. */
+static void text_again(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        for (int all = 0; all < 2; all++) {
+            cj__arena arena;
+            cj__named named, again;
+            cj__text text;
+            cj__arena_init(&arena, cj);
+            cj__text_init(&text, cj);
+            assert_ok(cj,
+                      cj__named_parse(&arena, cj, CJ__ROW_ACTIVATION, functions[i].text, &named));
+            const cj_activation_row *row = named.row;
+            cj__text_format(&text, "%s(", row->name);
+            if (row->options) cj__options_print(&text, row->options, named.options, all);
+            cj__text_char(&text, ')');
+            assert_ok(cj, cj__named_parse(&arena, cj, CJ__ROW_ACTIVATION, cj__text_string(&text),
+                                          &again));
+            assert_ptr_equal(again.row, row);
+            if (row->options && !cj__options_equal(row->options, named.options, again.options))
+                fail_msg("%s and %s differ", functions[i].text, cj__text_string(&text));
+            cj__text_release(&text);
+            cj__arena_release(&arena);
+        }
+}
+
+static void other_names(void **state)
+{
+    (void)state;
+    static const function pairs[] = {{"swish", "silu"},           {"hard_swish", "hard_silu"},
+                                     {"hardswish", "hard_silu"},  {"hardshrink", "hard_shrink"},
+                                     {"logistic", "sigmoid"},     {"exp", "exponential"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        assert_ptr_equal(cj_activation_find(cj, pairs[i].name),
+                         cj_activation_find(cj, pairs[i].text));
+    static const char *const none[] = {"hard_swish, hardswish", ", ", "hard", "swis", "swish,"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_null(cj_activation_find(cj, none[i]));
 }
 
 static void none(void **state)
@@ -109,6 +198,8 @@ int main(void)
     golden = golden_load(cj, "nn/activations.npz");
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_torch),
                                        cmocka_unit_test(every_row_is_checked),
+                                       cmocka_unit_test(text_again),
+                                       cmocka_unit_test(other_names),
                                        cmocka_unit_test(refused), cmocka_unit_test(none)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     cj_tensors_free(golden);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Losses and activations by PyTorch, in double and in float: values, and gradients by its autograd.
+"""Losses by PyTorch, in double and in float: values, and gradients by its autograd.
 
-    tools/golden/losses.py      writes tests/golden/nn/losses.npz and activations.npz
+    tools/golden/losses.py      writes tests/golden/nn/losses.npz
 
 Losses of probabilities follow Keras: scaled to sum to one, kept 1e-7 away from 0 and 1. A case is one batch:
 random samples, then extremes. Gradients are of sum(cotangent * loss).
@@ -126,35 +126,6 @@ def losses():
     np.savez_compressed(ROOT / "losses.npz", **out)
 
 
-def softmax_first(x):
-    return torch.softmax(x, 1)
-
-
-ACTIVATIONS = {
-    "linear": lambda x: x * 1, "relu": F.relu, "leaky_relu": lambda x: F.leaky_relu(x, 0.3), "steep": lambda x: F.leaky_relu(x, 0.01),
-    "elu": F.elu, "elu2": lambda x: F.elu(x, 2.0), "gelu": F.gelu, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
-    "softmax": lambda x: torch.softmax(x, -1), "softmax_axis": softmax_first, "softplus": lambda x: F.softplus(x, threshold=1e9),
-    "swish": F.silu,
-}
-
-
-def activations():
-    arrays = {}
-    # Extremes keep clear of the range where PyTorch's own formulas lose digits.
-    for name, f in ACTIVATIONS.items():
-        x = np.concatenate([rng.normal(size=(10, 3, 4)) * 3, [np.zeros((3, 4)), np.full((3, 4), -1e4), np.full((3, 4), 1e4)],
-                            rng.choice([-1e4, 1e4, 0, -80, 80, 1e-30, -1e-30], size=(2, 3, 4))]).astype(np.float32).astype(np.float64)
-        c = rng.normal(size=x.shape).astype(np.float32).astype(np.float64)
-        a = torch.tensor(x, requires_grad=True)
-        y = f(a)
-        if name == "softplus":  # stable where log(1 + e^x) overflows
-            y = torch.logaddexp(a, torch.zeros_like(a))
-        (y * torch.tensor(c)).sum().backward()
-        arrays.update({f"{name}/x": x, f"{name}/cotangent": c, f"{name}/y": y.detach().numpy(), f"{name}/gradient": a.grad.numpy()})
-    np.savez_compressed(ROOT / "activations.npz", **arrays)
-
-
 if __name__ == "__main__":
     torch.set_num_threads(1)
     losses()
-    activations()

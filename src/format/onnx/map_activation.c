@@ -1,5 +1,6 @@
 /* map_activation.c: activation functions, and dropout. Those that only ONNX has are read as what
  * their specification says they are. */
+#include <cajal/nn.h>
 #include <math.h>
 
 #include "format/onnx/map.h"
@@ -146,20 +147,9 @@ static void read_hard_sigmoid(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, cj_clip(cj_shift(cj_scale(x_in(r), alpha), beta), 0, 1));
 }
 
-static cj_node *hard_swish(cj_node *x)
-{
-    return cj_mul(x, cj_clip(cj_shift(cj_scale(x, 1.0 / 6), 0.5), 0, 1));
-}
-
-static cj_node *softsign(cj_node *x)
-{
-    return cj_div(x, cj_shift(cj_abs(x), 1));
-}
-
-static cj_node *mish(cj_node *x)
-{
-    return cj_mul(x, cj_tanh(cj_softplus(x)));
-}
+static cj_node *hard_swish(cj_node *x) { return cj_activation(x, "hard_silu"); }
+static cj_node *softsign(cj_node *x) { return cj_activation(x, "softsign"); }
+static cj_node *mish(cj_node *x) { return cj_activation(x, "mish"); }
 
 /* asinh x = sign(x) ln(|x| + sqrt(x^2 + 1)) */
 static cj_node *asinh_of(cj_node *x)
