@@ -259,9 +259,18 @@ typedef struct cj_initializer {
     cj_status (*fill)(cj_tensor *t, const cj_initializer_target *at, const void *options);
 } cj_initializer;
 
+/* A scalar that is added to the loss in training, of one parameter. */
+typedef struct cj_regularizer {
+    const char *name, *doc, *aliases;
+    size_t options_size;
+    const cj_option *options;
+    cj_node *(*build)(cj_node *parameter, const void *options);
+} cj_regularizer;
+
 #define CJ_NN_ROWS(X)                                                                              \
     X(layer, cj_layer) X(activation, cj_activation_row) X(loss, cj_loss) X(metric, cj_metric)      \
-    X(optimizer, cj_optimizer) X(schedule, cj_schedule) X(initializer, cj_initializer)
+    X(optimizer, cj_optimizer) X(schedule, cj_schedule) X(initializer, cj_initializer)             \
+    X(regularizer, cj_regularizer)
 /* For each kind: cj_loss_register(cj, row), cj_loss_find(cj, name) (NULL and a message that names
  * the nearest), cj_loss_at(cj, i) (NULL past the last; the context's own first). */
 #define CJ_NN_DECLARE(kind, type)                                                                  \

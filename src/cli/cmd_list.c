@@ -70,12 +70,13 @@ static const struct kind {
              {"optimizers", optimizer_at},
              {"schedules", schedule_at},
              {"initializers", initializer_at},
+             {"regularizers", regularizer_at},
              {"datasets", dataset_at},
              {"backends", backend_at},
              {"commands", command_at},
              {NULL, NULL}};
 static const char all_kinds[] = "ops|layers|activations|losses|metrics|optimizers|schedules|"
-                                "initializers|datasets|backends|commands";
+                                "initializers|regularizers|datasets|backends|commands";
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
@@ -273,8 +274,8 @@ static const char *const keys[] = {"format", NULL};
 const cj_command cj_command_list = {
     .name = "list",
     .summary = "tell what there is of a kind, with all options",
-    .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|datasets|"
-             "backends|commands",
+    .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|regularizers|"
+             "datasets|backends|commands",
     .text = "  cajal list layers\n  cajal list datasets --json\n",
     .keys = keys,
     .run = run,

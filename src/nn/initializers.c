@@ -1,9 +1,9 @@
 /* initializers.c: first values of parameters, drawn from counter-based random numbers keyed by the
  * model's seed and the parameter's number: the same on every machine and for any number of threads.
  *
- * Glorot (Glorot and Bengio 2010): variance 2 / (fan_in + fan_out). He (He et al. 2015): 2 /
- * fan_in. The normal forms are cut off at two deviations and widened to keep the variance, as in
- * Keras. */
+ * Most scale their variance by the fans. Glorot (Glorot and Bengio 2010): 2 / (fan_in + fan_out);
+ * He (He et al. 2015): 2 / fan_in; LeCun (LeCun et al. 1998): 1 / fan_in. The normal forms are cut
+ * off at two deviations and widened to keep the variance, as in Keras. */
 #include "nn/model.h"
 
 #include "base/random.h"
@@ -87,8 +87,10 @@ static cj_status fill_ones(cj_tensor *t, const cj_initializer_target *at, const 
     (void)o;
     return fill(t, draw_same, at, 1, 0);
 }
-const cj_initializer cj_initializer_zeros = {.name = "zeros", .doc = "all 0", .fill = fill_zeros};
-const cj_initializer cj_initializer_ones = {.name = "ones", .doc = "all 1", .fill = fill_ones};
+const cj_initializer cj_initializer_zeros = {
+    .name = "zeros", .doc = "all 0", .aliases = "zero", .fill = fill_zeros};
+const cj_initializer cj_initializer_ones = {
+    .name = "ones", .doc = "all 1", .aliases = "one", .fill = fill_ones};
 
 typedef struct fill_options {
     double value, minval, maxval, mean, stddev;
@@ -120,6 +122,7 @@ static cj_status fill_uniform(cj_tensor *t, const cj_initializer_target *at, con
 }
 const cj_initializer cj_initializer_random_uniform = {.name = "random_uniform",
                                                       .doc = "uniform in [minval, maxval)",
+                                                      .aliases = "uniform",
                                                       .options_size = sizeof(fill_options),
                                                       .options = uniform_table,
                                                       .fill = fill_uniform};
@@ -134,55 +137,112 @@ static cj_status fill_normal(cj_tensor *t, const cj_initializer_target *at, cons
 }
 const cj_initializer cj_initializer_random_normal = {.name = "random_normal",
                                                      .doc = "normal",
+                                                     .aliases = "normal",
                                                      .options_size = sizeof(fill_options),
                                                      .options = normal_table,
                                                      .fill = fill_normal};
 
-static double variance_of(const cj_initializer_target *at, bool he)
+static cj_status fill_truncated(cj_tensor *t, const cj_initializer_target *at, const void *o)
 {
-    double fan = he ? (double)at->fan_in : 0.5 * (double)(at->fan_in + at->fan_out);
-    return (he ? 2.0 : 1.0) / (fan > 0 ? fan : 1);
+    return fill(t, draw_truncated, at, ((const fill_options *)o)->mean,
+                ((const fill_options *)o)->stddev);
 }
-static cj_status fill_scaled(cj_tensor *t, const cj_initializer_target *at, bool he, bool normal)
+const cj_initializer cj_initializer_truncated_normal = {
+    .name = "truncated_normal",
+    .doc = "normal; what is more than two deviations from the mean is drawn again",
+    .aliases = "trunc_normal",
+    .options_size = sizeof(fill_options),
+    .options = normal_table,
+    .fill = fill_truncated};
+
+/* ---- Scaled by the fans ---------------------------------------------------------------------- */
+
+static const char *const modes[] = {"fan_in", "fan_out", "fan_avg", NULL};
+enum { FAN_IN, FAN_OUT, FAN_AVG };
+static const char *const distributions[] = {"truncated_normal", "untruncated_normal", "uniform",
+                                            NULL};
+enum { TRUNCATED, NORMAL, UNIFORM };
+
+typedef struct scaling {
+    double scale;
+    int mode, distribution;
+} scaling;
+static const cj_option scaling_table[] = {
+    CJ_OPTION_FLOAT(scaling, scale, 1, 0, 1e300, "the variance is scale / fan"),
+    CJ_OPTION_WORD(scaling, mode, FAN_IN, modes, "which fan; avg is the mean of both"),
+    CJ_OPTION_WORD(scaling, distribution, TRUNCATED, distributions, "of the values"),
+    CJ_OPTION_END};
+
+static cj_status fill_variance_scaling(cj_tensor *t, const cj_initializer_target *at,
+                                       const void *options)
 {
-    double variance = variance_of(at, he), limit = sqrt(3 * variance);
-    if (normal) return fill(t, draw_truncated, at, 0, sqrt(variance) / truncated_deviation);
-    return fill_between(t, at, -limit, limit);
+    const scaling *o = options;
+    const double in = (double)at->fan_in, out = (double)at->fan_out,
+                 fan = o->mode == FAN_IN ? in : o->mode == FAN_OUT ? out : (in + out) / 2,
+                 variance = o->scale / (fan > 0 ? fan : 1), limit = sqrt(3 * variance);
+    if (o->distribution == UNIFORM) return fill_between(t, at, -limit, limit);
+    if (o->distribution == NORMAL) return fill(t, draw_normal, at, 0, sqrt(variance));
+    return fill(t, draw_truncated, at, 0, sqrt(variance) / truncated_deviation);
 }
-static cj_status fill_glorot_uniform(cj_tensor *t, const cj_initializer_target *at, const void *o)
+const cj_initializer cj_initializer_variance_scaling = {.name = "variance_scaling",
+                                                        .doc = "variance scale / fan",
+                                                        .options_size = sizeof(scaling),
+                                                        .options = scaling_table,
+                                                        .fill = fill_variance_scaling};
+
+#define SCALED(id, others, text, ...)                                                              \
+    static cj_status fill_##id(cj_tensor *t, const cj_initializer_target *at, const void *options) \
+    {                                                                                              \
+        (void)options;                                                                             \
+        return fill_variance_scaling(t, at, &(scaling){__VA_ARGS__});                              \
+    }                                                                                              \
+    const cj_initializer cj_initializer_##id = {                                                   \
+        .name = #id, .doc = text, .aliases = others, .fill = fill_##id}
+
+SCALED(glorot_uniform, "xavier_uniform", "uniform, limit sqrt(6 / (fan_in + fan_out))", 1, FAN_AVG,
+       UNIFORM);
+SCALED(glorot_normal, "xavier_normal", "truncated normal, variance 2 / (fan_in + fan_out)", 1,
+       FAN_AVG, TRUNCATED);
+SCALED(he_uniform, "kaiming_uniform", "uniform, limit sqrt(6 / fan_in)", 2, FAN_IN, UNIFORM);
+SCALED(he_normal, "kaiming_normal", "truncated normal, variance 2 / fan_in", 2, FAN_IN, TRUNCATED);
+SCALED(lecun_uniform, NULL, "uniform, limit sqrt(3 / fan_in)", 1, FAN_IN, UNIFORM);
+SCALED(lecun_normal, NULL, "truncated normal, variance 1 / fan_in", 1, FAN_IN, TRUNCATED);
+
+/* ---- identity -------------------------------------------------------------------------------- */
+
+typedef struct gain_options {
+    double gain;
+} gain_options;
+static const cj_option gain_table[] = {
+    CJ_OPTION_FLOAT(gain_options, gain, 1, -1e300, 1e300, "factor of the matrix"), CJ_OPTION_END};
+
+/* The matrix is the last two axes, in the middle of a window whose sizes are the axes before. */
+static cj_status fill_identity(cj_tensor *t, const cj_initializer_target *at, const void *o)
 {
-    (void)o;
-    return fill_scaled(t, at, false, false);
+    const int rank = cj_tensor_rank(t);
+    const int64_t *dims = cj_tensor_shape(t);
+    if (rank < 2)
+        return cj_fail(t->cj, CJ_ERR_SHAPE, "identity: a matrix is expected, not rank %d", rank);
+    CJ__TRY(fill(t, draw_same, at, 0, 0));
+    const int64_t rows = dims[rank - 2], columns = dims[rank - 1];
+    int64_t middle = 0;
+    for (int i = 0; i < rank - 2; i++) middle = middle * dims[i] + dims[i] / 2;
+    void *data = cj_tensor_map(t, CJ_MAP_WRITE);
+    if (!data) return CJ_ERR_MEMORY;
+    for (int64_t i = 0; i < rows && i < columns && cj_tensor_count(t); i++)
+        cj_store_f64(cj_tensor_dtype(t), data,
+                     (size_t)(middle * rows * columns + i * columns + i),
+                     ((const gain_options *)o)->gain);
+    cj_tensor_unmap(t);
+    return CJ_OK;
 }
-static cj_status fill_glorot_normal(cj_tensor *t, const cj_initializer_target *at, const void *o)
-{
-    (void)o;
-    return fill_scaled(t, at, false, true);
-}
-static cj_status fill_he_uniform(cj_tensor *t, const cj_initializer_target *at, const void *o)
-{
-    (void)o;
-    return fill_scaled(t, at, true, false);
-}
-static cj_status fill_he_normal(cj_tensor *t, const cj_initializer_target *at, const void *o)
-{
-    (void)o;
-    return fill_scaled(t, at, true, true);
-}
-const cj_initializer cj_initializer_glorot_uniform = {
-    .name = "glorot_uniform",
-    .doc = "uniform, limit sqrt(6 / (fan_in + fan_out))",
-    .fill = fill_glorot_uniform};
-const cj_initializer cj_initializer_glorot_normal = {
-    .name = "glorot_normal",
-    .doc = "truncated normal, variance 2 / (fan_in + fan_out)",
-    .fill = fill_glorot_normal};
-const cj_initializer cj_initializer_he_uniform = {.name = "he_uniform",
-                                                  .doc = "uniform, limit sqrt(6 / fan_in)",
-                                                  .fill = fill_he_uniform};
-const cj_initializer cj_initializer_he_normal = {.name = "he_normal",
-                                                 .doc = "truncated normal, variance 2 / fan_in",
-                                                 .fill = fill_he_normal};
+const cj_initializer cj_initializer_identity = {
+    .name = "identity",
+    .doc = "gain on the diagonal, else 0; of a convolution, in the middle of the window",
+    .aliases = "eye, dirac",
+    .options_size = sizeof(gain_options),
+    .options = gain_table,
+    .fill = fill_identity};
 
 /* ---- orthogonal ------------------------------------------------------------------------------ */
 
@@ -216,17 +276,10 @@ static void make_orthonormal(double *q, int64_t rows, int64_t n,
     }
 }
 
-typedef struct orthogonal_options {
-    double gain;
-} orthogonal_options;
-static const cj_option orthogonal_table[] = {
-    CJ_OPTION_FLOAT(orthogonal_options, gain, 1, -1e300, 1e300, "factor of the matrix"),
-    CJ_OPTION_END};
-
 /* All axes but the last are rows. Of rows and columns, the fewer become orthonormal. */
 static cj_status fill_orthogonal(cj_tensor *t, const cj_initializer_target *at, const void *o)
 {
-    const double gain = ((const orthogonal_options *)o)->gain;
+    const double gain = ((const gain_options *)o)->gain;
     const int rank = cj_tensor_rank(t);
     if (rank < 2)
         return cj_fail(t->cj, CJ_ERR_SHAPE, "orthogonal: a matrix is expected, not rank %d", rank);
@@ -251,6 +304,6 @@ static cj_status fill_orthogonal(cj_tensor *t, const cj_initializer_target *at, 
 const cj_initializer cj_initializer_orthogonal = {
     .name = "orthogonal",
     .doc = "rows, or columns if those are fewer, orthonormal (Saxe et al. 2013)",
-    .options_size = sizeof(orthogonal_options),
-    .options = orthogonal_table,
+    .options_size = sizeof(gain_options),
+    .options = gain_table,
     .fill = fill_orthogonal};

@@ -1,10 +1,7 @@
 /* test_activations.c: activation functions by name against PyTorch and Keras's formulas
  * (tools/golden/activations.py), values and gradients at ordinary numbers, at 0, and where e^x
- * overflows; their texts; what they refuse. */
+ * overflows; other names; what they refuse. */
 #include "nn_golden.h"
-
-#include "base/option.h"
-#include "base/registry.h"
 
 static cj_context *cj;
 static cj_tensors *golden;
@@ -139,33 +136,6 @@ static void refused(void **state)
     }
 }
 
-/* Printed with all its options, a function is the same again. */
-static void text_again(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-        for (int all = 0; all < 2; all++) {
-            cj__arena arena;
-            cj__named named, again;
-            cj__text text;
-            cj__arena_init(&arena, cj);
-            cj__text_init(&text, cj);
-            assert_ok(cj,
-                      cj__named_parse(&arena, cj, CJ__ROW_ACTIVATION, functions[i].text, &named));
-            const cj_activation_row *row = named.row;
-            cj__text_format(&text, "%s(", row->name);
-            if (row->options) cj__options_print(&text, row->options, named.options, all);
-            cj__text_char(&text, ')');
-            assert_ok(cj, cj__named_parse(&arena, cj, CJ__ROW_ACTIVATION, cj__text_string(&text),
-                                          &again));
-            assert_ptr_equal(again.row, row);
-            if (row->options && !cj__options_equal(row->options, named.options, again.options))
-                fail_msg("%s and %s differ", functions[i].text, cj__text_string(&text));
-            cj__text_release(&text);
-            cj__arena_release(&arena);
-        }
-}
-
 static void other_names(void **state)
 {
     (void)state;
@@ -198,7 +168,6 @@ int main(void)
     golden = golden_load(cj, "nn/activations.npz");
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_torch),
                                        cmocka_unit_test(every_row_is_checked),
-                                       cmocka_unit_test(text_again),
                                        cmocka_unit_test(other_names),
                                        cmocka_unit_test(refused), cmocka_unit_test(none)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,11 +116,16 @@ static law normal_law(const char *text, double mean, double s)
     return (law){text,  normal_cdf,       mean, s, mean - 7 * s, mean + 7 * s, mean,
                  s * s, 3 * s * s * s * s};
 }
-/* Variance v after cutting: moments of a standard normal cut at 2 by their formulas. */
+/* Moments of a standard normal cut at 2 by their formulas. */
+static double cut_density(void)
+{
+    return exp(-2) * 0.39894228040143267794 / (1 - 2 * normal_cdf(-2, 0, 1));
+}
+static double cut_variance(void) { return 1 - 2 * 2 * cut_density(); }
+/* Variance v after cutting. */
 static law cut_law(const char *text, double v)
 {
-    double density = exp(-2) * 0.39894228040143267794, inside = 1 - 2 * normal_cdf(-2, 0, 1);
-    double second = 1 - 2 * 2 * density / inside, fourth = 3 * second - 2 * 8 * density / inside;
+    double second = cut_variance(), fourth = 3 * second - 2 * 8 * cut_density();
     double s = sqrt(v / second);
     return (law){text, cut_cdf, 2 * s, s, -2 * s, 2 * s, 0, v, fourth * s * s * s * s};
 }
@@ -128,7 +133,7 @@ static law cut_law(const char *text, double v)
 static void distributions(void **state)
 {
     (void)state;
-    double glorot = 2.0 / 400, he = 2.0 / 300; /* fans 300 and 100 */
+    double glorot = 2.0 / 400, he = 2.0 / 300, lecun = 1.0 / 300; /* fans 300 and 100 */
     law laws[] = {
         uniform_law("random_uniform", -0.05, 0.05),
         uniform_law("random_uniform(minval=3, maxval=4.5)", 3, 4.5),
@@ -138,6 +143,13 @@ static void distributions(void **state)
         normal_law("random_normal(mean=-2, stddev=3)", -2, 3),
         cut_law("glorot_normal", glorot),
         cut_law("he_normal", he),
+        uniform_law("lecun_uniform", -sqrt(3 * lecun), sqrt(3 * lecun)),
+        cut_law("lecun_normal", lecun),
+        cut_law("truncated_normal(stddev=2)", 4 * cut_variance()),
+        cut_law("variance_scaling(scale=3)", 3.0 / 300),
+        normal_law("variance_scaling(mode=fan_out, distribution=untruncated_normal)", 0, 0.1),
+        uniform_law("variance_scaling(2, mode=fan_avg, distribution=uniform)", -sqrt(6.0 / 200),
+                    sqrt(6.0 / 200)),
     };
     for (size_t i = 0; i < sizeof laws / sizeof *laws; i++) {
         check_law(&laws[i], CJ_F32, (uint32_t)i);
@@ -166,10 +178,40 @@ static void fixed_values(void **state)
     }
 }
 
+static void identities(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int rank;
+        int64_t dims[4];
+        double gain;
+    } cases[] = {{"identity", 2, {4, 4}, 1},
+                 {"eye(gain=-2)", 2, {3, 5}, -2},
+                 {"identity", 2, {5, 2}, 1},
+                 {"dirac", 4, {3, 5, 2, 4}, 1},
+                 {"identity(0.5)", 3, {4, 3, 3}, 0.5}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const int rank = cases[k].rank;
+        const int64_t *dims = cases[k].dims, rows = dims[rank - 2], columns = dims[rank - 1];
+        cj_tensor *t = cj_tensor_new(cj, CJ_F32, rank, dims);
+        assert_ok(cj, draw_into(t, cases[k].text, 0, 0, 1, 1));
+        for (int64_t i = 0; i < cj_tensor_count(t); i++) {
+            int64_t place = i / (rows * columns), middle = 0;
+            for (int a = 0; a < rank - 2; a++) middle = middle * dims[a] + dims[a] / 2;
+            const bool on = place == middle && i / columns % rows == i % columns;
+            if (value_of(cj, t, i) != (on ? cases[k].gain : 0))
+                fail_msg("%s: element %d is %g", cases[k].text, (int)i, value_of(cj, t, i));
+        }
+        cj_tensor_free(t);
+    }
+}
+
 /* ---- Bits ------------------------------------------------------------------------------------ */
 
-static const char *const random_ones[] = {"random_uniform", "random_normal", "glorot_uniform",
-                                          "glorot_normal",  "he_uniform",    "he_normal"};
+static const char *const random_ones[] = {
+    "random_uniform", "random_normal", "glorot_uniform", "glorot_normal",    "he_uniform",
+    "he_normal",      "lecun_uniform", "lecun_normal",   "truncated_normal", "variance_scaling"};
 
 static int64_t equal_elements(const cj_tensor *a, const cj_tensor *b)
 {
@@ -293,12 +335,17 @@ static void refused(void **state)
         {"random_uniform(minval=1, maxval=0)", "random_uniform: minval=1 is more than maxval=0"},
         {"constant(inf)", NULL},
         {"zeros(1)", NULL},
+        {"variance_scaling(mode=fan)", NULL},
+        {"variance_scaling(scale=-1)", NULL},
+        {"truncated_normal(stddev=-1)", NULL},
     };
     cj_tensor *t = cj_tensor_new(cj, CJ_F32, 1, (int64_t[]){3});
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(draw_into(t, cases[i][0], 0, 0, 1, 1), CJ_ERR_ARGUMENT);
         if (cases[i][1]) assert_string_equal(cj_message(cj), cases[i][1]);
     }
+    assert_int_equal(draw_into(t, "identity", 0, 0, 1, 1), CJ_ERR_SHAPE);
+    assert_string_equal(cj_message(cj), "identity: a matrix is expected, not rank 1");
     cj_tensor_free(t);
     /* Fans of nothing, and nothing to fill. */
     cj_tensor *none = cj_tensor_new(cj, CJ_F64, 2, (int64_t[]){0, 3});
@@ -317,6 +364,7 @@ int main(void)
     cj = test_context();
     const struct CMUnitTest tests[] = {cmocka_unit_test(distributions),
                                        cmocka_unit_test(fixed_values),
+                                       cmocka_unit_test(identities),
                                        cmocka_unit_test(seeds_and_parameters),
                                        cmocka_unit_test(independent_of_size),
                                        cmocka_unit_test(doubles_have_more_bits),

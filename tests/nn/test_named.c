@@ -12,7 +12,7 @@ static cj_context *cj;
 /* What all kinds of rows have, behind the accessors of each. */
 typedef struct row {
     const void *row;
-    const char *name, *doc;
+    const char *name, *doc, *aliases;
     size_t size;
     const cj_option *options;
     bool complete; /* the functions are there */
@@ -30,7 +30,9 @@ typedef struct kind {
     static bool kind_name##_row(cj_context *c, int i, row *out) \
     { \
         const type *r = cj_##kind_name##_at(c, i); \
-        if (r) *out = (row){r, r->name, r->doc, r->options_size, r->options, r->function != NULL}; \
+        if (r) \
+            *out = (row){r,          r->name,         r->doc,    r->aliases, \
+                         r->options_size, r->options, r->function != NULL}; \
         return r != NULL; \
     } \
     static const void *kind_name##_find(cj_context *c, const char *name) \
@@ -48,11 +50,13 @@ KIND(metric, cj_metric, build)
 KIND(optimizer, cj_optimizer, build)
 KIND(schedule, cj_schedule, rate)
 KIND(initializer, cj_initializer, fill)
+KIND(regularizer, cj_regularizer, build)
 
 static const kind kinds[] = {
 #define ENTRY(name, NAME) {#name, CJ__ROW_##NAME, name##_row, name##_find, name##_add}
     ENTRY(layer, LAYER), ENTRY(activation, ACTIVATION), ENTRY(loss, LOSS), ENTRY(metric, METRIC),
-    ENTRY(optimizer, OPTIMIZER), ENTRY(schedule, SCHEDULE), ENTRY(initializer, INITIALIZER)};
+    ENTRY(optimizer, OPTIMIZER), ENTRY(schedule, SCHEDULE), ENTRY(initializer, INITIALIZER),
+    ENTRY(regularizer, REGULARIZER)};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static void each_row(void (*check)(const kind *k, const row *r))
@@ -73,8 +77,30 @@ static bool is_word(const char *s)
            s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_")] == 0;
 }
 
+/* Other names are words that find this row, and are no row's name. */
+static void check_aliases(const kind *k, const row *r)
+{
+    char word[64];
+    for (const char *p = r->aliases; p && *p; p += *p == ',' ? 2 : 0) {
+        const size_t length = strcspn(p, ",");
+        assert_true(length < sizeof word);
+        memcpy(word, p, length);
+        word[length] = 0;
+        p += length;
+        if (!is_word(word) || (*p && strncmp(p, ", ", 2)))
+            fail_msg("%s %s: '%s' in its aliases is no word", k->word, r->name, word);
+        if (k->find(cj, word) != r->row)
+            fail_msg("%s '%s' is not %s", k->word, word, r->name);
+        row other;
+        for (int i = 0; k->at(cj, i, &other); i++)
+            if (!strcmp(other.name, word))
+                fail_msg("%s '%s' is a row and an alias of %s", k->word, word, r->name);
+    }
+}
+
 static void complete(const kind *k, const row *r)
 {
+    check_aliases(k, r);
     if (!is_word(r->name)) fail_msg("a %s is called '%s'", k->word, r->name);
     if (!r->doc || strlen(r->doc) < 5) fail_msg("%s %s: no doc", k->word, r->name);
     if (!r->complete) fail_msg("%s %s: no function", k->word, r->name);
