@@ -95,6 +95,61 @@ typedef struct cj_local_response_normalization_opts {
 CJ_API cj_node *cj_local_response_normalization(cj_node *x,
                                                 const cj_local_response_normalization_opts *opts);
 
+/* ---- Merges ---------------------------------------------------------------------------------- */
+
+/* Several inputs (two or more) become one, element by element, broadcast as operators do; nn.h has
+ * cj_add_layer and cj_concatenate. cj_subtract_layer takes two. */
+CJ_API cj_node *cj_subtract_layer(cj_node *const *x, int n);
+CJ_API cj_node *cj_multiply_layer(cj_node *const *x, int n);
+CJ_API cj_node *cj_average_layer(cj_node *const *x, int n);
+CJ_API cj_node *cj_maximum_layer(cj_node *const *x, int n);
+CJ_API cj_node *cj_minimum_layer(cj_node *const *x, int n);
+
+typedef struct cj_dot_opts {
+    size_t struct_size;
+    int64_t axes[CJ_SIZES]; /* required: of x and of y, from 1 (0 is the batch); one: of both */
+    bool normalize;         /* both are made vectors of length one along the axis */
+    const char *name;
+} cj_dot_opts;
+/* Keras's Dot: x [batch, a..., k], y [batch, b..., k] (k where the axes are) -> [batch, a...,
+ * b...]; [batch, 1] when there are no others. */
+CJ_API cj_node *cj_dot(cj_node *x, cj_node *y, const cj_dot_opts *opts);
+
+/* ---- Shape ----------------------------------------------------------------------------------- */
+
+/* The sample's axes in another order: cj_permute(x, 2, (int64_t[]){2, 1}). The first axis is 1. */
+CJ_API cj_node *cj_permute(cj_node *x, int n, const int64_t *dims);
+/* [batch, numbers] -> [batch, n, numbers] */
+CJ_API cj_node *cj_repeat_vector(cj_node *x, int64_t n);
+
+/* ---- Noise and prices ------------------------------------------------------------------------ */
+
+/* These do something in training only. */
+typedef struct cj_gaussian_noise_opts {
+    size_t struct_size;
+    double stddev; /* required, 0 or more */
+    const char *name;
+} cj_gaussian_noise_opts;
+CJ_API cj_node *cj_gaussian_noise(cj_node *x, const cj_gaussian_noise_opts *opts);
+
+typedef struct cj_gaussian_dropout_opts {
+    size_t struct_size;
+    double rate; /* 0 <= rate < 1 */
+    const char *name;
+} cj_gaussian_dropout_opts;
+typedef cj_gaussian_dropout_opts cj_alpha_dropout_opts;
+/* x times normal noise of mean 1 and deviation sqrt(rate / (1 - rate)). */
+CJ_API cj_node *cj_gaussian_dropout(cj_node *x, const cj_gaussian_dropout_opts *opts);
+/* Dropout for networks of selu: mean 0 and deviation 1 stay (Klambauer et al. 2017). */
+CJ_API cj_node *cj_alpha_dropout(cj_node *x, const cj_alpha_dropout_opts *opts);
+
+typedef struct cj_activity_regularization_opts {
+    size_t struct_size;
+    double l1, l2; /* times the sum of |x|, of x^2, of a sample; their mean is added to the loss */
+    const char *name;
+} cj_activity_regularization_opts;
+CJ_API cj_node *cj_activity_regularization(cj_node *x, const cj_activity_regularization_opts *opts);
+
 /* ---- Embeddings and positions ---------------------------------------------------------------- */
 
 typedef struct cj_embedding_opts {
@@ -128,6 +183,13 @@ typedef struct cj_sine_position_encoding_opts {
 CJ_API cj_node *cj_sine_position_encoding(cj_node *x, const cj_sine_position_encoding_opts *opts);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_dot(x, y, ...) \
+    (cj_dot)(cj_at(x, CJ_HERE), y, \
+             &(cj_dot_opts){.struct_size = sizeof(cj_dot_opts), __VA_ARGS__})
+#define cj_gaussian_noise(x, ...) CJ_LAYER_(cj_gaussian_noise, x, __VA_ARGS__)
+#define cj_gaussian_dropout(x, ...) CJ_LAYER_(cj_gaussian_dropout, x, __VA_ARGS__)
+#define cj_alpha_dropout(x, ...) CJ_LAYER_(cj_alpha_dropout, x, __VA_ARGS__)
+#define cj_activity_regularization(x, ...) CJ_LAYER_(cj_activity_regularization, x, __VA_ARGS__)
 #define cj_batch_normalization(x, ...) CJ_LAYER_(cj_batch_normalization, x, __VA_ARGS__)
 #define cj_layer_normalization(x, ...) CJ_LAYER_(cj_layer_normalization, x, __VA_ARGS__)
 #define cj_group_normalization(x, ...) CJ_LAYER_(cj_group_normalization, x, __VA_ARGS__)

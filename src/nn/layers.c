@@ -1,5 +1,5 @@
-/* layers.c: the rows of the basic layers: dense, activation, dropout, flatten, reshape, add,
- * concatenate.
+/* layers.c: the rows of the basic layers: dense, activation, dropout, and those that change a
+ * sample's shape.
  *
  * A row's option table describes the public keyword structure itself, so the C builder, the recipe
  * and the one-line form fill the same fields. */
@@ -194,59 +194,78 @@ cj_node *cj_reshape_layer(cj_node *x, int rank, const int64_t *dims)
     return cj__layer_add(&x, 1, &cj_layer_reshape, &(reshape_opts){{rank, dims}, NULL});
 }
 
-/* ---- add, concatenate ------------------------------------------------------------------------ */
+/* ---- permute, repeat_vector ------------------------------------------------------------------ */
 
-typedef struct add_opts {
+typedef struct permute_opts {
+    cj_ints dims;
     const char *name;
-} add_opts;
+} permute_opts;
 
-static const cj_option add_options[] = {CJ_OPTION_STRING(add_opts, name, NULL, "of the layer"),
-                                        CJ_OPTION_END};
+static const cj_option permute_options[] = {
+    CJ_OPTION_INTS(permute_opts, dims, 1, CJ_RANK_MAX - 1,
+                   "the sample's axes in their new order; the first is 1"),
+    CJ_OPTION_STRING(permute_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
-static cj_node *add_build(cj_layer_build *b)
+static cj_node *permute_build(cj_layer_build *b)
 {
-    cj_node *sum = b->x[0];
-    for (int i = 1; i < b->n; i++) sum = cj_add(sum, b->x[i]);
-    return sum;
+    const cj_ints *dims = &((const permute_opts *)b->options)->dims;
+    cj_node *x = b->x[0];
+    int64_t order[CJ_RANK_MAX] = {0};
+    unsigned seen = 0;
+    for (int i = 0; i < dims->n && dims->n < cj_node_rank(x); i++)
+        order[i + 1] = dims->v[i], seen |= 1u << dims->v[i];
+    if (dims->n + 1 != cj_node_rank(x) || seen != (1u << (dims->n + 1)) - 2)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
+                              "dims are to name each of the sample's %d axes once, from 1",
+                              cj_node_rank(x) - 1),
+               NULL;
+    return cj_transpose(x, order);
 }
 
-const cj_layer cj_layer_add = {.name = "add",
-                             .doc = "the sum of the inputs",
-                             .inputs = -1,
-                             .options_size = sizeof(add_opts),
-                             .options = add_options,
-                             .build = add_build,
-                             .sample = " : 4, 3"};
+const cj_layer cj_layer_permute = {.name = "permute",
+                                   .doc = "a sample's axes in another order",
+                                   .inputs = 1,
+                                   .options_size = sizeof(permute_opts),
+                                   .options = permute_options,
+                                   .build = permute_build,
+                                   .sample = "dims=[2, 1] : 3, 4"};
 
-cj_node *cj_add_layer(cj_node *const *x, int n)
+cj_node *cj_permute(cj_node *x, int n, const int64_t *dims)
 {
-    return cj__layer_add(x, n, &cj_layer_add, &(add_opts){NULL});
+    return cj__layer_add(&x, 1, &cj_layer_permute, &(permute_opts){{n, dims}, NULL});
 }
 
-typedef struct concatenate_opts {
-    int64_t axis;
+typedef struct repeat_vector_opts {
+    int64_t n;
     const char *name;
-} concatenate_opts;
+} repeat_vector_opts;
 
-static const cj_option concatenate_options[] = {
-    CJ_OPTION_INT(concatenate_opts, axis, -1, -CJ_RANK_MAX, CJ_RANK_MAX - 1,
-                  "axis of the batch along which inputs follow one another"),
-    CJ_OPTION_STRING(concatenate_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+static const cj_option repeat_vector_options[] = {
+    CJ_OPTION_INT(repeat_vector_opts, n, 0, 1, 0x1p31, "how often"),
+    CJ_OPTION_STRING(repeat_vector_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
-static cj_node *concatenate_build(cj_layer_build *b)
+static cj_node *repeat_vector_build(cj_layer_build *b)
 {
-    return cj_concat(b->x, b->n, (int)((const concatenate_opts *)b->options)->axis);
+    cj_node *x = b->x[0];
+    if (cj_node_rank(x) != 2)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
+                              "its input is of rank %d; [batch, numbers] is expected",
+                              cj_node_rank(x)),
+               NULL;
+    const cj_dim dims[] = {cj_node_dim(x, 0), ((const repeat_vector_opts *)b->options)->n,
+                           cj_node_dim(x, 1)};
+    return cj_broadcast_to(cj_expand_dims(x, 1), 3, dims);
 }
 
-const cj_layer cj_layer_concatenate = {.name = "concatenate",
-                                     .doc = "the inputs one after another along an axis",
-                                     .inputs = -1,
-                                     .options_size = sizeof(concatenate_opts),
-                                     .options = concatenate_options,
-                                     .build = concatenate_build,
-                                     .sample = " : 4, 3"};
+const cj_layer cj_layer_repeat_vector = {.name = "repeat_vector",
+                                         .doc = "[numbers] becomes [n, numbers]",
+                                         .inputs = 1,
+                                         .options_size = sizeof(repeat_vector_opts),
+                                         .options = repeat_vector_options,
+                                         .build = repeat_vector_build,
+                                         .sample = "n=3 : 4"};
 
-cj_node *cj_concatenate(cj_node *const *x, int n, int axis)
+cj_node *cj_repeat_vector(cj_node *x, int64_t n)
 {
-    return cj__layer_add(x, n, &cj_layer_concatenate, &(concatenate_opts){axis, NULL});
+    return cj__layer_add(&x, 1, &cj_layer_repeat_vector, &(repeat_vector_opts){n, NULL});
 }
