@@ -150,6 +150,92 @@ typedef struct cj_activity_regularization_opts {
 } cj_activity_regularization_opts;
 CJ_API cj_node *cj_activity_regularization(cj_node *x, const cj_activity_regularization_opts *opts);
 
+/* ---- Gates ----------------------------------------------------------------------------------- */
+
+typedef struct cj_prelu_opts {
+    size_t struct_size;
+    const char *alpha_initializer; /* default "zeros" */
+    const char *alpha_regularizer;
+    cj_ints shared_axes;           /* of the sample, from 1: the slope is the same along them */
+    const char *name;
+} cj_prelu_opts;
+/* y = x for x >= 0, "name/alpha" x below; alpha has a sample's shape, 1 along shared axes. */
+CJ_API cj_node *cj_prelu(cj_node *x, const cj_prelu_opts *opts);
+
+typedef struct cj_highway_opts {
+    size_t struct_size;
+    const char *activation;            /* default "relu" */
+    const char *kernel_initializer;    /* default "glorot_uniform" */
+    const char *gate_bias_initializer; /* default "constant(-2)" */
+    const char *kernel_regularizer;
+    const char *name;
+} cj_highway_opts;
+/* y = t activation(x W + b) + (1 - t) x with t = sigmoid(x W_t + b_t), on the last axis of n:
+ * "name/kernel", "name/gate_kernel" [n, n], "name/bias", "name/gate_bias" [n]. */
+CJ_API cj_node *cj_highway(cj_node *x, const cj_highway_opts *opts);
+
+typedef struct cj_mixture_of_experts_opts {
+    size_t struct_size;
+    int64_t units, experts; /* required */
+    int64_t top_k;          /* default 2: experts a position listens to (of equals, all) */
+    const char *activation; /* of each expert; default none */
+    double load_balancing;  /* default 0.01: times experts sum_e f_e p_e (Fedus et al. 2021), added
+                               to the loss */
+    bool no_bias;
+    const char *kernel_initializer; /* default "glorot_uniform" */
+    const char *kernel_regularizer;
+    const char *name;
+} cj_mixture_of_experts_opts;
+/* y = sum_e g_e activation(x W_e + b_e) on the last axis, g the softmax of the top_k largest of
+ * x W_g: "name/gate_kernel" [inputs, experts], "name/kernel" [inputs, experts, units], "name/bias"
+ * [experts, units]. All experts are computed. */
+CJ_API cj_node *cj_mixture_of_experts(cj_node *x, const cj_mixture_of_experts_opts *opts);
+
+/* ---- Preprocessing --------------------------------------------------------------------------- */
+
+typedef struct cj_rescaling_opts {
+    size_t struct_size;
+    double scale, offset; /* y = scale x + offset; default 1 and 0 */
+    const char *name;
+} cj_rescaling_opts;
+CJ_API cj_node *cj_rescaling(cj_node *x, const cj_rescaling_opts *opts);
+
+typedef struct cj_normalization_opts {
+    size_t struct_size;
+    cj_floats mean, variance; /* required: one number, or one for each of the last axis */
+    bool invert;              /* y = x sqrt(variance) + mean */
+    const char *name;
+} cj_normalization_opts;
+/* y = (x - mean) / max(sqrt(variance), 1e-7) */
+CJ_API cj_node *cj_normalization(cj_node *x, const cj_normalization_opts *opts);
+
+typedef struct cj_discretization_opts {
+    size_t struct_size;
+    cj_floats bin_boundaries; /* required, rising: bin i holds bound[i-1] <= x < bound[i] */
+    const char *name;
+} cj_discretization_opts;
+/* i64 numbers of bins, of x's shape. NaN is in bin 0. */
+CJ_API cj_node *cj_discretization(cj_node *x, const cj_discretization_opts *opts);
+
+typedef struct cj_integer_lookup_opts {
+    size_t struct_size;
+    cj_ints vocabulary; /* required, each once */
+    const char *name;
+} cj_integer_lookup_opts;
+/* i64 places in the vocabulary, from 1; 0 for what is not in it. */
+CJ_API cj_node *cj_integer_lookup(cj_node *x, const cj_integer_lookup_opts *opts);
+
+typedef struct cj_category_encoding_opts {
+    size_t struct_size;
+    int64_t num_tokens;      /* required */
+    const char *output_mode; /* "multi_hot" (default), "count": [batch, ..., n] -> [batch, ...,
+                                num_tokens]; "one_hot": [batch, ...] or [batch, ..., 1] -> [batch,
+                                ..., num_tokens] */
+    const char *name;
+} cj_category_encoding_opts;
+/* Numbers outside 0 .. num_tokens-1 count as none. */
+CJ_API cj_node *cj_category_encoding(cj_node *x, const cj_category_encoding_opts *opts);
+
 /* ---- Embeddings and positions ---------------------------------------------------------------- */
 
 typedef struct cj_embedding_opts {
@@ -186,6 +272,14 @@ CJ_API cj_node *cj_sine_position_encoding(cj_node *x, const cj_sine_position_enc
 #define cj_dot(x, y, ...) \
     (cj_dot)(cj_at(x, CJ_HERE), y, \
              &(cj_dot_opts){.struct_size = sizeof(cj_dot_opts), __VA_ARGS__})
+#define cj_prelu(x, ...) CJ_LAYER_(cj_prelu, x, __VA_ARGS__)
+#define cj_highway(x, ...) CJ_LAYER_(cj_highway, x, __VA_ARGS__)
+#define cj_mixture_of_experts(x, ...) CJ_LAYER_(cj_mixture_of_experts, x, __VA_ARGS__)
+#define cj_rescaling(x, ...) CJ_LAYER_(cj_rescaling, x, __VA_ARGS__)
+#define cj_normalization(x, ...) CJ_LAYER_(cj_normalization, x, __VA_ARGS__)
+#define cj_discretization(x, ...) CJ_LAYER_(cj_discretization, x, __VA_ARGS__)
+#define cj_integer_lookup(x, ...) CJ_LAYER_(cj_integer_lookup, x, __VA_ARGS__)
+#define cj_category_encoding(x, ...) CJ_LAYER_(cj_category_encoding, x, __VA_ARGS__)
 #define cj_gaussian_noise(x, ...) CJ_LAYER_(cj_gaussian_noise, x, __VA_ARGS__)
 #define cj_gaussian_dropout(x, ...) CJ_LAYER_(cj_gaussian_dropout, x, __VA_ARGS__)
 #define cj_alpha_dropout(x, ...) CJ_LAYER_(cj_alpha_dropout, x, __VA_ARGS__)

@@ -41,7 +41,7 @@ static cj_node *dense_build(cj_layer_build *b)
     return cj__layer_activate(b, y, o->activation);
 }
 
-const cj_layer cj_layer_dense = {.name = "dense",
+const cj_layer cj_layers_dense = {.name = "dense",
                                .doc = "y = activation(x W + b) on the last axis",
                                .inputs = 1,
                                .options_size = sizeof(cj_dense_opts),
@@ -52,7 +52,7 @@ const cj_layer cj_layer_dense = {.name = "dense",
 
 cj_node *cj_dense(cj_node *x, const cj_dense_opts *opts)
 {
-    return cj__layer_keywords(&x, 1, &cj_layer_dense, opts);
+    return cj__layer_keywords(&x, 1, &cj_layers_dense, opts);
 }
 
 /* ---- activation ------------------------------------------------------------------------------ */
@@ -71,7 +71,7 @@ static cj_node *activation_build(cj_layer_build *b)
     return cj__layer_activate(b, cj__layer_float(b, b->x[0]), o->function);
 }
 
-const cj_layer cj_layer_activation = {.name = "activation",
+const cj_layer cj_layers_activation = {.name = "activation",
                                     .doc = "y = function(x)",
                                     .inputs = 1,
                                     .options_size = sizeof(cj_activation_opts),
@@ -81,7 +81,7 @@ const cj_layer cj_layer_activation = {.name = "activation",
 
 cj_node *cj_activation_layer(cj_node *x, const cj_activation_opts *opts)
 {
-    return cj__layer_keywords(&x, 1, &cj_layer_activation, opts);
+    return cj__layer_keywords(&x, 1, &cj_layers_activation, opts);
 }
 
 /* ---- dropout --------------------------------------------------------------------------------- */
@@ -102,7 +102,7 @@ static cj_node *dropout_build(cj_layer_build *b)
     return rate > 0 ? cj_dropout_node(x, rate) : x;
 }
 
-const cj_layer cj_layer_dropout = {
+const cj_layer cj_layers_dropout = {
     .name = "dropout",
     .doc = "in training, zeros at random; the others grow by 1 / (1 - rate) "
            "(Srivastava et al. 2014)",
@@ -114,7 +114,7 @@ const cj_layer cj_layer_dropout = {
 
 cj_node *cj_dropout(cj_node *x, const cj_dropout_opts *opts)
 {
-    return cj__layer_keywords(&x, 1, &cj_layer_dropout, opts);
+    return cj__layer_keywords(&x, 1, &cj_layers_dropout, opts);
 }
 
 /* ---- flatten, reshape ------------------------------------------------------------------------ */
@@ -136,7 +136,7 @@ static cj_node *flatten_build(cj_layer_build *b)
     return cj_reshape(x, 2, (cj_dim[]){cj_node_dim(x, 0), size});
 }
 
-const cj_layer cj_layer_flatten = {.name = "flatten",
+const cj_layer cj_layers_flatten = {.name = "flatten",
                                  .doc = "all axes of a sample become one",
                                  .inputs = 1,
                                  .options_size = sizeof(flatten_opts),
@@ -146,7 +146,7 @@ const cj_layer cj_layer_flatten = {.name = "flatten",
 
 cj_node *cj_flatten(cj_node *x)
 {
-    return cj__layer_add(&x, 1, &cj_layer_flatten, &(flatten_opts){NULL});
+    return cj__layer_add(&x, 1, &cj_layers_flatten, &(flatten_opts){NULL});
 }
 
 typedef struct reshape_opts {
@@ -181,7 +181,7 @@ static cj_node *reshape_build(cj_layer_build *b)
     return cj_reshape(x, shape->n + 1, dims);
 }
 
-const cj_layer cj_layer_reshape = {.name = "reshape",
+const cj_layer cj_layers_reshape = {.name = "reshape",
                                  .doc = "the same elements of a sample under another shape",
                                  .inputs = 1,
                                  .options_size = sizeof(reshape_opts),
@@ -191,7 +191,7 @@ const cj_layer cj_layer_reshape = {.name = "reshape",
 
 cj_node *cj_reshape_layer(cj_node *x, int rank, const int64_t *dims)
 {
-    return cj__layer_add(&x, 1, &cj_layer_reshape, &(reshape_opts){{rank, dims}, NULL});
+    return cj__layer_add(&x, 1, &cj_layers_reshape, &(reshape_opts){{rank, dims}, NULL});
 }
 
 /* ---- permute, repeat_vector ------------------------------------------------------------------ */
@@ -222,7 +222,7 @@ static cj_node *permute_build(cj_layer_build *b)
     return cj_transpose(x, order);
 }
 
-const cj_layer cj_layer_permute = {.name = "permute",
+const cj_layer cj_layers_permute = {.name = "permute",
                                    .doc = "a sample's axes in another order",
                                    .inputs = 1,
                                    .options_size = sizeof(permute_opts),
@@ -232,7 +232,7 @@ const cj_layer cj_layer_permute = {.name = "permute",
 
 cj_node *cj_permute(cj_node *x, int n, const int64_t *dims)
 {
-    return cj__layer_add(&x, 1, &cj_layer_permute, &(permute_opts){{n, dims}, NULL});
+    return cj__layer_add(&x, 1, &cj_layers_permute, &(permute_opts){{n, dims}, NULL});
 }
 
 typedef struct repeat_vector_opts {
@@ -257,7 +257,7 @@ static cj_node *repeat_vector_build(cj_layer_build *b)
     return cj_broadcast_to(cj_expand_dims(x, 1), 3, dims);
 }
 
-const cj_layer cj_layer_repeat_vector = {.name = "repeat_vector",
+const cj_layer cj_layers_repeat_vector = {.name = "repeat_vector",
                                          .doc = "[numbers] becomes [n, numbers]",
                                          .inputs = 1,
                                          .options_size = sizeof(repeat_vector_opts),
@@ -267,5 +267,5 @@ const cj_layer cj_layer_repeat_vector = {.name = "repeat_vector",
 
 cj_node *cj_repeat_vector(cj_node *x, int64_t n)
 {
-    return cj__layer_add(&x, 1, &cj_layer_repeat_vector, &(repeat_vector_opts){n, NULL});
+    return cj__layer_add(&x, 1, &cj_layers_repeat_vector, &(repeat_vector_opts){n, NULL});
 }

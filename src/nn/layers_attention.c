@@ -124,7 +124,7 @@ static cj_node *attention_build(cj_layer_build *b)
     return project(b, "output_kernel", "output_bias", y, h.output, h.output);
 }
 
-const cj_layer cj_layer_multi_head_attention = {
+const cj_layer cj_layers_multi_head_attention = {
     .name = "multi_head_attention",
     .doc = "attention between positions, a part for each head (Vaswani et al. 2017)",
     .inputs = -1,
@@ -145,5 +145,5 @@ cj_node *cj_multi_head_attention(cj_node *query, const cj_multi_head_attention_o
         if (opts->key || opts->mask) x[n++] = opts->key ? opts->key : x[1];
         if (opts->mask) x[n++] = opts->mask;
     }
-    return cj__layer_keywords(x, n, &cj_layer_multi_head_attention, opts);
+    return cj__layer_keywords(x, n, &cj_layers_multi_head_attention, opts);
 }

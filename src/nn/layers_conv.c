@@ -99,7 +99,7 @@ static bool divides(cj_layer_build *b, int64_t groups, int64_t n, const char *wh
     { \
         return kind##_build(b, axes); \
     } \
-    const cj_layer cj_layer_##layer = {.name = #layer, \
+    const cj_layer cj_layers_##layer = {.name = #layer, \
                                        .doc = doc_, \
                                        .inputs = 1, \
                                        .options_size = sizeof(cj_##layer##_opts), \
@@ -108,7 +108,7 @@ static bool divides(cj_layer_build *b, int64_t groups, int64_t n, const char *wh
                                        .sample = sample_}; \
     cj_node *(cj_##layer)(cj_node *x, const cj_##layer##_opts *opts) \
     { \
-        return cj__layer_keywords(&x, 1, &cj_layer_##layer, opts); \
+        return cj__layer_keywords(&x, 1, &cj_layers_##layer, opts); \
     }
 
 /* ---- conv1d, conv2d, conv3d ------------------------------------------------------------------ */

@@ -42,7 +42,7 @@ static cj_node *embedding_build(cj_layer_build *b)
     return (cj_embedding_lookup)(table, x, &how);
 }
 
-const cj_layer cj_layer_embedding = {.name = "embedding",
+const cj_layer cj_layers_embedding = {.name = "embedding",
                                      .doc = "each whole number becomes a row of a table",
                                      .inputs = 1,
                                      .options_size = sizeof(cj_embedding_opts),
@@ -52,7 +52,7 @@ const cj_layer cj_layer_embedding = {.name = "embedding",
 
 cj_node *(cj_embedding)(cj_node *x, const cj_embedding_opts *opts)
 {
-    return cj__layer_keywords(&x, 1, &cj_layer_embedding, opts);
+    return cj__layer_keywords(&x, 1, &cj_layers_embedding, opts);
 }
 
 /* ---- positions ------------------------------------------------------------------------------- */
@@ -93,7 +93,7 @@ static cj_node *position_build(cj_layer_build *b)
     return cj_add(x, length == rows ? table : cj_slice_axis(table, 0, 0, length));
 }
 
-const cj_layer cj_layer_position_embedding = {
+const cj_layer cj_layers_position_embedding = {
     .name = "position_embedding",
     .doc = "y = x + a learned row for each position",
     .inputs = 1,
@@ -104,7 +104,7 @@ const cj_layer cj_layer_position_embedding = {
 
 cj_node *(cj_position_embedding)(cj_node *x, const cj_position_embedding_opts *opts)
 {
-    return cj__layer_keywords(&x, 1, &cj_layer_position_embedding, opts);
+    return cj__layer_keywords(&x, 1, &cj_layers_position_embedding, opts);
 }
 
 static const cj_option sine_options[] = {
@@ -121,7 +121,7 @@ static cj_node *sine_build(cj_layer_build *b)
              : NULL;
 }
 
-const cj_layer cj_layer_sine_position_encoding = {
+const cj_layer cj_layers_sine_position_encoding = {
     .name = "sine_position_encoding",
     .doc = "y = x + sines and cosines of each position (Vaswani et al. 2017)",
     .inputs = 1,
@@ -132,5 +132,5 @@ const cj_layer cj_layer_sine_position_encoding = {
 
 cj_node *(cj_sine_position_encoding)(cj_node *x, const cj_sine_position_encoding_opts *opts)
 {
-    return cj__layer_keywords(&x, 1, &cj_layer_sine_position_encoding, opts);
+    return cj__layer_keywords(&x, 1, &cj_layers_sine_position_encoding, opts);
 }

@@ -37,17 +37,17 @@ static cj_node *average_build(cj_layer_build *b)
 static cj_node *maximum_build(cj_layer_build *b) { return fold(b, cj_maximum); }
 static cj_node *minimum_build(cj_layer_build *b) { return fold(b, cj_minimum); }
 
-#define MERGE(id, text)                                                                            \
-    const cj_layer cj_layer_##id = {.name = #id,                                                   \
-                                    .doc = text,                                                   \
-                                    .inputs = -1,                                                  \
-                                    .options_size = sizeof(merge_opts),                            \
-                                    .options = merge_options,                                      \
-                                    .build = id##_build,                                           \
-                                    .sample = " : 4, 3"};                                          \
-    cj_node *cj_##id##_layer(cj_node *const *x, int n)                                             \
-    {                                                                                              \
-        return cj__layer_add(x, n, &cj_layer_##id, &(merge_opts){NULL});                           \
+#define MERGE(id, text) \
+    const cj_layer cj_layers_##id = {.name = #id, \
+                                     .doc = text, \
+                                     .inputs = -1, \
+                                     .options_size = sizeof(merge_opts), \
+                                     .options = merge_options, \
+                                     .build = id##_build, \
+                                     .sample = " : 4, 3"}; \
+    cj_node *cj_##id##_layer(cj_node *const *x, int n) \
+    { \
+        return cj__layer_add(x, n, &cj_layers_##id, &(merge_opts){NULL}); \
     }
 MERGE(add, "the sum of the inputs")
 MERGE(subtract, "the first of two inputs less the second")
@@ -73,7 +73,7 @@ static cj_node *concatenate_build(cj_layer_build *b)
     return cj_concat(b->x, b->n, (int)((const concatenate_opts *)b->options)->axis);
 }
 
-const cj_layer cj_layer_concatenate = {.name = "concatenate",
+const cj_layer cj_layers_concatenate = {.name = "concatenate",
                                        .doc = "the inputs one after another along an axis",
                                        .inputs = -1,
                                        .options_size = sizeof(concatenate_opts),
@@ -83,7 +83,7 @@ const cj_layer cj_layer_concatenate = {.name = "concatenate",
 
 cj_node *cj_concatenate(cj_node *const *x, int n, int axis)
 {
-    return cj__layer_add(x, n, &cj_layer_concatenate, &(concatenate_opts){axis, NULL});
+    return cj__layer_add(x, n, &cj_layers_concatenate, &(concatenate_opts){axis, NULL});
 }
 
 /* ---- dot ------------------------------------------------------------------------------------- */
@@ -139,7 +139,7 @@ static cj_node *dot_build(cj_layer_build *b)
     return cj_reshape(cj_matmul_transposed(x, y, false, true), rank, dims);
 }
 
-const cj_layer cj_layer_dot = {.name = "dot",
+const cj_layer cj_layers_dot = {.name = "dot",
                                .doc = "the sum of products of two inputs along an axis of each",
                                .inputs = -1,
                                .options_size = sizeof(cj_dot_opts),
@@ -149,5 +149,5 @@ const cj_layer cj_layer_dot = {.name = "dot",
 
 cj_node *(cj_dot)(cj_node *x, cj_node *y, const cj_dot_opts *opts)
 {
-    return cj__layer_keywords((cj_node *[]){x, y}, 2, &cj_layer_dot, opts);
+    return cj__layer_keywords((cj_node *[]){x, y}, 2, &cj_layers_dot, opts);
 }

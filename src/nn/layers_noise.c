@@ -67,17 +67,17 @@ static cj_node *alpha_dropout_build(cj_layer_build *b)
     return cj_where(cj_training(b->graph), cj_shift(cj_scale(y, a), -a * rate * v), x);
 }
 
-#define NOISE(id, text, with)                                                                      \
-    const cj_layer cj_layer_##id = {.name = #id,                                                   \
-                                    .doc = text,                                                   \
-                                    .inputs = 1,                                                   \
-                                    .options_size = sizeof(cj_##id##_opts),                        \
-                                    .options = id##_options,                                       \
-                                    .build = id##_build,                                           \
-                                    .sample = with};                                               \
-    cj_node *(cj_##id)(cj_node *x, const cj_##id##_opts *opts)                                     \
-    {                                                                                              \
-        return cj__layer_keywords(&x, 1, &cj_layer_##id, opts);                                    \
+#define NOISE(id, text, with) \
+    const cj_layer cj_layers_##id = {.name = #id, \
+                                     .doc = text, \
+                                     .inputs = 1, \
+                                     .options_size = sizeof(cj_##id##_opts), \
+                                     .options = id##_options, \
+                                     .build = id##_build, \
+                                     .sample = with}; \
+    cj_node *(cj_##id)(cj_node * x, const cj_##id##_opts *opts) \
+    { \
+        return cj__layer_keywords(&x, 1, &cj_layers_##id, opts); \
     }
 NOISE(gaussian_noise, "in training, x + normal noise", "stddev=0.1 : 8")
 NOISE(gaussian_dropout,

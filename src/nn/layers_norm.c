@@ -75,7 +75,7 @@ static void affine(cj_layer_build *b, cj_norm_opts *n, cj_node *x, int first, in
     (vector) { (o)->no_center, (o)->beta_initializer, (o)->beta_regularizer }
 
 #define NORM_LAYER(type, text, builder, example) \
-    const cj_layer cj_layer_##type = {.name = #type, \
+    const cj_layer cj_layers_##type = {.name = #type, \
                                       .doc = text, \
                                       .inputs = 1, \
                                       .options_size = sizeof(cj_##type##_opts), \
@@ -84,7 +84,7 @@ static void affine(cj_layer_build *b, cj_norm_opts *n, cj_node *x, int first, in
                                       .sample = example}; \
     cj_node *(cj_##type)(cj_node * x, const cj_##type##_opts *opts) \
     { \
-        return cj__layer_keywords(&x, 1, &cj_layer_##type, opts); \
+        return cj__layer_keywords(&x, 1, &cj_layers_##type, opts); \
     }
 
 /* ---- batch_normalization --------------------------------------------------------------------- */

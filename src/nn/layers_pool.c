@@ -38,7 +38,7 @@ static int64_t size_at(const int64_t v[CJ_SIZES], int i)
     { \
         return build_; \
     } \
-    const cj_layer cj_layer_##layer = {.name = #layer, \
+    const cj_layer cj_layers_##layer = {.name = #layer, \
                                        .doc = doc_, \
                                        .inputs = 1, \
                                        .options_size = sizeof(cj_##layer##_opts), \
@@ -47,7 +47,7 @@ static int64_t size_at(const int64_t v[CJ_SIZES], int i)
                                        .sample = sample_}; \
     cj_node *(cj_##layer)(cj_node *x, const cj_##layer##_opts *opts) \
     { \
-        return cj__layer_keywords(&x, 1, &cj_layer_##layer, opts); \
+        return cj__layer_keywords(&x, 1, &cj_layers_##layer, opts); \
     }
 
 /* ---- Pooling --------------------------------------------------------------------------------- */

@@ -226,7 +226,7 @@ static cj_node *keywords(const cj_layer *row, cj_node *x, const cj_recurrent_lay
 }
 
 #define LAYER(row, text, example) \
-    const cj_layer cj_layer_##row = {.name = #row, \
+    const cj_layer cj_layers_##row = {.name = #row, \
                                      .doc = text, \
                                      .inputs = -1, \
                                      .inputs_min = 1, \
@@ -236,7 +236,7 @@ static cj_node *keywords(const cj_layer *row, cj_node *x, const cj_recurrent_lay
                                      .sample = example}; \
     cj_node *(cj_##row)(cj_node * x, const cj_recurrent_layer_opts *opts) \
     { \
-        return keywords(&cj_layer_##row, x, opts); \
+        return keywords(&cj_layers_##row, x, opts); \
     }
 
 LAYER(simple_rnn, "h = activation(W x + R h + b) along the steps", "units=3 : 4, 2")

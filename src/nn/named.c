@@ -16,7 +16,7 @@
 #define CJ__INITIALIZER(name) extern const cj_initializer cj_initializer_##name;
 #define CJ__REGULARIZER(name) extern const cj_regularizer cj_regularizer_##name;
 #define CJ__ACTIVATION(name) extern const cj_activation_row cj_activation_##name;
-#define CJ__LAYER(name) extern const cj_layer cj_layer_##name;
+#define CJ__LAYER(name) extern const cj_layer cj_layers_##name;
 #include "nn/rows.def"
 
 static const void *const losses[] = {
@@ -49,7 +49,7 @@ static const void *const activations[] = {
     NULL};
 
 static const void *const layers[] = {
-#define CJ__LAYER(name) &cj_layer_##name,
+#define CJ__LAYER(name) &cj_layers_##name,
 #include "nn/rows.def"
     NULL};
 

@@ -69,9 +69,11 @@ static void check_step(cj_context *cj, const cj_layer *row, cj_model *m)
     cj_node *y = cj_graph_output_at(g, 0), *loss = cj_mean(cj_square(y)), *p[16], *dp[16];
     int n = cj_graph_parameter_count(g);
     assert_true(n > 0 && n <= 16);
+    bool learns = false; /* no gradient passes a layer that gives whole numbers */
     for (int i = 0; i < n; i++) p[i] = cj_graph_parameter_at(g, i);
     assert_ok(cj, cj_grad(loss, p, n, dp));
     cj_update updates[17] = {{NULL, NULL}};
+    for (int i = 0; i < n; i++) learns = learns || dp[i] != cj_zero;
     for (int i = 0; i < n; i++)
         updates[i] = (cj_update){p[i], cj_sub(p[i], cj_scale(cj_zero_as(dp[i], p[i]), 0.05))};
     cj_program *program = cj_compile(g, .outputs = {loss}, .updates = updates);
@@ -93,8 +95,8 @@ static void check_step(cj_context *cj, const cj_layer *row, cj_model *m)
         last = value_of(cj, out, 0);
         if (!i) first = last;
     }
-    if (!(last < first)) print_error("%s: loss %g then %g\n", row->name, first, last);
-    assert_true(last < first);
+    if (learns ? !(last < first) : last != first)
+        fail_msg("%s: loss %g then %g", row->name, first, last);
     cj_tensor_free(out);
     cj_tensor_free(samples);
     cj_session_free(s);

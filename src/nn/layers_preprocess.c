@@ -1,0 +1,171 @@
+/* layers_preprocess.c: what data needs before a network takes it, as layers, so that it is saved in
+ * the model: scales, bins, categories. Nothing here is learned, and no gradient passes where whole
+ * numbers come out. */
+#include "nn/model.h"
+
+#include <cajal/layers.h>
+
+#include <string.h>
+
+/* ---- rescaling, normalization ---------------------------------------------------------------- */
+
+static const cj_option rescaling_options[] = {
+    CJ_OPTION_FLOAT(cj_rescaling_opts, scale, 0, -1e300, 1e300, "factor; 0 counts as 1"),
+    CJ_OPTION_FLOAT(cj_rescaling_opts, offset, 0, -1e300, 1e300, "what is added afterwards"),
+    CJ_OPTION_STRING(cj_rescaling_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+
+static cj_node *rescaling_build(cj_layer_build *b)
+{
+    const cj_rescaling_opts *o = b->options;
+    cj_node *x = cj_scale(cj__layer_float(b, b->x[0]), o->scale != 0 ? o->scale : 1);
+    return cj_identity(cj_shift(x, o->offset));
+}
+
+static const cj_option normalization_options[] = {
+    CJ_OPTION_FLOATS(cj_normalization_opts, mean, -1e300, 1e300, "of each number of the last axis"),
+    CJ_OPTION_FLOATS(cj_normalization_opts, variance, 0, 1e300, "of each"),
+    CJ_OPTION_BOOL(cj_normalization_opts, invert, false, "y = x sqrt(variance) + mean instead"),
+    CJ_OPTION_STRING(cj_normalization_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+
+/* A constant vector in x's dtype; the graph fails, and names the option, when it does not fit. */
+static cj_node *vector_for(cj_layer_build *b, cj_node *x, const cj_floats *list, const char *option)
+{
+    const int64_t n = list->n, last = cj_node_rank(x) > 1 ? cj_node_dim(x, -1) : 1;
+    if (n < 1 || (n > 1 && n != last))
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
+                              "%s has %lld numbers, expected one, or %s as the last axis has",
+                              option, (long long)n, cj_dim_text(b->graph, last)),
+               NULL;
+    cj_tensor *t = cj_tensor_from(b->graph->cj, CJ_F64, 1, &n, list->v);
+    cj_node *y = cj_cast(t ? cj_constant(b->graph, t) : NULL, x->type.dtype);
+    if (!t) cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory");
+    cj_tensor_free(t);
+    return y;
+}
+
+/* As Keras: a deviation below its epsilon, 1e-7, counts as that. */
+static cj_node *normalization_build(cj_layer_build *b)
+{
+    const cj_normalization_opts *o = b->options;
+    cj_node *x = cj__layer_float(b, b->x[0]);
+    if (!x) return NULL;
+    cj_node *mean = vector_for(b, x, &o->mean, "mean"),
+            *deviation = cj_sqrt(vector_for(b, x, &o->variance, "variance"));
+    if (o->invert) return cj_add(cj_mul(x, deviation), mean);
+    return cj_div(cj_sub(x, mean),
+                  cj_maximum(deviation, cj_scalar(b->graph, x->type.dtype, 1e-7)));
+}
+
+/* ---- Whole numbers --------------------------------------------------------------------------- */
+
+static const cj_option discretization_options[] = {
+    CJ_OPTION_FLOATS(cj_discretization_opts, bin_boundaries, -1e300, 1e300,
+                     "rising; bin 0 is below the first"),
+    CJ_OPTION_STRING(cj_discretization_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+
+/* f(i, numbers[i]) summed over i, of x with a new last axis. */
+static cj_node *constant_list(cj_layer_build *b, cj_dtype dtype, int64_t n, const double *v)
+{
+    cj_tensor *t = cj_tensor_from(b->graph->cj, CJ_F64, 1, &n, v);
+    cj_node *y = t ? cj_cast(cj_constant(b->graph, t), dtype) : NULL;
+    if (!t) cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory");
+    cj_tensor_free(t);
+    return y;
+}
+
+static cj_node *discretization_build(cj_layer_build *b)
+{
+    const cj_floats *list = &((const cj_discretization_opts *)b->options)->bin_boundaries;
+    cj_node *x = cj__layer_float(b, b->x[0]);
+    for (int i = 0; i < list->n; i++)
+        if (i && !(list->v[i] > list->v[i - 1]))
+            return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
+                                  "bin_boundaries[%d]=%g is not above %g before it", i, list->v[i],
+                                  list->v[i - 1]),
+                   NULL;
+    if (!x || !list->n)
+        return x ? (cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
+                                   "bin_boundaries are required"),
+                    NULL)
+                 : NULL;
+    cj_node *bounds = constant_list(b, x->type.dtype, list->n, list->v);
+    cj_node *reached = cj_cast(cj_greater_equal(cj_expand_dims(x, -1), bounds), CJ_I64);
+    return cj_reduce_sum(reached, 1, (int64_t[]){-1}, false);
+}
+
+static const cj_option integer_lookup_options[] = {
+    CJ_OPTION_INTS(cj_integer_lookup_opts, vocabulary, -9007199254740992.0, 9007199254740992.0,
+                   "numbers that are known"),
+    CJ_OPTION_STRING(cj_integer_lookup_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+
+static cj_node *integer_lookup_build(cj_layer_build *b)
+{
+    const cj_ints *list = &((const cj_integer_lookup_opts *)b->options)->vocabulary;
+    const int64_t n = list->n;
+    if (!n)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "a vocabulary is required"), NULL;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < i; k++)
+            if (list->v[i] == list->v[k])
+                return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
+                                      "%lld is in the vocabulary twice", (long long)list->v[i]),
+                       NULL;
+    cj_tensor *t = cj_tensor_from(b->graph->cj, CJ_I64, 1, &n, list->v);
+    cj_node *known = t ? cj_constant(b->graph, t) : NULL;
+    cj_tensor_free(t);
+    cj_node *x = cj_cast(b->x[0], CJ_I64);
+    cj_node *same = cj_cast(cj_equal(cj_expand_dims(x, -1), known), CJ_I64);
+    cj_node *places = cj_cumsum(cj_broadcast_to(cj_scalar(b->graph, CJ_I64, 1), 1, &n), 0, false,
+                                false);
+    return cj_reduce_sum(cj_mul(same, places), 1, (int64_t[]){-1}, false);
+}
+
+static const char *const output_modes[] = {"multi_hot", "one_hot", "count", NULL};
+enum { MULTI_HOT, ONE_HOT, COUNT };
+static const cj_option category_encoding_options[] = {
+    CJ_OPTION_INT(cj_category_encoding_opts, num_tokens, 0, 1, 0x1p31, "how many categories"),
+    CJ_OPTION_CHOICE(cj_category_encoding_opts, output_mode, "multi_hot", output_modes,
+                     "1 for each that occurs; an axis more for each number; or how often"),
+    CJ_OPTION_STRING(cj_category_encoding_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+
+static cj_node *category_encoding_build(cj_layer_build *b)
+{
+    const cj_category_encoding_opts *o = b->options;
+    int mode = 0;
+    while (output_modes[mode] && strcmp(output_modes[mode], o->output_mode)) mode++;
+    cj_node *x = b->x[0];
+    if (cj_node_rank(x) < 2 && mode != ONE_HOT)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
+                              "its input is of rank %d; [batch, ..., numbers] is expected",
+                              cj_node_rank(x)),
+               NULL;
+    if (mode == ONE_HOT && cj_node_rank(x) > 1 && cj_node_dim(x, -1) == 1) x = cj_squeeze(x, -1);
+    cj_node *hot = cj_one_hot(cj_cast(x, CJ_I64), o->num_tokens, cj__layers_of(b->graph)->dtype);
+    const int64_t numbers = -2;
+    return mode == ONE_HOT ? hot
+           : mode == COUNT ? cj_reduce_sum(hot, 1, &numbers, false)
+                           : cj_reduce_max(hot, 1, &numbers, false);
+}
+
+#define PREPROCESS(id, text, with) \
+    const cj_layer cj_layers_##id = {.name = #id, \
+                                     .doc = text, \
+                                     .inputs = 1, \
+                                     .options_size = sizeof(cj_##id##_opts), \
+                                     .options = id##_options, \
+                                     .build = id##_build, \
+                                     .sample = with}; \
+    cj_node *(cj_##id)(cj_node * x, const cj_##id##_opts *opts) \
+    { \
+        return cj__layer_keywords(&x, 1, &cj_layers_##id, opts); \
+    }
+PREPROCESS(rescaling, "y = scale x + offset", "scale=0.5, offset=1 : 4")
+PREPROCESS(normalization, "y = (x - mean) / sqrt(variance), numbers that are given",
+           "mean=[1, 2, 3], variance=[1, 4, 9] : 3")
+PREPROCESS(discretization, "the number of the bin that x lies in, from 0",
+           "bin_boundaries=[-1, 0, 0.5] : 4")
+PREPROCESS(integer_lookup, "the place of x in the vocabulary, from 1; 0 for what is not in it",
+           "vocabulary=[10, 20, 40] : 4")
+PREPROCESS(category_encoding, "whole numbers as zeros and ones, or counts; others than 0 to "
+                              "num_tokens - 1 count as none",
+           "num_tokens=5, output_mode=count : 4")

@@ -1,0 +1,341 @@
+/* test_layers_golden.c: merges, gates, preprocessing and changes of shape against Keras's formulas
+ * (tools/golden/layers.py), results and gradients, in double and float, on the best backend and the
+ * reference; what noise does in training, and only there; what these layers refuse. */
+#include "nn_golden.h"
+
+#include "nn/model.h"
+
+static cj_context *cj;
+static cj_tensors *golden;
+
+static const struct {
+    const char *name, *layer, *options;
+} cases[] = {
+    {"add", "add", ""},
+    {"subtract", "subtract", ""},
+    {"multiply", "multiply", ""},
+    {"average", "average", ""},
+    {"maximum", "maximum", ""},
+    {"minimum", "minimum", ""},
+    {"concatenate", "concatenate", "axis=1"},
+    {"dot", "dot", "axes=1"},
+    {"dot_matrix", "dot", "axes=[2, 1]"},
+    {"dot_cosine", "dot", "axes=[1, 2], normalize=true"},
+    {"dot_uneven", "dot", "axes=[2, 1]"},
+    {"permute", "permute", "dims=[3, 1, 2]"},
+    {"repeat_vector", "repeat_vector", "n=3"},
+    {"prelu", "prelu", ""},
+    {"prelu_shared", "prelu", "shared_axes=[1]"},
+    {"highway", "highway", "activation=tanh"},
+    {"experts", "mixture_of_experts", "units=3, experts=4, activation=tanh"},
+    {"experts_all", "mixture_of_experts", "units=3, experts=4, top_k=9, no_bias=true"},
+    {"rescaling", "rescaling", "scale=0.5, offset=-3"},
+    {"normalization", "normalization", "mean=[1, -2, 3], variance=[4, 0.25, 1e-20]"},
+    {"normalization_inverse", "normalization",
+     "mean=[1, -2, 3], variance=[4, 0.25, 1e-20], invert=true"},
+    {"discretization", "discretization", "bin_boundaries=[-1, 0, 0.5]"},
+    {"integer_lookup", "integer_lookup", "vocabulary=[7, 2, -1]"},
+    {"multi_hot", "category_encoding", "num_tokens=5"},
+    {"count", "category_encoding", "num_tokens=5, output_mode=count"},
+    {"one_hot", "category_encoding", "num_tokens=5, output_mode=one_hot"},
+};
+
+enum { INPUTS = 3, WRT = INPUTS + 4 };
+
+/* The model's dtype has its numbers; whole numbers stay. */
+static cj_dtype dtype_of(const cj_tensor *t, cj_dtype dtype)
+{
+    return cj_dtype_info(cj_tensor_dtype(t))->kind == CJ_KIND_FLOAT ? dtype : cj_tensor_dtype(t);
+}
+
+static void set_parameter(cj_store *store, const char *name, const cj_tensor *value)
+{
+    cj_tensor *t = cj_store_get(store, name);
+    void *to = cj_tensor_map(t, CJ_MAP_WRITE);
+    assert_int_equal(cj_tensor_count(t), cj_tensor_count(value));
+    for (int64_t i = 0; i < cj_tensor_count(t); i++)
+        cj_store_f64(cj_tensor_dtype(t), to, (size_t)i,
+                     cj_load_f64(CJ_F64, cj_tensor_map_read(value), (size_t)i));
+    cj_tensor_unmap(t);
+}
+
+static void check(const char *name, const char *layer, const char *options, cj_dtype dtype,
+                  const char *backend)
+{
+    const double tolerance = dtype == CJ_F64 ? 1e-10 : 1e-5;
+    char part[64], what[200];
+    cj_model *m = cj_model_new(cj);
+    cj_model_set_dtype(m, dtype);
+    cj_graph *g = cj_model_graph(m);
+    cj_node *x[INPUTS], *wrt[WRT], *d[WRT] = {NULL};
+    cj_feed feeds[INPUTS + 1];
+    const char *keys[WRT];
+    int n = 0, n_wrt = 0;
+    for (const cj_tensor *t; n < INPUTS; n++) {
+        static const char *const names[] = {"x0", "x1", "x2"};
+        if (!(t = golden_find(golden, name, names[n]))) break;
+        x[n] = batch_placeholder(g, names[n], dtype_of(t, dtype), t);
+        feeds[n] = (cj_feed){x[n], cj_tensor_cast(t, cj_node_dtype(x[n]))};
+        if (cj_dtype_info(cj_node_dtype(x[n]))->kind != CJ_KIND_FLOAT) continue;
+        keys[n_wrt] = names[n];
+        wrt[n_wrt++] = x[n];
+    }
+    cj_node *y = cj_layer_apply(x, n, layer, options);
+    if (!y) fail_msg("%s: %s", name, cj_message(cj));
+    static const char *const parameters[] = {"alpha",     "kernel",      "bias",
+                                             "gate_bias", "gate_kernel"};
+    static char p_keys[5][32];
+    int n_parameters = 0;
+    for (int i = 0; i < 5; i++) {
+        snprintf(p_keys[i], sizeof p_keys[i], "p_%s", parameters[i]);
+        const cj_tensor *value = golden_find(golden, name, p_keys[i]);
+        if (!value) continue;
+        snprintf(part, sizeof part, "%s/%s", layer, parameters[i]);
+        set_parameter(cj_model_store(m), part, value);
+        keys[n_wrt] = p_keys[i];
+        wrt[n_wrt++] = cj_find_variable(g, part);
+        n_parameters++;
+    }
+    assert_int_equal(cj_graph_parameter_count(g), n_parameters);
+    cj_tensor *c = golden_find(golden, name, "c"), *out[1 + WRT] = {NULL};
+    cj_compile_opts o = {.struct_size = sizeof o, .outputs = {y}};
+    int n_feeds = n, n_out = 1;
+    if (c) {
+        cj_node *cotangent = batch_placeholder(g, "c", dtype, c);
+        feeds[n_feeds++] = (cj_feed){cotangent, cj_tensor_cast(c, dtype)};
+        assert_ok(cj, cj_vjp(&y, &cotangent, 1, wrt, n_wrt, d));
+        for (int i = 0; i < n_wrt; i++) o.outputs[n_out++] = cj_zero_as(d[i], wrt[i]);
+    }
+    cj_program *program = (cj_compile)(g, &o);
+    if (!program) fail_msg("%s: %s", name, cj_message(cj));
+    cj_session *s = cj_session_new_opts(program, cj_model_store(m),
+                                        &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
+                                                           .backend = backend});
+    if (cj_run(s, feeds, n_feeds, out, n_out)) fail_msg("%s: %s", name, cj_session_message(s));
+    for (int i = 0; i < n_out; i++) {
+        snprintf(part, sizeof part, i ? "d_%s" : "y", i ? keys[i - 1] : "");
+        snprintf(what, sizeof what, "%s: %s in %s on %s", name, part, cj_dtype_info(dtype)->name,
+                 backend ? backend : "best");
+        assert_near(what, out[i], golden_get(golden, name, part), tolerance);
+        cj_tensor_free(out[i]);
+    }
+    for (int i = 0; i < n_feeds; i++) cj_tensor_free((cj_tensor *)feeds[i].value);
+    cj_session_free(s);
+    cj_program_free(program);
+    cj_model_free(m);
+}
+
+static void as_keras(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int b = 0; b < 2; b++) {
+            check(cases[i].name, cases[i].layer, cases[i].options, CJ_F64, backends[b]);
+            check(cases[i].name, cases[i].layer, cases[i].options, CJ_F32, backends[b]);
+        }
+}
+
+/* ---- Noise ----------------------------------------------------------------------------------- */
+
+enum { ROWS = 200, COLUMNS = 500, N = ROWS * COLUMNS };
+
+/* What a layer makes of N numbers x, training or not. */
+static void run_noise(const char *layer, const char *options, bool training, const float *x,
+                      float *y)
+{
+    cj_model *m = cj_model_new(cj);
+    cj_node *in = cj_input(m, "x", COLUMNS), *out = cj_layer_apply(&in, 1, layer, options);
+    if (!out) fail_msg("%s: %s", layer, cj_message(cj));
+    cj_program *p = cj_compile(cj_model_graph(m), .outputs = {out}, .training = training);
+    cj_session *s = cj_session_new(p, cj_model_store(m));
+    cj_tensor *values = cj_tensor_from(cj, CJ_F32, 2, (int64_t[]){ROWS, COLUMNS}, x), *t = NULL;
+    assert_ok(cj, cj_run(s, (cj_feed[]){{in, values}}, 1, &t, 1));
+    memcpy(y, cj_tensor_map_read(t), N * sizeof *y);
+    cj_tensor_free(t);
+    cj_tensor_free(values);
+    cj_session_free(s);
+    cj_program_free(p);
+    cj_model_free(m);
+}
+
+static void moments(const float *x, double *mean, double *deviation)
+{
+    double sum = 0, squares = 0;
+    for (int i = 0; i < N; i++) sum += (double)x[i];
+    *mean = sum / N;
+    for (int i = 0; i < N; i++) squares += ((double)x[i] - *mean) * ((double)x[i] - *mean);
+    *deviation = sqrt(squares / N);
+}
+
+/* Within five deviations of what N samples tell of the mean and the deviation of a normal law. */
+static void assert_moments(const char *what, const float *x, double mean, double deviation)
+{
+    double m, s;
+    moments(x, &m, &s);
+    if (!(fabs(m - mean) <= 5 * deviation / sqrt(N)) ||
+        !(fabs(s - deviation) <= 5 * deviation / sqrt(2.0 * N)))
+        fail_msg("%s: mean %g, deviation %g; expected %g, %g", what, m, s, mean, deviation);
+}
+
+static void noise(void **state)
+{
+    (void)state;
+    static float x[N], y[N], normal[N];
+    for (int i = 0; i < N; i++) x[i] = (float)(i % 7);
+    static const char *const layers[][2] = {{"gaussian_noise", "stddev=0.5"},
+                                            {"gaussian_dropout", "rate=0.2"},
+                                            {"alpha_dropout", "rate=0.3"}};
+    for (int k = 0; k < 3; k++) { /* nothing outside of training */
+        run_noise(layers[k][0], layers[k][1], false, x, y);
+        assert_memory_equal(x, y, sizeof x);
+    }
+    run_noise("gaussian_noise", "stddev=0.5", true, x, y);
+    for (int i = 0; i < N; i++) normal[i] = y[i] - x[i];
+    assert_moments("gaussian_noise", normal, 0, 0.5);
+    for (int i = 0; i < N; i++) x[i] = 2;
+    run_noise("gaussian_dropout", "rate=0.2", true, x, y);
+    assert_moments("gaussian_dropout", y, 2, 2 * 0.5); /* sqrt(0.2 / 0.8) */
+    for (int i = 0; i < N; i++) normal[i] = (normal[i] - 0) / 0.5f; /* mean 0, deviation 1 */
+    run_noise("alpha_dropout", "rate=0.3", true, normal, y);
+    assert_moments("alpha_dropout", y, 0, 1);
+    int dropped = 0;
+    const double v = -1.7580993408473766, a = 1 / sqrt(0.7 * (1 + 0.3 * v * v)),
+                 low = a * v - a * 0.3 * v;
+    for (int i = 0; i < N; i++) dropped += fabs((double)y[i] - low) < 1e-5;
+    assert_true(fabs(dropped - 0.3 * N) <= 5 * sqrt(0.21 * N) + 5); /* and a few by chance */
+}
+
+/* l1 sum |x| + l2 sum x^2 of a sample, mean over samples. */
+static void price_of_activity(void **state)
+{
+    (void)state;
+    cj_model *m = cj_model_new(cj);
+    cj_node *x = cj_input(m, "x", 2, 2);
+    cj_node *y = cj_activity_regularization(x, .l1 = 0.5, .l2 = 0.25);
+    cj_output(m, "y", y);
+    const cj__layers *layers = cj__layers_of(cj_model_graph(m));
+    assert_int_equal(layers->n_losses, 2);
+    cj_program *p = cj_compile(cj_model_graph(m),
+                               .outputs = {cj_add(layers->losses[0], layers->losses[1]), y});
+    cj_session *s = cj_session_new(p, cj_model_store(m));
+    const float values[] = {1, -2, 3, 0, 0, 0, 0, 4};
+    cj_tensor *t = cj_tensor_from(cj, CJ_F32, 3, (int64_t[]){2, 2, 2}, values), *out[2] = {NULL};
+    assert_ok(cj, cj_run(s, (cj_feed[]){{x, t}}, 1, out, 2));
+    assert_float_equal(value_of(cj, out[0], 0), 0.5 * (6 + 4) / 2 + 0.25 * (14 + 16) / 2, 1e-6);
+    assert_true(cj_tensor_equal(out[1], t));
+    for (int i = 0; i < 2; i++) cj_tensor_free(out[i]);
+    cj_tensor_free(t);
+    cj_session_free(s);
+    cj_program_free(p);
+    cj_model_free(m);
+}
+
+/* The load is even: 1; all on one of four: 4, times the option. */
+static void load_of_experts(void **state)
+{
+    (void)state;
+    for (int one = 0; one < 2; one++) {
+        cj_model *m = cj_model_new(cj);
+        cj_node *x = cj_input(m, "x", 4);
+        cj_node *y = cj_mixture_of_experts(x, .units = 2, .experts = 4, .top_k = 1,
+                                           .load_balancing = 0.5, .name = "e");
+        cj_output(m, "y", y);
+        cj_tensor *gate = cj_store_get(cj_model_store(m), "e/gate_kernel");
+        float *w = cj_tensor_map(gate, CJ_MAP_WRITE);
+        for (int i = 0; i < 16; i++) w[i] = (one ? i % 4 == 2 : i / 4 == i % 4) ? 50.0f : 0.0f;
+        cj_tensor_unmap(gate);
+        const cj__layers *layers = cj__layers_of(cj_model_graph(m));
+        assert_int_equal(layers->n_losses, 1);
+        cj_program *p = cj_compile(cj_model_graph(m), .outputs = {layers->losses[0]});
+        cj_session *s = cj_session_new(p, cj_model_store(m));
+        float values[16];
+        for (int i = 0; i < 16; i++) values[i] = i / 4 == i % 4;
+        cj_tensor *t = cj_tensor_from(cj, CJ_F32, 2, (int64_t[]){4, 4}, values), *out = NULL;
+        assert_ok(cj, cj_run(s, (cj_feed[]){{x, t}}, 1, &out, 1));
+        assert_float_equal(value_of(cj, out, 0), 0.5 * (one ? 4 : 1), 1e-6);
+        cj_tensor_free(out);
+        cj_tensor_free(t);
+        cj_session_free(s);
+        cj_program_free(p);
+        cj_model_free(m);
+    }
+}
+
+/* ---- What is refused ------------------------------------------------------------------------- */
+
+static void refused(void **state)
+{
+    (void)state;
+    static const struct {
+        int n;
+        const char *layer, *options, *message;
+    } wrong[] = {
+        {3, "subtract", "", "subtract: two inputs are expected, found 3"},
+        {3, "dot", "axes=1", "dot: two inputs are expected, found 3"},
+        {2, "dot", "", NULL},
+        {2, "dot", "axes=3", "dot: axis 3 of an input of rank 3"},
+        {2, "dot", "axes=[1, 2]", NULL}, /* 3 and 4 numbers */
+        {1, "permute", "dims=[1, 1]",
+         "permute: dims are to name each of the sample's 2 axes once, from 1"},
+        {1, "permute", "dims=[2]",
+         "permute: dims are to name each of the sample's 2 axes once, from 1"},
+        {1, "permute", "dims=[2, 1, 3]",
+         "permute: dims are to name each of the sample's 2 axes once, from 1"},
+        {1, "repeat_vector", "n=2",
+         "repeat_vector: its input is of rank 3; [batch, numbers] is expected"},
+        {1, "repeat_vector", "", NULL},
+        {1, "gaussian_noise", "", NULL},
+        {1, "gaussian_noise", "stddev=-1", NULL},
+        {1, "gaussian_dropout", "rate=1",
+         "gaussian_dropout: rate=1 leaves nothing; less than 1 is expected"},
+        {1, "alpha_dropout", "rate=1",
+         "alpha_dropout: rate=1 leaves nothing; less than 1 is expected"},
+        {1, "alpha_dropout", "rate=1.5", NULL},
+        {1, "prelu", "shared_axes=[3]", "prelu: shared axis 3 of samples of rank 2"},
+        {1, "prelu", "alpha_initializer=wrong", NULL},
+        {1, "highway", "activation=wrong", NULL},
+        {1, "mixture_of_experts", "units=2", NULL},
+        {1, "mixture_of_experts", "units=2, experts=3, top_k=0", NULL},
+        {1, "normalization", "mean=[1, 2], variance=[1, 2]",
+         "normalization: mean has 2 numbers, expected one, or 4 as the last axis has"},
+        {1, "normalization", "mean=[1]",
+         "normalization: variance has 0 numbers, expected one, or 4 as the last axis has"},
+        {1, "normalization", "mean=[1], variance=[-1]", NULL},
+        {1, "discretization", "", "discretization: bin_boundaries are required"},
+        {1, "discretization", "bin_boundaries=[1, 1]",
+         "discretization: bin_boundaries[1]=1 is not above 1 before it"},
+        {1, "integer_lookup", "", "integer_lookup: a vocabulary is required"},
+        {1, "integer_lookup", "vocabulary=[3, 4, 3]",
+         "integer_lookup: 3 is in the vocabulary twice"},
+        {1, "category_encoding", "", NULL},
+        {1, "category_encoding", "num_tokens=3, output_mode=some", NULL},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cj_model *m = cj_model_new(cj);
+        cj_node *x[3];
+        for (int k = 0; k < 3; k++) {
+            char name[8];
+            snprintf(name, sizeof name, "x%d", k);
+            x[k] = cj_model_input(m, name, 2, (int64_t[]){3, 4});
+        }
+        if (cj_layer_apply(x, wrong[i].n, wrong[i].layer, wrong[i].options))
+            fail_msg("%s(%s) was built", wrong[i].layer, wrong[i].options);
+        assert_int_not_equal(cj_model_failed(m), CJ_OK);
+        if (wrong[i].message) assert_said(cj, wrong[i].message);
+        cj_model_free(m);
+    }
+}
+
+int main(void)
+{
+    cj = test_context();
+    golden = golden_load(cj, "nn/layers.npz");
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_keras), cmocka_unit_test(noise),
+                                       cmocka_unit_test(price_of_activity),
+                                       cmocka_unit_test(load_of_experts),
+                                       cmocka_unit_test(refused)};
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    cj_tensors_free(golden);
+    cj_context_free(cj);
+    return failed;
+}

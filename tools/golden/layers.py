@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+"""Everyday layers by Keras 3's formulas in torch, in double: results, and gradients by its autograd.
+
+    tools/golden/layers.py      writes tests/golden/nn/layers.npz
+
+A case has inputs x0, x1 ..., parameters p_NAME, the result y, a cotangent c, and of each input and parameter of floats
+the gradient of sum(c * y). Samples are random; the last two are all zeros and very large.
+"""
+import pathlib
+
+import numpy as np
+import torch
+
+PATH = pathlib.Path(__file__).resolve().parents[2] / "tests/golden/nn/layers.npz"
+rng = np.random.default_rng(5)
+arrays = {}
+
+
+def numbers(*shape):
+    x = rng.normal(size=(12, *shape))
+    x[10], x[11] = 0, rng.choice([-1e4, 1e4], size=shape)
+    return x
+
+
+def weights(*shape):
+    return rng.normal(size=shape) * 0.5
+
+
+def case(name, layer, *inputs, **parameters):
+    values = {f"x{i}": x for i, x in enumerate(inputs)} | {f"p_{k}": v for k, v in parameters.items()}
+    tensors = {}
+    for key, v in values.items():
+        if v.dtype.kind == "f":
+            v = v.astype(np.float32).astype(np.float64)
+        arrays[f"{name}/{key}"] = v
+        tensors[key] = torch.tensor(v, requires_grad=v.dtype.kind == "f")
+    y = layer(*(t for k, t in tensors.items() if k[0] == "x"), **{k[2:]: t for k, t in tensors.items() if k[:2] == "p_"})
+    arrays[f"{name}/y"] = y.detach().numpy()
+    if not y.requires_grad:
+        return
+    c = rng.normal(size=y.shape).astype(np.float32).astype(np.float64)
+    arrays[f"{name}/c"] = c
+    (y * torch.tensor(c)).sum().backward()
+    for key, t in tensors.items():
+        if t.requires_grad:
+            arrays[f"{name}/d_{key}"] = t.grad.numpy()
+
+
+def unit(x, axis):
+    return x * torch.rsqrt((x * x).sum(axis, keepdim=True).clamp(min=1e-12))
+
+
+def highway(x, kernel, bias, gate_kernel, gate_bias):
+    t = torch.sigmoid(x @ gate_kernel + gate_bias)
+    return t * torch.tanh(x @ kernel + bias) + (1 - t) * x
+
+
+def experts(top_k, activation):
+    def layer(x, gate_kernel, kernel, bias=None):
+        logits = x @ gate_kernel
+        chosen = torch.topk(logits, min(top_k, logits.shape[-1]), -1)
+        each = torch.einsum("...i,ieu->...eu", x, kernel)
+        each = activation(each if bias is None else each + bias)
+        index = chosen.indices[..., None].expand(*chosen.indices.shape, each.shape[-1])
+        return (torch.softmax(chosen.values, -1)[..., None] * torch.gather(each, -2, index)).sum(-2)
+    return layer
+
+
+def main():
+    a, b, c = numbers(3, 4), numbers(3, 4), numbers(3, 4)
+    case("add", lambda x, y, z: x + y + z, a, b, c)
+    case("subtract", lambda x, y: x - y, a, b)
+    case("multiply", lambda x, y, z: x * y * z, a, b, c)
+    case("average", lambda x, y, z: (x + y + z) / 3, a, b, c)
+    b[10], b[11] = 1, -a[11]  # no ties
+    case("maximum", torch.maximum, a, b)
+    case("minimum", torch.minimum, a, b)
+    case("concatenate", lambda x, y: torch.cat([x, y], 1), a, numbers(2, 4))
+    case("dot", lambda x, y: (x * y).sum(1, keepdim=True), numbers(5), numbers(5))
+    case("dot_matrix", lambda x, y: torch.einsum("bik,bkj->bij", x, y), numbers(2, 5), numbers(5, 3))
+    case("dot_cosine", lambda x, y: torch.einsum("bki,bjk->bij", unit(x, 1), unit(y, 2)), numbers(5, 2), numbers(3, 5))
+    case("dot_uneven", lambda x, y: torch.einsum("bik,bk->bi", x, y), numbers(2, 5), numbers(5))
+    case("permute", lambda x: x.permute(0, 3, 1, 2), numbers(2, 3, 4))
+    case("repeat_vector", lambda x: x[:, None].expand(-1, 3, -1), numbers(4))
+    prelu = lambda x, alpha: x.clamp(min=0) + alpha * x.clamp(max=0)  # noqa: E731
+    a = numbers(3, 4)
+    a[10] = 2  # torch's clamp has a slope of 1 at 0
+    case("prelu", prelu, a, alpha=weights(3, 4))
+    case("prelu_shared", prelu, a, alpha=weights(1, 4))
+    case("highway", highway, numbers(4), kernel=weights(4, 4), bias=weights(4), gate_kernel=weights(4, 4), gate_bias=weights(4))
+    a = numbers(5, 6)
+    a[10] = 0.5  # gates without ties
+    case("experts", experts(2, torch.tanh), a, gate_kernel=weights(6, 4), kernel=weights(6, 4, 3), bias=weights(4, 3))
+    case("experts_all", experts(9, lambda x: x), a, gate_kernel=weights(6, 4), kernel=weights(6, 4, 3))
+    case("rescaling", lambda x: x * 0.5 - 3, numbers(4))
+    mean, variance = torch.tensor([1.0, -2, 3], dtype=torch.float64), torch.tensor([4.0, 0.25, 1e-20], dtype=torch.float64)
+    deviation = variance.sqrt().clamp(min=1e-7)
+    case("normalization", lambda x: (x - mean) / deviation, numbers(2, 3))
+    case("normalization_inverse", lambda x: x * variance.sqrt() + mean, numbers(3))
+    bounds = np.array([-1.0, 0.0, 0.5])
+    case("discretization", lambda x: torch.tensor(np.digitize(x.detach().numpy(), bounds)), numbers(4))
+    whole = rng.integers(-2, 9, size=(12, 4))
+    case("integer_lookup", lambda x: torch.tensor(np.select([x == 7, x == 2, x == -1], [1, 2, 3], 0)), whole)
+    hot = lambda x: (x[..., None] == torch.arange(5)).double()  # noqa: E731
+    case("multi_hot", lambda x: hot(x).amax(1), whole)
+    case("count", lambda x: hot(x).sum(1), whole)
+    case("one_hot", lambda x: hot(x[:, 0]), whole[:, :1])
+    np.savez_compressed(PATH, **arrays)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
