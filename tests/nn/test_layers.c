@@ -1,6 +1,6 @@
 /* test_layers.c: every layer of the table, the library's and a program's own: built from its
- * sample, printed and built again the same, with shapes that hold for every batch, and one step of
- * descent lowers the loss. */
+ * sample, printed and built again the same, with shapes that hold for every batch, the same
+ * from a file, and one step of descent lowers the loss. */
 #include "nn_support.h"
 
 /* "units=3 : 4, 5": options, and the shape of a sample. */
@@ -62,6 +62,19 @@ static void check_options_again(cj_context *cj, const cj_layer *row, cj_model *m
     cj_model_free(again);
 }
 
+/* Numbers for the only input of a graph. */
+static cj_tensor *samples_for(cj_context *cj, const cj_graph *g)
+{
+    const cj_node *x = cj_graph_input_at(g, 0);
+    int64_t shape[CJ_RANK_MAX] = {5};
+    for (int i = 1; i < x->type.rank; i++) shape[i] = x->type.dim[i];
+    cj_tensor *t = cj_tensor_new(cj, CJ_F32, x->type.rank, shape);
+    float *v = cj_tensor_map(t, CJ_MAP_WRITE);
+    for (int64_t i = 0; i < cj_tensor_count(t); i++) v[i] = (float)(i * 7 % 11) / 5 - 1;
+    cj_tensor_unmap(t);
+    return t;
+}
+
 /* The mean square of the output before and after steps of gradient descent on it. */
 static void check_step(cj_context *cj, const cj_layer *row, cj_model *m)
 {
@@ -81,12 +94,7 @@ static void check_step(cj_context *cj, const cj_layer *row, cj_model *m)
     if (!s) print_error("%s: %s\n", row->name, cj_message(cj));
     assert_non_null(s);
     const cj_node *x = cj_graph_input_at(g, 0);
-    int64_t shape[CJ_RANK_MAX] = {5};
-    for (int i = 1; i < x->type.rank; i++) shape[i] = x->type.dim[i];
-    cj_tensor *samples = cj_tensor_new(cj, CJ_F32, x->type.rank, shape), *out = NULL;
-    float *v = cj_tensor_map(samples, CJ_MAP_WRITE);
-    for (int64_t i = 0; i < cj_tensor_count(samples); i++) v[i] = (float)(i * 7 % 11) / 5 - 1;
-    cj_tensor_unmap(samples);
+    cj_tensor *samples = samples_for(cj, g), *out = NULL;
     double first = 0, last = 0;
     for (int i = 0; i < 5; i++) {
         cj_status failed = cj_run(s, (cj_feed[]){{x, samples}}, 1, &out, 1);
@@ -103,6 +111,41 @@ static void check_step(cj_context *cj, const cj_layer *row, cj_model *m)
     cj_program_free(program);
 }
 
+static cj_tensor *predict(cj_context *cj, cj_model *m, const cj_tensor *samples)
+{
+    cj_graph *g = cj_model_graph(m);
+    cj_program *p = cj_compile(g, .outputs = {cj_graph_output_at(g, 0)});
+    cj_session *s = p ? cj_session_new(p, cj_model_store(m)) : NULL;
+    cj_tensor *out = NULL;
+    if (!s) fail_msg("%s", cj_message(cj));
+    if (cj_run(s, (cj_feed[]){{cj_graph_input_at(g, 0), samples}}, 1, &out, 1))
+        fail_msg("%s", cj_session_message(s));
+    cj_session_free(s);
+    cj_program_free(p);
+    return out;
+}
+
+/* Written to a file and read again, it predicts the same; some is said in other operators there. */
+static void check_file(cj_context *cj, const cj_layer *row, cj_model *m)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/test_layers_%s.onnx", CJ_BUILD_DIR, row->name);
+    if (cj_save(m, path)) fail_msg("%s: %s", row->name, cj_message(cj));
+    cj_model *again = cj_load(cj, path);
+    if (!again) fail_msg("%s: %s", row->name, cj_message(cj));
+    cj_tensor *samples = samples_for(cj, cj_model_graph(m)), *a = predict(cj, m, samples),
+              *b = predict(cj, again, samples);
+    int64_t first = -1;
+    if (!cj_tensor_close(a, b, 1e-5, 1e-5, &first))
+        fail_msg("%s: read again, output %lld is %g, it was %g", row->name, (long long)first,
+                 value_of(cj, b, first), value_of(cj, a, first));
+    cj_tensor_free(a);
+    cj_tensor_free(b);
+    cj_tensor_free(samples);
+    cj_model_free(again);
+    remove(path);
+}
+
 static void check_layer(cj_context *cj, const cj_layer *row)
 {
     assert_non_null(row->doc);
@@ -110,6 +153,7 @@ static void check_layer(cj_context *cj, const cj_layer *row)
     cj_model *m = sample_model(cj, row);
     assert_ok(cj, cj_graph_verify(cj_model_graph(m)));
     check_options_again(cj, row, m);
+    check_file(cj, row, m);
     check_step(cj, row, m);
     cj_model_free(m);
 }

@@ -438,9 +438,22 @@ static bool is_lazy(const cj_op *op)
            op == &cj_op_training;
 }
 
+/* Files compute; what happens in training alone is left out: where(training, a, b) is b. */
+static const cj_node *outside_training(const cj_node *node)
+{
+    while (node->call->op == &cj_op_where) {
+        const cj_node *condition = node->call->in[0];
+        while (condition->call->op == &cj_op_broadcast) condition = condition->call->in[0];
+        if (condition->call->op != &cj_op_training) break;
+        node = node->call->in[2];
+    }
+    return node;
+}
+
 const char *cj__onnx_value_of(cj__onnx_writer *w, const cj_node *node)
 {
     if (w->failed) return NULL;
+    node = outside_training(node);
     const cj_call *call = node->call;
     const char **names = outputs_of(w, call);
     if (!names || names[node->output]) return names ? names[node->output] : NULL;
@@ -550,18 +563,25 @@ static const char *prefix_of(cj__onnx_writer *w, const cj_call *call)
     return found;
 }
 
+/* By call: is it part of what the outputs are? */
+static void mark_written(cj_graph *g, unsigned char *marks)
+{
+    for (int i = 0; i < g->outputs.count; i++)
+        marks[outside_training(g->outputs.items[i].node)->call->id] = 1;
+    for (int id = g->n_calls - 1; id >= 0; id--)
+        for (int k = 0; marks[id] && k < g->calls[id]->n_in; k++)
+            marks[outside_training(g->calls[id]->in[k])->call->id] = 1;
+}
+
 bool cj__onnx_write_calls(cj__onnx_writer *w)
 {
     cj__onnx_scope *scope = w->scope;
     cj_graph *g = scope->g;
     const cj_call *outer = w->call;
-    int n_outputs = g->outputs.count, n_calls = g->n_calls;
-    unsigned char *marks = cj__arena_alloc(w->arena, (size_t)n_calls + 1);
-    cj_node **outputs = cj__arena_array(w->arena, (size_t)n_outputs + 1, sizeof(*outputs));
-    if (!marks || !outputs) return no_memory(w), false;
-    for (int i = 0; i < n_outputs; i++) outputs[i] = g->outputs.items[i].node;
-    cj__graph_mark(g, outputs, n_outputs, marks);
-    for (int id = 0; id < n_calls && !w->failed; id++) {
+    unsigned char *marks = cj__arena_alloc(w->arena, (size_t)g->n_calls + 1);
+    if (!marks) return no_memory(w), false;
+    mark_written(g, marks);
+    for (int id = 0; id < g->n_calls && !w->failed; id++) {
         if (!marks[id]) continue;
         scope->prefixes[id] = prefix_of(w, g->calls[id]);
         if (is_lazy(g->calls[id]->op) || g->calls[id]->op == &cj_op_input) continue;
@@ -622,7 +642,8 @@ static const char **reserve_outputs(cj__onnx_writer *w, const char *prefix)
         names[i] = base ? cj__names_unique(&w->values, base) : NULL;
         if (!names[i]) return no_memory(w), NULL;
         const cj_op *op = node->call->op;
-        bool made = op != &cj_op_input && op != &cj_op_fused && !is_lazy(op);
+        bool made = op != &cj_op_input && op != &cj_op_fused && !is_lazy(op) &&
+                    outside_training(node) == node;
         const char **slot = made ? outputs_of(w, node->call) : NULL;
         if (slot && !slot[node->output]) slot[node->output] = names[i];
         if (w->failed) return NULL;
