@@ -13,10 +13,11 @@
 #include "base/text.h"
 #include "data/dataset.h"
 #include "data/gzip.h"
+#include "data/pictures.h"
 
 #undef cj_dataset_open
 
-enum { RANK_MAX = 4, HEADER_MAX = 4 + 4 * RANK_MAX, TYPE_U8 = 0x08, CLASSES_DEFAULT = 10 };
+enum { RANK_MAX = 4, HEADER_MAX = 4 + 4 * RANK_MAX, TYPE_U8 = 0x08 };
 
 /* ---- One file -------------------------------------------------------------------------------- */
 
@@ -127,142 +128,38 @@ cj_status cj__idx_load(cj_context *cj, const char *path, cj_tensor **out)
 
 /* ---- Pictures with labels -------------------------------------------------------------------- */
 
-/* One part (train or test): pictures [n, h, w, c] and labels [n]. */
+/* One part (train or test) and where it lies; labels_path NULL: there are none. */
 typedef struct part {
-    cj_tensor *images, *labels; /* labels NULL: there are none */
+    cj__pictures p;
     const char *images_path, *labels_path;
 } part;
 
-static void release_part(part *p)
-{
-    cj_tensor_free(p->images);
-    cj_tensor_free(p->labels);
-    p->images = p->labels = NULL;
-}
-
-static cj_status check_labels(cj_context *cj, const part *p, int classes)
-{
-    const unsigned char *labels = cj_tensor_map_read(p->labels);
-    int64_t n = cj_tensor_count(p->labels), i = 0;
-    while (i < n && labels[i] < classes) i++;
-    int found = i < n ? labels[i] : 0;
-    cj_tensor_unmap(p->labels);
-    if (i == n) return CJ_OK;
-    return cj_fail(cj, CJ_ERR_DATA,
-                   "%s: label out of range: label %lld is %d; with %d classes it must be 0 to %d",
-                   p->labels_path, (long long)i, found, classes, classes - 1);
-}
-
 static cj_status load_part(cj_context *cj, part *p, int classes)
 {
-    CJ__TRY(cj__idx_load(cj, p->images_path, &p->images));
-    int rank = cj_tensor_rank(p->images);
-    const int64_t *shape = cj_tensor_shape(p->images);
+    CJ__TRY(cj__idx_load(cj, p->images_path, &p->p.images));
+    int rank = cj_tensor_rank(p->p.images);
+    const int64_t *shape = cj_tensor_shape(p->p.images);
     if (rank < 3)
         return cj_fail(cj, CJ_ERR_FORMAT,
                        "%s: pictures have rank 3 or 4 (samples, height, width, channels), not %d",
                        p->images_path, rank);
     if (rank == 3) {
         int64_t with_channel[4] = {shape[0], shape[1], shape[2], 1};
-        cj_tensor *view = cj_tensor_reshape(p->images, 4, with_channel);
+        cj_tensor *view = cj_tensor_reshape(p->p.images, 4, with_channel);
         if (!view) return cj_last_status(cj);
-        cj_tensor_free(p->images);
-        p->images = view;
+        cj_tensor_free(p->p.images);
+        p->p.images = view;
     }
     if (!p->labels_path) return CJ_OK;
-    CJ__TRY(cj__idx_load(cj, p->labels_path, &p->labels));
-    if (cj_tensor_rank(p->labels) != 1)
+    CJ__TRY(cj__idx_load(cj, p->labels_path, &p->p.labels));
+    if (cj_tensor_rank(p->p.labels) != 1)
         return cj_fail(cj, CJ_ERR_FORMAT, "%s: labels have rank 1, not %d", p->labels_path,
-                       cj_tensor_rank(p->labels));
-    int64_t pictures = cj_tensor_shape(p->images)[0], labels = cj_tensor_shape(p->labels)[0];
+                       cj_tensor_rank(p->p.labels));
+    int64_t pictures = cj_tensor_shape(p->p.images)[0], labels = cj_tensor_shape(p->p.labels)[0];
     if (pictures != labels)
         return cj_fail(cj, CJ_ERR_DATA, "%s: %lld labels, but %lld pictures in %s", p->labels_path,
                        (long long)labels, (long long)pictures, p->images_path);
-    return check_labels(cj, p, classes);
-}
-
-/* Puts `b` behind `a`, along the samples. */
-static cj_status append(cj_context *cj, cj_tensor **a, cj_tensor *b)
-{
-    int64_t shape[CJ_RANK_MAX];
-    int rank = cj_tensor_rank(*a);
-    memcpy(shape, cj_tensor_shape(*a), (size_t)rank * sizeof *shape);
-    if (memcmp(shape + 1, cj_tensor_shape(b) + 1, (size_t)(rank - 1) * sizeof *shape))
-        return cj_fail(cj, CJ_ERR_SHAPE, "training and test pictures have different sizes");
-    shape[0] += cj_tensor_shape(b)[0];
-    cj_tensor *both = cj_tensor_new(cj, CJ_U8, rank, shape);
-    if (!both) return cj_last_status(cj);
-    unsigned char *to = cj_tensor_map(both, CJ_MAP_WRITE);
-    size_t first = cj_tensor_size_bytes(*a), second = cj_tensor_size_bytes(b);
-    if (first) memcpy(to, cj_tensor_map_read(*a), first);
-    if (second) memcpy(to + first, cj_tensor_map_read(b), second);
-    cj_tensor_unmap(*a);
-    cj_tensor_unmap(b);
-    cj_tensor_unmap(both);
-    cj_tensor_free(*a);
-    *a = both;
-    return CJ_OK;
-}
-
-static cj_status cut(cj_context *cj, cj_tensor **t, int64_t limit)
-{
-    if (!*t || limit <= 0 || limit >= cj_tensor_shape(*t)[0]) return CJ_OK;
-    cj_tensor *rows = cj_tensor_rows(*t, 0, limit);
-    cj_tensor *copy = rows ? cj_tensor_copy(rows) : NULL; /* so that the rest can go */
-    cj_tensor_free(rows);
-    if (!copy) return cj_last_status(cj);
-    cj_tensor_free(*t);
-    *t = copy;
-    return CJ_OK;
-}
-
-/* Takes the tensors of the part, on failure too. */
-static cj_dataset *dataset_of(cj_context *cj, const char *name, part *p, int classes,
-                              const cj_dataset_opts *opts)
-{
-    static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-    cj_tensor *labels = NULL;
-    if (cut(cj, &p->images, opts->limit) || cut(cj, &p->labels, opts->limit) ||
-        (p->labels && !(labels = cj_tensor_cast(p->labels, CJ_I32)))) {
-        release_part(p);
-        return NULL;
-    }
-    const int64_t *shape = cj_tensor_shape(p->images);
-    cj_field fields[2] = {{.name = "image",
-                           .dtype = CJ_U8,
-                           .rank = 3,
-                           .shape = {shape[1], shape[2], shape[3]},
-                           .role = CJ_FIELD_INPUT},
-                          {.name = "label",
-                           .dtype = CJ_I32,
-                           .role = CJ_FIELD_TARGET,
-                           .classes = classes,
-                           .class_names = opts->class_names            ? opts->class_names
-                                          : classes == CLASSES_DEFAULT ? digits
-                                                                       : NULL}};
-    cj_tensor *tensors[2] = {p->images, labels};
-    int64_t count = shape[0];
-    p->images = NULL;
-    release_part(p);
-    return cj__dataset_of_tensors(cj, name, count, labels ? 2 : 1, fields, tensors);
-}
-
-static cj_status check_options(cj_context *cj, const char *name, const cj_dataset_opts *opts,
-                               int *classes)
-{
-    if (opts->limit < 0)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: limit=%lld is negative", name,
-                       (long long)opts->limit);
-    if (opts->classes < 0 || opts->classes > 256)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: classes=%d; labels of one byte have 1 to 256",
-                       name, opts->classes);
-    if (opts->target || opts->types || opts->drop || opts->columns || opts->header ||
-        opts->delimiter)
-        return cj_fail(
-            cj, CJ_ERR_ARGUMENT,
-            "%s: target, types, drop, header, delimiter are for tables; this has pictures", name);
-    *classes = opts->classes ? opts->classes : CLASSES_DEFAULT;
-    return CJ_OK;
+    return cj__pictures_check(cj, p->labels_path, &p->p, classes);
 }
 
 /* ---- Finding the files ----------------------------------------------------------------------- */
@@ -344,18 +241,14 @@ cj_dataset *cj__idx_open_folder(cj_context *cj, const char *name, const char *fo
     int classes;
     cj__arena arena;
     cj__arena_init(&arena, cj);
-    if (check_options(cj, name, opts, &classes)) goto out;
+    if (cj__pictures_options(cj, name, opts, &classes)) goto out;
     if (train && open_part(&arena, folder, "train", classes, &p)) goto out;
     if (test && open_part(&arena, folder, "t10k", classes, train ? &q : &p)) goto out;
-    if (train && test && (append(cj, &p.images, q.images) || append(cj, &p.labels, q.labels))) {
-        cj__prefix(cj, cj_last_status(cj), "%s", name);
-        goto out;
-    }
-    release_part(&q);
-    ds = dataset_of(cj, name, &p, classes, opts);
+    if (train && test && cj__pictures_append(cj, name, &p.p, &q.p)) goto out;
+    ds = cj__pictures_dataset(cj, name, &p.p, classes, opts);
 out:
-    release_part(&p);
-    release_part(&q);
+    cj__pictures_release(&p.p);
+    cj__pictures_release(&q.p);
     cj__arena_release(&arena);
     return ds;
 }
@@ -388,9 +281,9 @@ cj_dataset *cj__idx_open_file(cj_context *cj, const char *path, const cj_dataset
     cj__arena arena;
     cj__arena_init(&arena, cj);
     if ((opts->no_target || !labels_beside(&arena, path, &p.labels_path)) &&
-        !check_options(cj, path, opts, &classes) && !load_part(cj, &p, classes))
-        ds = dataset_of(cj, path, &p, classes, opts);
-    release_part(&p);
+        !cj__pictures_options(cj, path, opts, &classes) && !load_part(cj, &p, classes))
+        ds = cj__pictures_dataset(cj, path, &p.p, classes, opts);
+    cj__pictures_release(&p.p);
     cj__arena_release(&arena);
     return ds;
 }
