@@ -92,10 +92,12 @@ typedef struct cj_dataset_opts {
 /* cj_dataset_open(cj, "mnist"), cj_dataset_open(cj, "./iris.csv", .target = "species").
  *
  * A bare word is the name of a data set (`cajal list datasets`, cj_dataset_row_at). What has a
- * slash or ends in .csv, .tsv, .txt, .gz or -ubyte is a path:
+ * slash or ends in .csv, .tsv, .txt, .gz, -ubyte or .bin is a path:
  *   - a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte,
  *     t10k-labels-idx1-ubyte, each plain or .gz: "image" u8 [height, width, 1], "label" i32 [];
  *   - one IDX file of images; its labels are read when they lie beside it under the usual name;
+ *   - a folder with CIFAR's data_batch_1.bin ... and test_batch.bin, or train.bin and test.bin
+ *     (CIFAR-100, its fine labels), or one such .bin file: "image" u8 [32, 32, 3], "label";
  *   - anything else is a table (RFC 4180; .gz as well).
  *
  * A named data set is looked for in NAME of $CAJAL_DATA, ~/.cache/cajal and /usr/share/datasets,

@@ -2,14 +2,15 @@
  *
  * What has a slash or a known suffix is a path, whose kind follows from what lies there; any other
  * word is a name, looked up in the program's own rows and then in ours. Each of our rows is a
- * folder of IDX files that may lie in several places; when it lies in none, the message names them
- * all. */
+ * folder of IDX or CIFAR files that may lie in several places; when it lies in none, the message
+ * names them all. */
 #include <string.h>
 
 #include "base/environment.h"
 #include "base/file.h"
 #include "base/registry.h"
 #include "base/text.h"
+#include "data/cifar.h"
 #include "data/dataset.h"
 
 #undef cj_dataset_open
@@ -53,12 +54,14 @@ static void fail_nowhere(cj_context *cj, const cj_dataset_row *row, char **place
     cj__text_release(&text);
 }
 
-static cj_dataset *open_idx(cj_context *cj, const cj_dataset_row *row, const cj_dataset_opts *opts,
-                            const char *const *names)
+/* How the files of a row are recognised in a folder, and read. */
+typedef cj_status (*look_fn)(cj_context *cj, const char *folder, bool *found);
+typedef cj_dataset *(*open_fn)(cj_context *cj, const char *name, const char *folder,
+                               const cj_dataset_opts *opts);
+
+static cj_dataset *open_folder(cj_context *cj, const cj_dataset_row *row,
+                               const cj_dataset_opts *opts, look_fn look, open_fn open)
 {
-    cj_dataset_opts with_names = *opts;
-    if (!with_names.classes) with_names.classes = 10;
-    if (!with_names.class_names && with_names.classes == 10) with_names.class_names = names;
     cj_dataset *ds = NULL;
     char *places[PLACES_MAX];
     bool found = false;
@@ -66,15 +69,30 @@ static cj_dataset *open_idx(cj_context *cj, const cj_dataset_row *row, const cj_
     cj__arena_init(&arena, cj);
     int n = list_places(&arena, row->name, opts->folder, places);
     for (int i = 0; i < n && !found; i++) {
-        if (!places[i] || cj__idx_look(cj, places[i], &found)) goto out;
+        if (!places[i] || look(cj, places[i], &found)) goto out;
         if (!found) continue;
         cj__log(cj, CJ_LOG_DEBUG, "data set '%s' is read from %s", row->name, places[i]);
-        ds = cj__idx_open_folder(cj, row->name, places[i], &with_names);
+        ds = open(cj, row->name, places[i], opts);
     }
     if (!found) fail_nowhere(cj, row, places, n, opts->folder != NULL);
 out:
     cj__arena_release(&arena);
     return ds;
+}
+
+static cj_dataset *open_idx(cj_context *cj, const cj_dataset_row *row, const cj_dataset_opts *opts,
+                            const char *const *names)
+{
+    cj_dataset_opts with_names = *opts;
+    if (!with_names.classes) with_names.classes = 10;
+    if (!with_names.class_names && with_names.classes == 10) with_names.class_names = names;
+    return open_folder(cj, row, &with_names, cj__idx_look, cj__idx_open_folder);
+}
+
+static cj_dataset *open_cifar(cj_context *cj, const cj_dataset_row *row,
+                              const cj_dataset_opts *opts)
+{
+    return open_folder(cj, row, opts, cj__cifar_look, cj__cifar_open_folder);
 }
 
 static cj_dataset *open_mnist(cj_context *cj, const cj_dataset_row *row,
@@ -105,7 +123,21 @@ static const cj_dataset_row fashion_mnist = {
                   "these folders",
     .open = open_fashion};
 
-static const void *const builtin[] = {&fashion_mnist, &mnist, NULL};
+static const cj_dataset_row cifar10 = {
+    .name = "cifar10",
+    .doc = "50,000 + 10,000 coloured pictures of animals and vehicles, 32 x 32, 10 classes "
+           "(Krizhevsky 2009)",
+    .how_to_get = "unpack cifar-10-binary.tar.gz and put data_batch_1.bin to data_batch_5.bin and "
+                  "test_batch.bin into one of these folders, or name the folder as data=./FOLDER",
+    .open = open_cifar};
+static const cj_dataset_row cifar100 = {
+    .name = "cifar100",
+    .doc = "50,000 + 10,000 coloured pictures, 32 x 32, 100 classes (Krizhevsky 2009)",
+    .how_to_get = "unpack cifar-100-binary.tar.gz and put train.bin and test.bin into one of these "
+                  "folders, or name the folder as data=./FOLDER",
+    .open = open_cifar};
+
+static const void *const builtin[] = {&fashion_mnist, &mnist, &cifar10, &cifar100, NULL};
 
 cj_status cj_dataset_register(cj_context *cj, const cj_dataset_row *row)
 {
@@ -130,7 +162,7 @@ static bool ends_with(const char *text, const char *suffix)
 
 static bool is_path(const char *source)
 {
-    static const char *const suffixes[] = {".csv", ".tsv", ".txt", ".gz", ".xz", "-ubyte"};
+    static const char *const suffixes[] = {".csv", ".tsv", ".txt", ".gz", ".xz", "-ubyte", ".bin"};
     if (strchr(source, '/') || !strcmp(source, ".") || !strcmp(source, "..")) return true;
     for (size_t i = 0; i < CJ__COUNT(suffixes); i++)
         if (ends_with(source, suffixes[i])) return true;
@@ -145,7 +177,12 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: no such file or folder", path);
         return NULL;
     }
-    if (info.kind == CJ_FILE_DIRECTORY) return cj__idx_open_folder(cj, path, path, opts);
+    if (info.kind == CJ_FILE_DIRECTORY) {
+        bool cifar = false;
+        if (cj__cifar_look(cj, path, &cifar)) return NULL;
+        return (cifar ? cj__cifar_open_folder : cj__idx_open_folder)(cj, path, path, opts);
+    }
+    if (ends_with(path, ".bin")) return cj__cifar_open_file(cj, path, opts);
     if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz"))
         return cj__idx_open_file(cj, path, opts);
     return cj__table_open(cj, path, opts);
@@ -181,7 +218,7 @@ cj_dataset *cj_dataset_open(cj_context *cj, const cj_dataset_opts *opts)
     if (!row) row = cj__find(cj, CJ__ROW_DATASET, builtin, "data set", o.source);
     if (row) return row->open(cj, row, &o);
     cj_fail(cj, cj_last_status(cj),
-            "%s; a path has a slash (./%s) or ends in .csv, .tsv, .txt, .gz, -ubyte",
+            "%s; a path has a slash (./%s) or ends in .csv, .tsv, .txt, .gz, -ubyte, .bin",
             cj_message(cj), o.source);
     return NULL;
 }

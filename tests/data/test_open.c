@@ -10,7 +10,7 @@ static void words_that_are_no_data_set(void **state)
     assert_message(cj, CJ_ERR_ARGUMENT,
                    "unknown data set 'fashion-mnis' (did you mean 'fashion-mnist'?); a path has a "
                    "slash (./fashion-mnis) or "
-                   "ends in .csv, .tsv, .txt, .gz, -ubyte");
+                   "ends in .csv, .tsv, .txt, .gz, -ubyte, .bin");
     assert_null(cj_dataset_open(cj, ""));
     assert_message(cj, CJ_ERR_ARGUMENT, "data set: no name and no path given");
     assert_null(cj_dataset_open(cj, NULL));
@@ -87,7 +87,7 @@ static void programs_have_rows_of_their_own(void **state)
     assert_ptr_equal(cj_dataset_row_at(cj, 0), &own);
     assert_string_equal(cj_dataset_row_at(cj, 1)->name, "fashion-mnist");
     assert_string_equal(cj_dataset_row_at(cj, 2)->name, "mnist");
-    assert_null(cj_dataset_row_at(cj, 3));
+    assert_null(cj_dataset_row_at(cj, 5));
     cj_context_free(cj);
 }
 
