@@ -73,7 +73,8 @@ typedef enum cj_missing { CJ_MISSING_ERROR, CJ_MISSING_DROP /* leave such rows o
 typedef struct cj_dataset_opts {
     size_t struct_size; /* set by the macro; 0 counts as sizeof(cj_dataset_opts) */
     const char *source; /* a name or a path: see cj_dataset_open */
-    const char *split;  /* "train" (the default), "test" or "all" */
+    const char *split;  /* "train" (the default), "test" or "all"; "auto": the test part where
+                           there is one, else the whole */
     const char *folder; /* where a named data set is looked for, instead of the default places */
     int64_t limit;      /* at most so many samples, the first ones */
     int classes;        /* of the label; default: 10 for IDX files, what is found for tables */
@@ -92,12 +93,16 @@ typedef struct cj_dataset_opts {
 /* cj_dataset_open(cj, "mnist"), cj_dataset_open(cj, "./iris.csv", .target = "species").
  *
  * A bare word is the name of a data set (`cajal list datasets`, cj_dataset_row_at). What has a
- * slash or ends in .csv, .tsv, .txt, .gz, -ubyte or .bin is a path:
+ * slash or ends in .csv, .tsv, .txt, .gz, -ubyte, .bin, .npy or .npz is a path:
  *   - a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte,
  *     t10k-labels-idx1-ubyte, each plain or .gz: "image" u8 [height, width, 1], "label" i32 [];
  *   - one IDX file of images; its labels are read when they lie beside it under the usual name;
  *   - a folder with CIFAR's data_batch_1.bin ... and test_batch.bin, or train.bin and test.bin
  *     (CIFAR-100, its fine labels), or one such .bin file: "image" u8 [32, 32, 3], "label";
+ *   - .npy: samples along the first axis, "x" ("image" for bytes of rank 3 or more); .npz: arrays x
+ *     and y (X, data, images, features, inputs; Y, target, targets, labels, label), or x_train,
+ *     y_train, x_test, y_test. Whole numbers in one column are "label" i32 with classes, else
+ *     "target" f32 [columns];
  *   - anything else is a table (RFC 4180; .gz as well).
  *
  * A named data set is looked for in NAME of $CAJAL_DATA, ~/.cache/cajal and /usr/share/datasets,

@@ -12,13 +12,6 @@
 
 enum { SHOWN_CLASSES_MAX = 50, SHOWN_NAME = 20 };
 
-static const char *default_split(const char *source)
-{
-    bool one_part = cli_data_is_table(source) || cli_ends_with(source, "-ubyte") ||
-                    cli_ends_with(source, "-ubyte.gz");
-    return one_part ? NULL : "test";
-}
-
 static void print_json(cli *c, const char *model, const cj_scores *scores, const int64_t *confusion,
                        int classes)
 {
@@ -88,7 +81,7 @@ static int evaluate(cli *c, const char *path)
     cj_model *m = cli_model_load(c, path);
     if (!m) return c->status;
     cj_model_get_info(m, &info);
-    cj_dataset *ds = cli_data_open(c, source, .split = split ? split : default_split(source),
+    cj_dataset *ds = cli_data_open(c, source, .split = split ? split : "auto",
                                    .info = &info);
     if (!ds) return c->status;
     size_t n = info.classes > 1 ? (size_t)info.classes : 0;

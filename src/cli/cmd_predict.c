@@ -96,13 +96,12 @@ static cj_tensor *predict_dataset(cli *c, const char *source, bool word, cj_mode
                                   const cj_model_info *info)
 {
     const char *split = cli_string(c, "split");
-    bool idx = cli_ends_with(source, "-ubyte") || cli_ends_with(source, "-ubyte.gz");
     bool table = cli_data_is_table(source);
     cj_tensor *outputs = NULL;
     if (table && info->columns == 0 && info->input_rank != 1)
         return cli_misused(c, "predict: %.500s: the model was not trained on a table", source),
                NULL;
-    if (!split && !table && !idx && !word) split = "test";
+    if (!split && !word) split = "auto";
     cj_dataset *ds = cli_data_open(c, source, .split = split, .info = info, .no_target = table);
     if (ds && cj_predict_dataset(m, ds, &outputs)) cli_failed(c, c->cj);
     return outputs;
@@ -199,8 +198,8 @@ static int predict(cli *c, const char *path, const char *source, bool word)
     if (is_picture(source))
         return cli_misused(
             c,
-            "predict: %.500s: pictures are not read yet; expected a table (.csv), an array "
-            "(.npy), an IDX file (-ubyte) or data=NAME",
+            "predict: %.500s: pictures are not read yet; expected a table (.csv), arrays "
+            "(.npy, .npz), an IDX file (-ubyte), a CIFAR file (.bin) or data=NAME",
             source);
     if (!strcmp(source, "-")) source = "/dev/stdin";
     cj_tensor *outputs = cli_ends_with(source, ".npy") ? predict_array(c, source, m, &info)

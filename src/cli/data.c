@@ -17,12 +17,14 @@ bool cli_ends_with(const char *path, const char *suffix)
 
 bool cli_data_is_table(const char *source)
 {
-    static const char *const suffixes[] = {".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"};
+    static const char *const tables[] = {".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"},
+                            *const others[] = {"-ubyte", "-ubyte.gz", ".bin", ".npy", ".npz"};
     struct stat info;
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
-        if (cli_ends_with(source, suffixes[i])) return true;
-    bool idx = cli_ends_with(source, "-ubyte") || cli_ends_with(source, "-ubyte.gz");
-    return strchr(source, '/') && !idx && (stat(source, &info) || !S_ISDIR(info.st_mode));
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (cli_ends_with(source, tables[i])) return true;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (cli_ends_with(source, others[i])) return false;
+    return strchr(source, '/') && (stat(source, &info) || !S_ISDIR(info.st_mode));
 }
 
 char *cli_joined(cli *c, const char *key)

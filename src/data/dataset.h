@@ -48,6 +48,12 @@ const cj_dataset *cj__dataset_root(const cj_dataset *ds);
 cj_status cj__data_options(cj_context *cj, const char *what, void *to, size_t size,
                            const void *from);
 
+/* Tensors whose first axis counts samples: b's samples behind a's; the first `limit` alone (0:
+ * all).
+ */
+cj_status cj__samples_join(cj_context *cj, const char *name, cj_tensor **a, const cj_tensor *b);
+cj_status cj__samples_cut(cj_context *cj, cj_tensor **t, int64_t limit);
+
 /* Sources. `name` stands in messages and becomes the data set's. */
 cj_dataset *cj__idx_open_folder(cj_context *cj, const char *name, const char *folder,
                                 const cj_dataset_opts *opts);
@@ -55,6 +61,8 @@ cj_dataset *cj__idx_open_file(cj_context *cj, const char *path, const cj_dataset
 /* Whether a folder has the images of the training or test part. Images packed with xz are a failure
  * that says so: another place would not be what the user meant. */
 cj_status cj__idx_look(cj_context *cj, const char *folder, bool *found);
+/* A .npy or .npz file. */
+cj_dataset *cj__arrays_open(cj_context *cj, const char *path, const cj_dataset_opts *opts);
 cj_dataset *cj__table_open(cj_context *cj, const char *path, const cj_dataset_opts *opts);
 /* The same from bytes in memory (fuzzing, tests); `bytes` is not kept. */
 cj_dataset *cj__table_parse(cj_context *cj, const char *name, const void *bytes, size_t size,

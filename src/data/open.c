@@ -162,7 +162,8 @@ static bool ends_with(const char *text, const char *suffix)
 
 static bool is_path(const char *source)
 {
-    static const char *const suffixes[] = {".csv", ".tsv", ".txt", ".gz", ".xz", "-ubyte", ".bin"};
+    static const char *const suffixes[] = {".csv",   ".tsv", ".txt", ".gz", ".xz",
+                                           "-ubyte", ".bin", ".npy", ".npz"};
     if (strchr(source, '/') || !strcmp(source, ".") || !strcmp(source, "..")) return true;
     for (size_t i = 0; i < CJ__COUNT(suffixes); i++)
         if (ends_with(source, suffixes[i])) return true;
@@ -172,7 +173,11 @@ static bool is_path(const char *source)
 static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_opts *opts)
 {
     cj_file_info info;
+    cj_dataset_opts o = *opts;
     if (cj__file_info(cj, path, &info)) return NULL;
+    if (o.split && !strcmp(o.split, "auto") && !ends_with(path, ".npz")) /* those tell themselves */
+        o.split = info.kind == CJ_FILE_DIRECTORY ? "test" : NULL;
+    opts = &o;
     if (info.kind == CJ_FILE_NONE) {
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: no such file or folder", path);
         return NULL;
@@ -183,6 +188,7 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
         return (cifar ? cj__cifar_open_folder : cj__idx_open_folder)(cj, path, path, opts);
     }
     if (ends_with(path, ".bin")) return cj__cifar_open_file(cj, path, opts);
+    if (ends_with(path, ".npy") || ends_with(path, ".npz")) return cj__arrays_open(cj, path, opts);
     if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz"))
         return cj__idx_open_file(cj, path, opts);
     return cj__table_open(cj, path, opts);
@@ -193,8 +199,9 @@ static cj_status check_options(cj_context *cj, const cj_dataset_opts *o)
     if (!o->source || !o->source[0])
         return cj_fail(cj, CJ_ERR_ARGUMENT, "data set: no name and no path given");
     if (o->split && strcmp(o->split, "train") && strcmp(o->split, "test") &&
-        strcmp(o->split, "all"))
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "data set %s: split='%s' is none of train, test, all",
+        strcmp(o->split, "all") && strcmp(o->split, "auto"))
+        return cj_fail(cj, CJ_ERR_ARGUMENT,
+                       "data set %s: split='%s' is none of train, test, all, auto",
                        o->source, o->split);
     if (o->limit < 0)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "data set %s: limit=%lld is negative", o->source,
@@ -216,9 +223,11 @@ cj_dataset *cj_dataset_open(cj_context *cj, const cj_dataset_opts *opts)
                                     : cj__find_quiet(cj, CJ__ROW_DATASET, builtin, o.source);
     if (!row && is_path(o.source)) return open_path(cj, o.source, &o);
     if (!row) row = cj__find(cj, CJ__ROW_DATASET, builtin, "data set", o.source);
+    if (row && o.split && !strcmp(o.split, "auto")) o.split = "test";
     if (row) return row->open(cj, row, &o);
-    cj_fail(cj, cj_last_status(cj),
-            "%s; a path has a slash (./%s) or ends in .csv, .tsv, .txt, .gz, -ubyte, .bin",
-            cj_message(cj), o.source);
+    cj_fail(
+        cj, cj_last_status(cj),
+        "%s; a path has a slash (./%s) or ends in .csv, .tsv, .txt, .gz, -ubyte, .bin, .npy, .npz",
+        cj_message(cj), o.source);
     return NULL;
 }

@@ -43,48 +43,13 @@ cj_status cj__pictures_check(cj_context *cj, const char *path, const cj__picture
                    path, (long long)i, found, classes, classes - 1);
 }
 
-/* Along the samples. */
-static cj_status append(cj_context *cj, cj_tensor **a, cj_tensor *b)
-{
-    int64_t shape[CJ_RANK_MAX];
-    int rank = cj_tensor_rank(*a);
-    memcpy(shape, cj_tensor_shape(*a), (size_t)rank * sizeof *shape);
-    if (memcmp(shape + 1, cj_tensor_shape(b) + 1, (size_t)(rank - 1) * sizeof *shape))
-        return cj_fail(cj, CJ_ERR_SHAPE, "training and test pictures have different sizes");
-    shape[0] += cj_tensor_shape(b)[0];
-    cj_tensor *both = cj_tensor_new(cj, CJ_U8, rank, shape);
-    if (!both) return cj_last_status(cj);
-    unsigned char *to = cj_tensor_map(both, CJ_MAP_WRITE);
-    size_t first = cj_tensor_size_bytes(*a), second = cj_tensor_size_bytes(b);
-    if (first) memcpy(to, cj_tensor_map_read(*a), first);
-    if (second) memcpy(to + first, cj_tensor_map_read(b), second);
-    cj_tensor_unmap(*a);
-    cj_tensor_unmap(b);
-    cj_tensor_unmap(both);
-    cj_tensor_free(*a);
-    *a = both;
-    return CJ_OK;
-}
-
 cj_status cj__pictures_append(cj_context *cj, const char *name, cj__pictures *a, cj__pictures *b)
 {
-    cj_status failed = append(cj, &a->images, b->images);
-    if (!failed && a->labels && b->labels) failed = append(cj, &a->labels, b->labels);
+    cj_status failed = cj__samples_join(cj, name, &a->images, b->images);
+    if (!failed && a->labels && b->labels)
+        failed = cj__samples_join(cj, name, &a->labels, b->labels);
     cj__pictures_release(b);
-    if (failed) cj__prefix(cj, failed, "%s", name);
     return failed;
-}
-
-static cj_status cut(cj_context *cj, cj_tensor **t, int64_t limit)
-{
-    if (!*t || limit <= 0 || limit >= cj_tensor_shape(*t)[0]) return CJ_OK;
-    cj_tensor *rows = cj_tensor_rows(*t, 0, limit);
-    cj_tensor *copy = rows ? cj_tensor_copy(rows) : NULL; /* so that the rest can go */
-    cj_tensor_free(rows);
-    if (!copy) return cj_last_status(cj);
-    cj_tensor_free(*t);
-    *t = copy;
-    return CJ_OK;
 }
 
 cj_dataset *cj__pictures_dataset(cj_context *cj, const char *name, cj__pictures *p, int classes,
@@ -92,7 +57,8 @@ cj_dataset *cj__pictures_dataset(cj_context *cj, const char *name, cj__pictures 
 {
     static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
     cj_tensor *labels = NULL;
-    if (cut(cj, &p->images, opts->limit) || cut(cj, &p->labels, opts->limit) ||
+    if (cj__samples_cut(cj, &p->images, opts->limit) ||
+        cj__samples_cut(cj, &p->labels, opts->limit) ||
         (p->labels && !(labels = cj_tensor_cast(p->labels, CJ_I32)))) {
         cj__pictures_release(p);
         return NULL;

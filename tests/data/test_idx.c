@@ -352,7 +352,7 @@ static void parts_of_different_sizes(void **state)
     save("t10k-images-idx3-ubyte", b, 16 + 6);
     cj_context *cj = test_context();
     assert_null(cj_dataset_open(cj, folder, .split = "all"));
-    snprintf(expected, sizeof expected, "%s: training and test pictures have different sizes",
+    snprintf(expected, sizeof expected, "%s: training and test samples are of different kinds",
              folder);
     assert_message(cj, CJ_ERR_SHAPE, expected);
     save("t10k-labels-idx1-ubyte", b, 16 + 6);

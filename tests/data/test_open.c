@@ -10,7 +10,7 @@ static void words_that_are_no_data_set(void **state)
     assert_message(cj, CJ_ERR_ARGUMENT,
                    "unknown data set 'fashion-mnis' (did you mean 'fashion-mnist'?); a path has a "
                    "slash (./fashion-mnis) or "
-                   "ends in .csv, .tsv, .txt, .gz, -ubyte, .bin");
+                   "ends in .csv, .tsv, .txt, .gz, -ubyte, .bin, .npy, .npz");
     assert_null(cj_dataset_open(cj, ""));
     assert_message(cj, CJ_ERR_ARGUMENT, "data set: no name and no path given");
     assert_null(cj_dataset_open(cj, NULL));
@@ -20,7 +20,7 @@ static void words_that_are_no_data_set(void **state)
     assert_message(cj, CJ_ERR_NOT_FOUND, "./nothing: no such file or folder");
     assert_null(cj_dataset_open(cj, "mnist", .split = "validation"));
     assert_message(cj, CJ_ERR_ARGUMENT,
-                   "data set mnist: split='validation' is none of train, test, all");
+                   "data set mnist: split='validation' is none of train, test, all, auto");
     assert_null(cj_dataset_open(cj, "mnist", .limit = -1));
     assert_message(cj, CJ_ERR_ARGUMENT, "data set mnist: limit=-1 is negative");
     cj_context_free(cj);
