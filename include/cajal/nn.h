@@ -198,6 +198,10 @@ typedef struct cj_loss {
     const cj_option *options;
     cj_node *(*build)(cj_node *prediction, cj_node *target, const void *options);
     bool integer_target; /* classes as numbers: decides the default loss of a data set */
+    bool class_target;   /* takes classes as numbers too */
+    /* Where some of what a sample holds does not count, or counts more: what the sample counts for,
+     * [batch]; a mean is sum(loss) / sum(count). NULL, or a result of NULL: 1 each. */
+    cj_node *(*count)(cj_node *prediction, cj_node *target, const void *options);
 } cj_loss;
 
 /* A metric is a few sums over samples, added over batches in double, and a number made from them.
@@ -284,6 +288,18 @@ CJ_NN_ROWS(CJ_NN_DECLARE)
 
 /* One loss a sample, [batch]: cj_loss_node(prediction, target, "huber(delta=2)"). */
 CJ_API cj_node *cj_loss_node(cj_node *prediction, cj_node *target, const char *loss);
+
+typedef struct cj_loss_opts {
+    size_t struct_size;
+    const char *reduction;  /* "mean" (default), "sum": scalars; "none": [batch] */
+    cj_node *sample_weight; /* [batch] or [batch, 1]; default 1 each */
+} cj_loss_opts;
+/* The loss times the weight of its sample, and the sum or the mean over the batch of that. The mean
+ * is what fit minimizes: sum(weight loss) / sum(weight), so that weights of 2 for all change
+ * nothing. What a loss leaves out (ignore_class) or weighs itself (class_weights) is left out of,
+ * or weighs in, the divisor: PyTorch's mean. */
+CJ_API cj_node *cj_loss_reduced(cj_node *prediction, cj_node *target, const char *loss,
+                                const cj_loss_opts *opts);
 /* The mean over everything: scalar. */
 CJ_API cj_node *cj_mse(cj_node *prediction, cj_node *target);
 
@@ -336,6 +352,9 @@ CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
 #define cj_flatten(x) (cj_flatten)(cj_at(x, CJ_HERE))
 #define cj_loss_node(prediction, target, loss) \
     (cj_loss_node)(cj_at(prediction, CJ_HERE), target, loss)
+#define cj_loss_reduced(prediction, target, loss, ...) \
+    (cj_loss_reduced)(cj_at(prediction, CJ_HERE), target, loss, \
+                      &(cj_loss_opts){.struct_size = sizeof(cj_loss_opts), __VA_ARGS__})
 #define cj_updates(optimizer, p, g, n, ...) \
     (cj_updates)( \
         optimizer, p, g, n, \

@@ -1,17 +1,25 @@
-/* losses.c: losses, each one number a sample.
+/* losses.c: what losses share, and how their numbers are put together.
  *
  * A loss gives [batch]; who trains takes the weighted mean. A prediction that comes out of softmax
  * or sigmoid is looked through to its logits, so that log(softmax(x)) is computed as one stable
  * thing; other predictions are probabilities and are kept away from 0 and 1 by Keras's epsilon,
- * 1e-7. */
-#include "nn/model.h"
+ * 1e-7.
+ *
+ * Where some of what a sample holds does not count (ignored classes, weights of classes, pairs that
+ * are none), a row says what the sample counts for, [batch] too, so that
+ *
+ *     mean = sum(weight loss) / sum(weight count)
+ *
+ * is PyTorch's mean over what counts, however samples are cut into batches. */
+#include "nn/losses.h"
 
 #include "base/registry.h"
 
+#include <string.h>
+
 /* ---- Helpers --------------------------------------------------------------------------------- */
 
-/* [batch, ...] -> [batch]: the mean over everything but the samples. */
-static cj_node *mean_per_sample(cj_node *x)
+cj_node *cj__loss_mean(cj_node *x)
 {
     int64_t axes[CJ_RANK_MAX];
     int n = 0;
@@ -20,14 +28,55 @@ static cj_node *mean_per_sample(cj_node *x)
     return n ? cj_reduce_mean(x, n, axes, false) : x;
 }
 
-/* The operand of the activation a prediction came from; NULL when it came from something else. */
-static cj_node *logits_of(cj_node *prediction, const cj_op *activation)
+cj_node *cj__loss_last_sum(cj_node *x, bool keep)
+{
+    return cj_reduce_sum(x, 1, (const int64_t[]){-1}, keep);
+}
+
+cj_node *cj__loss_number(cj_node *x, double value)
+{
+    return x ? cj_scalar(cj_node_graph(x), x->type.dtype, value) : NULL;
+}
+
+cj_node *cj__loss_clipped(cj_node *x) { return cj_clip(x, CJ__LOSS_EPSILON, 1 - CJ__LOSS_EPSILON); }
+
+cj_node *cj__loss_unit(cj_node *x)
+{
+    cj_node *square = cj__loss_last_sum(cj_square(x), true),
+            *least = cj__loss_number(x, CJ__LOSS_EPSILON * CJ__LOSS_EPSILON);
+    return cj_mul(x, cj_rsqrt(cj_maximum(square, least)));
+}
+
+cj_node *cj__loss_sign(cj_node *t)
+{
+    cj_node *positive = cj_greater(t, cj__loss_number(t, 0));
+    return positive ? cj_shift(cj_scale(cj_cast(positive, t->type.dtype), 2), -1) : NULL;
+}
+
+cj_node *cj__loss_logits(cj_node *prediction, const cj_op *activation)
 {
     if (!prediction || prediction == cj_zero || prediction->call->op != activation) return NULL;
     if (activation == &cj_op_softmax &&
         ((const cj__axis_attrs *)prediction->call->attributes)->axis != prediction->type.rank - 1)
         return NULL;
     return prediction->call->in[0];
+}
+
+cj_node *cj__loss_log_probabilities(cj_node *prediction, bool from_logits)
+{
+    cj_node *z = from_logits ? prediction : cj__loss_logits(prediction, &cj_op_softmax);
+    if (z) return cj_log_softmax(z, -1);
+    return cj_log(cj__loss_clipped(cj_div(prediction, cj__loss_last_sum(prediction, true))));
+}
+
+bool cj__loss_classes(cj_node *prediction, const char *loss)
+{
+    cj_graph *g = cj_node_graph(prediction);
+    if (g && prediction->type.rank < 2)
+        cj_graph_fail(g, CJ_ERR_SHAPE,
+                      "%s: the prediction has rank %d, expected [batch, classes] or more axes",
+                      loss, prediction->type.rank);
+    return g && prediction->type.rank >= 2;
 }
 
 /* Target in the prediction's dtype and shape: [batch] fits [batch, 1]. */
@@ -57,164 +106,132 @@ cj_node *cj__target_like(cj_node *prediction, cj_node *target, const char *loss)
     return target;
 }
 
-static cj_node *clipped(cj_node *p) { return cj_clip(p, 1e-7, 1 - 1e-7); }
-
-/* ---- mse ------------------------------------------------------------------------------------- */
-
-static cj_node *build_mse(cj_node *prediction, cj_node *target, const void *options)
+cj_node *cj__loss_one_hot(cj_node *prediction, cj_node *target, const char *loss)
 {
-    (void)options;
-    target = cj__target_like(prediction, target, "mse");
-    return target ? mean_per_sample(cj_square(cj_sub(prediction, target))) : NULL;
-}
-const cj_loss cj_loss_mse = {.name = "mse",
-                             .doc = "mean of (prediction - target)^2",
-                             .aliases = "mean_squared_error",
-                             .build = build_mse};
-
-cj_node *cj_mse(cj_node *prediction, cj_node *target)
-{
-    cj_node *each = build_mse(prediction, target, NULL);
-    return each ? cj_mean(each) : NULL;
-}
-
-/* ---- Cross-entropies ------------------------------------------------------------------------- */
-
-typedef struct crossentropy_options {
-    bool from_logits;
-    double label_smoothing;
-} crossentropy_options;
-
-static const cj_option crossentropy_table[] = {
-    CJ_OPTION_BOOL(crossentropy_options, from_logits, false,
-                   "the prediction is not yet through softmax or sigmoid"),
-    CJ_OPTION_FLOAT(crossentropy_options, label_smoothing, 0, 0, 1,
-                    "share of the target spread evenly (Szegedy et al. 2016)"),
-    CJ_OPTION_END};
-static const cj_option sparse_table[] = {
-    CJ_OPTION_BOOL(crossentropy_options, from_logits, false,
-                   "the prediction is not yet through softmax"),
-    CJ_OPTION_END};
-
-/* With logits z and target t: -log sigmoid(z) = log(1 + e^-z), so t log(1 + e^-z) + (1 - t) log(1 +
- * e^z). It overflows nowhere, small losses keep their digits, and it is smooth at z = 0, where the
- * usual form max(z, 0) - z t + log(1 + e^-|z|) has two kinks whose gradients do not cancel. */
-static cj_node *build_binary(cj_node *prediction, cj_node *target, const void *options)
-{
-    const crossentropy_options *o = options;
-    target = cj__target_like(prediction, target, "binary_crossentropy");
-    if (!target) return NULL;
-    if (o->label_smoothing > 0)
-        target = cj_shift(cj_scale(target, 1 - o->label_smoothing), o->label_smoothing / 2);
-    cj_node *z = o->from_logits ? prediction : logits_of(prediction, &cj_op_sigmoid);
-    cj_node *one_minus = cj_shift(cj_neg(target), 1);
-    if (z)
-        return mean_per_sample(
-            cj_add(cj_mul(target, cj_softplus(cj_neg(z))), cj_mul(one_minus, cj_softplus(z))));
-    cj_node *p = clipped(prediction);
-    cj_node *likelihood = cj_add(cj_mul(target, cj_log(p)),
-                                 cj_mul(one_minus, cj_log(cj_shift(cj_neg(p), 1))));
-    return mean_per_sample(cj_neg(likelihood));
-}
-const cj_loss cj_loss_binary_crossentropy = {.name = "binary_crossentropy",
-                                             .doc = "-(t log p + (1 - t) log(1 - p))",
-                                             .options_size = sizeof(crossentropy_options),
-                                             .options = crossentropy_table,
-                                             .build = build_binary};
-
-static cj_node *log_probabilities(cj_node *prediction, bool from_logits)
-{
-    cj_node *z = from_logits ? prediction : logits_of(prediction, &cj_op_softmax);
-    if (z) return cj_log_softmax(z, -1);
-    int64_t last = prediction->type.rank -
-                   1; /* as Keras: probabilities are scaled to sum to one, then clipped */
-    return cj_log(clipped(cj_div(prediction, cj_reduce_sum(prediction, 1, &last, true))));
-}
-
-/* Predictions of classes are [batch, ..., classes]. */
-static bool with_classes(cj_node *prediction, const char *loss)
-{
-    cj_graph *g = cj_node_graph(prediction);
-    if (g && prediction->type.rank < 2)
-        cj_graph_fail(g, CJ_ERR_SHAPE,
-                      "%s: the prediction has rank %d, expected [batch, classes] or more axes",
-                      loss, prediction->type.rank);
-    return g && prediction->type.rank >= 2;
-}
-
-static cj_node *build_categorical(cj_node *prediction, cj_node *target, const void *options)
-{
-    const crossentropy_options *o = options;
-    if (!with_classes(prediction, "categorical_crossentropy")) return NULL;
-    target = cj__target_like(prediction, target, "categorical_crossentropy");
-    if (!target) return NULL;
+    if (!cj__loss_classes(prediction, loss) || !target) return NULL;
     cj_dim classes = cj_node_dim(prediction, -1);
-    if (o->label_smoothing > 0 && classes < 0)
-        return cj_graph_fail(
-            prediction->call->graph, CJ_ERR_SHAPE,
-            "categorical_crossentropy: label_smoothing needs a fixed number of classes, found %s",
-            cj_dim_text(prediction->call->graph, classes));
-    if (o->label_smoothing > 0)
-        target = cj_shift(cj_scale(target, 1 - o->label_smoothing),
-                          o->label_smoothing / (classes > 0 ? (double)classes : 1));
-    int64_t last = prediction->type.rank - 1;
-    return mean_per_sample(cj_neg(cj_reduce_sum(
-        cj_mul(target, log_probabilities(prediction, o->from_logits)), 1, &last, false)));
-}
-const cj_loss cj_loss_categorical_crossentropy = {.name = "categorical_crossentropy",
-                                                  .doc =
-                                                      "-sum t log p over one-hot or soft targets",
-                                                  .options_size = sizeof(crossentropy_options),
-                                                  .options = crossentropy_table,
-                                                  .build = build_categorical};
-
-static cj_node *build_sparse(cj_node *prediction, cj_node *target, const void *options)
-{
-    const crossentropy_options *o = options;
-    if (!with_classes(prediction, "sparse_categorical_crossentropy") || !target) return NULL;
-    cj_graph *g = prediction->call->graph;
-    if (target == cj_zero)
-        return cj_graph_fail(
-            g, CJ_ERR_TYPE,
-            "sparse_categorical_crossentropy: the target is cj_zero, expected classes as numbers");
+    if (target == cj_zero || classes == 1) return cj__target_like(prediction, target, loss);
     if (target->type.rank == prediction->type.rank && cj_node_dim(target, -1) == 1)
         target = cj_squeeze(target, -1);
-    if (target && cj_dtype_info(target->type.dtype)->kind == CJ_KIND_FLOAT)
-        target = cj_cast(target, CJ_I32);
-    if (!target) return NULL;
-    if (target->type.rank + 1 != prediction->type.rank)
-        return cj_graph_fail(g, CJ_ERR_SHAPE,
-                             "sparse_categorical_crossentropy: the prediction has rank %d, the "
-                             "target rank %d, expected %d%s",
-                             prediction->type.rank, target->type.rank, prediction->type.rank - 1,
-                             prediction->type.rank > 2 ? " (flatten before the first dense?)" : "");
-    cj_node *z = o->from_logits ? prediction : logits_of(prediction, &cj_op_softmax);
-    if (z) return mean_per_sample(cj_sparse_softmax_crossentropy(z, target));
-    /* log(sum p) - log p[label]; clipped probabilities do not quite sum to one, so the first term
-     * goes. */
-    z = log_probabilities(prediction, false);
-    int64_t last = prediction->type.rank - 1;
-    return mean_per_sample(
-        cj_sub(cj_sparse_softmax_crossentropy(z, target), cj_logsumexp(z, 1, &last, false)));
+    if (!target || target->type.rank + 1 != prediction->type.rank)
+        return cj__target_like(prediction, target, loss);
+    if (classes < 0)
+        return cj_graph_fail(prediction->call->graph, CJ_ERR_SHAPE,
+                             "%s: class numbers need a fixed number of classes, found %s", loss,
+                             cj_dim_text(prediction->call->graph, classes));
+    if (cj_dtype_info(target->type.dtype)->kind == CJ_KIND_FLOAT) target = cj_cast(target, CJ_I32);
+    return cj__target_like(prediction, cj_one_hot(target, classes, prediction->type.dtype), loss);
 }
-const cj_loss cj_loss_sparse_categorical_crossentropy = {
-    .name = "sparse_categorical_crossentropy",
-    .doc = "-log p[label] for labels as numbers",
-    .options_size = sizeof(crossentropy_options),
-    .options = sparse_table,
-    .build = build_sparse,
-    .integer_target = true};
+
+cj_node *cj__loss_list(cj_node *prediction, const cj_floats *list, bool one, const char *loss,
+                       const char *option)
+{
+    cj_graph *g = cj_node_graph(prediction);
+    if (!g) return NULL;
+    if (one && list->n == 1) return cj_scalar(g, prediction->type.dtype, list->v[0]);
+    cj_dim last = prediction->type.rank > 1 ? cj_node_dim(prediction, -1) : 1;
+    if (list->n != last)
+        return cj_graph_fail(g, CJ_ERR_SHAPE, "%s: %s has %d numbers, expected %s", loss, option,
+                             list->n, cj_dim_text(g, last));
+    cj_tensor *t = cj_tensor_from(g->cj, CJ_F64, 1, (const int64_t[]){list->n}, list->v);
+    cj_node *node = t ? cj_constant(g, t) : cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory");
+    cj_tensor_free(t);
+    return cj_cast(node, prediction->type.dtype);
+}
+
+cj_node *cj__loss_smoothed(cj_node *prediction, cj_node *target, double share, const char *loss)
+{
+    if (!target || share <= 0) return target;
+    cj_dim classes = cj_node_dim(prediction, -1);
+    if (classes < 0)
+        return cj_graph_fail(prediction->call->graph, CJ_ERR_SHAPE,
+                             "%s: label_smoothing needs a fixed number of classes, found %s", loss,
+                             cj_dim_text(prediction->call->graph, classes));
+    return cj_shift(cj_scale(target, 1 - share), share / (classes > 0 ? (double)classes : 1));
+}
+
+/* ---- In graphs ------------------------------------------------------------------------------- */
+
+cj_node *cj__loss_build(const cj_loss *row, const void *options, cj_node *prediction,
+                        cj_node *target, cj_node **count)
+{
+    cj_graph *g = cj_node_graph(prediction);
+    *count = NULL;
+    if (!g || !target || cj_graph_failed(g)) return NULL;
+    const char *outer = g->layer;
+    cj__graph_layer(g, "loss");
+    cj_node *each = row->build(prediction, target, options);
+    if (each && row->count) *count = row->count(prediction, target, options);
+    g->layer = outer;
+    if (each && each->type.rank != 1)
+        return cj_graph_fail(g, CJ_ERR_SHAPE, "loss %s gave rank %d, not one number a sample",
+                             row->name, each->type.rank);
+    return cj_graph_failed(g) ? NULL : each;
+}
+
+/* The row and options that a text names; the graph fails when there are none. */
+static bool parse(cj_node *prediction, const char *loss, cj__named *named)
+{
+    cj_graph *g = cj_node_graph(prediction);
+    if (!g || cj_graph_failed(g)) return false;
+    cj_status failed = cj__named_parse(&g->arena, g->cj, CJ__ROW_LOSS, loss, named);
+    if (failed) cj_graph_fail(g, failed, "%s", cj_message(g->cj));
+    return !failed;
+}
 
 cj_node *(cj_loss_node)(cj_node *prediction, cj_node *target, const char *loss)
 {
-    cj_graph *g = cj_node_graph(prediction);
-    if (!g || !target || cj_graph_failed(g)) return NULL;
     cj__named named;
-    cj_status failed = cj__named_parse(&g->arena, g->cj, CJ__ROW_LOSS, loss, &named);
-    if (failed) return cj_graph_fail(g, failed, "%s", cj_message(g->cj));
-    const char *outer = g->layer;
-    cj__graph_layer(g, "loss");
-    cj_node *y = ((const cj_loss *)named.row)->build(prediction, target, named.options);
-    g->layer = outer;
-    return y;
+    cj_node *count;
+    if (!target || !parse(prediction, loss, &named)) return NULL;
+    return cj__loss_build(named.row, named.options, prediction, target, &count);
+}
+
+/* A weight [batch] in each's dtype; NULL when it has another shape. */
+static cj_node *sample_weight(cj_node *each, cj_node *weight)
+{
+    cj_graph *g = cj_node_graph(each);
+    if (weight->type.rank == 2 && weight->type.dim[1] == 1) weight = cj_squeeze(weight, 1);
+    if (!weight) return NULL;
+    if (weight->type.rank != 1 ||
+        !cj__dim_agree(g, each->call, weight->type.dim[0], each->type.dim[0]))
+        return cj_graph_fail(g, CJ_ERR_SHAPE,
+                             "loss: sample_weight has rank %d and %s along axis 0, expected [%s]",
+                             weight->type.rank,
+                             weight->type.rank ? cj_dim_text(g, weight->type.dim[0]) : "nothing",
+                             cj_dim_text(g, each->type.dim[0]));
+    return cj_cast(weight, each->type.dtype);
+}
+
+cj_node *(cj_loss_reduced)(cj_node *prediction, cj_node *target, const char *loss,
+                           const cj_loss_opts *opts)
+{
+    static const char *const words[] = {"mean", "sum", "none", NULL};
+    cj__named named;
+    cj_node *count;
+    if (!target || !parse(prediction, loss, &named)) return NULL;
+    cj_loss_opts o = {0};
+    if (opts)
+        memcpy(&o, opts, opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    int reduction = 0;
+    while (o.reduction && words[reduction] && strcmp(words[reduction], o.reduction)) reduction++;
+    if (!words[reduction])
+        return cj_graph_fail(cj_node_graph(prediction), CJ_ERR_ARGUMENT,
+                             "loss: reduction='%.100s' is none of mean, sum, none", o.reduction);
+    cj_node *each = cj__loss_build(named.row, named.options, prediction, target, &count);
+    if (!each) return NULL;
+    cj_node *weight = o.sample_weight ? sample_weight(each, o.sample_weight) : NULL;
+    if (o.sample_weight && !weight) return NULL;
+    if (weight) each = cj_mul(each, weight);
+    if (reduction) return reduction == 1 ? cj_sum(each) : each;
+    if (!weight && !count) return cj_mean(each);
+    return cj__loss_weighted_mean(each, count && weight ? cj_mul(weight, count)
+                                        : count         ? count
+                                                        : weight);
+}
+
+cj_node *cj__loss_weighted_mean(cj_node *weighted, cj_node *weight)
+{
+    /* A batch of zero weights teaches nothing. */
+    return cj_div(cj_sum(weighted), cj_maximum(cj_sum(weight), cj__loss_number(weight, 1e-30)));
 }

@@ -107,6 +107,12 @@ cj_node *cj__model_node_in(cj_model *m, cj_graph *assembled, const cj_node *node
  * failure. */
 cj_node *cj__target_like(cj_node *prediction, cj_node *target, const char *what);
 
+/* One loss a sample, and in *count what it counts for in a mean, both [batch]; NULL: 1. */
+cj_node *cj__loss_build(const cj_loss *row, const void *options, cj_node *prediction,
+                        cj_node *target, cj_node **count);
+/* sum(weighted) / sum(weight), 0 where nothing weighs. */
+cj_node *cj__loss_weighted_mean(cj_node *weighted, cj_node *weight);
+
 /* Of one sample forward: of a layer by name, or of one call. 0 where that cannot be said. */
 int64_t cj__model_multiply_adds(cj_model *m, const char *layer, const cj_call *only);
 

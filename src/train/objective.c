@@ -3,7 +3,9 @@
  * fit compiles it for training and for validation, evaluate for evaluation. What is reported are
  * sums over samples, added on the host in double:
  *
- *     head     {sum of loss times weight, sum of weights, penalty times sum of weights}, in double
+ *     head     {sum of loss times weight, sum of weights, penalty times sum of weights, sum of
+ *              counts times weight}, in double; counts are 1 but for losses that leave something
+ *              out of a sample or weigh it (cj_loss.count)
  *     metrics  a vector each, as their rows say
  *
  * so the numbers of an epoch are those of all its samples, whatever the batches were. */
@@ -113,7 +115,7 @@ static cj_status check_loss(const cj__objective *o, const cj_loss *loss)
             "loss binary_crossentropy with one output is for two classes, but '%s' of %s has %d: "
             "sparse_categorical_crossentropy with %d units fits",
             target->name, o->data_name, target->classes, target->classes);
-    if (!loss->integer_target && target->classes && one_label && width > 1)
+    if (!loss->integer_target && !loss->class_target && target->classes && one_label && width > 1)
         return wrong(o, CJ_ERR_SHAPE,
                      "loss %s compares every one of the %lld values of output '%s' with a target "
                      "of its own, but "
@@ -145,14 +147,12 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
     const cj_loss *row = named.row;
     CJ__TRY(check_loss(o, row));
     o->target = placeholder(o, "cajal/target", o->target_info);
-    cj_node *each = o->target ? row->build(o->prediction, o->target, named.options) : NULL;
+    cj_node *count = NULL, *each = NULL;
+    if (o->target) each = cj__loss_build(row, named.options, o->prediction, o->target, &count);
     if (!each)
         return cj__prefix(o->cj, graph_status(o), "loss %s of output '%s' and target '%s'",
                           row->name, cj_graph_output_name(o->model->graph, 0),
                           o->target_info->name);
-    if (each->type.rank != 1)
-        return wrong(o, CJ_ERR_SHAPE, "loss %s gave rank %d, not one number a sample", row->name,
-                     each->type.rank);
     cj_node *weight = cj_full_like(each, 1);
     if (o->weight_field >= 0) {
         o->weight = placeholder(o, "cajal/weight", cj_dataset_field(data, o->weight_field));
@@ -160,11 +160,9 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
                                      each->type.dtype)
                            : NULL;
     }
-    cj_node *weighted = cj_mul(each, weight), *total = cj_sum(weighted), *weights = cj_sum(weight);
-    if (!weights) return graph_status(o);
-    cj_node *tiny = cj_scalar(g, each->type.dtype,
-                              1e-30); /* a batch of zero weights teaches nothing */
-    o->loss = cj_div(total, cj_maximum(weights, tiny));
+    cj_node *weighted = cj_mul(each, weight), *counted = count ? cj_mul(count, weight) : weight;
+    if (!weighted || !counted) return graph_status(o);
+    o->loss = cj__loss_weighted_mean(weighted, counted);
     cj_node *penalty = cj_scalar(g, CJ_F64, 0);
     const cj__layers *layers = cj__layers_of(g);
     for (int i = 0; layers && i < layers->n_losses; i++) {
@@ -173,9 +171,10 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
     }
     cj_node *weights_f64 = cj_sum(cj_cast(weight, CJ_F64));
     cj_node *head[] = {cj_sum(cj_cast(weighted, CJ_F64)), weights_f64,
-                       cj_mul(penalty, weights_f64)};
-    o->sums[o->n_sums++] = o->loss && head[0] && head[1] && head[2] ? cj_stack(head, CJ__HEAD, 0)
-                                                                    : NULL;
+                       cj_mul(penalty, weights_f64), cj_sum(cj_cast(counted, CJ_F64))};
+    bool all = o->loss != NULL;
+    for (int i = 0; i < CJ__HEAD; i++) all = all && head[i];
+    o->sums[o->n_sums++] = all ? cj_stack(head, CJ__HEAD, 0) : NULL;
     if (!o->weight) o->weight = weight;
     return o->sums[0] ? CJ_OK : graph_status(o);
 }
@@ -350,8 +349,8 @@ void cj__objective_add(const cj__objective *o, cj_tensor *const *outputs, double
 void cj__objective_scores(const cj__objective *o, const double *totals, const char *prefix,
                           cj_scores *scores)
 {
-    double weight = totals[1] > 0 ? totals[1] : 1;
-    cj__scores_set(scores, prefix, "loss", (totals[0] + totals[2]) / weight);
+    double weight = totals[1] > 0 ? totals[1] : 1, count = totals[3] > 0 ? totals[3] : 1;
+    cj__scores_set(scores, prefix, "loss", totals[0] / count + totals[2] / weight);
     for (int i = 0; i < o->n_metrics; i++) {
         const cj__metric_use *use = &o->metrics[i];
         cj__scores_set(scores, prefix, use->row->name,

@@ -18,7 +18,7 @@
 
 /* So many fit into cj_scores: epoch, seconds, learning_rate, loss_scale, and loss and metrics
  * twice. */
-enum { CJ__METRICS_MAX = (CJ_SCORES_MAX - 6) / 2, CJ__HEAD = 3, CJ__INPUTS_MAX = 16 };
+enum { CJ__METRICS_MAX = (CJ_SCORES_MAX - 6) / 2, CJ__HEAD = 4, CJ__INPUTS_MAX = 16 };
 
 typedef struct cj__metric_use {
     const cj_metric *row;
@@ -27,7 +27,7 @@ typedef struct cj__metric_use {
 } cj__metric_use;
 
 /* Sums over samples, first all of the loss: totals[0] loss times weight, [1] weight, [2] penalty
- * times weight; then each metric's. */
+ * times weight, [3] what samples count for in the loss times weight; then each metric's. */
 typedef struct cj__objective {
     cj_context *cj;
     cj_model *model;
@@ -41,7 +41,7 @@ typedef struct cj__objective {
     cj_node *raw[CJ__INPUTS_MAX], *prediction, *target, *weight;
     cj_node *loss; /* mean of the batch with penalties: what is differentiated */
     cj_node *
-        sums[2 + CJ__METRICS_MAX]; /* head (f64[3]), then one vector a metric, the confusion last */
+        sums[2 + CJ__METRICS_MAX]; /* head (f64[4]), then one vector a metric, the confusion last */
     cj__metric_use metrics[1 + CJ__METRICS_MAX];
     int n_metrics, n_sums, n_totals;
     int64_t confusion_classes;            /* 0: none wanted; its counts are the last totals */

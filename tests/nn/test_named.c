@@ -265,10 +265,10 @@ static void errors(void **state)
     /* Some by hand. */
     assert_null(cj_optimizer_find(cj, "rmspropp"));
     assert_string_equal(cj_message(cj), "unknown optimizer 'rmspropp' (did you mean 'rmsprop'?)");
-    assert_null(cj_loss_find(cj, "binary_cross_entropy"));
+    assert_null(cj_loss_find(cj, "binary_crossentropi"));
     assert_string_equal(
         cj_message(cj),
-        "unknown loss 'binary_cross_entropy' (did you mean 'binary_crossentropy'?)");
+        "unknown loss 'binary_crossentropi' (did you mean 'binary_crossentropy'?)");
     assert_null(cj_initializer_find(cj, "glorot_unifrom"));
     assert_string_equal(cj_message(cj),
                         "unknown initializer 'glorot_unifrom' (did you mean 'glorot_uniform'?)");
