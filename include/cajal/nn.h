@@ -140,7 +140,8 @@ CJ_API cj_node *cj_layer_apply(cj_node *const *x, int n, const char *layer, cons
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
 /* Every row begins with its name, a sentence (a formula where there is one), and other names that
- * it is found by: "silu, swish", or NULL. Whatever is written out has the name. */
+ * it is found by: "silu, swish", or NULL. Whatever is written out has the name. But for layers, a
+ * name may bring options, "cross_entropy(from_logits=true)", which those of the text overrule. */
 
 /* What a layer's build function is handed. Parameters are made through it, so that names, seeds and
  * the summary are right. */

@@ -131,8 +131,8 @@ cj_node *cj__loss_list(cj_node *prediction, const cj_floats *list, bool one, con
     if (one && list->n == 1) return cj_scalar(g, prediction->type.dtype, list->v[0]);
     cj_dim last = prediction->type.rank > 1 ? cj_node_dim(prediction, -1) : 1;
     if (list->n != last)
-        return cj_graph_fail(g, CJ_ERR_SHAPE, "%s: %s has %d numbers, expected %s", loss, option,
-                             list->n, cj_dim_text(g, last));
+        return cj_graph_fail(g, CJ_ERR_SHAPE, "%s: %s has %d number%s, expected %s", loss, option,
+                             list->n, list->n == 1 ? "" : "s", cj_dim_text(g, last));
     cj_tensor *t = cj_tensor_from(g->cj, CJ_F64, 1, (const int64_t[]){list->n}, list->v);
     cj_node *node = t ? cj_constant(g, t) : cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory");
     cj_tensor_free(t);

@@ -84,7 +84,8 @@ const cj_loss cj_loss_binary_crossentropy = {
     .options_size = sizeof(crossentropy_options),
     .options = binary_table,
     .build = build_binary,
-    .aliases = "BinaryCrossentropy, BCELoss, binary_cross_entropy, log_loss"};
+    .aliases =
+        "bce_loss, binary_cross_entropy, binary_cross_entropy_with_logits(from_logits=true)"};
 
 /* ---- Classes as one-hot or soft targets ------------------------------------------------------ */
 
@@ -121,7 +122,7 @@ const cj_loss cj_loss_categorical_crossentropy = {
     .options = categorical_table,
     .build = build_categorical,
     .count = count_categorical,
-    .aliases = "CategoricalCrossentropy"};
+    .aliases = "soft_target_cross_entropy(from_logits=true)"};
 
 /* ---- Classes as numbers ---------------------------------------------------------------------- */
 
@@ -222,7 +223,7 @@ const cj_loss cj_loss_sparse_categorical_crossentropy = {
     .build = build_sparse,
     .count = count_sparse,
     .integer_target = true,
-    .aliases = "SparseCategoricalCrossentropy"};
+    .aliases = "cross_entropy(from_logits=true), nll_loss(from_logits=true)"};
 
 /* ---- Focal (Lin et al. 2017): sure positions count less -------------------------------------- */
 
@@ -271,7 +272,7 @@ const cj_loss cj_loss_binary_focal_crossentropy = {
     .options_size = sizeof(focal_options),
     .options = binary_focal_table,
     .build = build_binary_focal,
-    .aliases = "BinaryFocalCrossentropy"};
+    .aliases = "focal, sigmoid_focal_loss(from_logits=true, apply_class_balancing=true)"};
 
 /* From logits 1 - p is -(e^(log p) - 1), exact for the surest. */
 static cj_node *build_categorical_focal(cj_node *prediction, cj_node *target, const void *options)
@@ -296,4 +297,4 @@ const cj_loss cj_loss_categorical_focal_crossentropy = {
     .options = categorical_focal_table,
     .build = build_categorical_focal,
     .class_target = true,
-    .aliases = "CategoricalFocalCrossentropy"};
+    .aliases = "softmax_focal_loss(from_logits=true)"};

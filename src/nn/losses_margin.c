@@ -10,11 +10,11 @@ static cj_node *hinge(cj_node *p, cj_node *t)
 {
     return cj_relu(cj_shift(cj_neg(cj_mul(cj__loss_sign(t), p)), 1));
 }
-CJ__LOSS_OF_ELEMENTS(hinge, "Hinge, hinge_loss", "mean of max(0, 1 - s p), s = -1 or 1",
+CJ__LOSS_OF_ELEMENTS(hinge, "hinge_loss", "mean of max(0, 1 - s p), s = -1 or 1",
                      cj__no_options, NULL, hinge(p, t))
-CJ__LOSS_OF_ELEMENTS(squared_hinge, "SquaredHinge", "mean of max(0, 1 - s p)^2, s = -1 or 1",
+CJ__LOSS_OF_ELEMENTS(squared_hinge, NULL, "mean of max(0, 1 - s p)^2, s = -1 or 1",
                      cj__no_options, NULL, cj_square(hinge(p, t)))
-CJ__LOSS_OF_ELEMENTS(soft_margin, "SoftMarginLoss, soft_margin_loss",
+CJ__LOSS_OF_ELEMENTS(soft_margin, "soft_margin_loss",
                      "mean of log(1 + e^(-s p)), s = -1 or 1", cj__no_options, NULL,
                      cj_softplus(cj_neg(cj_mul(cj__loss_sign(t), p))))
 
@@ -34,8 +34,7 @@ const cj_loss cj_loss_categorical_hinge = {
     .name = "categorical_hinge",
     .doc = "max(0, 1 + max((1 - t) p) - sum(t p)) over the last axis, t one-hot or class numbers",
     .build = build_categorical_hinge,
-    .class_target = true,
-    .aliases = "CategoricalHinge"};
+    .class_target = true};
 
 typedef struct margin_options {
     int64_t p;
@@ -78,7 +77,7 @@ const cj_loss cj_loss_multi_margin = {
     .options = multi_margin_table,
     .build = build_multi_margin,
     .class_target = true,
-    .aliases = "MultiMarginLoss, multi_margin_loss"};
+    .aliases = "multi_margin_loss"};
 
 /* ---- Many of many classes -------------------------------------------------------------------- */
 
@@ -100,7 +99,7 @@ const cj_loss cj_loss_multilabel_margin = {
         "mean over the classes i of the sum over j of t[j] (1 - t[i]) max(0, 1 - x[j] + x[i]), t "
         "0 or 1 for each class",
     .build = build_multilabel_margin,
-    .aliases = "MultiLabelMarginLoss, multilabel_margin_loss"};
+    .aliases = "multilabel_margin_loss"};
 
 static cj_node *build_multilabel_soft_margin(cj_node *prediction, cj_node *target,
                                              const void *options)
@@ -119,4 +118,4 @@ const cj_loss cj_loss_multilabel_soft_margin = {
     .options_size = sizeof(margin_options),
     .options = multilabel_table,
     .build = build_multilabel_soft_margin,
-    .aliases = "MultiLabelSoftMarginLoss, multilabel_soft_margin_loss"};
+    .aliases = "multilabel_soft_margin_loss"};

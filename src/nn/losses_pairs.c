@@ -29,7 +29,7 @@ static cj_node *contrastive(cj_node *d, cj_node *t, double margin)
     return cj_add(cj_mul(t, cj_square(d)), cj_mul(cj_shift(cj_neg(t), 1), near));
 }
 CJ__LOSS_OF_ELEMENTS(
-    contrastive, "ContrastiveLoss, contrastive_loss",
+    contrastive, "contrastive_loss",
     "mean of t d^2 + (1 - t) max(0, margin - d)^2, the prediction a distance d, t 1 "
     "for alike (Hadsell et al. 2006)",
     pair_options, contrastive_table, contrastive(p, t, o->margin))
@@ -79,7 +79,7 @@ const cj_loss cj_loss_cosine_embedding = {
     .options = cosine_table,
     .build = build_cosine_embedding,
     .class_target = true,
-    .aliases = "CosineEmbeddingLoss, cosine_embedding_loss"};
+    .aliases = "cosine_embedding_loss"};
 
 static const cj_option triplet_margin_table[] = {
     CJ_OPTION_FLOAT(pair_options, margin, 1, 0, 1e6, "by how much the negative should be farther"),
@@ -111,7 +111,7 @@ const cj_loss cj_loss_triplet_margin = {
     .options = triplet_margin_table,
     .build = build_triplet_margin,
     .class_target = true,
-    .aliases = "TripletMarginLoss, triplet_margin_loss"};
+    .aliases = "triplet_margin_loss"};
 
 /* ---- Triplets found in the batch ------------------------------------------------------------- */
 
@@ -233,7 +233,7 @@ const cj_loss cj_loss_triplet = {
     .build = build_triplet,
     .count = count_triplet,
     .class_target = true,
-    .aliases = "TripletSemiHardLoss"};
+    .aliases = "triplet_semihard_loss, triplet_hard_loss(mining=hard)"};
 
 /* ---- One of the batch is the partner --------------------------------------------------------- */
 
@@ -288,7 +288,7 @@ const cj_loss cj_loss_info_nce = {
     .options_size = sizeof(pair_options),
     .options = info_nce_table,
     .build = build_info_nce,
-    .aliases = "InfoNCE"};
+    .aliases = "clip_loss(symmetric=true)"};
 
 /* The others of p[i] are all t and all p but itself; the other way round for t[i]. */
 static cj_node *build_nt_xent(cj_node *prediction, cj_node *target, const void *options)
@@ -314,4 +314,4 @@ const cj_loss cj_loss_nt_xent = {
     .options_size = sizeof(pair_options),
     .options = nt_xent_table,
     .build = build_nt_xent,
-    .aliases = "NTXent, NTXentLoss"};
+    .aliases = "nt_xent_loss"};

@@ -64,7 +64,7 @@ const cj_loss cj_loss_dice = {
     .options = dice_table,
     .build = build_dice,
     .class_target = true,
-    .aliases = "Dice, DiceLoss, dice_loss"};
+    .aliases = "dice_loss"};
 
 static cj_node *build_tversky(cj_node *prediction, cj_node *target, const void *options)
 {
@@ -80,4 +80,4 @@ const cj_loss cj_loss_tversky = {
     .options = tversky_table,
     .build = build_tversky,
     .class_target = true,
-    .aliases = "Tversky, TverskyLoss"};
+    .aliases = "tversky_loss"};

@@ -9,7 +9,7 @@
 
 /* ---- Powers of the error --------------------------------------------------------------------- */
 
-CJ__LOSS_OF_ELEMENTS(mse, "mean_squared_error, MeanSquaredError, MSELoss",
+CJ__LOSS_OF_ELEMENTS(mse, "mean_squared_error, mse_loss",
                      "mean of (prediction - target)^2", cj__no_options, NULL,
                      cj_square(cj_sub(p, t)))
 cj_node *cj_mse(cj_node *prediction, cj_node *target)
@@ -18,14 +18,14 @@ cj_node *cj_mse(cj_node *prediction, cj_node *target)
     return each ? cj_mean(each) : NULL;
 }
 
-CJ__LOSS_OF_ELEMENTS(mae, "mean_absolute_error, MeanAbsoluteError, L1Loss, l1_loss",
+CJ__LOSS_OF_ELEMENTS(mae, "mean_absolute_error, l1_loss",
                      "mean of |prediction - target|", cj__no_options, NULL, cj_abs(cj_sub(p, t)))
 
 static cj_node *relative(cj_node *p, cj_node *t)
 {
     return cj_div(cj_sub(p, t), cj_maximum(cj_abs(t), cj__loss_number(t, CJ__LOSS_EPSILON)));
 }
-CJ__LOSS_OF_ELEMENTS(mape, "mean_absolute_percentage_error, MeanAbsolutePercentageError",
+CJ__LOSS_OF_ELEMENTS(mape, "mean_absolute_percentage_error",
                      "100 times the mean of |prediction - target| / max(|target|, 1e-7)",
                      cj__no_options, NULL, cj_scale(cj_abs(relative(p, t)), 100))
 
@@ -35,7 +35,7 @@ static cj_node *log_of(cj_node *x)
     return cj_log1p(cj_maximum(x, cj__loss_number(x, CJ__LOSS_EPSILON)));
 }
 CJ__LOSS_OF_ELEMENTS(
-    msle, "mean_squared_logarithmic_error, MeanSquaredLogarithmicError",
+    msle, "mean_squared_logarithmic_error",
     "mean of (log(1 + prediction) - log(1 + target))^2, both at least 1e-7", cj__no_options, NULL,
     cj_square(cj_sub(log_of(p), log_of(t))))
 
@@ -63,10 +63,10 @@ static cj_node *huber(cj_node *e, double delta)
     return cj_mul(c, cj_sub(e, cj_scale(c, 0.5)));
 }
 CJ__LOSS_OF_ELEMENTS(
-    huber, "Huber, HuberLoss, huber_loss",
+    huber, "huber_loss",
     "mean of e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2) (Huber 1964)", huber_options,
     huber_table, huber(cj_sub(p, t), o->delta))
-CJ__LOSS_OF_ELEMENTS(smooth_l1, "SmoothL1Loss, smooth_l1_loss",
+CJ__LOSS_OF_ELEMENTS(smooth_l1, "smooth_l1_loss",
                      "mean of e^2 / (2 beta) where |e| < beta, else |e| - beta / 2 (Girshick 2015)",
                      smooth_l1_options, smooth_l1_table,
                      o->beta > 0 ? cj_scale(huber(cj_sub(p, t), o->beta), 1 / o->beta)
@@ -81,7 +81,7 @@ static cj_node *log_cosh(cj_node *e)
     cj_node *far = cj_shift(cj_add(e, cj_softplus(cj_scale(e, -2))), -log(2));
     return cj_where(cj_less(cj_abs(e), cj__loss_number(e, 1)), near, far);
 }
-CJ__LOSS_OF_ELEMENTS(log_cosh, "LogCosh, logcosh", "mean of ln cosh(prediction - target)",
+CJ__LOSS_OF_ELEMENTS(log_cosh, "logcosh", "mean of ln cosh(prediction - target)",
                      cj__no_options, NULL, log_cosh(cj_sub(p, t)))
 
 /* ---- Quantiles ------------------------------------------------------------------------------- */
@@ -100,7 +100,7 @@ static cj_node *pinball(cj_node *d, double q)
     return cj_add(cj_scale(cj_abs(d), 0.5), cj_scale(d, q - 0.5));
 }
 CJ__LOSS_OF_ELEMENTS(
-    quantile, "pinball, pinball_loss, QuantileLoss",
+    quantile, "pinball, pinball_loss, quantile_loss",
     "mean of max(q d, (q - 1) d), d = target - prediction (Koenker and Bassett 1978)",
     quantile_options, quantile_table, pinball(cj_sub(t, p), o->quantile))
 
@@ -130,7 +130,7 @@ static cj_node *poisson(cj_node *p, cj_node *t, const poisson_options *o)
                      : cj_sub(p, cj_mul(t, cj_log(cj_shift(p, CJ__LOSS_EPSILON))));
     return o->full ? cj_add(y, stirling(t)) : y;
 }
-CJ__LOSS_OF_ELEMENTS(poisson, "Poisson",
+CJ__LOSS_OF_ELEMENTS(poisson, "poisson_nll_loss(log_input=true)",
                      "mean of p - t log(p + 1e-7); log_input: of e^p - t p", poisson_options,
                      poisson_table, poisson(p, t, o))
 
@@ -176,7 +176,7 @@ const cj_loss cj_loss_gaussian_nll = {
     .options_size = sizeof(gaussian_options),
     .options = gaussian_table,
     .build = build_gaussian_nll,
-    .aliases = "GaussianNLLLoss, gaussian_nll_loss"};
+    .aliases = "gaussian_nll_loss"};
 
 typedef struct kl_options {
     bool from_logits;
@@ -209,7 +209,7 @@ const cj_loss cj_loss_kl_divergence = {
     .options_size = sizeof(kl_options),
     .options = kl_table,
     .build = build_kl,
-    .aliases = "KLDivergence, kld, kullback_leibler_divergence"};
+    .aliases = "kld, kullback_leibler_divergence, kl_div(from_logits=true)"};
 
 /* ---- Directions ------------------------------------------------------------------------------ */
 
@@ -227,4 +227,4 @@ const cj_loss cj_loss_cosine_similarity = {
     .doc =
         "-(p . t) / (|p| |t|) along the last axis: -1 for the same direction, 1 for opposite ones",
     .build = build_cosine,
-    .aliases = "CosineSimilarity, cosine_proximity"};
+    .aliases = "cosine_proximity"};

@@ -141,4 +141,4 @@ const cj_loss cj_loss_ctc = {
     .options = ctc_table,
     .build = build_ctc,
     .class_target = true,
-    .aliases = "connectionist_temporal_classification"};
+    .aliases = "ctc_loss(from_logits=true)"};

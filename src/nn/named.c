@@ -58,15 +58,20 @@ typedef struct head {
     const char *name, *doc, *aliases;
 } head;
 
-static bool has_alias(const head *row, const char *name)
+/* What stands behind `name` among a row's aliases: a comma or the end, or the options that come
+ * with it, "(from_logits=true), ..."; NULL: it is none of them. */
+static const char *behind_alias(const head *row, const char *name)
 {
     const size_t length = strlen(name);
-    if (!length || strpbrk(name, ", ")) return false;
-    for (const char *p = row->aliases; p; p = strchr(p, ',')) {
-        p += strspn(p, ", ");
-        if (!strncmp(p, name, length) && (!p[length] || p[length] == ',')) return true;
+    const char *why, *end;
+    if (!length || strpbrk(name, ", (")) return NULL;
+    for (const char *p = row->aliases; p && *p; p = *end ? end + 1 : end) {
+        p += strspn(p, " ");
+        if (!(end = cj__option_item_end(p, &why))) return NULL;
+        if (!strncmp(p, name, length) && (p + length == end || p[length] == '('))
+            return p + length;
     }
-    return false;
+    return NULL;
 }
 
 static const void *find(cj_context *cj, cj__row_kind kind, const void *const *list,
@@ -76,7 +81,7 @@ static const void *find(cj_context *cj, cj__row_kind kind, const void *const *li
     for (int i = 0; !row && name; i++) {
         const head *other = cj__row_at(cj, kind, list, i);
         if (!other) break;
-        if (has_alias(other, name)) row = other;
+        if (behind_alias(other, name)) row = other;
     }
     return row ? row : cj__find(cj, kind, list, what, name);
 }
@@ -152,6 +157,16 @@ cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int row_kind, const 
     out->options = cj__arena_alloc(arena, size ? size : 1);
     if (!out->options) return cj_last_status(cj);
     cj__options_init(table, out->options);
+    const head *h = row;
+    const char *preset = strcmp(h->name, name) ? behind_alias(h, name) : NULL, *why;
+    if (preset && *preset == '(') { /* its own options are written behind those of the alias */
+        size_t length = (size_t)(cj__option_item_end(preset, &why) - preset);
+        char *inside = cj__arena_alloc(arena, length);
+        if (!inside) return cj_last_status(cj);
+        memcpy(inside, preset + 1, length - 2);
+        inside[length - 2] = 0;
+        CJ__TRY(cj__options_parse(arena, name, table, out->options, inside));
+    }
     CJ__TRY(cj__options_parse(arena, name, table, out->options, rest));
     return cj__options_check(cj, name, table, out->options);
 }

@@ -238,7 +238,7 @@ static void refused(void **state)
          2,
          {4, 3},
          {4, 3},
-         "categorical_crossentropy: class_weights has 1 numbers, expected 3"},
+         "categorical_crossentropy: class_weights has 1 number, expected 3"},
         {"sparse_categorical_crossentropy(class_weights=[1, 2])",
          2,
          1,

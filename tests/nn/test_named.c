@@ -77,16 +77,41 @@ static bool is_word(const char *s)
            s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_")] == 0;
 }
 
+/* An alias with options, "name(options)", is the row with these options, which others overrule. */
+static void check_preset(const kind *k, const row *r, const char *alias, int length, int all)
+{
+    cj__arena arena;
+    cj__named named[3];
+    char text[3][200];
+    cj__arena_init(&arena, cj);
+    const cj_option *o = cj__option_find(r->options, "from_logits");
+    snprintf(text[0], 200, "%.*s", length, alias);
+    snprintf(text[1], 200, "%s%.*s", r->name, all - length, alias + length);
+    snprintf(text[2], 200, "%.*s(from_logits=false)", length, alias);
+    for (int i = 0; i < (o ? 3 : 2); i++)
+        if (cj__named_parse(&arena, cj, k->number, text[i], &named[i]))
+            fail_msg("%s '%s': %s", k->word, text[i], cj_message(cj));
+    if (named[0].row != r->row ||
+        !cj__options_equal(r->options, named[0].options, named[1].options))
+        fail_msg("%s: '%s' is not '%s'", k->word, text[0], text[1]);
+    if (o && *(const bool *)((const char *)named[2].options + o->offset))
+        fail_msg("%s: '%s' does not overrule", k->word, text[2]);
+    cj__arena_release(&arena);
+}
+
 /* Other names are words that find this row, and are no row's name. */
 static void check_aliases(const kind *k, const row *r)
 {
-    char word[64];
+    char word[100];
     for (const char *p = r->aliases; p && *p; p += *p == ',' ? 2 : 0) {
-        const size_t length = strcspn(p, ",");
-        assert_true(length < sizeof word);
+        const char *why = NULL, *end = cj__option_item_end(p, &why);
+        if (!end) fail_msg("%s %s: aliases '%s': %s", k->word, r->name, p, why);
+        const size_t length = strcspn(p, ",("), all = (size_t)(end - p);
+        assert_true(all < sizeof word);
+        if (length < all) check_preset(k, r, p, (int)length, (int)all);
         memcpy(word, p, length);
         word[length] = 0;
-        p += length;
+        p = end;
         if (!is_word(word) || (*p && strncmp(p, ", ", 2)))
             fail_msg("%s %s: '%s' in its aliases is no word", k->word, r->name, word);
         if (k->find(cj, word) != r->row)
