@@ -30,15 +30,15 @@ static const cj_layer squash = {.name = "squash", .doc = "y = tanh(gain x^power)
                                 .options_size = sizeof(squash_opts), .options = squash_options,
                                 .build = squash_build};
 
-/* ---- Loss: ln cosh(e) = e + ln(1 + e^-2e) - ln 2: a square near 0, straight far out ---------- */
-static cj_node *log_cosh_build(cj_node *prediction, cj_node *target, const void *options)
+/* ---- Loss: ln(1 + e^2): a square near 0, hardly more for the wildest outlier (Cauchy) ---------- */
+static cj_node *cauchy_build(cj_node *prediction, cj_node *target, const void *options)
 {
     (void)options;
     cj_node *e = cj_sub(prediction, target); /* both [batch, 1]; a loss gives [batch] */
-    return cj_squeeze(cj_shift(cj_add(e, cj_softplus(cj_scale(e, -2))), -log(2)), -1);
+    return cj_squeeze(cj_log1p(cj_square(e)), -1);
 }
-static const cj_loss log_cosh = {.name = "log_cosh", .doc = "ln cosh(prediction - target)",
-                                 .build = log_cosh_build};
+static const cj_loss cauchy = {.name = "cauchy", .doc = "ln(1 + (prediction - target)^2)",
+                               .build = cauchy_build};
 
 /* ---- Callback: enough is enough -------------------------------------------------------------- */
 static bool good_enough(void *user, const cj_fit_state *state)
@@ -51,7 +51,7 @@ int main(void)
     cj_context *cj = cj_context_new(NULL);
     if (!cj) return 1;
     cj_status failed = cj_layer_register(cj, &squash);
-    failed = failed ? failed : cj_loss_register(cj, &log_cosh);
+    failed = failed ? failed : cj_loss_register(cj, &cauchy);
 
     float xs[200], ys[200]; /* y = sin 3x */
     for (int i = 0; i < 200; i++) ys[i] = sinf(3 * (xs[i] = (float)i / 100 - 1));
@@ -66,7 +66,7 @@ int main(void)
     const cj_callback stop = {.name = "good_enough", .user = &enough, .on_epoch_end = good_enough};
     failed = !m ? cj_last_status(cj)
                 : cj_fit(m, data, .epochs = 500, .batch_size = 20, .learning_rate = 0.01,
-                         .loss = "log_cosh", .callbacks = (const cj_callback *[]){&stop, NULL});
+                         .loss = "cauchy", .callbacks = (const cj_callback *[]){&stop, NULL});
     const cj_history *h = failed ? NULL : cj_model_history(m);
     int epochs = h ? cj_history_epochs(h) : 0;
     double loss = h ? cj_score(cj_history_at(h, epochs - 1), "loss") : INFINITY;

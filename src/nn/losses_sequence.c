@@ -29,8 +29,7 @@ static const cj_option ctc_table[] = {
 /* x [batch, s] moved along by n; what comes in is impossible. */
 static cj_node *moved(cj_node *x, int64_t n)
 {
-    cj_node *y = cj_pad(x, (const int64_t[]){0, n}, (const int64_t[]){0, -n}, IMPOSSIBLE);
-    return y;
+    return cj_pad(x, (const int64_t[]){0, n}, (const int64_t[]){0, -n}, IMPOSSIBLE);
 }
 
 /* One step: alpha, log p[z], and 0 or IMPOSSIBLE for the way over two. */
@@ -120,8 +119,8 @@ static cj_node *build_ctc(cj_node *prediction, cj_node *target, const void *opti
     cj_node *impossible = cj__loss_number(each_step, IMPOSSIBLE);
     cj_node *alpha = cj_where(cj_equal(place, cj_scalar(g, CJ_I64, 0)), cj_zero, impossible);
     cj_node *skip = cj_where(skips, cj_zero, impossible);
-    cj_graph *body = alpha ? step(alpha) : NULL;
-    if (!body || !skip) return NULL;
+    cj_graph *body = alpha && skip ? step(alpha) : NULL;
+    if (!body) return cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory");
     alpha = cj_scan(&alpha, 1, &each_step, 1, false, body, &skip, 1);
     /* The end is the last label or the blank behind it. */
     cj_node *end = cj_mul(length, two);

@@ -1,5 +1,5 @@
-/* test_faults.c: every allocation of making, preparing, assembling and describing a model fails in
- * turn. */
+/* test_faults.c: every allocation of making, preparing, assembling and describing a model, and of
+ * its losses, fails in turn. */
 #include "nn_support.h"
 
 #include "data/dataset.h"
@@ -74,12 +74,53 @@ static cj_status mistakes(cj_context *cj, void *arg)
     return CJ_OK;
 }
 
+typedef struct loss_case {
+    const char *loss;
+    int rank, target_rank;
+    cj_dim dims[3], target_dims[3];
+} loss_case;
+
+static cj_status losses(cj_context *cj, void *arg)
+{
+    (void)arg;
+    static const loss_case cases[] = {
+        {"cross_entropy(class_weights=[1, 2, 3], ignore_class=[1, 2], label_smoothing=0.1)", 2, 1,
+         {4, 3}, {4}},
+        {"categorical_focal_crossentropy(alpha=[1, 2, 3])", 2, 1, {4, 3}, {4}},
+        {"gaussian_nll(full=true)", 2, 2, {4, 6}, {4, 3}},
+        {"log_cosh", 2, 2, {4, 3}, {4, 3}},
+        {"multi_margin(class_weights=[1, 2, 3])", 2, 1, {4, 3}, {4}},
+        {"dice(per_class=true)", 3, 3, {4, 5, 3}, {4, 5, 3}},
+        {"triplet", 2, 1, {4, 3}, {4}},
+        {"triplet(mining=hard, distance=cosine)", 2, 1, {4, 3}, {4}},
+        {"triplet_margin(swap=true)", 3, 1, {4, 3, 5}, {4}},
+        {"nt_xent", 2, 2, {4, 3}, {4, 3}},
+        {"ctc", 3, 2, {4, 6, 3}, {4, 2}},
+        {"huber(delta=-1)", 1, 1, {4}, {4}}}; /* a mistake, last */
+    for (size_t i = 0; i < CJ__COUNT(cases); i++) {
+        const loss_case *c = &cases[i];
+        cj_graph *g = cj_graph_new(cj);
+        if (!g) return cj_last_status(cj);
+        cj_node *x = cj_placeholder(g, "x", CJ_F32, c->rank, c->dims), *dx = NULL,
+                *t = cj_placeholder(g, "t", CJ_F32, c->target_rank, c->target_dims),
+                *w = cj_placeholder(g, "w", CJ_F32, CJ_DIMS(4));
+        cj_node *y = cj_loss_reduced(x, t, c->loss, .sample_weight = w);
+        if (y) cj_grad(y, &x, 1, &dx);
+        cj_status failed = cj_graph_failed(g);
+        cj_graph_free(g);
+        if (failed == CJ_ERR_MEMORY) return failed;
+        assert_int_equal(failed, i + 1 < CJ__COUNT(cases) ? CJ_OK : CJ_ERR_ARGUMENT);
+    }
+    return CJ_OK;
+}
+
 static void allocations_fail(void **state)
 {
     (void)state;
     assert_true(faults_sweep_memory(from_text, NULL, NULL, 0) > 50);
     assert_true(faults_sweep_memory(in_c, NULL, NULL, 0) > 20);
     assert_true(faults_sweep_memory(mistakes, NULL, NULL, 0) > 10);
+    assert_true(faults_sweep_memory(losses, NULL, NULL, 0) > 100);
 }
 
 int main(void)
