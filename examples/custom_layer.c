@@ -30,7 +30,7 @@ static const cj_layer squash = {.name = "squash", .doc = "y = tanh(gain x^power)
                                 .options_size = sizeof(squash_opts), .options = squash_options,
                                 .build = squash_build};
 
-/* ---- Loss: ln(1 + e^2): a square near 0, hardly more for the wildest outlier (Cauchy) ---------- */
+/* ---- Loss: ln(1 + e^2): a square near 0, hardly more for an outlier (Cauchy) ------------------ */
 static cj_node *cauchy_build(cj_node *prediction, cj_node *target, const void *options)
 {
     (void)options;
@@ -71,7 +71,7 @@ int main(void)
     int epochs = h ? cj_history_epochs(h) : 0;
     double loss = h ? cj_score(cj_history_at(h, epochs - 1), "loss") : INFINITY;
     if (failed) fprintf(stderr, "%s\n", cj_message(cj));
-    else printf("log_cosh is %.4f after %d epochs of: %s\n", loss, epochs, cj_model_text(m));
+    else printf("cauchy is %.4f after %d epochs of: %s\n", loss, epochs, cj_model_text(m));
     cj_context_free(cj);
     return loss <= enough && epochs < 500 ? 0 : 1;
 }

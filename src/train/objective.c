@@ -90,9 +90,18 @@ static const char *default_loss(const cj__objective *o)
                : "sparse_categorical_crossentropy";
 }
 
-/* What newcomers get wrong most, said before shapes disagree somewhere inside. */
-static cj_status check_loss(const cj__objective *o, const cj_loss *loss)
+/* Whether the loss leaves out labels: these are counted among the data's classes, but no output
+ * stands for them. */
+static bool ignores_labels(const cj__named *loss)
 {
+    const cj_option *o = cj__option_find(((const cj_loss *)loss->row)->options, "ignore_class");
+    return o && ((const cj_ints *)(const void *)((const char *)loss->options + o->offset))->n > 0;
+}
+
+/* What newcomers get wrong most, said before shapes disagree somewhere inside. */
+static cj_status check_loss(const cj__objective *o, const cj__named *named)
+{
+    const cj_loss *loss = named->row;
     const cj_field *target = o->target_info;
     int64_t width = prediction_width(o);
     const char *output = cj_graph_output_name(o->model->graph, 0);
@@ -102,7 +111,8 @@ static cj_status check_loss(const cj__objective *o, const cj_loss *loss)
         return wrong(o, CJ_ERR_ARGUMENT,
                      "loss %s is for classes, but the target '%s' of %s is a number (%s): mse fits",
                      loss->name, target->name, o->data_name, cj_dtype_info(target->dtype)->name);
-    if (loss->integer_target && target->classes && width > 0 && width != target->classes)
+    if (loss->integer_target && target->classes && width > 0 && width != target->classes &&
+        !ignores_labels(named))
         return wrong(o, CJ_ERR_SHAPE,
                      "the model's output '%s' has %lld values a sample, but '%s' of %s has %d "
                      "classes: the last "
@@ -145,7 +155,7 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
     cj_graph *g = o->graph;
     CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_LOSS, o->loss_text, &named));
     const cj_loss *row = named.row;
-    CJ__TRY(check_loss(o, row));
+    CJ__TRY(check_loss(o, &named));
     o->target = placeholder(o, "cajal/target", o->target_info);
     cj_node *count = NULL, *each = NULL;
     if (o->target) each = cj__loss_build(row, named.options, o->prediction, o->target, &count);

@@ -195,6 +195,33 @@ static void ctc_of_too_few_steps(void **state)
         }
 }
 
+/* The partner's slope: NT-Xent is the same with both exchanged, so what is a gradient of the target
+ * is one of the prediction then. */
+static void partners_learn_too(void **state)
+{
+    (void)state;
+    cj_tensors *golden = golden_load(cj, "nn/losses_pairs.npz");
+    static const char name[] = "nt_xent|plain|vector";
+    cj_tensor *values[] = {golden_get(golden, name, "prediction"),
+                           golden_get(golden, name, "target"),
+                           golden_get(golden, name, "cotangent")},
+              *out[2][2];
+    for (int exchanged = 0; exchanged < 2; exchanged++) {
+        cj_graph *g = cj_graph_new(cj);
+        cj_node *in[] = {batch_placeholder(g, "a", CJ_F64, values[0]),
+                         batch_placeholder(g, "b", CJ_F64, values[1]),
+                         batch_placeholder(g, "c", CJ_F64, values[2])};
+        cj_node *y = cj_loss_node(in[exchanged], in[!exchanged], "nt_xent");
+        run_with_gradient(cj, NULL, y, in[1], in[2], in, values, 3, out[exchanged]);
+        cj_graph_free(g);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_near("exchanged", out[0][i], out[1][i], 1e-12);
+        cj_tensor_free(out[0][i]), cj_tensor_free(out[1][i]);
+    }
+    cj_tensors_free(golden);
+}
+
 /* ---- What is refused ------------------------------------------------------------------------- */
 
 typedef struct wrong {
@@ -445,6 +472,7 @@ int main(void)
                                        cmocka_unit_test(sequences),
                                        cmocka_unit_test(every_row_has_golden_numbers),
                                        cmocka_unit_test(reductions),
+                                       cmocka_unit_test(partners_learn_too),
                                        cmocka_unit_test(ctc_of_too_few_steps),
                                        cmocka_unit_test(refused),
                                        cmocka_unit_test(odd_shapes),

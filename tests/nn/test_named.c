@@ -162,6 +162,8 @@ static bool other_value(const cj_option *o, char text[64])
         return snprintf(text, 64, "%.0f", ceil(middle) == o->initial ? high : ceil(middle)) > 0;
     case CJ_OPTION_TYPE_FLOAT: return snprintf(text, 64, "%.17g", middle) > 0;
     case CJ_OPTION_TYPE_WORD: return snprintf(text, 64, "%s", o->words[o->initial == 0]) > 0;
+    case CJ_OPTION_TYPE_INTS: return snprintf(text, 64, "[%.0f, %.0f]", ceil(middle), high) > 0;
+    case CJ_OPTION_TYPE_FLOATS: return snprintf(text, 64, "[%.17g, %.17g]", middle, high) > 0;
     default: return false;
     }
 }

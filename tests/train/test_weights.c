@@ -29,9 +29,10 @@ static void fill(void)
     }
 }
 
-/* What a data set reads: which target, weights or none, and only samples that weigh something. */
+/* What a data set reads: which target, weights or none, only samples that weigh something, every
+ * fifth label 255 instead. */
 typedef struct view {
-    bool numbers, weighted, heavy_only;
+    bool numbers, weighted, heavy_only, spoiled;
 } view;
 
 static cj_status read_samples(cj_context *cj, void *user, const int64_t *indices, int64_t n,
@@ -45,7 +46,7 @@ static cj_status read_samples(cj_context *cj, void *user, const int64_t *indices
         if (field == 0) memcpy((float *)out + i * WIDTH, all.x[at], sizeof all.x[at]);
         else if (field == 2) ((float *)out)[i] = all.weight[at];
         else if (v->numbers) memcpy((float *)out + i * WIDTH, all.number[at], sizeof all.x[at]);
-        else ((int32_t *)out)[i] = all.label[at];
+        else ((int32_t *)out)[i] = v->spoiled && at % 5 == 0 ? 255 : all.label[at];
     }
     return CJ_OK;
 }
@@ -59,7 +60,7 @@ static cj_dataset *data_of(cj_context *cj, view *v)
          .rank = v->numbers,
          .shape = {WIDTH},
          .role = CJ_FIELD_TARGET,
-         .classes = v->numbers ? 0 : WIDTH},
+         .classes = v->numbers ? 0 : v->spoiled ? 256 : WIDTH},
         {.name = "weight", .dtype = CJ_F32, .role = CJ_FIELD_WEIGHT}};
     int64_t count = v->heavy_only ? N - (N + 3) / 4 : N;
     cj_dataset *ds = cj_dataset_new(cj, &(cj_dataset_source){.name = "weighted",
@@ -175,10 +176,42 @@ static void no_weight_teaches_nothing(void **state)
     }
 }
 
+/* Labels that do not count may lie beyond the outputs; samples with them are as good as none. */
+static void labels_beyond_the_outputs(void **state)
+{
+    (void)state;
+    static const char loss[] = "cross_entropy(ignore_class=255)";
+    cj_context *cj = cj_context_new(NULL);
+    view v = {.spoiled = true}, plain = {0};
+    cj_dataset *data = data_of(cj, &v), *whole = data_of(cj, &plain), *parts[2];
+    int64_t counted[N], n = 0;
+    for (int64_t i = 0; i < N; i++)
+        if (i % 5) counted[n++] = i;
+    parts[0] = data;
+    parts[1] = cj_dataset_select(whole, counted, n);
+    double found[2];
+    cj_model *m = cj_model_from_text(cj, "input 3, dense 3", NULL, 1);
+    for (int i = 0; i < 2; i++) {
+        cj_scores scores;
+        OK(cj_evaluate(m, parts[i], &scores, .batch_size = 4, .loss = loss, .metrics = "none"));
+        found[i] = cj_score(&scores, "loss");
+    }
+    if (!(fabs(found[0] - found[1]) <= 1e-6)) fail_msg("%.9g, expected %.9g", found[0], found[1]);
+    OK(cj_fit(m, data, .loss = loss, .metrics = "none"));
+    /* Without the option a newcomer is told what is wrong. */
+    assert_int_equal(cj_fit(m, data, .loss = "cross_entropy", .metrics = "none"), CJ_ERR_SHAPE);
+    assert_non_null(strstr(cj_message(cj), "256 classes"));
+    cj_dataset_free(parts[1]);
+    cj_dataset_free(whole);
+    cj_dataset_free(data);
+    cj_context_free(cj);
+}
+
 int main(void)
 {
     fill();
     const struct CMUnitTest tests[] = {cmocka_unit_test(batches_make_no_difference),
-                                       cmocka_unit_test(no_weight_teaches_nothing)};
+                                       cmocka_unit_test(no_weight_teaches_nothing),
+                                       cmocka_unit_test(labels_beyond_the_outputs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
