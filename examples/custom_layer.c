@@ -30,7 +30,7 @@ static const cj_layer squash = {.name = "squash", .doc = "y = tanh(gain x^power)
                                 .options_size = sizeof(squash_opts), .options = squash_options,
                                 .build = squash_build};
 
-/* ---- Loss: ln(1 + e^2): a square near 0, hardly more for an outlier (Cauchy) ------------------ */
+/* ---- Loss: ln(1 + e^2): a square near 0, hardly more for an outlier (Cauchy) ----------------- */
 static cj_node *cauchy_build(cj_node *prediction, cj_node *target, const void *options)
 {
     (void)options;
