@@ -210,8 +210,10 @@ static cj_node *build_sparse(cj_node *prediction, cj_node *target, const void *o
 }
 static cj_node *count_sparse(cj_node *prediction, cj_node *target, const void *options)
 {
+    const crossentropy_options *o = options;
     positions at;
-    if (!positions_of(prediction, target, options, &at) || (!at.out && !at.weight)) return NULL;
+    if (!o->ignore_class.n && !o->weights.n) return NULL;
+    if (!positions_of(prediction, target, o, &at)) return NULL;
     if (!at.weight) return cj__loss_mean(cj_cast(cj_logical_not(at.out), prediction->type.dtype));
     return cj__loss_mean(at.out ? cj_where(at.out, cj_zero, at.weight) : at.weight);
 }

@@ -301,6 +301,34 @@ static void errors(void **state)
                         "unknown initializer 'glorot_unifrom' (did you mean 'glorot_uniform'?)");
 }
 
+/* Every number that has a range is refused outside it, and told the range. */
+static void out_of_range(const kind *k, const row *r)
+{
+    for (const cj_option *o = r->options; o && o->type; o++) {
+        const bool list = o->type == CJ_OPTION_TYPE_INTS || o->type == CJ_OPTION_TYPE_FLOATS;
+        if (!list && o->type != CJ_OPTION_TYPE_INT && o->type != CJ_OPTION_TYPE_FLOAT) continue;
+        if (o->min == 0 && o->max == 0) continue; /* any */
+        const double outside[] = {o->min - 1 - fabs(o->min), o->max + 1 + fabs(o->max)};
+        for (int i = 0; i < 2; i++) {
+            char text[300], begin[200];
+            if (fabs(outside[i]) > 9e15) continue;
+            snprintf(text, sizeof text, list ? "%s(%s=[%.0f])" : "%s(%s=%.0f)", r->name, o->name,
+                     i ? ceil(outside[i]) : floor(outside[i]));
+            assert_refused(k, text, NULL);
+            snprintf(begin, sizeof begin, "%s: %s=", r->name, o->name);
+            if (strncmp(cj_message(cj), begin, strlen(begin)) ||
+                (!strstr(cj_message(cj), " is not between ") &&
+                 !strstr(cj_message(cj), " is less than ")))
+                fail_msg("%s '%s': %s", k->word, text, cj_message(cj));
+        }
+    }
+}
+static void ranges(void **state)
+{
+    (void)state;
+    each_row(out_of_range);
+}
+
 /* Text from outside may be long, nested and of any bytes. */
 static void hostile_text(void **state)
 {
@@ -387,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_complete),
                                        cmocka_unit_test(options_parse_and_print),
                                        cmocka_unit_test(errors),
+                                       cmocka_unit_test(ranges),
                                        cmocka_unit_test(hostile_text),
                                        cmocka_unit_test(own_rows),
                                        cmocka_unit_test(registering)};
