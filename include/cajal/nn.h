@@ -205,8 +205,22 @@ typedef struct cj_loss {
     cj_node *(*count)(cj_node *prediction, cj_node *target, const void *options);
 } cj_loss;
 
-/* A metric is a few sums over samples, added over batches in double, and a number made from them.
+/* What a metric's batches came to: one vector of sums, or with `collects` a record after the other.
  */
+typedef struct cj_metric_totals {
+    const double *v;
+    int64_t n;       /* sums; numbers in one record */
+    int64_t count;   /* records; 1 vector of sums */
+    double *scratch; /* of one that collects, for sorting: 8 numbers a record */
+} cj_metric_totals;
+
+/* A metric is a few sums over samples, added over batches in double, and a number made from them;
+ * so it is the same whatever the batches were.
+ *
+ * A metric that needs the samples themselves (a rank, a curve) sets `collects`: build gives records
+ * [any number, fixed length] that are kept one after the other, 8 bytes a number until the epoch
+ * ends and 64 bytes more a record while its value is made. Running values of an epoch leave such a
+ * metric out. */
 typedef struct cj_metric {
     const char *name, *doc, *aliases;
     size_t options_size;
@@ -214,8 +228,16 @@ typedef struct cj_metric {
     /* The sums of this batch: a vector of any fixed length. weight [batch] is 1 or the sample's
      * weight. */
     cj_node *(*build)(cj_node *prediction, cj_node *target, cj_node *weight, const void *options);
-    double (*value)(const double *sums, int64_t n, const void *options);
+    /* Number i; NaN where it is not defined. NULL: no numbers, as "confusion". */
+    double (*value)(const cj_metric_totals *totals, int64_t i, const void *options);
     bool smaller_is_better;
+    bool collects;
+    /* How many numbers, from the length of the sums or of a record: they are shown as "recall[0]",
+     * "recall[1]" ... NULL or 0: one, shown by the name alone. */
+    int64_t (*numbers)(int64_t n, const void *options);
+    /* How the sums of a batch join those of the batches before, which begin as zeros. NULL: they
+     * are added. Sums that are merged are f64. */
+    void (*merge)(double *totals, const double *batch, int64_t n);
 } cj_metric;
 
 /* One parameter's step. slots: the optimizer's state for this parameter, all of its shape. */

@@ -15,9 +15,9 @@
 extern "C" {
 #endif
 
-enum { CJ_SCORES_MAX = 32, CJ_NAME_MAX = 48 };
+enum { CJ_SCORES_MAX = 128, CJ_NAME_MAX = 48 };
 
-/* Names and numbers: "loss", "accuracy", "val_loss" ... */
+/* Names and numbers: "loss", "accuracy", "val_loss", "recall[2]" ... */
 typedef struct cj_scores {
     int n;
     int64_t samples;

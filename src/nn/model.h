@@ -113,6 +113,21 @@ cj_node *cj__loss_build(const cj_loss *row, const void *options, cj_node *predic
 /* sum(weighted) / sum(weight), 0 where nothing weighs. */
 cj_node *cj__loss_weighted_mean(cj_node *weighted, cj_node *weight);
 
+/* metrics.c: what a metric's batches came to so far: n sums, or `count` records of n numbers. */
+typedef struct cj__tally {
+    double *v;
+    int64_t n, count;
+    int64_t capacity; /* of v, when it is the tally's own: of a metric that collects */
+} cj__tally;
+/* batch: what the row's build gave. */
+cj_status cj__tally_add(cj_context *cj, const cj_metric *row, cj__tally *t, const cj_tensor *batch);
+/* cj__metric_numbers numbers. */
+cj_status cj__tally_values(cj_context *cj, const cj_metric *row, const void *options,
+                           const cj__tally *t, double *out);
+void cj__tally_release(cj_context *cj, cj__tally *t);
+/* How many numbers a metric with n sums gives; list: they are shown with their index. */
+int64_t cj__metric_numbers(const cj_metric *row, const void *options, int64_t n, bool *list);
+
 /* Of one sample forward: of a layer by name, or of one call. 0 where that cannot be said. */
 int64_t cj__model_multiply_adds(cj_model *m, const char *layer, const cj_call *only);
 

@@ -3,6 +3,7 @@
  *     store/NAME         every entry of the model's store: parameters, state, optimizer slots,
  * random key best/NAME          the weights of the best epoch, when early stopping keeps them
  *     training/totals    sums over the samples of the epoch so far
+ *     training/records/NAME  in an epoch: what a metric that collects has so far
  *     training/history   a row an epoch; columns are named in the metadata
  *     metadata           where training is, and the arguments it must be resumed with
  *
@@ -132,13 +133,34 @@ static cj_status add_history(cj__trainer *t, cj_tensors *list)
     return failed;
 }
 
+static void records_name(const cj_metric *row, char name[CJ_NAME_MAX + 32])
+{
+    cj__format(name, CJ_NAME_MAX + 32, "training/records/%s", row->name);
+}
+
+static cj_status add_records(cj__trainer *t, cj_tensors *list)
+{
+    for (int i = 0; t->step > 0 && i < t->objective.n_metrics; i++) {
+        const cj_metric *row = t->objective.metrics[i].row;
+        const cj__tally *tally = &t->totals.metrics[i];
+        char name[CJ_NAME_MAX + 32];
+        if (!row->collects) continue;
+        records_name(row, name);
+        CJ__TRY(cj_tensors_add(list, name,
+                               cj_tensor_from(t->cj, CJ_F64, 2,
+                                              (int64_t[]){tally->count, tally->n}, tally->v)));
+    }
+    return CJ_OK;
+}
+
 static cj_status fill(cj__trainer *t, cj_tensors *list)
 {
     CJ__TRY(add_store(list, "store", cj_model_store(t->m)));
     CJ__TRY(add_store(list, "best", t->best_weights));
     CJ__TRY(cj_tensors_add(list, "training/totals",
                            cj_tensor_from(t->cj, CJ_F64, 1, (int64_t[]){t->objective.n_totals},
-                                          t->totals)));
+                                          t->totals.sums)));
+    CJ__TRY(add_records(t, list));
     CJ__TRY(add_history(t, list));
     CJ__TRY(set_int(list, "checkpoint", 1));
     CJ__TRY(set_int(list, "epoch", t->epoch));
@@ -261,6 +283,26 @@ static cj_status take_history(cj__trainer *t, const cj_tensors *list)
     return CJ_OK;
 }
 
+/* `write` false only looks whether they are all there. */
+static cj_status take_records(cj__trainer *t, const cj_tensors *list, bool write)
+{
+    for (int i = 0; i < t->objective.n_metrics; i++) {
+        const cj_metric *row = t->objective.metrics[i].row;
+        cj__tally *tally = &t->totals.metrics[i];
+        char name[CJ_NAME_MAX + 32];
+        if (!row->collects) continue;
+        records_name(row, name);
+        const cj_tensor *records = cj_tensors_find(list, name);
+        if (!records || records->dtype != CJ_F64 || records->rank != 2 ||
+            records->shape[1] != tally->n)
+            return malformed(t, name);
+        if (!write) continue;
+        tally->count = 0;
+        CJ__TRY(cj__tally_add(t->cj, row, tally, records));
+    }
+    return CJ_OK;
+}
+
 /* Looks at everything before anything is changed. */
 static cj_status take(cj__trainer *t, const cj_tensors *list)
 {
@@ -286,11 +328,14 @@ static cj_status take(cj__trainer *t, const cj_tensors *list)
     CJ__TRY(get_int(t, list, "steps_before", INT64_MAX / 2, &steps_before));
     CJ__TRY(take_store(t, list, "store", cj_model_store(t->m), false));
     CJ__TRY(take_store(t, list, "best", t->best_weights, false));
+    if (at.step > 0) CJ__TRY(take_records(t, list, false));
     *t = at;
     CJ__TRY(take_history(t, list));
     t->history->epochs_before = epochs_before;
     t->history->steps_before = steps_before;
-    memcpy(t->totals, cj__tensor_data(totals), (size_t)totals->count * sizeof *t->totals);
+    memcpy(t->totals.sums, cj__tensor_data(totals),
+           (size_t)totals->count * sizeof *t->totals.sums);
+    if (t->step > 0) CJ__TRY(take_records(t, list, true));
     CJ__TRY(take_store(t, list, "store", cj_model_store(t->m), true));
     return take_store(t, list, "best", t->best_weights, true);
 }

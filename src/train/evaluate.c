@@ -14,7 +14,7 @@ typedef struct evaluation {
     cj_session *session;
     cj_loader *loader;
     cj_tensor *outputs[2 + CJ__METRICS_MAX];
-    double *totals;
+    cj__totals totals;
 } evaluation;
 
 static int64_t now_ns(void *user) { return cj__monotonic_ns(user); }
@@ -51,9 +51,8 @@ static cj_status prepare(evaluation *e, cj_model *m, const cj_dataset *data,
         !(e->session = cj_session_new(e->program, cj_model_store(m))) ||
         !(e->loader = (cj_loader_new)((cj_dataset *)(uintptr_t)data, &lo)))
         return cj_last_status(m->cj);
-    e->totals = cj__arena_array(&e->objective.arena, (size_t)e->objective.n_totals,
-                                sizeof *e->totals);
-    return e->totals ? cj__objective_outputs(&e->objective, e->outputs) : CJ_ERR_MEMORY;
+    CJ__TRY(cj__totals_init(&e->objective, &e->objective.arena, &e->totals));
+    return cj__objective_outputs(&e->objective, e->outputs);
 }
 
 static void show(const cj_evaluate_opts *o, cj_context *cj, const cj_scores *scores, int64_t steps,
@@ -84,20 +83,22 @@ cj_status (cj_evaluate)(cj_model *m, const cj_dataset *data, const cj_evaluate_o
     evaluation e = {0};
     int64_t start_ns = cj__monotonic_ns(m->cj);
     cj_status failed = prepare(&e, m, data, &o);
-    if (!failed) failed = cj__objective_run(&e.objective, e.session, e.loader, e.outputs, e.totals);
+    cj_scores scores = {.samples = data ? cj_dataset_count(data) : 0};
+    if (!failed)
+        failed = cj__objective_run(&e.objective, e.session, e.loader, e.outputs, &e.totals);
+    if (!failed) failed = cj__objective_scores(&e.objective, &e.totals, "", false, &scores);
     if (!failed) {
-        cj_scores scores = {.samples = cj_dataset_count(data)};
-        cj__objective_scores(&e.objective, e.totals, "", &scores);
         if (o.scores) *o.scores = scores;
         int64_t n = e.objective.confusion_classes * e.objective.confusion_classes;
         for (int64_t i = 0; o.confusion && i < n; i++)
-            o.confusion[i] = llround(e.totals[e.objective.n_totals - n + i]);
+            o.confusion[i] = llround(e.totals.sums[e.objective.n_totals - n + i]);
         show(&o, m->cj, &scores, cj_loader_steps(e.loader), start_ns);
     }
     cj_loader_free(e.loader);
     cj_session_free(e.session);
     cj_program_free(e.program);
     for (size_t i = 0; i < CJ__COUNT(e.outputs); i++) cj_tensor_free(e.outputs[i]);
+    cj__totals_release(m->cj, &e.totals);
     cj__objective_release(&e.objective);
     return failed;
 }

@@ -67,7 +67,7 @@ static cj_status run_step(cj__trainer *t, const cj_batch *batch)
                        (long long)t->step + 1, cj_session_message(t->step_session));
     cj_session_get_info(t->step_session, &info);
     if (!info.committed && !is_scaled_too_far(t)) return not_finite(t);
-    cj__objective_add(ob, t->outputs + 1, t->totals);
+    CJ__TRY(cj__objective_add(ob, t->outputs + 1, &t->totals));
     t->step++;
     t->total_step++;
     return CJ_OK;
@@ -119,15 +119,16 @@ static int shown(const cj_scores *scores, const char **names, double *values)
     return n;
 }
 
-static void step_done(cj__trainer *t)
+static cj_status step_done(cj__trainer *t)
 {
-    if (!t->progress.to && !t->o.callbacks) return;
-    cj_scores running = {.samples = (int64_t)t->totals[1]};
+    if (!t->progress.to && !t->o.callbacks) return CJ_OK;
+    cj_scores running = {.samples = (int64_t)t->totals.sums[1]};
     const char *names[CJ_SCORES_MAX];
     double values[CJ_SCORES_MAX];
-    cj__objective_scores(&t->objective, t->totals, "", &running);
+    CJ__TRY(cj__objective_scores(&t->objective, &t->totals, "", true, &running));
     cj__progress_step(&t->progress, t->step, shown(&running, names, values), names, values);
     call_back(t, STEP_END, &running);
+    return CJ_OK;
 }
 
 /* ---- An epoch -------------------------------------------------------------------------------- */
@@ -139,7 +140,7 @@ static cj_status run_steps(cj__trainer *t)
         CJ__TRY(cj_loader_next(t->loader, &batch));
         if (!batch.count) return CJ_OK;
         CJ__TRY(run_step(t, &batch));
-        step_done(t);
+        CJ__TRY(step_done(t));
         if (t->stop) return CJ_OK;
         int64_t every = t->o.checkpoint_steps;
         if (t->o.run && every && t->total_step % every == 0 && t->step < t->steps)
@@ -184,14 +185,15 @@ static cj_status end_epoch(cj__trainer *t)
     const char *names[CJ_SCORES_MAX];
     double values[CJ_SCORES_MAX];
     bool improved;
-    cj_scores scores = {.samples = (int64_t)t->totals[1]};
+    cj_scores scores = {.samples = (int64_t)t->totals.sums[1]};
     if (t->validation)
         CJ__TRY(cj__objective_run(&t->objective, t->eval_session, t->validation_loader,
-                                  t->outputs + 1, t->validation_totals));
+                                  t->outputs + 1, &t->validation_totals));
     cj__scores_set(&scores, "", "epoch", (double)(t->epoch + 1));
     cj__scores_set(&scores, "", "seconds", cj__trainer_seconds(t));
-    cj__objective_scores(&t->objective, t->totals, "", &scores);
-    if (t->validation) cj__objective_scores(&t->objective, t->validation_totals, "val_", &scores);
+    CJ__TRY(cj__objective_scores(&t->objective, &t->totals, "", false, &scores));
+    if (t->validation)
+        CJ__TRY(cj__objective_scores(&t->objective, &t->validation_totals, "val_", false, &scores));
     cj__scores_set(&scores, "", "learning_rate", t->learning_rate);
     if (t->o.precision == CJ_PRECISION_MIXED_FLOAT16)
         cj__scores_set(&scores, "", "loss_scale", cj__loss_scale_now(cj_model_store(t->m)));
@@ -211,7 +213,7 @@ static cj_status train(cj__trainer *t)
     while (t->epoch < t->o.epochs && !t->stop && !out_of_patience(t)) {
         cj__progress_begin(&t->progress, t->epoch + 1, t->o.epochs, t->steps);
         if (!t->step) {
-            for (int i = 0; i < t->objective.n_totals; i++) t->totals[i] = 0;
+            cj__totals_zero(&t->objective, &t->totals);
             call_back(t, EPOCH_BEGIN, NULL);
         }
         CJ__TRY(run_steps(t));

@@ -6,7 +6,7 @@
  *     head     {sum of loss times weight, sum of weights, penalty times sum of weights, sum of
  *              counts times weight}, in double; counts are 1 but for losses that leave something
  *              out of a sample or weigh it (cj_loss.count)
- *     metrics  a vector each, as their rows say
+ *     metrics  a vector each, as their rows say, or records that are kept
  *
  * so the numbers of an epoch are those of all its samples, whatever the batches were. */
 #include "train/train.h"
@@ -194,18 +194,24 @@ static cj_status add_metric(cj__objective *o, const cj_metric *row, const void *
     cj_node *weight = o->weight->type.rank == 1
                           ? o->weight
                           : cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER});
-    cj_node *sums = weight ? row->build(o->prediction, o->target,
-                                        cj_cast(weight, o->prediction->type.dtype), options)
-                           : NULL;
+    cj_node *sums = weight ? row->build(o->prediction, o->target, weight, options) : NULL;
     if (!sums)
         return cj__prefix(o->cj, graph_status(o), "metric %s of output '%s' and target '%s'",
                           row->name, cj_graph_output_name(o->model->graph, 0),
                           o->target_info->name);
-    if (sums->type.rank != 1 || sums->type.dim[0] < 0 || sums->type.dim[0] > 1 << 24)
-        return wrong(o, CJ_ERR_SHAPE, "metric %s did not give a vector of a fixed length",
-                     row->name);
-    o->metrics[o->n_sums - 1] = (cj__metric_use){row, options, o->n_totals, (int)sums->type.dim[0]};
-    o->n_totals += (int)sums->type.dim[0];
+    int rank = row->collects ? 2 : 1;
+    if (sums->type.rank != rank || sums->type.dim[rank - 1] < 0 ||
+        sums->type.dim[rank - 1] > 1 << 24 || (row->merge && sums->type.dtype != CJ_F64))
+        return wrong(o, CJ_ERR_SHAPE, "metric %s did not give a vector of a fixed length%s",
+                     row->name, row->merge ? " in f64" : "");
+    cj__metric_use *use = &o->metrics[o->n_sums - 1];
+    *use = (cj__metric_use){row, options, o->n_totals, (int)sums->type.dim[rank - 1], 0, false};
+    use->numbers = cj__metric_numbers(row, options, use->n, &use->list);
+    if (row->value) o->n_numbers += use->numbers;
+    if (o->n_numbers > CJ__METRICS_MAX)
+        return wrong(o, CJ_ERR_LIMIT, "metric %s: with its %lld numbers there are %lld, above %d",
+                     row->name, (long long)use->numbers, (long long)o->n_numbers, CJ__METRICS_MAX);
+    if (!row->collects) o->n_totals += use->n;
     o->sums[o->n_sums++] = sums;
     return CJ_OK;
 }
@@ -227,7 +233,7 @@ static cj_status build_metrics(cj__objective *o)
         if (!row->value)
             return wrong(o, CJ_ERR_ARGUMENT, "metric %s is no single number: evaluate gives it",
                          row->name);
-        if (strlen(row->name) + sizeof "val_" > CJ_NAME_MAX)
+        if (strlen(row->name) + sizeof "val_[12345678]" > CJ_NAME_MAX)
             return wrong(o, CJ_ERR_LIMIT, "metric %.50s: its name is too long", row->name);
         if (o->n_metrics == CJ__METRICS_MAX)
             return wrong(o, CJ_ERR_LIMIT, "more than %d metrics", CJ__METRICS_MAX);
@@ -340,40 +346,96 @@ int cj__objective_feed(const cj__objective *o, const cj_batch *batch, cj_feed *f
 cj_status cj__objective_outputs(const cj__objective *o, cj_tensor **outputs)
 {
     for (int i = 0; i < o->n_sums; i++) {
+        if (i > 0 && o->metrics[i - 1].row->collects) continue;
         outputs[i] = cj_tensor_new(o->cj, o->sums[i]->type.dtype, 1, o->sums[i]->type.dim);
         if (!outputs[i]) return cj_last_status(o->cj);
     }
     return CJ_OK;
 }
 
-void cj__objective_add(const cj__objective *o, cj_tensor *const *outputs, double *totals)
+cj_status cj__totals_init(const cj__objective *o, cj__arena *arena, cj__totals *t)
 {
-    for (int i = 0; i < o->n_sums; i++) {
-        int64_t n = cj_tensor_count(outputs[i]);
-        const void *values = cj__tensor_data(outputs[i]);
-        for (int64_t k = 0; k < n; k++)
-            *totals++ += cj_load_f64(cj_tensor_dtype(outputs[i]), values, (size_t)k);
+    *t = (cj__totals){.sums = cj__arena_array(arena, (size_t)o->n_totals, sizeof *t->sums)};
+    if (!t->sums) return CJ_ERR_MEMORY;
+    for (int i = 0; i + 1 < o->n_sums; i++) {
+        const cj__metric_use *use = &o->metrics[i];
+        t->metrics[i] = (cj__tally){.v = use->row->collects ? NULL : t->sums + use->first,
+                                    .n = use->n};
     }
+    cj__totals_zero(o, t);
+    return CJ_OK;
 }
 
-void cj__objective_scores(const cj__objective *o, const double *totals, const char *prefix,
-                          cj_scores *scores)
+void cj__totals_zero(const cj__objective *o, cj__totals *t)
 {
-    double weight = totals[1] > 0 ? totals[1] : 1, count = totals[3] > 0 ? totals[3] : 1;
-    cj__scores_set(scores, prefix, "loss", totals[0] / count + totals[2] / weight);
+    for (int i = 0; i < o->n_totals; i++) t->sums[i] = 0;
+    for (int i = 0; i + 1 < o->n_sums; i++) t->metrics[i].count = 0;
+}
+
+void cj__totals_release(cj_context *cj, cj__totals *t)
+{
+    for (size_t i = 0; i < CJ__COUNT(t->metrics); i++) cj__tally_release(cj, &t->metrics[i]);
+    *t = (cj__totals){0};
+}
+
+cj_status cj__objective_add(const cj__objective *o, cj_tensor **outputs, cj__totals *totals)
+{
+    const double *head = cj__tensor_data(outputs[0]);
+    for (int i = 0; i < CJ__HEAD; i++) totals->sums[i] += head[i];
+    for (int i = 0; i + 1 < o->n_sums; i++) {
+        const cj_metric *row = o->metrics[i].row;
+        CJ__TRY(cj__tally_add(o->cj, row, &totals->metrics[i], outputs[i + 1]));
+        if (!row->collects) continue;
+        cj_tensor_free(outputs[i + 1]);
+        outputs[i + 1] = NULL;
+    }
+    return CJ_OK;
+}
+
+static void score_name(const cj__metric_use *use, int64_t i, char name[CJ_NAME_MAX])
+{
+    if (use->list) cj__format(name, CJ_NAME_MAX, "%s[%lld]", use->row->name, (long long)i);
+    else cj__format(name, CJ_NAME_MAX, "%s", use->row->name);
+}
+
+cj_status cj__objective_scores(const cj__objective *o, const cj__totals *totals, const char *prefix,
+                               bool running, cj_scores *scores)
+{
+    const double *head = totals->sums;
+    double values[CJ__METRICS_MAX], weight = head[1] > 0 ? head[1] : 1,
+           count = head[3] > 0 ? head[3] : 1;
+    char name[CJ_NAME_MAX];
+    cj__scores_set(scores, prefix, "loss", head[0] / count + head[2] / weight);
     for (int i = 0; i < o->n_metrics; i++) {
         const cj__metric_use *use = &o->metrics[i];
-        cj__scores_set(scores, prefix, use->row->name,
-                       use->row->value(totals + use->first, use->n, use->options));
+        if (running && use->row->collects) continue;
+        CJ__TRY(cj__tally_values(o->cj, use->row, use->options, &totals->metrics[i], values));
+        for (int64_t k = 0; k < use->numbers; k++) {
+            score_name(use, k, name);
+            cj__scores_set(scores, prefix, name, values[k]);
+        }
     }
+    return CJ_OK;
+}
+
+const cj_metric *cj__objective_metric(const cj__objective *o, const char *name)
+{
+    char own[CJ_NAME_MAX];
+    for (int i = 0; i < o->n_metrics; i++) {
+        for (int64_t k = 0; k < o->metrics[i].numbers; k++) {
+            score_name(&o->metrics[i], k, own);
+            if (!strcmp(own, name)) return o->metrics[i].row;
+        }
+    }
+    return NULL;
 }
 
 cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *loader,
-                            cj_tensor **outputs, double *totals)
+                            cj_tensor **outputs, cj__totals *totals)
 {
     cj_batch batch;
     cj_feed feeds[CJ__INPUTS_MAX + 2];
-    for (int i = 0; i < o->n_totals; i++) totals[i] = 0;
+    cj__totals_zero(o, totals);
     CJ__TRY(cj_loader_seek(loader, 0, 0));
     for (;;) {
         CJ__TRY(cj_loader_next(loader, &batch));
@@ -381,6 +443,6 @@ cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *lo
         cj_status failed = cj_run(s, feeds, cj__objective_feed(o, &batch, feeds), outputs,
                                   o->n_sums);
         if (failed) return cj_fail(o->cj, failed, "%s", cj_session_message(s));
-        cj__objective_add(o, outputs, totals);
+        CJ__TRY(cj__objective_add(o, outputs, totals));
     }
 }

@@ -16,14 +16,16 @@
 
 /* ---- Objective: objective.c ------------------------------------------------------------------ */
 
-/* So many fit into cj_scores: epoch, seconds, learning_rate, loss_scale, and loss and metrics
- * twice. */
+/* So many numbers fit into cj_scores: epoch, seconds, learning_rate, loss_scale, and loss and
+ * metrics twice. */
 enum { CJ__METRICS_MAX = (CJ_SCORES_MAX - 6) / 2, CJ__HEAD = 4, CJ__INPUTS_MAX = 16 };
 
 typedef struct cj__metric_use {
     const cj_metric *row;
     const void *options;
-    int first, n; /* its sums among the totals */
+    int first, n;    /* its sums among the totals; of one that collects, n numbers a record */
+    int64_t numbers; /* shown; `list`: with their index */
+    bool list;
 } cj__metric_use;
 
 /* Sums over samples, first all of the loss: totals[0] loss times weight, [1] weight, [2] penalty
@@ -44,6 +46,7 @@ typedef struct cj__objective {
         sums[2 + CJ__METRICS_MAX]; /* head (f64[4]), then one vector a metric, the confusion last */
     cj__metric_use metrics[1 + CJ__METRICS_MAX];
     int n_metrics, n_sums, n_totals;
+    int64_t n_numbers; /* of all metrics */
     int64_t confusion_classes;            /* 0: none wanted; its counts are the last totals */
 } cj__objective;
 
@@ -56,16 +59,30 @@ int cj__objective_feed(const cj__objective *o, const cj_batch *batch, cj_feed *f
 /* Whether another data set has the fields this one was made for. */
 cj_status cj__objective_check(const cj__objective *o, const cj_dataset *other,
                               const cj_dataset *data);
-/* Tensors for o->sums, to be reused run after run; freed by the caller. */
+/* Tensors for o->sums, to be reused run after run; freed by the caller. NULL for a metric that
+ * collects, whose every run makes one. */
 cj_status cj__objective_outputs(const cj__objective *o, cj_tensor **outputs);
-void cj__objective_add(const cj__objective *o, cj_tensor *const *outputs, double *totals);
-/* Adds loss and metrics under prefix + name. */
-void cj__objective_scores(const cj__objective *o, const double *totals, const char *prefix,
-                          cj_scores *scores);
+
+/* What an epoch's batches came to. */
+typedef struct cj__totals {
+    double *sums;                           /* n_totals, in an arena */
+    cj__tally metrics[1 + CJ__METRICS_MAX]; /* as o->metrics: into `sums`, or records */
+} cj__totals;
+cj_status cj__totals_init(const cj__objective *o, cj__arena *arena, cj__totals *t);
+void cj__totals_zero(const cj__objective *o, cj__totals *t);
+void cj__totals_release(cj_context *cj, cj__totals *t);
+
+/* A run's outputs join the totals. */
+cj_status cj__objective_add(const cj__objective *o, cj_tensor **outputs, cj__totals *totals);
+/* Adds loss and metrics under prefix + name; `running`: without those that collect. */
+cj_status cj__objective_scores(const cj__objective *o, const cj__totals *totals, const char *prefix,
+                               bool running, cj_scores *scores);
+/* The metric with a score of that name. */
+const cj_metric *cj__objective_metric(const cj__objective *o, const char *name);
 /* All batches of the loader's epoch through a program of o->sums. totals and outputs are the
  * caller's. */
 cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *loader,
-                            cj_tensor **outputs, double *totals);
+                            cj_tensor **outputs, cj__totals *totals);
 
 /* ---- History: history.c ---------------------------------------------------------------------- */
 
@@ -116,7 +133,7 @@ typedef struct cj__trainer {
     cj_node *rate_node;
     cj_tensor *rate, *key;           /* key: the store's, or NULL */
     cj_tensor *outputs[3 + CJ__METRICS_MAX]; /* {loss, norm^2}, then the objective's sums */
-    double *totals, *validation_totals;
+    cj__totals totals, validation_totals;
     cj__progress progress;
     int64_t start_ns;
     bool stop;

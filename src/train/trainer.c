@@ -193,9 +193,8 @@ static cj_status make_sessions(cj__trainer *t)
         return cj_last_status(t->cj);
     CJ__TRY(cj__objective_outputs(&t->objective, t->outputs + 1));
     if (!(t->rate = cj_tensor_new(t->cj, CJ_F64, 0, NULL))) return cj_last_status(t->cj);
-    t->totals = cj__arena_array(&t->arena, 2 * (size_t)t->objective.n_totals, sizeof *t->totals);
-    if (!t->totals) return CJ_ERR_MEMORY;
-    t->validation_totals = t->totals + t->objective.n_totals;
+    CJ__TRY(cj__totals_init(&t->objective, &t->arena, &t->totals));
+    CJ__TRY(cj__totals_init(&t->objective, &t->arena, &t->validation_totals));
     t->key = cj_store_get(store, "random/key");
     return CJ_OK;
 }
@@ -213,9 +212,8 @@ static cj_status take_monitor(cj__trainer *t)
     bool known = false;
     if (t->validation && !strncmp(base, "val_", 4)) base += 4;
     if (!strcmp(base, "loss")) known = t->smaller_is_better = true;
-    for (int i = 0; i < t->objective.n_metrics; i++)
-        if (!strcmp(base, t->objective.metrics[i].row->name))
-            known = true, t->smaller_is_better = t->objective.metrics[i].row->smaller_is_better;
+    const cj_metric *metric = cj__objective_metric(&t->objective, base);
+    if (metric) known = true, t->smaller_is_better = metric->smaller_is_better;
     if (!known)
         return cj_fail(t->cj, CJ_ERR_ARGUMENT,
                        "fit: monitor '%.48s' is none of the scores: loss and the metrics (%s)%s",
@@ -338,6 +336,8 @@ void cj__trainer_release(cj__trainer *t)
     for (size_t i = 0; i < CJ__COUNT(t->outputs); i++) cj_tensor_free(t->outputs[i]);
     cj_tensor_free(t->rate);
     cj_store_free(t->best_weights);
+    cj__totals_release(t->cj, &t->totals);
+    cj__totals_release(t->cj, &t->validation_totals);
     cj__objective_release(&t->objective);
     cj_dataset_free(t->train_part);
     cj_dataset_free(t->held_out);

@@ -36,7 +36,8 @@ static void count_warnings(void *user, cj_log_level level, const char *text)
 }
 
 /* One call of fit in a context of its own. A run with everything that has state: shuffling,
- * dropout, momentum, a schedule, early stopping's best weights, checkpoints within epochs. */
+ * dropout, a metric that keeps the samples, momentum, a schedule, early stopping's best weights,
+ * checkpoints within epochs. */
 static void attempt_fit(attempt *a, const char *run, bool resume, int64_t cancel_at, int64_t epochs)
 {
     *a = (attempt){.stop = {.at = cancel_at}};
@@ -51,7 +52,8 @@ static void attempt_fit(attempt *a, const char *run, bool resume, int64_t cancel
     if (!a->m) fail_msg("%s", cj_message(a->cj));
     a->status = cj_fit(a->m, ds, .epochs = epochs, .batch_size = BATCH, .optimizer = "adam",
                        .learning_rate = 0.02, .schedule = "step(epochs=2)",
-                       .metrics = "accuracy, f1", .validation_split = 0.2, .seed = 5, .patience = 3,
+                       .metrics = "accuracy, f1(average=none), roc_auc",
+                       .validation_split = 0.2, .seed = 5, .patience = 3,
                        .run = run, .resume = resume, .overwrite = !resume, .checkpoint_steps = 2);
 }
 
@@ -256,7 +258,8 @@ static void two_are_kept(void **state)
     size_t size;
     unsigned char *csv = golden_bytes(path, &size);
     static const char header[] =
-        "epoch,seconds,loss,accuracy,f1,val_loss,val_accuracy,val_f1,learning_rate\n1,0,";
+        "epoch,seconds,loss,accuracy,f1[0],f1[1],f1[2],roc_auc,val_loss,val_accuracy,val_f1[0],"
+        "val_f1[1],val_f1[2],val_roc_auc,learning_rate\n1,0,";
     if (size < sizeof header || memcmp(csv, header, sizeof header - 1))
         fail_msg("%.*s", (int)size, csv);
     int lines = 0;
