@@ -133,9 +133,9 @@ static cj_status add_history(cj__trainer *t, cj_tensors *list)
     return failed;
 }
 
-static void records_name(const cj_metric *row, char name[CJ_NAME_MAX + 32])
+static void records_name(const cj__metric_use *use, char name[CJ_NAME_MAX + 32])
 {
-    cj__format(name, CJ_NAME_MAX + 32, "training/records/%s", row->name);
+    cj__format(name, CJ_NAME_MAX + 32, "training/records/%s", use->name);
 }
 
 static cj_status add_records(cj__trainer *t, cj_tensors *list)
@@ -145,7 +145,7 @@ static cj_status add_records(cj__trainer *t, cj_tensors *list)
         const cj__tally *tally = &t->totals.metrics[i];
         char name[CJ_NAME_MAX + 32];
         if (!row->collects) continue;
-        records_name(row, name);
+        records_name(&t->objective.metrics[i], name);
         CJ__TRY(cj_tensors_add(list, name,
                                cj_tensor_from(t->cj, CJ_F64, 2,
                                               (int64_t[]){tally->count, tally->n}, tally->v)));
@@ -291,7 +291,7 @@ static cj_status take_records(cj__trainer *t, const cj_tensors *list, bool write
         cj__tally *tally = &t->totals.metrics[i];
         char name[CJ_NAME_MAX + 32];
         if (!row->collects) continue;
-        records_name(row, name);
+        records_name(&t->objective.metrics[i], name);
         const cj_tensor *records = cj_tensors_find(list, name);
         if (!records || records->dtype != CJ_F64 || records->rank != 2 ||
             records->shape[1] != tally->n)

@@ -11,6 +11,7 @@
  * so the numbers of an epoch are those of all its samples, whatever the batches were. */
 #include "train/train.h"
 
+#include "base/option.h"
 #include "tensor/tensor.h"
 
 #include <math.h>
@@ -189,7 +190,8 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
     return o->sums[0] ? CJ_OK : graph_status(o);
 }
 
-static cj_status add_metric(cj__objective *o, const cj_metric *row, const void *options)
+static cj_status add_metric(cj__objective *o, const cj_metric *row, const char *name,
+                            const void *options)
 {
     cj_node *weight = o->weight->type.rank == 1
                           ? o->weight
@@ -205,7 +207,11 @@ static cj_status add_metric(cj__objective *o, const cj_metric *row, const void *
         return wrong(o, CJ_ERR_SHAPE, "metric %s did not give a vector of a fixed length%s",
                      row->name, row->merge ? " in f64" : "");
     cj__metric_use *use = &o->metrics[o->n_sums - 1];
-    *use = (cj__metric_use){row, options, o->n_totals, (int)sums->type.dim[rank - 1], 0, false};
+    *use = (cj__metric_use){.row = row,
+                            .name = name,
+                            .options = options,
+                            .first = o->n_totals,
+                            .n = (int)sums->type.dim[rank - 1]};
     use->numbers = cj__metric_numbers(row, options, use->n, &use->list);
     if (row->value) o->n_numbers += use->numbers;
     if (o->n_numbers > CJ__METRICS_MAX)
@@ -227,20 +233,23 @@ static cj_status build_metrics(cj__objective *o)
         if (!end) return wrong(o, CJ_ERR_ARGUMENT, "metrics '%.100s': %s", o->metrics_text, why);
         char *item = cj__arena_printf(&o->arena, "%.*s", (int)(end - text), text);
         cj__named named;
+        char *name;
+        const char *rest;
         if (!item) return CJ_ERR_MEMORY;
         CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_METRIC, item, &named));
+        CJ__TRY(cj__options_parse_name(&o->arena, item, &name, &rest));
         const cj_metric *row = named.row;
         if (!row->value)
             return wrong(o, CJ_ERR_ARGUMENT, "metric %s is no single number: evaluate gives it",
-                         row->name);
-        if (strlen(row->name) + sizeof "val_[12345678]" > CJ_NAME_MAX)
-            return wrong(o, CJ_ERR_LIMIT, "metric %.50s: its name is too long", row->name);
+                         name);
+        if (strlen(name) + sizeof "val_[12345678]" > CJ_NAME_MAX)
+            return wrong(o, CJ_ERR_LIMIT, "metric %.50s: its name is too long", name);
         if (o->n_metrics == CJ__METRICS_MAX)
             return wrong(o, CJ_ERR_LIMIT, "more than %d metrics", CJ__METRICS_MAX);
         for (int i = 0; i < o->n_metrics; i++)
-            if (o->metrics[i].row == row)
-                return wrong(o, CJ_ERR_ARGUMENT, "metric %s is there twice", row->name);
-        CJ__TRY(add_metric(o, row, named.options));
+            if (!strcmp(o->metrics[i].name, name))
+                return wrong(o, CJ_ERR_ARGUMENT, "metric %s is there twice", name);
+        CJ__TRY(add_metric(o, row, name, named.options));
         o->n_metrics++;
         text = end;
     }
@@ -256,7 +265,7 @@ static cj_status build_confusion(cj__objective *o)
                      "the target '%s' of %s is a number: there are no classes to confuse",
                      o->target_info->name, o->data_name);
     CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_METRIC, row_name, &named));
-    CJ__TRY(add_metric(o, named.row, named.options));
+    CJ__TRY(add_metric(o, named.row, row_name, named.options));
     o->confusion_classes = prediction_width(o) == 1 ? 2 : prediction_width(o);
     return CJ_OK;
 }
@@ -394,8 +403,8 @@ cj_status cj__objective_add(const cj__objective *o, cj_tensor **outputs, cj__tot
 
 static void score_name(const cj__metric_use *use, int64_t i, char name[CJ_NAME_MAX])
 {
-    if (use->list) cj__format(name, CJ_NAME_MAX, "%s[%lld]", use->row->name, (long long)i);
-    else cj__format(name, CJ_NAME_MAX, "%s", use->row->name);
+    if (use->list) cj__format(name, CJ_NAME_MAX, "%s[%lld]", use->name, (long long)i);
+    else cj__format(name, CJ_NAME_MAX, "%s", use->name);
 }
 
 cj_status cj__objective_scores(const cj__objective *o, const cj__totals *totals, const char *prefix,

@@ -22,6 +22,7 @@ enum { CJ__METRICS_MAX = (CJ_SCORES_MAX - 6) / 2, CJ__HEAD = 4, CJ__INPUTS_MAX =
 
 typedef struct cj__metric_use {
     const cj_metric *row;
+    const char *name; /* as it was asked for: the row's, or another it is found by */
     const void *options;
     int first, n;    /* its sums among the totals; of one that collects, n numbers a record */
     int64_t numbers; /* shown; `list`: with their index */
@@ -77,7 +78,7 @@ cj_status cj__objective_add(const cj__objective *o, cj_tensor **outputs, cj__tot
 /* Adds loss and metrics under prefix + name; `running`: without those that collect. */
 cj_status cj__objective_scores(const cj__objective *o, const cj__totals *totals, const char *prefix,
                                bool running, cj_scores *scores);
-/* The metric with a score of that name. */
+/* The metric with a score of that name ("f1", "recall[2]"); NULL: none. */
 const cj_metric *cj__objective_metric(const cj__objective *o, const char *name);
 /* All batches of the loader's epoch through a program of o->sums. totals and outputs are the
  * caller's. */

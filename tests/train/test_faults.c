@@ -21,14 +21,16 @@ static cj_status life(cj_context *cj, void *arg)
     if (ds) m = cj_model_from_text(cj, "dense 3 tanh, dropout 0.2, dense 2 softmax", ds, 3);
     if (m)
         failed = cj_fit(m, ds, .epochs = 1, .batch_size = 6, .validation_split = 0.25,
-                        .patience = 2, .run = run, .overwrite = true, .checkpoint_steps = 1);
+                        .patience = 2, .run = run, .overwrite = true, .checkpoint_steps = 1,
+                        .metrics = "accuracy, roc_auc");
     else failed = cj_last_status(cj);
     if (!failed) failed = cj_save(m, saved);
     if (!failed && !(loaded = cj_load(cj, saved))) failed = cj_last_status(cj);
     if (!failed) failed = cj_evaluate(loaded, ds, &scores);
     if (!failed)
         failed = cj_fit(m, ds, .epochs = 2, .batch_size = 6, .validation_split = 0.25,
-                        .patience = 2, .run = run, .resume = true);
+                        .patience = 2, .run = run, .resume = true,
+                        .metrics = "accuracy, roc_auc");
     cj_model_free(loaded);
     cj_model_free(m);
     cj_dataset_free(ds);
