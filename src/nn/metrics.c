@@ -106,6 +106,19 @@ cj_node *cj__sum_axis(cj_node *x, int axis, bool keep)
     return x ? cj_reduce_sum(x, 1, &a, keep) : NULL;
 }
 
+static cj_node *build_loss(cj_node *prediction, cj_node *target, cj_node *weight,
+                           const void *options)
+{
+    const cj__named *loss = options;
+    cj_node *each = ((const cj_loss *)loss->row)->build(prediction, target, loss->options);
+    return cj__mean_sums(each, weight);
+}
+const cj_metric cj__metric_of_loss = {.name = "loss",
+                                      .doc = "mean of a loss",
+                                      .build = build_loss,
+                                      .value = cj__mean_value,
+                                      .smaller_is_better = true};
+
 /* ---- Reading predictions and targets --------------------------------------------------------- */
 
 cj_node *cj__flat(cj_node *x) { return x ? cj_reshape(x, 1, (const cj_dim[]){CJ_INFER}) : NULL; }

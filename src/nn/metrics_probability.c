@@ -68,8 +68,7 @@ static cj_node *build_log_loss(cj_node *prediction, cj_node *target, cj_node *we
 const cj_metric cj_metric_log_loss = {
     .name = "log_loss",
     .doc = "mean of -log p of the true class",
-    .aliases = "logloss, categorical_crossentropy, sparse_categorical_crossentropy, "
-               "binary_crossentropy, crossentropy",
+    .aliases = "logloss",
     .options_size = sizeof(probability_options),
     .options = probability_table,
     .build = build_log_loss,

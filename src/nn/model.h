@@ -125,6 +125,8 @@ cj_status cj__tally_add(cj_context *cj, const cj_metric *row, cj__tally *t, cons
 cj_status cj__tally_values(cj_context *cj, const cj_metric *row, const void *options,
                            const cj__tally *t, double *out);
 void cj__tally_release(cj_context *cj, cj__tally *t);
+/* metrics.c: the mean of a loss, whose cj__named is the options. */
+extern const cj_metric cj__metric_of_loss;
 /* How many numbers a metric with n sums gives; list: they are shown with their index. */
 int64_t cj__metric_numbers(const cj_metric *row, const void *options, int64_t n, bool *list);
 
@@ -138,5 +140,7 @@ typedef struct cj__named {
 } cj__named;
 cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int kind, const char *text,
                           cj__named *out);
+/* Whether there is a row of that name, or another it is found by. */
+bool cj__named_known(cj_context *cj, int kind, const char *name);
 
 #endif

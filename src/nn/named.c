@@ -74,8 +74,8 @@ static const char *behind_alias(const head *row, const char *name)
     return NULL;
 }
 
-static const void *find(cj_context *cj, cj__row_kind kind, const void *const *list,
-                        const char *what, const char *name)
+static const void *find_quiet(cj_context *cj, cj__row_kind kind, const void *const *list,
+                              const char *name)
 {
     const head *row = cj__find_quiet(cj, kind, list, name);
     for (int i = 0; !row && name; i++) {
@@ -83,6 +83,13 @@ static const void *find(cj_context *cj, cj__row_kind kind, const void *const *li
         if (!other) break;
         if (behind_alias(other, name)) row = other;
     }
+    return row;
+}
+
+static const void *find(cj_context *cj, cj__row_kind kind, const void *const *list,
+                        const char *what, const char *name)
+{
+    const void *row = find_quiet(cj, kind, list, name);
     return row ? row : cj__find(cj, kind, list, what, name);
 }
 
@@ -135,6 +142,13 @@ static bool options_of(int row_kind, const void *row, size_t *size, const cj_opt
     }
     return false;
 #undef CJ__CASE
+}
+
+bool cj__named_known(cj_context *cj, int row_kind, const char *name)
+{
+    kind k = {0};
+    options_of(row_kind, NULL, NULL, NULL, &k);
+    return find_quiet(cj, (cj__row_kind)row_kind, k.list, name) != NULL;
 }
 
 cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int row_kind, const char *text,

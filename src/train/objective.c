@@ -198,14 +198,13 @@ static cj_status add_metric(cj__objective *o, const cj_metric *row, const char *
                           : cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER});
     cj_node *sums = weight ? row->build(o->prediction, o->target, weight, options) : NULL;
     if (!sums)
-        return cj__prefix(o->cj, graph_status(o), "metric %s of output '%s' and target '%s'",
-                          row->name, cj_graph_output_name(o->model->graph, 0),
-                          o->target_info->name);
+        return cj__prefix(o->cj, graph_status(o), "metric %s of output '%s' and target '%s'", name,
+                          cj_graph_output_name(o->model->graph, 0), o->target_info->name);
     int rank = row->collects ? 2 : 1;
     if (sums->type.rank != rank || sums->type.dim[rank - 1] < 0 ||
         sums->type.dim[rank - 1] > 1 << 24 || (row->merge && sums->type.dtype != CJ_F64))
         return wrong(o, CJ_ERR_SHAPE, "metric %s did not give a vector of a fixed length%s",
-                     row->name, row->merge ? " in f64" : "");
+                     name, row->merge ? " in f64" : "");
     cj__metric_use *use = &o->metrics[o->n_sums - 1];
     *use = (cj__metric_use){.row = row,
                             .name = name,
@@ -216,9 +215,30 @@ static cj_status add_metric(cj__objective *o, const cj_metric *row, const char *
     if (row->value) o->n_numbers += use->numbers;
     if (o->n_numbers > CJ__METRICS_MAX)
         return wrong(o, CJ_ERR_LIMIT, "metric %s: with its %lld numbers there are %lld, above %d",
-                     row->name, (long long)use->numbers, (long long)o->n_numbers, CJ__METRICS_MAX);
+                     name, (long long)use->numbers, (long long)o->n_numbers, CJ__METRICS_MAX);
     if (!row->collects) o->n_totals += use->n;
     o->sums[o->n_sums++] = sums;
+    return CJ_OK;
+}
+
+/* "f1(average=micro)"; what is no metric but a loss is its mean. */
+static cj_status find_metric(cj__objective *o, const char *text, char **name, const cj_metric **row,
+                             const void **options)
+{
+    cj__named named;
+    const char *rest;
+    CJ__TRY(cj__options_parse_name(&o->arena, text, name, &rest));
+    if (!cj__named_known(o->cj, CJ__ROW_METRIC, *name) &&
+        cj__named_known(o->cj, CJ__ROW_LOSS, *name)) {
+        cj__named *loss = cj__arena_alloc(&o->arena, sizeof *loss);
+        if (!loss) return CJ_ERR_MEMORY;
+        *row = &cj__metric_of_loss;
+        *options = loss;
+        return cj__named_parse(&o->arena, o->cj, CJ__ROW_LOSS, text, loss);
+    }
+    CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_METRIC, text, &named));
+    *row = named.row;
+    *options = named.options;
     return CJ_OK;
 }
 
@@ -232,13 +252,11 @@ static cj_status build_metrics(cj__objective *o)
         const char *end = cj__option_item_end(text, &why);
         if (!end) return wrong(o, CJ_ERR_ARGUMENT, "metrics '%.100s': %s", o->metrics_text, why);
         char *item = cj__arena_printf(&o->arena, "%.*s", (int)(end - text), text);
-        cj__named named;
+        const cj_metric *row;
+        const void *options;
         char *name;
-        const char *rest;
         if (!item) return CJ_ERR_MEMORY;
-        CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_METRIC, item, &named));
-        CJ__TRY(cj__options_parse_name(&o->arena, item, &name, &rest));
-        const cj_metric *row = named.row;
+        CJ__TRY(find_metric(o, item, &name, &row, &options));
         if (!row->value)
             return wrong(o, CJ_ERR_ARGUMENT, "metric %s is no single number: evaluate gives it",
                          name);
@@ -249,7 +267,7 @@ static cj_status build_metrics(cj__objective *o)
         for (int i = 0; i < o->n_metrics; i++)
             if (!strcmp(o->metrics[i].name, name))
                 return wrong(o, CJ_ERR_ARGUMENT, "metric %s is there twice", name);
-        CJ__TRY(add_metric(o, row, name, named.options));
+        CJ__TRY(add_metric(o, row, name, options));
         o->n_metrics++;
         text = end;
     }

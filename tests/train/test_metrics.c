@@ -170,6 +170,29 @@ static void names(void **state)
     cj_dataset_free(ds);
 }
 
+/* A loss that is no metric is its mean, with its options. */
+static void of_losses(void **state)
+{
+    (void)state;
+    cj_dataset *ds = clouds(cj, 50, 6, 3);
+    cj_model *m = model(ds, "dense 3 softmax");
+    cj_scores scores;
+    OK(cj_fit(m, ds, .epochs = 1, .learning_rate = 0.02,
+              .monitor = "sparse_categorical_crossentropy",
+              .metrics = "sparse_categorical_crossentropy, log_loss"));
+    OK(cj_evaluate(m, ds, &scores, .batch_size = 7));
+    double loss = cj_score(&scores, "loss"), log_loss = cj_score(&scores, "log_loss");
+    assert_true(fabs(cj_score(&scores, "sparse_categorical_crossentropy") - loss) < 1e-12);
+    assert_true(fabs(log_loss - loss) < 1e-6);
+    assert_int_equal(cj_last_status(cj), CJ_OK);
+    assert_int_equal(cj_evaluate(m, ds, &scores,
+                                 .metrics = "sparse_categorical_crossentropy(smooth=1)"),
+                     CJ_ERR_ARGUMENT);
+    assert_int_equal(cj_evaluate(m, ds, &scores, .metrics = "crossentropies"), CJ_ERR_ARGUMENT);
+    assert_non_null(strstr(cj_message(cj), "unknown metric 'crossentropies'"));
+    cj_dataset_free(ds);
+}
+
 /* One class only: the area is not defined, which stops nothing. */
 static void one_class(void **state)
 {
@@ -198,7 +221,8 @@ static void refused(void **state)
         {"accuracy, recall(average=none)", NULL,
          "metric recall: with its 70 numbers there are 71, above 61"},
         {"auc, auc(average=none)", NULL, "metric auc is there twice"},
-        {"confusion_matrix", NULL, "metric confusion_matrix is no single number: evaluate gives it"},
+        {"confusion_matrix", NULL,
+         "metric confusion_matrix is no single number: evaluate gives it"},
         {"auc", "roc_auc",
          "fit: monitor 'roc_auc' is none of the scores: loss and the metrics (auc); there is no "
          "validation set"}};
@@ -214,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(any_batches), cmocka_unit_test(weights),
                                        cmocka_unit_test(names), cmocka_unit_test(one_class),
+                                       cmocka_unit_test(of_losses),
                                        cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
