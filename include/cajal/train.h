@@ -72,9 +72,9 @@ typedef struct cj_fit_opts {
     const char *schedule;       /* default constant */
     const char *loss; /* default from the target: sparse_categorical_crossentropy for classes,
                          binary_crossentropy for two classes with one output, mse for numbers */
-    const char
-        *metrics; /* "accuracy, f1"; default accuracy for classes, none for numbers; "none". A
-                     loss is a metric too, its mean. Scores have the names that are given here */
+    /* "accuracy, f1"; default accuracy for classes, none for numbers; "none". A loss is a metric
+     * too, its mean. Scores have the names that are given here. */
+    const char *metrics;
     const cj_dataset *validation;
     double validation_split;    /* taken from the training set, stratified, seeded */
     uint64_t seed;              /* shuffling, dropout, the split */

@@ -403,6 +403,45 @@ static void large_offset(void **state)
         cj_tensor_free(w);
 }
 
+/* [batch, positions, outputs] are batch * positions rows of their sample's weight; [batch] is
+ * [batch, 1]. */
+static void other_shapes(void **state)
+{
+    (void)state;
+    static const char *const some[] = {"mse",  "rmse",     "mae", "mape", "cosine_similarity",
+                                       "r2",   "pearson",  "spearman", "explained_variance",
+                                       "binary_accuracy",
+                                       "roc_auc(multilabel=true)", "f1(multilabel=true)"};
+    double x[24], y[24], each[24];
+    for (int i = 0; i < 24; i++) {
+        x[i] = (i * 7 % 23) / 23.0, y[i] = i * 11 % 5 > 2;
+        each[i] = 1 + i / 6 % 3;
+    }
+    double of_rows[12];
+    for (int i = 0; i < 12; i++) of_rows[i] = each[2 * i];
+    cj_tensor *x3 = numbers_of(CJ_F64, 3, (int64_t[]){4, 3, 2}, x),
+              *y3 = numbers_of(CJ_F64, 3, (int64_t[]){4, 3, 2}, y),
+              *w3 = numbers_of(CJ_F64, 1, (int64_t[]){4}, (double[]){1, 2, 3, 1}),
+              *x2 = numbers_of(CJ_F64, 2, (int64_t[]){12, 2}, x),
+              *y2 = numbers_of(CJ_F64, 2, (int64_t[]){12, 2}, y),
+              *w2 = numbers_of(CJ_F64, 1, (int64_t[]){12}, of_rows),
+              *x1 = numbers_of(CJ_F64, 1, (int64_t[]){24}, x),
+              *y1 = numbers_of(CJ_F64, 1, (int64_t[]){24}, y),
+              *w1 = numbers_of(CJ_F64, 1, (int64_t[]){24}, each),
+              *xc = numbers_of(CJ_F64, 2, (int64_t[]){24, 1}, x),
+              *yc = numbers_of(CJ_F64, 2, (int64_t[]){24, 1}, y);
+    for (size_t i = 0; i < CJ__COUNT(some); i++) {
+        double a = measure(some[i], x3, y3, w3, 3), b = measure(some[i], x2, y2, w2, 5),
+               c = measure(some[i], x1, y1, w1, 7), d = measure(some[i], xc, y1, w1, 24),
+               e = measure(some[i], xc, yc, w1, 9);
+        if (!is_near(a, b, 1e-14) || !is_near(c, d, 1e-14) || !is_near(d, e, 1e-14) || isnan(a) ||
+            isnan(c))
+            fail_msg("%s: %g and %g, %g and %g and %g", some[i], a, b, c, d, e);
+    }
+    cj_tensor *all[] = {x3, y3, w3, x2, y2, w2, x1, y1, w1, xc, yc};
+    for (size_t i = 0; i < CJ__COUNT(all); i++) cj_tensor_free(all[i]);
+}
+
 /* ---- Names and errors ------------------------------------------------------------------------ */
 
 static void other_names(void **state)
@@ -518,7 +557,8 @@ int main(void)
         cmocka_unit_test(as_scikit_learn), cmocka_unit_test(every_row),
         cmocka_unit_test(confusion),       cmocka_unit_test(threshold),
         cmocka_unit_test(weights),         cmocka_unit_test(odd_samples),
-        cmocka_unit_test(large_offset),    cmocka_unit_test(other_names),
-        cmocka_unit_test(option_errors),   cmocka_unit_test(shape_errors)};
+        cmocka_unit_test(large_offset),    cmocka_unit_test(other_shapes),
+        cmocka_unit_test(other_names),     cmocka_unit_test(option_errors),
+        cmocka_unit_test(shape_errors)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
