@@ -110,8 +110,12 @@ static cj_node *build_loss(cj_node *prediction, cj_node *target, cj_node *weight
                            const void *options)
 {
     const cj__named *loss = options;
-    cj_node *each = ((const cj_loss *)loss->row)->build(prediction, target, loss->options);
-    return cj__mean_sums(each, weight);
+    cj_node *count, *each = cj__loss_build(loss->row, loss->options, prediction, target, &count);
+    if (!each || !weight) return NULL;
+    weight = cj_cast(weight, CJ_F64);
+    cj_node *counted = count ? cj_mul(cj_cast(count, CJ_F64), weight) : weight;
+    cj_node *sums[] = {cj_sum(cj_mul(cj_cast(each, CJ_F64), weight)), cj_sum(counted)};
+    return sums[0] && sums[1] ? cj_stack(sums, 2, 0) : NULL;
 }
 const cj_metric cj__metric_of_loss = {.name = "loss",
                                       .doc = "mean of a loss",
