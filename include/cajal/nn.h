@@ -240,7 +240,8 @@ typedef struct cj_metric {
     void (*merge)(double *totals, const double *batch, int64_t n);
 } cj_metric;
 
-/* One parameter's step. slots: the optimizer's state for this parameter, all of its shape. */
+/* One parameter's step. slots: the optimizer's state for this parameter; NULL where the row's
+ * `slot` says that there is none. */
 typedef struct cj_optimizer_step {
     cj_graph *graph;
     cj_node *parameter, *gradient;
@@ -258,19 +259,73 @@ typedef struct cj_optimizer {
     double learning_rate;       /* default, as Keras has it */
     const char *const *slots;   /* names, NULL-terminated: "m", "v" */
     bool (*build)(cj_optimizer_step *s);
-    /* Which slots these options need; NULL: all. */
-    int (*slot_count)(const void *options);
+    /* Whether these options need slot k for a parameter of the type in *type, and, changed there,
+     * the type of the slot if it is another. NULL: always, of the parameter's type. Slots begin as
+     * zeros; what is to begin otherwise is told by the first step (step = 1). */
+    bool (*slot)(const void *options, int k, cj_type *type);
 } cj_optimizer;
 
-/* The learning rate at a step (from 0) of training; steps_per_epoch and total steps are known. */
+/* Options of every optimizer of the library, as Keras's base class has them. A row has them too
+ * when its structure begins with this one and its table ends with CJ_OPTIMIZER_COMMON. cj_updates
+ * does what they say; weight_decay and form are the row's. */
+typedef struct cj_optimizer_common {
+    double weight_decay;
+    int form;                                    /* 0: keras, 1: torch */
+    double clipvalue, clipnorm, global_clipnorm; /* one of the three; 0: none */
+    int64_t gradient_accumulation_steps;
+    bool use_ema;
+    double ema_momentum;
+    int64_t ema_overwrite_frequency;
+    int64_t swa_start, swa_frequency;
+    int64_t lookahead_steps;
+    double lookahead_alpha;
+} cj_optimizer_common;
+extern CJ_API const char *const cj_optimizer_forms[];
+
+#define CJ_OPTIMIZER_COMMON(weight_decay_default, form_help) \
+    CJ_OPTION_FLOAT(cj_optimizer_common, weight_decay, weight_decay_default, 0, 1e6, \
+                    "how fast parameters shrink"), \
+        CJ_OPTION_WORD(cj_optimizer_common, form, 0, cj_optimizer_forms, form_help), \
+        CJ_OPTION_FLOAT(cj_optimizer_common, clipvalue, 0, 0, 1e30, \
+                        "largest element of a gradient; 0: any"), \
+        CJ_OPTION_FLOAT(cj_optimizer_common, clipnorm, 0, 0, 1e30, \
+                        "largest norm of the gradient of a parameter; 0: any"), \
+        CJ_OPTION_FLOAT(cj_optimizer_common, global_clipnorm, 0, 0, 1e30, \
+                        "largest norm of all gradients together; 0: any"), \
+        CJ_OPTION_INT(cj_optimizer_common, gradient_accumulation_steps, 1, 1, 1e9, \
+                      "batches whose mean gradient makes a step"), \
+        CJ_OPTION_BOOL(cj_optimizer_common, use_ema, false, \
+                       "keep a running average of the weights, which fit leaves in the end"), \
+        CJ_OPTION_FLOAT(cj_optimizer_common, ema_momentum, 0.99, 0, 1, \
+                        "share of the old average"), \
+        CJ_OPTION_INT(cj_optimizer_common, ema_overwrite_frequency, 0, 0, 1e15, \
+                      "steps after which the average becomes the weights; 0: never"), \
+        CJ_OPTION_INT(cj_optimizer_common, swa_start, 0, 0, 1e15, \
+                      "step from which fit's result is the mean of the weights (Izmailov et al. " \
+                      "2018); 0: none"), \
+        CJ_OPTION_INT(cj_optimizer_common, swa_frequency, 1, 1, 1e15, \
+                      "steps from one of these weights to the next"), \
+        CJ_OPTION_INT(cj_optimizer_common, lookahead_steps, 0, 0, 1e9, \
+                      "steps after which slow weights follow (Zhang et al. 2019); 0: none"), \
+        CJ_OPTION_FLOAT(cj_optimizer_common, lookahead_alpha, 0.5, 0, 1, \
+                        "how far the slow weights go")
+
+/* The learning rate at a step (from 0) of training; steps_per_epoch and total steps are known, and
+ * the monitored score of each epoch that is done. */
 typedef struct cj_schedule_point {
     double initial;
     int64_t step, steps_per_epoch, total_steps;
+    const double *monitored; /* [n_monitored], the score that fit's `monitor` names */
+    int64_t n_monitored;
+    bool smaller_is_better;
 } cj_schedule_point;
 typedef struct cj_schedule {
     const char *name, *doc, *aliases;
     size_t options_size;
     const cj_option *options;
+    /* A function of the point alone: training that goes on from a checkpoint has the same rates. An
+     * integer option "warmup" is seen to by the caller: steps of a linear rise to the first rate,
+     * behind which the schedule begins. */
     double (*rate)(const cj_schedule_point *at, const void *options);
 } cj_schedule;
 

@@ -143,4 +143,12 @@ cj_status cj__named_parse(cj__arena *arena, cj_context *cj, int kind, const char
 /* Whether there is a row of that name, or another it is found by. */
 bool cj__named_known(cj_context *cj, int kind, const char *name);
 
+/* The rate of a schedule at a point, its warm-up included. */
+double cj__schedule_now(const cj_schedule *row, const void *options, const cj_schedule_point *at);
+/* All gradients times limit / norm, where their common norm is above limit. */
+void cj__clip_global(cj_graph *g, cj_node **gradients, int n, double limit);
+/* Whether cj_updates keeps an average of each parameter, PREFIX/average/NAME, that is to take its
+ * place in the end. */
+bool cj__optimizer_averages(const cj_optimizer *row, const void *options);
+
 #endif

@@ -278,7 +278,7 @@ static cj_status take_history(cj__trainer *t, const cj_tensors *list)
     for (int64_t i = 0; i < table->shape[0]; i++, values += row.n + 1) {
         memcpy(row.value, values, (size_t)row.n * sizeof *values);
         row.samples = values[row.n] >= 0 && values[row.n] < 9e15 ? (int64_t)values[row.n] : 0;
-        CJ__TRY(cj__history_add(t->history, &row));
+        CJ__TRY(cj__history_add(t->history, &row, t->monitor));
     }
     return CJ_OK;
 }

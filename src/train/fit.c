@@ -15,10 +15,16 @@
 
 static double rate_now(const cj__trainer *t)
 {
-    cj_schedule_point at = {t->o.learning_rate, t->total_step, t->steps, INT64_MAX};
+    cj_schedule_point at = {.initial = t->o.learning_rate,
+                            .step = t->total_step,
+                            .steps_per_epoch = t->steps,
+                            .total_steps = INT64_MAX,
+                            .monitored = t->history->monitored,
+                            .n_monitored = t->history->count,
+                            .smaller_is_better = t->smaller_is_better};
     int64_t all;
     if (!CJ__MUL_OVERFLOWS(t->o.epochs, t->steps, &all)) at.total_steps = all;
-    return t->schedule->rate(&at, t->schedule_options);
+    return cj__schedule_now(t->schedule, t->schedule_options, &at);
 }
 
 static cj_status not_finite(cj__trainer *t)
@@ -198,7 +204,7 @@ static cj_status end_epoch(cj__trainer *t)
     if (t->o.precision == CJ_PRECISION_MIXED_FLOAT16)
         cj__scores_set(&scores, "", "loss_scale", cj__loss_scale_now(cj_model_store(t->m)));
     cj__progress_end(&t->progress, shown(&scores, names, values), names, values);
-    CJ__TRY(cj__history_add(t->history, &scores));
+    CJ__TRY(cj__history_add(t->history, &scores, t->monitor));
     CJ__TRY(judge(t, &scores, &improved));
     t->epoch++;
     t->step = 0;
@@ -222,11 +228,14 @@ static cj_status train(cj__trainer *t)
     return CJ_OK;
 }
 
+/* The weights of the best epoch, if they are to be restored, win over the average of all. */
 static cj_status end(cj__trainer *t)
 {
+    const bool restored = t->best_weights && t->best_epoch && t->best_epoch < t->epoch;
+    if (!restored) CJ__TRY(cj__trainer_average(t));
     if (t->o.run) CJ__TRY(cj__run_end(t));
     if (out_of_patience(t)) cj__progress_early_stopping(&t->progress, t->epoch);
-    if (t->best_weights && t->best_epoch && t->best_epoch < t->epoch) {
+    if (restored) {
         CJ__TRY(cj__trainer_weights(t, cj_model_store(t->m), t->best_weights));
         cj__progress_restored(&t->progress, t->best_epoch);
     }

@@ -41,6 +41,7 @@ static void free_history(cj_context *cj, cj_history *h)
         h->predictors = next;
     }
     cj__free(cj, h->epochs, (size_t)h->capacity * sizeof *h->epochs);
+    cj__free(cj, h->monitored, (size_t)h->monitored_capacity * sizeof *h->monitored);
     cj__free(cj, h, sizeof *h);
 }
 
@@ -55,18 +56,29 @@ cj_history *cj__history_of(cj_model *m)
     return h;
 }
 
-cj_status cj__history_add(cj_history *h, const cj_scores *scores)
+/* Makes room for one more in a list of `count` items. */
+static cj_status make_room(cj_history *h, void **list, int *capacity, size_t size)
 {
-    if (h->count == h->capacity) {
-        int capacity = h->capacity ? 2 * h->capacity : 8;
-        if (capacity > 1 << 24)
-            return cj_fail(h->cj, CJ_ERR_LIMIT, "more than %d epochs in one fit", h->capacity);
-        cj_scores *grown = cj__realloc(h->cj, h->epochs, (size_t)h->capacity * sizeof *grown,
-                                       (size_t)capacity * sizeof *grown);
-        if (!grown) return cj_last_status(h->cj);
-        h->epochs = grown;
-        h->capacity = capacity;
-    }
+    if (h->count < *capacity) return CJ_OK;
+    const int more = *capacity ? 2 * *capacity : 8;
+    if (more > 1 << 24)
+        return cj_fail(h->cj, CJ_ERR_LIMIT, "more than %d epochs in one fit", *capacity);
+    void *grown = cj__realloc(h->cj, *list, (size_t)*capacity * size, (size_t)more * size);
+    if (!grown) return cj_last_status(h->cj);
+    *list = grown;
+    *capacity = more;
+    return CJ_OK;
+}
+
+cj_status cj__history_add(cj_history *h, const cj_scores *scores, const char *monitor)
+{
+    void *epochs = h->epochs, *monitored = h->monitored;
+    cj_status failed = make_room(h, &epochs, &h->capacity, sizeof *h->epochs);
+    h->epochs = epochs;
+    if (!failed) failed = make_room(h, &monitored, &h->monitored_capacity, sizeof(double));
+    h->monitored = monitored;
+    if (failed) return failed;
+    h->monitored[h->count] = cj_score(scores, monitor);
     h->epochs[h->count++] = *scores;
     return CJ_OK;
 }

@@ -96,7 +96,8 @@ typedef struct cj__predictor { /* a compiled program for cj_model_session; kept 
 struct cj_history {
     cj_context *cj;
     cj_scores *epochs;
-    int count, capacity;
+    double *monitored; /* of each epoch, the score that was monitored */
+    int count, capacity, monitored_capacity;
     int64_t epochs_before, steps_before; /* of earlier fits: orders and masks go on */
     char optimizer[256];                 /* of the last fit: another one begins with fresh slots */
     bool fitted, stale;                  /* stale: the newest predictor is of before the last fit */
@@ -104,7 +105,8 @@ struct cj_history {
 };
 
 cj_history *cj__history_of(cj_model *m); /* made when first needed; NULL with a message */
-cj_status cj__history_add(cj_history *h, const cj_scores *scores);
+/* monitor: the name of the score that is watched. */
+cj_status cj__history_add(cj_history *h, const cj_scores *scores, const char *monitor);
 void cj__scores_set(cj_scores *scores, const char *prefix, const char *name, double value);
 /* results.csv: the line of names, or that of values, with its newline. */
 void cj__scores_csv(cj__text *out, const cj_scores *scores, bool names);
@@ -126,6 +128,7 @@ typedef struct cj__trainer {
     cj__objective objective;
     const cj_dataset *data, *validation; /* validation NULL: none */
     cj_dataset *train_part, *held_out;   /* of validation_split; owned */
+    bool averages;                       /* the optimizer keeps averages of the weights */
     const cj_schedule *schedule;
     void *schedule_options;
     cj_program *step_program, *eval_program;
@@ -162,6 +165,8 @@ void cj__trainer_release(cj__trainer *t);
 double cj__trainer_seconds(const cj__trainer *t); /* of training so far, earlier calls included */
 /* Copies the model's variables to the store `to`, or back. */
 cj_status cj__trainer_weights(cj__trainer *t, cj_store *to, const cj_store *from);
+/* The optimizer's averages, where it has them, become the model's parameters. */
+cj_status cj__trainer_average(cj__trainer *t);
 
 /* ---- Loss scaling: loss_scale.c -------------------------------------------------------------- */
 

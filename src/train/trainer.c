@@ -107,15 +107,6 @@ static cj_node *squared_norm(cj_graph *g, cj_node *const *gradients, int n)
     return sum;
 }
 
-static void clip(cj_node **gradients, int n, cj_node *norm, double limit)
-{
-    cj_node *factor = cj_div(cj_full_like(norm, limit),
-                             cj_maximum(norm, cj_full_like(norm, limit)));
-    for (int i = 0; i < n; i++)
-        if (gradients[i] && !cj__is_zero(gradients[i]))
-            gradients[i] = cj_mul(gradients[i], cj_cast(factor, gradients[i]->type.dtype));
-}
-
 static cj_status compile_step(cj__trainer *t)
 {
     cj__objective *ob = &t->objective;
@@ -130,7 +121,7 @@ static cj_status compile_step(cj__trainer *t)
     if (scaled) CJ__TRY(cj__loss_scale_grad(ob->loss, parameters, n, gradients));
     else CJ__TRY(cj_grad(ob->loss, parameters, n, gradients));
     cj_node *norm2 = squared_norm(g, gradients, n), *loss = cj_cast(ob->loss, CJ_F64);
-    if (t->o.clip_norm > 0 && norm2) clip(gradients, n, cj_sqrt(norm2), t->o.clip_norm);
+    if (t->o.clip_norm > 0) cj__clip_global(g, gradients, n, t->o.clip_norm);
     t->rate_node = cj_placeholder(g, "cajal/learning_rate", CJ_F64, CJ_SCALAR);
     cj_updates_opts uo = {.struct_size = sizeof uo, .learning_rate_node = t->rate_node};
     const cj_update *updates = (cj_updates)(t->o.optimizer, parameters, gradients, n, &uo);
@@ -238,10 +229,25 @@ cj_status cj__trainer_weights(cj__trainer *t, cj_store *to, const cj_store *from
     return CJ_OK;
 }
 
+cj_status cj__trainer_average(cj__trainer *t)
+{
+    const cj_graph *g = t->m->graph;
+    cj_store *store = cj_model_store(t->m);
+    for (int i = 0; t->averages && t->total_step && i < cj_graph_parameter_count(g); i++) {
+        const char *name = cj_graph_parameter_at(g, i)->name,
+                   *slot = cj__arena_printf(&t->arena, "optimizer/average/%s", name);
+        if (!slot) return CJ_ERR_MEMORY;
+        CJ__TRY(cj_store_set(store, name, cj_store_get(store, slot)));
+        t->unsaved = t->o.run != NULL;
+    }
+    return CJ_OK;
+}
+
 static cj_status take_schedule(cj__trainer *t)
 {
     cj__named named;
     CJ__TRY(cj__named_parse(&t->arena, t->cj, CJ__ROW_OPTIMIZER, t->o.optimizer, &named));
+    t->averages = cj__optimizer_averages(named.row, named.options);
     if (t->o.learning_rate == 0)
         t->o.learning_rate = ((const cj_optimizer *)named.row)->learning_rate;
     CJ__TRY(cj__named_parse(&t->arena, t->cj, CJ__ROW_SCHEDULE, t->o.schedule, &named));
