@@ -279,6 +279,9 @@ typedef struct cj_optimizer_common {
     int64_t swa_start, swa_frequency;
     int64_t lookahead_steps;
     double lookahead_alpha;
+    const char *constraint; /* or NULL */
+    double learning_rate_factor;
+    const char *groups;     /* "*bias(weight_decay=0), embedding*(learning_rate_factor=0.1)" */
 } cj_optimizer_common;
 extern CJ_API const char *const cj_optimizer_forms[];
 
@@ -307,8 +310,16 @@ extern CJ_API const char *const cj_optimizer_forms[];
                       "steps from one of these weights to the next"), \
         CJ_OPTION_INT(cj_optimizer_common, lookahead_steps, 0, 0, 1e9, \
                       "steps after which slow weights follow (Zhang et al. 2019); 0: none"), \
-        CJ_OPTION_FLOAT(cj_optimizer_common, lookahead_alpha, 0.5, 0, 1, \
-                        "how far the slow weights go")
+        CJ_OPTION_FLOAT(cj_optimizer_common, lookahead_alpha, 0.5, 0, 1,                           \
+                        "how far the slow weights go"),                                            \
+        CJ_OPTION_STRING(cj_optimizer_common, constraint, NULL,                                    \
+                         "what weights are kept to: max_norm(max_value=2, axis=0), non_neg, "      \
+                         "unit_norm, min_max_norm(min_value=0, max_value=1, rate=1)"),             \
+        CJ_OPTION_FLOAT(cj_optimizer_common, learning_rate_factor, 1, 0, 1e6,                      \
+                        "of the learning rate, for groups"),                                       \
+        CJ_OPTION_STRING(cj_optimizer_common, groups, NULL,                                        \
+                         "other options for parameters by name, * is any text: "                   \
+                         "*bias(weight_decay=0), embedding*(learning_rate_factor=0.1)")
 
 /* The learning rate at a step (from 0) of training; steps_per_epoch and total steps are known, and
  * the monitored score of each epoch that is done. */

@@ -45,4 +45,21 @@ cj_node *cj__slot_average(cj_optimizer_step *s, int k, cj_node *x, double b);
 /* The slot of a parameter's average: what fit leaves in the end, where the optimizer has one. */
 #define CJ__AVERAGE_SLOT "average"
 
+/* ---- groups.c -------------------------------------------------------------------------------- */
+
+typedef struct cj__group cj__group;
+/* The groups of the common options; NULL when there are none. */
+cj_status cj__groups_parse(cj__arena *arena, const cj_optimizer *row, const void *options,
+                           cj__group **out);
+/* The options of a parameter: of the first group that has it, or those of all. */
+const void *cj__groups_options(cj__group *groups, const char *name, const void *options);
+/* The pattern of a group that no parameter was asked for; NULL: none. */
+const char *cj__groups_unused(const cj__group *groups);
+
+/* ---- constraints.c --------------------------------------------------------------------------- */
+
+/* w as the constraint "max_norm(2)" leaves it. */
+cj_node *cj__constrained(cj_node *w, const char *constraint);
+cj_status cj__constraint_check(cj__arena *arena, const char *constraint);
+
 #endif

@@ -1,10 +1,11 @@
 /* updates.c: what one training step does to parameters and state.
  *
  *     gradients -> (mean of the last k) -> (clipped) -> the optimizer's row -> (lookahead)
- *               -> (average) -> new parameters and slots, committed together
+ *               -> (constraint) -> (average) -> new parameters and slots, committed together
  *
  * What stands in brackets are options of every optimizer (cj_optimizer_common) and is done here for
- * all of them. State is named PREFIX/SLOT/PARAMETER and begins as zeros. */
+ * all of them; each parameter has those of its group. State is named PREFIX/SLOT/PARAMETER and
+ * begins as zeros. */
 #include "nn/optimizer.h"
 
 #include "base/option.h"
@@ -94,8 +95,10 @@ bool cj__optimizer_averages(const cj_optimizer *row, const void *options)
     return false;
 }
 
-static cj_status check_common(cj_context *cj, const cj_optimizer *row, const cj_optimizer_common *o)
+static cj_status check_common(cj__arena *arena, const cj_optimizer *row,
+                              const cj_optimizer_common *o)
 {
+    cj_context *cj = arena->cj;
     const char *names[3] = {"clipvalue", "clipnorm", "global_clipnorm"}, *first = NULL;
     const double limits[3] = {o->clipvalue, o->clipnorm, o->global_clipnorm};
     for (int i = 0; i < 3; i++) {
@@ -111,6 +114,7 @@ static cj_status check_common(cj_context *cj, const cj_optimizer *row, const cj_
     if (o->use_ema + (o->swa_start > 0) + averages > 1)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: two averages of the weights: %s", row->name,
                        averages ? "it makes one itself" : "use_ema and swa_start are both given");
+    if (o->constraint) return cj__constraint_check(arena, o->constraint);
     return CJ_OK;
 }
 
@@ -132,15 +136,11 @@ void cj__clip_global(cj_graph *g, cj_node **gradients, int n, double limit)
         if (!cj__is_zero(gradients[i])) gradients[i] = clipped(gradients[i], norm, limit);
 }
 
-static void clip(cj_graph *g, const cj_optimizer_common *o, cj_node **gradients, int n)
+static cj_node *clip(const cj_optimizer_common *o, cj_node *gradient)
 {
-    if (o->global_clipnorm > 0) cj__clip_global(g, gradients, n, o->global_clipnorm);
-    for (int i = 0; i < n && !g->failed; i++) {
-        if (cj__is_zero(gradients[i])) continue;
-        if (o->clipvalue > 0) gradients[i] = cj_clip(gradients[i], -o->clipvalue, o->clipvalue);
-        if (o->clipnorm > 0)
-            gradients[i] = clipped(gradients[i], cj__norm(gradients[i]), o->clipnorm);
-    }
+    if (cj__is_zero(gradient)) return gradient;
+    if (o->clipvalue > 0) return cj_clip(gradient, -o->clipvalue, o->clipvalue);
+    return o->clipnorm > 0 ? clipped(gradient, cj__norm(gradient), o->clipnorm) : gradient;
 }
 
 /* ---- One parameter --------------------------------------------------------------------------- */
@@ -150,7 +150,8 @@ typedef struct plan {
     cj_graph *graph;
     const cj_optimizer *row;
     const void *options;
-    const cj_optimizer_common *common;
+    const cj_optimizer_common *common; /* options, or NULL for a row that has none of these */
+    cj__group *groups;
     const char *prefix;
     int n_slots;
     cj_node *step;   /* f64, from 1 */
@@ -189,9 +190,8 @@ static cj_node *accumulated(plan *p, cj_node *w, cj_node *gradient)
 
 /* Zhang et al. 2019: every k steps the slow weights go part of the way to the fast ones, which go
  * on from there. */
-static cj_node *lookahead(plan *p, cj_node *w, cj_node *fast)
+static cj_node *lookahead(plan *p, const cj_optimizer_common *o, cj_node *w, cj_node *fast)
 {
-    const cj_optimizer_common *o = p->common;
     cj_node *slot = slot_of(p, "slow", w, &w->type), *one = cj_full_like(p->step, 1);
     cj_node *slow = cj_where(cj_equal(p->step, one), w, slot),
             *meets = is_multiple(p, (double)o->lookahead_steps);
@@ -202,9 +202,8 @@ static cj_node *lookahead(plan *p, cj_node *w, cj_node *fast)
 
 /* The share of the newest weights in their average. EMA: 1 at first, then 1 - ema_momentum. SWA: 1
  * up to step swa_start, then 1/2, 1/3 ... every swa_frequency steps, and 0 between them. */
-static cj_node *newest_share(const plan *p)
+static cj_node *newest_share(const plan *p, const cj_optimizer_common *o)
 {
-    const cj_optimizer_common *o = p->common;
     cj_node *t = p->step, *one = cj_full_like(t, 1), *none = cj_full_like(t, 0);
     if (o->use_ema)
         return cj_where(cj_equal(t, one), one, cj_full_like(t, 1 - o->ema_momentum));
@@ -215,11 +214,10 @@ static cj_node *newest_share(const plan *p)
     return cj_where(cj_greater(since, none), share, one);
 }
 
-static cj_node *averaged(plan *p, cj_node *w, cj_node *new_w)
+static cj_node *averaged(plan *p, const cj_optimizer_common *o, cj_node *w, cj_node *new_w)
 {
-    const cj_optimizer_common *o = p->common;
     cj_node *slot = slot_of(p, CJ__AVERAGE_SLOT, w, &w->type);
-    cj_node *share = cj_cast(newest_share(p), w->type.dtype);
+    cj_node *share = cj_cast(newest_share(p, o), w->type.dtype);
     cj_node *average = cj_add(slot, cj_mul(share, cj_sub(new_w, slot)));
     add_update(p, slot, average);
     if (!o->use_ema || o->ema_overwrite_frequency == 0) return new_w;
@@ -228,16 +226,21 @@ static cj_node *averaged(plan *p, cj_node *w, cj_node *new_w)
 
 static bool update_parameter(plan *p, cj_optimizer_step *s)
 {
-    const cj_optimizer_common *o = p->common;
+    const cj_optimizer_common *o = p->common ? s->options : NULL;
     cj_node *w = s->parameter;
+    s->gradient = cj_zero_as(o ? clip(o, s->gradient) : s->gradient, w);
+    if (o && o->learning_rate_factor != 1)
+        s->learning_rate = cj_scale(s->learning_rate, o->learning_rate_factor);
     for (int k = 0; k < p->n_slots; k++) {
         cj_type type = w->type;
-        if (!p->row->slot || p->row->slot(p->options, k, &type))
+        if (!p->row->slot || p->row->slot(s->options, k, &type))
             s->slots[k] = slot_of(p, p->row->slots[k], w, &type);
     }
     if (p->graph->failed || !p->row->build(s) || p->graph->failed) return false;
-    if (o && o->lookahead_steps > 0) s->new_parameter = lookahead(p, w, s->new_parameter);
-    if (o && (o->use_ema || o->swa_start > 0)) s->new_parameter = averaged(p, w, s->new_parameter);
+    if (o && o->lookahead_steps > 0) s->new_parameter = lookahead(p, o, w, s->new_parameter);
+    if (o && o->constraint) s->new_parameter = cj__constrained(s->new_parameter, o->constraint);
+    if (o && (o->use_ema || o->swa_start > 0))
+        s->new_parameter = averaged(p, o, w, s->new_parameter);
     add_update(p, w, s->new_parameter);
     for (int k = 0; k < p->n_slots; k++)
         if (s->new_slots[k]) add_update(p, s->slots[k], s->new_slots[k]);
@@ -260,9 +263,19 @@ static bool take_row(cj_graph *g, const char *text, plan *p)
         return cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s: %d slots, and at most %d are possible",
                              p->row->name, p->n_slots, most),
                false;
-    if (p->common && check_common(g->cj, p->row, p->common))
+    if (p->common && (check_common(&g->arena, p->row, p->common) ||
+                      cj__groups_parse(&g->arena, p->row, p->options, &p->groups)))
         return cj_graph_fail(g, cj_last_status(g->cj), "%s", cj_message(g->cj)), false;
     return true;
+}
+
+/* The options of one parameter, of its group if it has one. */
+static const void *options_of(plan *p, const cj_node *w)
+{
+    const void *options = cj__groups_options(p->groups, w->name, p->options);
+    if (options != p->options && check_common(&p->graph->arena, p->row, options))
+        cj_graph_fail(p->graph, cj_last_status(p->graph->cj), "%s", cj_message(p->graph->cj));
+    return options;
 }
 
 /* The count of steps and, with gradient accumulation, that of gradients since the last one. */
@@ -317,19 +330,24 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
                                             cj_zero_as(gradients[i], parameters[i]))
                               : gradients[i];
     }
-    if (p.common && !g->failed) clip(g, p.common, gradient, n);
+    if (p.common && p.common->global_clipnorm > 0 && !g->failed)
+        cj__clip_global(g, gradient, n, p.common->global_clipnorm);
     const double rate = o.learning_rate > 0 ? o.learning_rate : p.row->learning_rate;
     for (int i = 0; i < n && !g->failed; i++) {
         cj_optimizer_step s = {.graph = g,
                                .parameter = parameters[i],
-                               .gradient = cj_zero_as(gradient[i], parameters[i]),
+                               .gradient = gradient[i],
                                .step = p.step,
-                               .options = p.options};
+                               .options = options_of(&p, parameters[i])};
         s.learning_rate = o.learning_rate_node
                               ? cj_cast(o.learning_rate_node, s.parameter->type.dtype)
                               : cj_scalar(g, s.parameter->type.dtype, rate);
         if (!update_parameter(&p, &s)) return NULL;
     }
+    const char *unused = cj__groups_unused(p.groups);
+    if (unused)
+        cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s: groups: no parameter has a name like '%.100s'",
+                      p.row->name, unused);
     if (g->failed) return NULL;
     *p.next++ = step_update;
     for (int i = 0; i < n_layers; i++) *p.next++ = layers->updates[i];

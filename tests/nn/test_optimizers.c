@@ -250,6 +250,15 @@ static const run runs[] = {
     {"formula/ema", "adam(use_ema=true, ema_momentum=0.8)", 0.1, "average", 0},
     {"formula/ema_overwrite", "adam(use_ema=true, ema_momentum=0.8, ema_overwrite_frequency=4)",
      0.1, NULL, 0},
+    {"formula/max_norm", "sgd(constraint=max_norm(0.7))", 0.1, NULL, 0},
+    {"formula/non_neg", "adam(constraint=non_neg)", 0.1, NULL, 0},
+    {"formula/unit_norm", "sgd(constraint=unit_norm(axis=-1))", 0.1, NULL, 0},
+    {"formula/min_max_norm",
+     "sgd(constraint=min_max_norm(0.5, max_value=0.8, rate=0.3))", 0.1, NULL, 0},
+    {"formula/groups",
+     "adam(weight_decay=0.02, groups=\"w(beta_1=0.5, weight_decay=0), "
+     "*b*(clipvalue=1e-3, learning_rate_factor=0.2), id*e(amsgrad=true, learning_rate_factor=0)\")",
+     0.05, NULL, 0},
     {"torch/swa", "sgd(swa_start=5, swa_frequency=3)", 0.1, "average", 0},
     {"formula/lookahead", "adam(lookahead_steps=5)", 0.1, NULL, 0},
     {"formula/lookahead_all",
@@ -261,7 +270,8 @@ static void as_golden(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
-        for (int way = 0; way < 8; way++)
+        for (int way = 0; way < (strstr(runs[i].name, "groups") ? 4 : 8);
+             way++) /* by plain names */
             check_path(&runs[i], way & 1 ? CJ_F64 : CJ_F32, backends[way / 2 % 2], way & 4);
 }
 
@@ -448,6 +458,22 @@ static void wrong_texts(void **state)
          "schedule_free_adamw: two averages of the weights: it makes one itself"},
         {"sgd(gradient_accumulation_steps=0)",
          "sgd: gradient_accumulation_steps=0 is not between 1 and 1000000000"},
+        {"sgd(groups=x)", "sgd: groups: 'x' is not of the form pattern(option=value)"},
+        {"sgd(groups=(momentum=1))",
+         "sgd: groups: '(momentum=1)' is not of the form pattern(option=value)"},
+        {"sgd(groups=\"w(momentum=2)\")", "sgd: momentum=2 is not between 0 and 1"},
+        {"sgd(groups=\"w(momentun=1)\")",
+         "sgd: unknown option 'momentun' (did you mean 'momentum'?)"},
+        {"sgd(groups=\"w*(momentum=1), kernel*(momentum=1)\")",
+         "sgd: groups: no parameter has a name like 'kernel*'"},
+        {"sgd(groups=w(global_clipnorm=1))",
+         "sgd: groups: global_clipnorm of 'w' is of all parameters"},
+        {"sgd(clipnorm=1, groups=w(clipvalue=1))",
+         "sgd: clipvalue and clipnorm are both given; one is possible"},
+        {"sgd(constraint=max_nrm)", "unknown constraint 'max_nrm' (did you mean 'max_norm'?)"},
+        {"sgd(constraint=max_norm(-1))", "max_norm: max_value=-1 is less than 0"},
+        {"sgd(constraint=non_neg(3))", "non_neg: takes no options, not '3'"},
+        {"sgd(constraint=min_max_norm(rate=2))", "min_max_norm: rate=2 is not between 0 and 1"},
         {"sgd(ema_momentum=1.1)", "sgd: ema_momentum=1.1 is not between 0 and 1"},
         {"asgd(alpha=-1)", "asgd: alpha=-1 is not between 0 and 10"},
         {"rprop(eta_plus=0.5)", "rprop: eta_plus=0.5 is not between 1 and 100"},

@@ -372,6 +372,43 @@ class Averaged:
         return self.x[k]
 
 
+class Constrained:
+    """keras.constraints, applied behind the step."""
+
+    def __init__(self, inner, constraint):
+        self.inner, self.constraint = inner, constraint
+
+    def step(self, k, w, g, a, t):
+        w = self.inner.step(k, w, g, a, t)
+        return self.constraint(w)
+
+
+def size(w, axis=0):
+    if np.ndim(w) == 0:
+        return np.abs(w)
+    return np.sqrt(np.sum(w * w, axis=axis, keepdims=True))
+
+
+def max_norm(w, most=2.0, axis=0):
+    return w * np.clip(size(w, axis), 0, most) / (1e-7 + size(w, axis))
+
+
+def min_max_norm(w, least, most, rate, axis=0):
+    wanted = rate * np.clip(size(w, axis), least, most) + (1 - rate) * size(w, axis)
+    return w * wanted / (1e-7 + size(w, axis))
+
+
+class Grouped:
+    """An optimizer for each parameter; (optimizer, factor of the rate, weight decay)."""
+
+    def __init__(self, others, first):
+        self.others, self.first = others, first
+
+    def step(self, k, w, g, a, t):
+        optimizer, factor, decay = self.others.get(k, self.first)
+        return optimizer.step(k, w - w * decay * a * factor, g, a * factor, t)
+
+
 class Lookahead:
     """Zhang et al. 2019, algorithm 1."""
 
@@ -442,6 +479,12 @@ FORMULA = {
     "accumulated": (0.1, lambda: Sgd(0.9), 0.02, False, 3),
     "accumulated_all": (0.05, lambda: Lookahead(Adam(), 2), 0.0, False, 2, 5.0),
     "ema": (0.1, lambda: Averaged(Adam(), 0.8), 0.0, True), "ema_overwrite": (0.1, lambda: Averaged(Adam(), 0.8, 4)),
+    "max_norm": (0.1, lambda: Constrained(Sgd(), lambda w: max_norm(w, 0.7))),
+    "non_neg": (0.1, lambda: Constrained(Adam(), lambda w: w * (w >= 0))),
+    "unit_norm": (0.1, lambda: Constrained(Sgd(), lambda w: w / (1e-7 + size(w, -1)))),
+    "min_max_norm": (0.1, lambda: Constrained(Sgd(), lambda w: min_max_norm(w, 0.5, 0.8, 0.3))),
+    "groups": (0.05, lambda: Grouped({"w": (Adam(0.5), 1, 0), "b": (Clipped(Adam(), value=1e-3), 0.2, 0.02), "idle": (Adam(amsgrad=True), 0, 0.02)},
+                                     (Adam(), 1, 0.02))),
     "lookahead": (0.1, lambda: Lookahead(Adam(), 5)), "lookahead_all": (0.1, lambda: Averaged(Lookahead(Adam(), 3, 0.8), 0.5), 0.0, True),
 }
 
