@@ -190,6 +190,33 @@ static void print_json_option(cli_json *j, const cj_option *o)
 
 /* ---- Lists ----------------------------------------------------------------------------------- */
 
+static bool same_text(const char *a, const char *b) { return a && b ? !strcmp(a, b) : a == b; }
+
+/* Is it an option of every row of the kind, which is said once? */
+static bool is_shared(cli *c, const struct kind *kind, const cj_option *o)
+{
+    item row;
+    int rows = 0;
+    for (; kind->at(c->cj, rows, &row); rows++) {
+        const cj_option *other = row.options;
+        while (other && other->type && strcmp(other->name, o->name) != 0) other++;
+        if (!other || other->type != o->type || other->initial != o->initial ||
+            !same_text(other->help, o->help) || !same_text(other->text, o->text))
+            return false;
+    }
+    return rows > 1;
+}
+
+/* Calls print for the options of a row that are shared, or for those that are not. */
+static int each_option(cli *c, const struct kind *kind, const cj_option *o, bool shared,
+                       void (*print)(FILE *to, const cj_option *o))
+{
+    int n = 0;
+    for (; o && o->type; o++)
+        if (is_shared(c, kind, o) == shared && ++n && print) print(c->out, o);
+    return n;
+}
+
 static void print_list(cli *c, const struct kind *kind)
 {
     item row;
@@ -197,32 +224,44 @@ static void print_list(cli *c, const struct kind *kind)
         fprintf(c->out, "%s\n    %s\n", row.name, row.doc ? row.doc : "");
         if (row.aliases) fprintf(c->out, "    also: %s\n", row.aliases);
         if (row.more) fprintf(c->out, "    To get it: %s\n", row.more);
-        for (const cj_option *o = row.options; o && o->type; o++) print_option(c->out, o);
+        each_option(c, kind, row.options, false, print_option);
     }
+    if (!kind->at(c->cj, 0, &row) || !each_option(c, kind, row.options, true, NULL)) return;
+    fprintf(c->out, "  all %s\n", kind->name);
+    each_option(c, kind, row.options, true, print_option);
+}
+
+static void print_option_row(FILE *to, const cj_option *o)
+{
+    char value[128];
+    fprintf(to, "| `%s` | ", o->name);
+    print_values(to, o, ", ");
+    fprintf(to, " | %s | ", required(o) ? "required" : initial(o, value, sizeof value));
+    print_help(to, o);
+    fputs(" |\n", to);
+}
+
+static void print_option_table(cli *c, const struct kind *kind, const cj_option *o, bool shared)
+{
+    if (!each_option(c, kind, o, shared, NULL)) return;
+    if (shared) fprintf(c->out, "\nOptions of all %s:\n", kind->name);
+    fputs("\n| option | values | default | meaning |\n|---|---|---|---|\n", c->out);
+    each_option(c, kind, o, shared, print_option_row);
 }
 
 /* The same as a page: of docs/reference. */
 static void print_page(cli *c, const struct kind *kind)
 {
     item row;
-    char value[128];
     fprintf(c->out,
             "# %c%s\n\nWritten by `cajal list %s format=markdown`, from the rows themselves.\n",
             kind->name[0] - 'a' + 'A', kind->name + 1, kind->name);
+    if (kind->at(c->cj, 0, &row)) print_option_table(c, kind, row.options, true);
     for (int i = 0; kind->at(c->cj, i, &row); i++) {
         fprintf(c->out, "\n## %s\n\n%s\n", row.name, row.doc ? row.doc : "");
         if (row.aliases) fprintf(c->out, "\nAlso: %s\n", row.aliases);
         if (row.more) fprintf(c->out, "\nTo get it: %s\n", row.more);
-        if (!row.options || !row.options->type) continue;
-        fputs("\n| option | values | default | meaning |\n|---|---|---|---|\n", c->out);
-        for (const cj_option *o = row.options; o->type; o++) {
-            fprintf(c->out, "| `%s` | ", o->name);
-            print_values(c->out, o, ", ");
-            fprintf(c->out, " | %s | ",
-                    required(o) ? "required" : initial(o, value, sizeof value));
-            print_help(c->out, o);
-            fputs(" |\n", c->out);
-        }
+        print_option_table(c, kind, row.options, false);
     }
 }
 

@@ -84,17 +84,13 @@ def torch_run(make, rate, average=None):
 T = torch.optim
 TORCH = {
     "sgd": (0.1, lambda p, a: T.SGD(p, a)),
-    "sgd_decay": (0.1, lambda p, a: T.SGD(p, a, weight_decay=0.02)),
     "sgd_momentum": (0.05, lambda p, a: T.SGD(p, a, momentum=0.9)),
     "sgd_nesterov": (0.05, lambda p, a: T.SGD(p, a, momentum=0.8, nesterov=True)),
     "sgd_all": (0.05, lambda p, a: T.SGD(p, a, momentum=0.8, nesterov=True, weight_decay=0.02)),
     "adam": (0.05, lambda p, a: T.Adam(p, a)),
-    "adam_betas": (0.05, lambda p, a: T.Adam(p, a, betas=(0.8, 0.95), eps=1e-3)),
     "adam_decay": (0.05, lambda p, a: T.Adam(p, a, weight_decay=0.02)),
     "adamw": (0.05, lambda p, a: T.AdamW(p, a)),
-    "adamw_decay": (0.05, lambda p, a: T.AdamW(p, a, weight_decay=0.1)),
     "rmsprop": (0.02, lambda p, a: T.RMSprop(p, a)),
-    "rmsprop_momentum": (0.01, lambda p, a: T.RMSprop(p, a, alpha=0.9, momentum=0.7)),
     "rmsprop_centered": (0.02, lambda p, a: T.RMSprop(p, a, alpha=0.9, centered=True)),
     "rmsprop_all": (0.01, lambda p, a: T.RMSprop(p, a, alpha=0.9, momentum=0.7, centered=True, weight_decay=0.02, eps=1e-4)),
 }
@@ -449,12 +445,12 @@ def formula_run(rate, make, weight_decay=0.0, average=False, every=1, global_nor
 
 
 FORMULA = {
-    "sgd": (0.1, Sgd), "sgd_decay": (0.1, Sgd, 0.02), "sgd_momentum": (0.05, lambda: Sgd(0.9)),
+    "sgd": (0.1, Sgd), "sgd_momentum": (0.05, lambda: Sgd(0.9)),
     "sgd_nesterov": (0.05, lambda: Sgd(0.8, True)), "sgd_all": (0.05, lambda: Sgd(0.8, True), 0.02),
     "adam": (0.05, Adam), "adam_betas": (0.05, lambda: Adam(0.8, 0.95, 1e-3)), "adam_decay": (0.05, Adam, 0.02),
     "adam_amsgrad": (0.05, lambda: Adam(beta_2=0.9, amsgrad=True)),
-    "adamw": (0.05, Adam, 0.004), "adamw_decay": (0.05, Adam, 0.1),
-    "rmsprop": (0.02, RMSprop), "rmsprop_momentum": (0.01, lambda: RMSprop(momentum=0.7)),
+    "adamw": (0.05, Adam, 0.004),
+    "rmsprop": (0.02, RMSprop),
     "rmsprop_centered": (0.02, lambda: RMSprop(centered=True)),
     "rmsprop_all": (0.01, lambda: RMSprop(momentum=0.7, centered=True, epsilon=1e-4, rho=0.8), 0.02),
     "adagrad": (0.1, Adagrad), "adagrad_all": (0.1, lambda: Adagrad(0.3, 1e-3), 0.02),
@@ -463,7 +459,7 @@ FORMULA = {
     "nadam": (0.05, Nadam), "nadam_all": (0.05, lambda: Nadam(0.8, 0.95, 1e-3), 0.02),
     "nadam_slow": (0.05, lambda: Nadam(epsilon=1e-8, momentum_decay=0.004)),
     "lion": (0.02, Lion), "lion_all": (0.02, lambda: Lion(0.8, 0.95), 0.02),
-    "lamb": (0.02, Lamb), "lamb_decay": (0.02, Lamb, 0.02),
+    "lamb": (0.02, Lamb),
     "lamb_paper": (0.02, lambda: Lamb(0.8, 0.95, 1e-3, 0.1)),
     "lars": (10.0, Lars), "lars_decay": (10.0, lambda: Lars(0.5, 0.01), 0.002),
     "lars_paper": (10.0, lambda: Lars(0.8, 0.002, paper_decay=0.1)),
