@@ -310,15 +310,14 @@ extern CJ_API const char *const cj_optimizer_forms[];
                       "steps from one of these weights to the next"), \
         CJ_OPTION_INT(cj_optimizer_common, lookahead_steps, 0, 0, 1e9, \
                       "steps after which slow weights follow (Zhang et al. 2019); 0: none"), \
-        CJ_OPTION_FLOAT(cj_optimizer_common, lookahead_alpha, 0.5, 0, 1,                           \
-                        "how far the slow weights go"),                                            \
-        CJ_OPTION_STRING(cj_optimizer_common, constraint, NULL,                                    \
-                         "what weights are kept to: max_norm(max_value=2, axis=0), non_neg, "      \
-                         "unit_norm, min_max_norm(min_value=0, max_value=1, rate=1)"),             \
-        CJ_OPTION_FLOAT(cj_optimizer_common, learning_rate_factor, 1, 0, 1e6,                      \
-                        "of the learning rate, for groups"),                                       \
-        CJ_OPTION_STRING(cj_optimizer_common, groups, NULL,                                        \
-                         "other options for parameters by name, * is any text: "                   \
+        CJ_OPTION_FLOAT(cj_optimizer_common, lookahead_alpha, 0.5, 0, 1, \
+                        "how far the slow weights go"), \
+        CJ_OPTION_STRING(cj_optimizer_common, constraint, NULL, \
+                         "what weights are kept to, such as max_norm(2): a constraint"),           \
+        CJ_OPTION_FLOAT(cj_optimizer_common, learning_rate_factor, 1, 0, 1e6, \
+                        "of the learning rate, for groups"), \
+        CJ_OPTION_STRING(cj_optimizer_common, groups, NULL, \
+                         "other options for parameters by name, * is any text: " \
                          "*bias(weight_decay=0), embedding*(learning_rate_factor=0.1)")
 
 /* The learning rate at a step (from 0) of training; steps_per_epoch and total steps are known, and
@@ -352,6 +351,14 @@ typedef struct cj_initializer {
     cj_status (*fill)(cj_tensor *t, const cj_initializer_target *at, const void *options);
 } cj_initializer;
 
+/* What a parameter is kept to after each step of an optimizer (its option `constraint`). */
+typedef struct cj_constraint {
+    const char *name, *doc, *aliases;
+    size_t options_size;
+    const cj_option *options;
+    cj_node *(*build)(cj_node *parameter, const void *options); /* the parameter as it is to be */
+} cj_constraint;
+
 /* A scalar that is added to the loss in training, of one parameter. */
 typedef struct cj_regularizer {
     const char *name, *doc, *aliases;
@@ -363,7 +370,7 @@ typedef struct cj_regularizer {
 #define CJ_NN_ROWS(X)                                                                              \
     X(layer, cj_layer) X(activation, cj_activation_row) X(loss, cj_loss) X(metric, cj_metric)      \
     X(optimizer, cj_optimizer) X(schedule, cj_schedule) X(initializer, cj_initializer)             \
-    X(regularizer, cj_regularizer)
+    X(regularizer, cj_regularizer) X(constraint, cj_constraint)
 /* For each kind: cj_loss_register(cj, row), cj_loss_find(cj, name) (NULL and a message that names
  * the nearest), cj_loss_at(cj, i) (NULL past the last; the context's own first). */
 #define CJ_NN_DECLARE(kind, type)                                                                  \

@@ -71,12 +71,13 @@ static const struct kind {
              {"schedules", schedule_at},
              {"initializers", initializer_at},
              {"regularizers", regularizer_at},
+             {"constraints", constraint_at},
              {"datasets", dataset_at},
              {"backends", backend_at},
              {"commands", command_at},
              {NULL, NULL}};
 static const char all_kinds[] = "ops|layers|activations|losses|metrics|optimizers|schedules|"
-                                "initializers|regularizers|datasets|backends|commands";
+                                "initializers|regularizers|constraints|datasets|backends|commands";
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
@@ -314,7 +315,7 @@ const cj_command cj_command_list = {
     .name = "list",
     .summary = "tell what there is of a kind, with all options",
     .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|regularizers|"
-             "datasets|backends|commands",
+             "constraints|datasets|backends|commands",
     .text = "  cajal list layers\n  cajal list datasets --json\n",
     .keys = keys,
     .run = run,

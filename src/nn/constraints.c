@@ -3,9 +3,7 @@
  * 0, of a convolution's along [0, 1, 2]. A scalar is its own. */
 #include "nn/optimizer.h"
 
-#include "base/option.h"
-
-#include <string.h>
+#include "base/registry.h"
 
 #define EPSILON 1e-7 /* Keras's: a norm of 0 divides too */
 
@@ -25,8 +23,9 @@ static const cj_option min_max_norm_table[] = {
     CJ_OPTION_FLOAT(constraint_options, max_value, 1, 0, 1e30, "largest norm"),
     CJ_OPTION_FLOAT(constraint_options, rate, 1, 0, 1, "how far norms go there in a step"),
     AXIS_OPTION, CJ_OPTION_END};
-static const cj_option no_table[] = {CJ_OPTION_END};
+static const cj_option non_neg_table[] = {CJ_OPTION_END};
 
+/* |w| along the axes, which stay as size 1. */
 static cj_node *norm(cj_node *w, const constraint_options *o)
 {
     static const int64_t first = 0;
@@ -39,75 +38,55 @@ static cj_node *scaled(cj_node *w, cj_node *from, cj_node *to)
 {
     return cj_mul(w, cj_div(to, cj_shift(from, EPSILON)));
 }
-static cj_node *max_norm(cj_node *w, const constraint_options *o)
+
+static cj_node *build_max_norm(cj_node *w, const void *options)
 {
+    const constraint_options *o = options;
     cj_node *n = norm(w, o);
     return scaled(w, n, cj_clip(n, 0, o->max_value));
 }
-static cj_node *non_neg(cj_node *w, const constraint_options *o)
+static cj_node *build_non_neg(cj_node *w, const void *options)
 {
-    (void)o;
+    (void)options;
     return cj_relu(w);
 }
-static cj_node *unit_norm(cj_node *w, const constraint_options *o)
+static cj_node *build_unit_norm(cj_node *w, const void *options)
 {
-    cj_node *n = norm(w, o);
+    cj_node *n = norm(w, options);
     return scaled(w, n, cj_full_like(n, 1));
 }
-static cj_node *min_max_norm(cj_node *w, const constraint_options *o)
+static cj_node *build_min_max_norm(cj_node *w, const void *options)
 {
+    const constraint_options *o = options;
     cj_node *n = norm(w, o);
     return scaled(w, n, cj__average(cj_clip(n, o->min_value, o->max_value), n, o->rate));
 }
 
-static const struct constraint {
-    const char *name;
-    const cj_option *options;
-    cj_node *(*build)(cj_node *w, const constraint_options *o);
-} constraints[] = {{"max_norm", max_norm_table, max_norm},
-                   {"non_neg", no_table, non_neg},
-                   {"unit_norm", unit_norm_table, unit_norm},
-                   {"min_max_norm", min_max_norm_table, min_max_norm}};
-enum { CONSTRAINTS = sizeof constraints / sizeof *constraints };
+#define CONSTRAINT(id, formula)                                                                    \
+    const cj_constraint cj_constraint_##id = {.name = #id,                                         \
+                                              .doc = formula,                                      \
+                                              .options_size = sizeof(constraint_options),          \
+                                              .options = id##_table,                               \
+                                              .build = build_##id}
+CONSTRAINT(max_norm, "w min(1, max_value / |w|)");
+CONSTRAINT(non_neg, "w = max(w, 0)");
+CONSTRAINT(unit_norm, "w / |w|");
+CONSTRAINT(min_max_norm, "w (rate clip(|w|, min_value, max_value) + (1 - rate) |w|) / |w|");
 
-static cj_status parse(cj__arena *arena, const char *text, const struct constraint **row,
-                       constraint_options *o)
-{
-    const char *names[CONSTRAINTS + 1] = {NULL}, *rest;
-    char *name;
-    CJ__TRY(cj__options_parse_name(arena, text, &name, &rest));
-    *row = NULL;
-    for (int i = 0; i < CONSTRAINTS; i++) {
-        names[i] = constraints[i].name;
-        if (!strcmp(names[i], name)) *row = &constraints[i];
-    }
-    if (!*row) {
-        const char *near = cj__nearest(name, names);
-        return cj_fail(arena->cj, CJ_ERR_ARGUMENT, "unknown constraint '%.100s' (%s%s%s)", name,
-                       near ? "did you mean '" : "there are ",
-                       near ? near : "max_norm, non_neg, unit_norm, min_max_norm",
-                       near ? "'?" : "");
-    }
-    *o = (constraint_options){0};
-    cj__options_init((*row)->options, o);
-    CJ__TRY(cj__options_parse(arena, name, (*row)->options, o, rest));
-    return cj__options_check(arena->cj, name, (*row)->options, o);
-}
+/* ---- As text --------------------------------------------------------------------------------- */
 
 cj_status cj__constraint_check(cj__arena *arena, const char *text)
 {
-    const struct constraint *row;
-    constraint_options o;
-    return parse(arena, text, &row, &o);
+    cj__named named;
+    return cj__named_parse(arena, arena->cj, CJ__ROW_CONSTRAINT, text, &named);
 }
 
 cj_node *cj__constrained(cj_node *w, const char *text)
 {
-    const struct constraint *row;
-    constraint_options o;
+    cj__named named;
     cj_graph *g = cj_node_graph(w);
     if (!g || g->failed) return NULL;
-    if (parse(&g->arena, text, &row, &o))
+    if (cj__named_parse(&g->arena, g->cj, CJ__ROW_CONSTRAINT, text, &named))
         return cj_graph_fail(g, cj_last_status(g->cj), "%s", cj_message(g->cj));
-    return row->build(w, &o);
+    return ((const cj_constraint *)named.row)->build(w, named.options);
 }

@@ -15,6 +15,7 @@
 #define CJ__SCHEDULE(name) extern const cj_schedule cj_schedule_##name;
 #define CJ__INITIALIZER(name) extern const cj_initializer cj_initializer_##name;
 #define CJ__REGULARIZER(name) extern const cj_regularizer cj_regularizer_##name;
+#define CJ__CONSTRAINT(name) extern const cj_constraint cj_constraint_##name;
 #define CJ__ACTIVATION(name) extern const cj_activation_row cj_activation_##name;
 #define CJ__LAYER(name) extern const cj_layer cj_layers_##name;
 #include "nn/rows.def"
@@ -37,6 +38,10 @@ static const void *const schedules[] = {
     NULL};
 static const void *const initializers[] = {
 #define CJ__INITIALIZER(name) &cj_initializer_##name,
+#include "nn/rows.def"
+    NULL};
+static const void *const constraints[] = {
+#define CJ__CONSTRAINT(name) &cj_constraint_##name,
 #include "nn/rows.def"
     NULL};
 static const void *const regularizers[] = {
@@ -115,6 +120,7 @@ CJ__ROWS(optimizer, cj_optimizer, OPTIMIZER, optimizers)
 CJ__ROWS(schedule, cj_schedule, SCHEDULE, schedules)
 CJ__ROWS(initializer, cj_initializer, INITIALIZER, initializers)
 CJ__ROWS(regularizer, cj_regularizer, REGULARIZER, regularizers)
+CJ__ROWS(constraint, cj_constraint, CONSTRAINT, constraints)
 
 typedef struct kind {
     const char *word;
@@ -138,6 +144,7 @@ static bool options_of(int row_kind, const void *row, size_t *size, const cj_opt
         CJ__CASE(SCHEDULE, cj_schedule, "schedule", schedules)
         CJ__CASE(INITIALIZER, cj_initializer, "initializer", initializers)
         CJ__CASE(REGULARIZER, cj_regularizer, "regularizer", regularizers)
+        CJ__CASE(CONSTRAINT, cj_constraint, "constraint", constraints)
         CJ__CASE(LAYER, cj_layer, "layer", layers)
     }
     return false;

@@ -51,12 +51,13 @@ KIND(optimizer, cj_optimizer, build)
 KIND(schedule, cj_schedule, rate)
 KIND(initializer, cj_initializer, fill)
 KIND(regularizer, cj_regularizer, build)
+KIND(constraint, cj_constraint, build)
 
 static const kind kinds[] = {
 #define ENTRY(name, NAME) {#name, CJ__ROW_##NAME, name##_row, name##_find, name##_add}
     ENTRY(layer, LAYER), ENTRY(activation, ACTIVATION), ENTRY(loss, LOSS), ENTRY(metric, METRIC),
     ENTRY(optimizer, OPTIMIZER), ENTRY(schedule, SCHEDULE), ENTRY(initializer, INITIALIZER),
-    ENTRY(regularizer, REGULARIZER)};
+    ENTRY(regularizer, REGULARIZER), ENTRY(constraint, CONSTRAINT)};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static void each_row(void (*check)(const kind *k, const row *r))

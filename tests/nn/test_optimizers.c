@@ -224,7 +224,7 @@ static const run runs[] = {
     {"formula/muon", "muon", 0.02, NULL, 0},
     {"formula/muon_plain",
      "muon(0.8, nesterov=false, ns_steps=3, adam_lr_ratio=0.5, weight_decay=0.02)", 0.02, NULL, 0},
-    {"formula/schedule_free_adamw", "schedule_free_adamw", 0.05, NULL, 0},
+    {"formula/schedule_free_adamw", "adamw_schedule_free", 0.05, NULL, 0},
     {"formula/schedule_free_adamw_all",
      "schedule_free_adamw(0.8, beta_2=0.95, epsilon=1e-3, r=1, weight_lr_power=1, "
      "weight_decay=0.02)",
@@ -281,6 +281,12 @@ static void every_row(void **state)
         if (!row->doc || !strstr(row->doc, " ")) fail_msg("%s has no doc", row->name);
         if (!cj__option_find(row->options, "clipnorm"))
             fail_msg("%s lacks CJ_OPTIMIZER_COMMON", row->name);
+    }
+    const cj_constraint *kept;
+    for (int i = 0; (kept = cj_constraint_at(cj, i)); i++) {
+        char run_name[80];
+        snprintf(run_name, sizeof run_name, "formula/%s", kept->name);
+        if (!cj_tensors_find(golden, run_name)) fail_msg("no golden run of %s", kept->name);
     }
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
         for (int all = 0; all < 2; all++) {
