@@ -185,6 +185,12 @@ static void of_losses(void **state)
     assert_true(fabs(cj_score(&scores, "sparse_categorical_crossentropy") - loss) < 1e-12);
     assert_true(fabs(log_loss - loss) < 1e-6);
     assert_int_equal(cj_last_status(cj), CJ_OK);
+    /* What does not count in the loss does not in the metric. */
+    OK(cj_evaluate(m, ds, &scores, .loss = "sparse_categorical_crossentropy(ignore_class=1)",
+                   .metrics = "sparse_categorical_crossentropy(ignore_class=1)"));
+    assert_true(fabs(cj_score(&scores, "loss") - loss) > 1e-6);
+    assert_true(fabs(cj_score(&scores, "sparse_categorical_crossentropy") -
+                     cj_score(&scores, "loss")) < 1e-12);
     assert_int_equal(cj_evaluate(m, ds, &scores,
                                  .metrics = "sparse_categorical_crossentropy(smooth=1)"),
                      CJ_ERR_ARGUMENT);
