@@ -46,7 +46,9 @@ target_compile_options(cajal_flags INTERFACE
 target_compile_definitions(cajal_flags INTERFACE
   $<$<BOOL:${cj_asserts}>:CJ_ASSERTS> $<$<BOOL:${CJ_CORE}>:CJ_CORE>)
 if(CJ_CORE)
-  target_compile_options(cajal_flags INTERFACE -ffunction-sections -fdata-sections)
+  # No tables for unwinding: they are a tenth of the library, and nothing here throws.
+  target_compile_options(cajal_flags INTERFACE -ffunction-sections -fdata-sections
+    -fno-asynchronous-unwind-tables -fno-unwind-tables)
   if(NOT APPLE)
     target_link_options(cajal_flags INTERFACE -Wl,--gc-sections)
   endif()
