@@ -145,7 +145,8 @@ static void cut(product *p, int64_t threads, bool keeps)
                            : p->nc * bounded(room / (p->set_k * p->nc), 1, all_columns / p->nc);
     const int64_t tasks = threads > 1 ? TASKS * threads : 1;
     p->task_rows = up((p->rows + tasks - 1) / tasks, BLOCK);
-    const int64_t across = (tasks * p->task_rows + p->rows - 1) / p->rows;
+    const int64_t down = (p->rows + p->task_rows - 1) / p->task_rows,
+                  across = (tasks + down - 1) / down;
     p->task_columns = up((p->set_columns + across - 1) / across, BLOCK);
 }
 
