@@ -7,6 +7,7 @@
 
 #include <cajal/io.h>
 
+#include "base/text.h"
 #include "data/dataset.h"
 
 enum { CLASSES_MAX = 65536 };
@@ -33,7 +34,7 @@ static cj_tensor *find(const cj_tensors *list, const char *const *names, const c
     char name[64];
     cj_tensor *t = NULL;
     for (int i = 0; names[i] && !t; i++) {
-        snprintf(name, sizeof name, "%s%s", names[i], suffix);
+        cj__format(name, sizeof name, "%s%s", names[i], suffix);
         t = cj_tensors_find(list, name);
     }
     return t;
@@ -46,7 +47,7 @@ static cj_status fail_names(cj_context *cj, const char *path, const cj_tensors *
     const char *name;
     for (size_t i = 0; cj_tensors_at(list, i, &name); i++) {
         size_t n = strlen(found);
-        snprintf(found + n, sizeof found - n, "%s%.60s", i ? ", " : "", name);
+        cj__format(found + n, sizeof found - n, "%s%.60s", i ? ", " : "", name);
     }
     return cj_fail(cj, CJ_ERR_DATA, "%s: has no array %s; it has %s", path, wanted,
                    *found ? found : "none");
@@ -68,17 +69,23 @@ static cj_status check(cj_context *cj, const char *path, const pair *p)
     return CJ_OK;
 }
 
+/* The same elements, which outlive the list. */
+static cj_tensor *share(cj_tensor *t)
+{
+    return cj_tensor_reshape(t, cj_tensor_rank(t), cj_tensor_shape(t));
+}
+
 /* One part of an archive; `suffix` is "", "_train" or "_test". */
 static cj_status take(cj_context *cj, const char *path, const cj_tensors *list, const char *suffix,
                       bool no_target, pair *p)
 {
     char wanted[64];
-    const cj_tensor *x = find(list, samples, suffix);
-    const cj_tensor *y = no_target ? NULL : find(list, targets, suffix);
-    snprintf(wanted, sizeof wanted, "x%s", suffix);
+    cj_tensor *x = find(list, samples, suffix);
+    cj_tensor *y = no_target ? NULL : find(list, targets, suffix);
+    cj__format(wanted, sizeof wanted, "x%s", suffix);
     if (!x) return fail_names(cj, path, list, wanted);
-    p->x = cj_tensor_copy(x);
-    p->y = y ? cj_tensor_copy(y) : NULL;
+    p->x = share(x);
+    p->y = y ? share(y) : NULL;
     if (!p->x || (y && !p->y)) return cj_last_status(cj);
     return check(cj, path, p);
 }
