@@ -155,6 +155,8 @@ void cj__store_touch(cj_store *store); /* a run committed: the version grows */
 /* ---- Building: build.c ----------------------------------------------------------------------- */
 
 static inline bool cj__is_zero(const cj_node *node) { return node == cj_zero; }
+/* A scalar of x's dtype; NULL for NULL. (cj_full_like has x's shape as well.) */
+cj_node *cj__number_like(cj_node *x, double value);
 /* The dtype two operands meet in: equal ones stay; float beats integer beats bool; wider beats
  * narrower; f16 with bf16 is f32; signed with unsigned of the same width is the next wider signed.
  */

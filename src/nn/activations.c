@@ -53,13 +53,9 @@ typedef struct axis_options {
     }                                                                                              \
     ROW(id, others, formula, .options_size = sizeof(axis_options), .options = id##_table)
 
-static cj_node *number_like(cj_node *x, double value)
-{
-    return x ? cj_scalar(cj_node_graph(x), x->type.dtype, value) : NULL;
-}
 static cj_node *above(cj_node *x, double limit)
 {
-    return x ? cj_greater(x, number_like(x, limit)) : NULL;
+    return x ? cj_greater(x, cj__number_like(x, limit)) : NULL;
 }
 
 /* ---- Smooth ---------------------------------------------------------------------------------- */
@@ -85,9 +81,9 @@ WITH_NUMBER(softplus, NULL, "y = log(1 + e^(beta x)) / beta (Dugas et al. 2001)"
 static cj_node *squareplus(cj_node *x, double b)
 {
     cj_node *positive = above(x, 0);
-    cj_node *sign = cj_where(positive, number_like(x, 1), number_like(x, -1));
+    cj_node *sign = cj_where(positive, cj__number_like(x, 1), cj__number_like(x, -1));
     cj_node *s = cj_scale(cj_add(cj_mul(x, sign), cj_sqrt(cj_shift(cj_square(x), b))), 0.5);
-    return cj_where(positive, s, cj_div(number_like(x, b / 4), s));
+    return cj_where(positive, s, cj_div(cj__number_like(x, b / 4), s));
 }
 WITH_NUMBER(squareplus, NULL, "y = (x + sqrt(x^2 + b)) / 2 (Barron 2021)", b, 4, 1e-12, 1e6,
             "how wide the bend is", squareplus(x, b));
@@ -136,11 +132,11 @@ static cj_node *build_relu(cj_node *x, const void *options)
     const relu_options *o = options;
     cj_node *y = o->negative_slope > 0 && o->threshold == 0 ? cj_leaky_relu(x, o->negative_slope)
                  : o->threshold == 0                        ? cj_relu(x)
-                                     : cj_where(cj_less(x, number_like(x, o->threshold)),
+                                     : cj_where(cj_less(x, cj__number_like(x, o->threshold)),
                                                 cj_scale(cj_shift(x, -o->threshold),
                                                          o->negative_slope),
                                                 x);
-    return o->max_value < INFINITY ? cj_minimum(y, number_like(x, o->max_value)) : y;
+    return o->max_value < INFINITY ? cj_minimum(y, cj__number_like(x, o->max_value)) : y;
 }
 ROW(relu, NULL, "y = max(x, 0); with its options slope (x - threshold) below the threshold",
     OPTIONS(relu));
@@ -148,7 +144,7 @@ ROW(relu, NULL, "y = max(x, 0); with its options slope (x - threshold) below the
 WITH_NUMBER(leaky_relu, NULL, "y = x for x >= 0, negative_slope x below (Maas et al. 2013)",
             negative_slope, 0.3, 0, 1e6, "slope for negative values",
             cj_leaky_relu(x, negative_slope));
-SIMPLE(relu6, NULL, "y = min(max(x, 0), 6)", cj_minimum(cj_relu(x), number_like(x, 6)));
+SIMPLE(relu6, NULL, "y = min(max(x, 0), 6)", cj_minimum(cj_relu(x), cj__number_like(x, 6)));
 SIMPLE(hard_sigmoid, "hardsigmoid", "y = min(max(x / 6 + 1/2, 0), 1)",
        cj_clip(cj_shift(cj_scale(x, 1.0 / 6), 0.5), 0, 1));
 SIMPLE(hard_silu, "hard_swish, hardswish", "y = x min(max(x / 6 + 1/2, 0), 1) (Howard et al. 2019)",
@@ -158,7 +154,8 @@ SIMPLE(sparse_sigmoid, NULL, "y = min(max((x + 1) / 2, 0), 1)",
 SIMPLE(sparse_plus, NULL, "y = 0 for x <= -1, x for x >= 1, (x + 1)^2 / 4 between",
        cj_add(cj_scale(cj_square(cj_clip(cj_shift(x, 1), 0, 2)), 0.25), cj_relu(cj_shift(x, -1))));
 WITH_NUMBER(hard_shrink, "hardshrink", "y = x for |x| > threshold, else 0", threshold, 0.5, 0, 1e6,
-            "what counts as small", cj_where(above(cj_abs(x), threshold), x, number_like(x, 0)));
+            "what counts as small",
+            cj_where(above(cj_abs(x), threshold), x, cj__number_like(x, 0)));
 WITH_NUMBER(soft_shrink, "softshrink", "y = x - min(max(x, -threshold), threshold)", threshold, 0.5,
             0, 1e6, "what is taken off", cj_sub(x, cj_clip(x, -threshold, threshold)));
 
@@ -190,7 +187,7 @@ static const cj_option threshold_table[] = {
 static cj_node *build_threshold(cj_node *x, const void *options)
 {
     const threshold_options *o = options;
-    return cj_where(above(x, o->threshold), x, number_like(x, o->default_value));
+    return cj_where(above(x, o->threshold), x, cj__number_like(x, o->default_value));
 }
 ROW(threshold, NULL, "y = x for x > threshold, else default_value", OPTIONS(threshold));
 
@@ -244,12 +241,12 @@ static cj_node *sparsemax(cj_node *x, int axis)
     for (int i = 0; i < x->type.rank; i++) count_dims[i] = i == at ? n : 1;
     x = cj_sub(x, cj_stop_gradient(cj_reduce_max(x, 1, &along, true)));
     cj_node *falling = cj_top_k(x, n, at, false);
-    cj_node *ones = cj_broadcast_to(number_like(x, 1), x ? x->type.rank : 0, count_dims);
+    cj_node *ones = cj_broadcast_to(cj__number_like(x, 1), x ? x->type.rank : 0, count_dims);
     cj_node *k = cj_cumsum(ones, at, false, false);
     cj_node *in = cj_greater(cj_shift(cj_mul(k, falling), 1), cj_cumsum(falling, at, false, false));
     cj_node *support = in ? cj_cast(in, x->type.dtype) : NULL;
     cj_node *size = cj_reduce_sum(support, 1, &along, true),
-            *sum = cj_reduce_sum(cj_where(in, falling, number_like(x, 0)), 1, &along, true);
+            *sum = cj_reduce_sum(cj_where(in, falling, cj__number_like(x, 0)), 1, &along, true);
     return cj_relu(cj_sub(x, cj_div(cj_shift(sum, -1), size)));
 }
 WITH_AXIS(sparsemax, NULL,

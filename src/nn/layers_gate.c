@@ -48,23 +48,12 @@ static cj_node *prelu_build(cj_layer_build *b)
     }
     cj_node *alpha = cj_layer_parameter(b, "alpha", rank, dims, o->alpha_initializer, 0, 0,
                                         o->alpha_regularizer);
-    cj_node *negative = cj_minimum(x, cj_scalar(b->graph, x->type.dtype, 0));
+    cj_node *negative = cj_minimum(x, cj__number_like(x, 0));
     return cj_add(cj_relu(x), cj_mul(alpha, negative));
 }
 
-const cj_layer cj_layers_prelu = {
-    .name = "prelu",
-    .doc = "y = x for x >= 0, alpha x below; alpha is learned (He et al. 2015)",
-    .inputs = 1,
-    .options_size = sizeof(cj_prelu_opts),
-    .options = prelu_options,
-    .build = prelu_build,
-    .sample = "alpha_initializer=constant(0.25), shared_axes=[1] : 3, 4"};
-
-cj_node *(cj_prelu)(cj_node *x, const cj_prelu_opts *opts)
-{
-    return cj__layer_keywords(&x, 1, &cj_layers_prelu, opts);
-}
+CJ__LAYER_OF_KEYWORDS(prelu, "y = x for x >= 0, alpha x below; alpha is learned (He et al. 2015)",
+                      prelu_build, "alpha_initializer=constant(0.25), shared_axes=[1] : 3, 4")
 
 /* ---- highway --------------------------------------------------------------------------------- */
 
@@ -98,20 +87,11 @@ static cj_node *highway_build(cj_layer_build *b)
     return cj_add(x, cj_mul(cj_sigmoid(gate), cj_sub(y, x)));
 }
 
-const cj_layer cj_layers_highway = {
-    .name = "highway",
-    .doc = "y = t activation(x W + b) + (1 - t) x, t = sigmoid(x W_t + b_t) (Srivastava et al. "
-           "2015)",
-    .inputs = 1,
-    .options_size = sizeof(cj_highway_opts),
-    .options = highway_options,
-    .build = highway_build,
-    .sample = "activation=tanh : 5"};
-
-cj_node *(cj_highway)(cj_node *x, const cj_highway_opts *opts)
-{
-    return cj__layer_keywords(&x, 1, &cj_layers_highway, opts);
-}
+CJ__LAYER_OF_KEYWORDS(
+    highway,
+    "y = t activation(x W + b) + (1 - t) x, t = sigmoid(x W_t + b_t) (Srivastava et al. "
+    "2015)",
+    highway_build, "activation=tanh : 5")
 
 /* ---- mixture_of_experts ---------------------------------------------------------------------- */
 
@@ -137,7 +117,7 @@ static cj_node *only_largest(cj_node *logits, int64_t k)
     cj_node *largest = cj_top_k(logits, k, -1, false);
     cj_node *least = cj_slice_axis(largest, cj_node_rank(logits) - 1, k - 1, 1);
     return cj_where(cj_greater_equal(logits, least), logits,
-                    cj_scalar(cj_node_graph(logits), logits->type.dtype, -INFINITY));
+                    cj__number_like(logits, -INFINITY));
 }
 
 /* experts sum_e f_e p_e over the mean share of listeners f and the mean probability p of each
@@ -148,7 +128,7 @@ static void balance(cj_layer_build *b, cj_node *logits, cj_node *gates, double f
     if (!logits || !gates || factor == 0) return;
     const int count = cj_node_rank(logits) - 1;
     for (int i = 0; i < count; i++) axes[i] = i;
-    cj_node *zero = cj_scalar(b->graph, gates->type.dtype, 0);
+    cj_node *zero = cj__number_like(gates, 0);
     cj_node *used = cj_cast(cj_greater(gates, zero), gates->type.dtype);
     used = cj_div(used, cj_reduce_sum(used, 1, (int64_t[]){-1}, true));
     cj_node *share = cj_reduce_mean(used, count, axes, false),
@@ -187,17 +167,8 @@ static cj_node *mixture_of_experts_build(cj_layer_build *b)
     return cj_squeeze(cj_matmul(cj_expand_dims(gates, -2), each), -2);
 }
 
-const cj_layer cj_layers_mixture_of_experts = {
-    .name = "mixture_of_experts",
-    .doc = "y = sum_e g_e activation(x W_e + b_e), g the softmax of the top_k largest of x W_g "
-           "(Shazeer et al. 2017); all experts are computed",
-    .inputs = 1,
-    .options_size = sizeof(cj_mixture_of_experts_opts),
-    .options = mixture_of_experts_options,
-    .build = mixture_of_experts_build,
-    .sample = "units=3, experts=4, top_k=2, activation=tanh : 5, 6"};
-
-cj_node *(cj_mixture_of_experts)(cj_node *x, const cj_mixture_of_experts_opts *opts)
-{
-    return cj__layer_keywords(&x, 1, &cj_layers_mixture_of_experts, opts);
-}
+CJ__LAYER_OF_KEYWORDS(
+    mixture_of_experts,
+    "y = sum_e g_e activation(x W_e + b_e), g the softmax of the top_k largest of x W_g "
+    "(Shazeer et al. 2017); all experts are computed",
+    mixture_of_experts_build, "units=3, experts=4, top_k=2, activation=tanh : 5, 6")

@@ -107,7 +107,7 @@ static cj_node *as_vectors(cj_layer_build *b, cj_node *x, int64_t axis, bool nor
                               "axis %lld of an input of rank %d", (long long)axis, n),
                NULL;
     if (normalize) {
-        cj_node *tiny = cj_scalar(b->graph, x->type.dtype, 1e-12); /* as Keras: of the square */
+        cj_node *tiny = cj__number_like(x, 1e-12); /* as Keras: of the square */
         x = cj_mul(x, cj_rsqrt(cj_maximum(cj_reduce_sum(cj_square(x), 1, &axis, true), tiny)));
     }
     for (int i = 1, at = 1; i < n; i++) {

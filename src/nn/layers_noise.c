@@ -63,31 +63,21 @@ static cj_node *alpha_dropout_build(cj_layer_build *b)
     if (!x || rate == 0) return x;
     cj_node *u = cj_random_uniform(cj_random_key(b->graph), CJ_F32, -1, x->type.rank, x->type.dim);
     cj_node *kept = cj_greater_equal(u, cj_scalar(b->graph, CJ_F32, rate));
-    cj_node *y = cj_where(kept, x, cj_scalar(b->graph, x->type.dtype, v));
+    cj_node *y = cj_where(kept, x, cj__number_like(x, v));
     return cj_where(cj_training(b->graph), cj_shift(cj_scale(y, a), -a * rate * v), x);
 }
 
-#define NOISE(id, text, with) \
-    const cj_layer cj_layers_##id = {.name = #id, \
-                                     .doc = text, \
-                                     .inputs = 1, \
-                                     .options_size = sizeof(cj_##id##_opts), \
-                                     .options = id##_options, \
-                                     .build = id##_build, \
-                                     .sample = with}; \
-    cj_node *(cj_##id)(cj_node * x, const cj_##id##_opts *opts) \
-    { \
-        return cj__layer_keywords(&x, 1, &cj_layers_##id, opts); \
-    }
-NOISE(gaussian_noise, "in training, x + normal noise", "stddev=0.1 : 8")
-NOISE(gaussian_dropout,
-      "in training, x times normal noise of mean 1 and deviation sqrt(rate / (1 - rate)) "
-      "(Srivastava et al. 2014)",
-      "rate=0.25 : 8")
-NOISE(alpha_dropout,
-      "in training, dropout that keeps the mean and deviation of what selu gives "
-      "(Klambauer et al. 2017)",
-      "rate=0.25 : 8")
+CJ__LAYER_OF_KEYWORDS(gaussian_noise, "in training, x + normal noise", gaussian_noise_build,
+                      "stddev=0.1 : 8")
+CJ__LAYER_OF_KEYWORDS(
+    gaussian_dropout,
+    "in training, x times normal noise of mean 1 and deviation sqrt(rate / (1 - rate)) "
+    "(Srivastava et al. 2014)",
+    gaussian_dropout_build, "rate=0.25 : 8")
+CJ__LAYER_OF_KEYWORDS(alpha_dropout,
+                      "in training, dropout that keeps the mean and deviation of what selu gives "
+                      "(Klambauer et al. 2017)",
+                      alpha_dropout_build, "rate=0.25 : 8")
 
 /* ---- activity_regularization ----------------------------------------------------------------- */
 
@@ -115,5 +105,6 @@ static cj_node *activity_regularization_build(cj_layer_build *b)
     price(b, cj_square(x), o->l2);
     return cj_identity(x);
 }
-NOISE(activity_regularization, "y = x; l1 sum |x| + l2 sum x^2 of a sample is added to the loss",
-      "l2=0.01 : 8")
+CJ__LAYER_OF_KEYWORDS(activity_regularization,
+                      "y = x; l1 sum |x| + l2 sum x^2 of a sample is added to the loss",
+                      activity_regularization_build, "l2=0.01 : 8")

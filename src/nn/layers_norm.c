@@ -74,19 +74,6 @@ static void affine(cj_layer_build *b, cj_norm_opts *n, cj_node *x, int first, in
 #define BETA(o) \
     (vector) { (o)->no_center, (o)->beta_initializer, (o)->beta_regularizer }
 
-#define NORM_LAYER(type, text, builder, example) \
-    const cj_layer cj_layers_##type = {.name = #type, \
-                                      .doc = text, \
-                                      .inputs = 1, \
-                                      .options_size = sizeof(cj_##type##_opts), \
-                                      .options = type##_options, \
-                                      .build = builder, \
-                                      .sample = example}; \
-    cj_node *(cj_##type)(cj_node * x, const cj_##type##_opts *opts) \
-    { \
-        return cj__layer_keywords(&x, 1, &cj_layers_##type, opts); \
-    }
-
 /* ---- batch_normalization --------------------------------------------------------------------- */
 
 static const cj_option batch_normalization_options[] = {
@@ -126,7 +113,7 @@ static cj_node *batch_build(cj_layer_build *b)
     return y;
 }
 
-NORM_LAYER(batch_normalization,
+CJ__LAYER_OF_KEYWORDS(batch_normalization,
            "each channel gets mean 0 and variance 1 over the batch, then gamma and beta "
            "(Ioffe and Szegedy 2015)",
            batch_build, "momentum=0.9, gamma_regularizer=l2(0.001) : 4, 5")
@@ -151,7 +138,7 @@ static cj_node *layer_build(cj_layer_build *b)
     return b->graph->failed ? NULL : (cj_layer_norm)(x, &n);
 }
 
-NORM_LAYER(layer_normalization,
+CJ__LAYER_OF_KEYWORDS(layer_normalization,
            "each row gets mean 0 and variance 1, then gamma and beta (Ba et al. 2016)", layer_build,
            "epsilon=0.01 : 4, 5")
 
@@ -171,7 +158,7 @@ static cj_node *rms_build(cj_layer_build *b)
     return b->graph->failed ? NULL : (cj_rms_norm)(x, &n);
 }
 
-NORM_LAYER(rms_normalization,
+CJ__LAYER_OF_KEYWORDS(rms_normalization,
            "each row divided by its root mean square, then gamma (Zhang and Sennrich 2019)",
            rms_build, " : 4, 5")
 
@@ -200,7 +187,7 @@ static cj_node *group_build(cj_layer_build *b)
     return b->graph->failed ? NULL : (cj_group_norm)(x, &n);
 }
 
-NORM_LAYER(group_normalization,
+CJ__LAYER_OF_KEYWORDS(group_normalization,
            "groups of channels of a sample get mean 0 and variance 1, then gamma and beta "
            "(Wu and He 2018)",
            group_build, "groups=2 : 3, 4")
@@ -223,7 +210,7 @@ static cj_node *instance_build(cj_layer_build *b)
     return b->graph->failed ? NULL : (cj_instance_norm)(x, &n);
 }
 
-NORM_LAYER(instance_normalization,
+CJ__LAYER_OF_KEYWORDS(instance_normalization,
            "each channel of a sample gets mean 0 and variance 1, then gamma and beta "
            "(Ulyanov et al. 2016)",
            instance_build, " : 5, 3")
@@ -255,6 +242,6 @@ static cj_node *response_build(cj_layer_build *b)
     return axis < 0 ? NULL : (cj_local_response_norm)(x, &n);
 }
 
-NORM_LAYER(local_response_normalization,
+CJ__LAYER_OF_KEYWORDS(local_response_normalization,
            "each channel divided by the strength of its neighbours (Krizhevsky et al. 2012)",
            response_build, "size=3, alpha=0.1 : 4, 5")

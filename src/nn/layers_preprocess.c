@@ -27,7 +27,17 @@ static const cj_option normalization_options[] = {
     CJ_OPTION_BOOL(cj_normalization_opts, invert, false, "y = x sqrt(variance) + mean instead"),
     CJ_OPTION_STRING(cj_normalization_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
-/* A constant vector in x's dtype; the graph fails, and names the option, when it does not fit. */
+/* A constant vector of these numbers. */
+static cj_node *constant_list(cj_layer_build *b, cj_dtype dtype, int64_t n, const void *v)
+{
+    cj_tensor *t = cj_tensor_from(b->graph->cj, dtype, 1, &n, v);
+    cj_node *y = t ? cj_constant(b->graph, t) : NULL;
+    if (!t) cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory");
+    cj_tensor_free(t);
+    return y;
+}
+
+/* The list in x's dtype; the graph fails, and names the option, when it does not fit. */
 static cj_node *vector_for(cj_layer_build *b, cj_node *x, const cj_floats *list, const char *option)
 {
     const int64_t n = list->n, last = cj_node_rank(x) > 1 ? cj_node_dim(x, -1) : 1;
@@ -36,11 +46,7 @@ static cj_node *vector_for(cj_layer_build *b, cj_node *x, const cj_floats *list,
                               "%s has %lld numbers, expected one, or %s as the last axis has",
                               option, (long long)n, cj_dim_text(b->graph, last)),
                NULL;
-    cj_tensor *t = cj_tensor_from(b->graph->cj, CJ_F64, 1, &n, list->v);
-    cj_node *y = cj_cast(t ? cj_constant(b->graph, t) : NULL, x->type.dtype);
-    if (!t) cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory");
-    cj_tensor_free(t);
-    return y;
+    return cj_cast(constant_list(b, CJ_F64, n, list->v), x->type.dtype);
 }
 
 /* As Keras: a deviation below its epsilon, 1e-7, counts as that. */
@@ -53,7 +59,7 @@ static cj_node *normalization_build(cj_layer_build *b)
             *deviation = cj_sqrt(vector_for(b, x, &o->variance, "variance"));
     if (o->invert) return cj_add(cj_mul(x, deviation), mean);
     return cj_div(cj_sub(x, mean),
-                  cj_maximum(deviation, cj_scalar(b->graph, x->type.dtype, 1e-7)));
+                  cj_maximum(deviation, cj__number_like(x, 1e-7)));
 }
 
 /* ---- Whole numbers --------------------------------------------------------------------------- */
@@ -63,32 +69,21 @@ static const cj_option discretization_options[] = {
                      "rising; bin 0 is below the first"),
     CJ_OPTION_STRING(cj_discretization_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
-/* f(i, numbers[i]) summed over i, of x with a new last axis. */
-static cj_node *constant_list(cj_layer_build *b, cj_dtype dtype, int64_t n, const double *v)
-{
-    cj_tensor *t = cj_tensor_from(b->graph->cj, CJ_F64, 1, &n, v);
-    cj_node *y = t ? cj_cast(cj_constant(b->graph, t), dtype) : NULL;
-    if (!t) cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory");
-    cj_tensor_free(t);
-    return y;
-}
-
 static cj_node *discretization_build(cj_layer_build *b)
 {
     const cj_floats *list = &((const cj_discretization_opts *)b->options)->bin_boundaries;
     cj_node *x = cj__layer_float(b, b->x[0]);
-    for (int i = 0; i < list->n; i++)
-        if (i && !(list->v[i] > list->v[i - 1]))
+    if (!x) return NULL;
+    if (!list->n)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "bin_boundaries are required"),
+               NULL;
+    for (int i = 1; i < list->n; i++)
+        if (!(list->v[i] > list->v[i - 1]))
             return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
                                   "bin_boundaries[%d]=%g is not above %g before it", i, list->v[i],
                                   list->v[i - 1]),
                    NULL;
-    if (!x || !list->n)
-        return x ? (cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
-                                   "bin_boundaries are required"),
-                    NULL)
-                 : NULL;
-    cj_node *bounds = constant_list(b, x->type.dtype, list->n, list->v);
+    cj_node *bounds = cj_cast(constant_list(b, CJ_F64, list->n, list->v), x->type.dtype);
     cj_node *reached = cj_cast(cj_greater_equal(cj_expand_dims(x, -1), bounds), CJ_I64);
     return cj_reduce_sum(reached, 1, (int64_t[]){-1}, false);
 }
@@ -110,9 +105,7 @@ static cj_node *integer_lookup_build(cj_layer_build *b)
                 return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
                                       "%lld is in the vocabulary twice", (long long)list->v[i]),
                        NULL;
-    cj_tensor *t = cj_tensor_from(b->graph->cj, CJ_I64, 1, &n, list->v);
-    cj_node *known = t ? cj_constant(b->graph, t) : NULL;
-    cj_tensor_free(t);
+    cj_node *known = constant_list(b, CJ_I64, n, list->v);
     cj_node *x = cj_cast(b->x[0], CJ_I64);
     cj_node *same = cj_cast(cj_equal(cj_expand_dims(x, -1), known), CJ_I64);
     cj_node *places = cj_cumsum(cj_broadcast_to(cj_scalar(b->graph, CJ_I64, 1), 1, &n), 0, false,
@@ -147,25 +140,15 @@ static cj_node *category_encoding_build(cj_layer_build *b)
                            : cj_reduce_max(hot, 1, &numbers, false);
 }
 
-#define PREPROCESS(id, text, with) \
-    const cj_layer cj_layers_##id = {.name = #id, \
-                                     .doc = text, \
-                                     .inputs = 1, \
-                                     .options_size = sizeof(cj_##id##_opts), \
-                                     .options = id##_options, \
-                                     .build = id##_build, \
-                                     .sample = with}; \
-    cj_node *(cj_##id)(cj_node * x, const cj_##id##_opts *opts) \
-    { \
-        return cj__layer_keywords(&x, 1, &cj_layers_##id, opts); \
-    }
-PREPROCESS(rescaling, "y = scale x + offset", "scale=0.5, offset=1 : 4")
-PREPROCESS(normalization, "y = (x - mean) / sqrt(variance), numbers that are given",
-           "mean=[1, 2, 3], variance=[1, 4, 9] : 3")
-PREPROCESS(discretization, "the number of the bin that x lies in, from 0",
-           "bin_boundaries=[-1, 0, 0.5] : 4")
-PREPROCESS(integer_lookup, "the place of x in the vocabulary, from 1; 0 for what is not in it",
-           "vocabulary=[10, 20, 40] : 4")
-PREPROCESS(category_encoding, "whole numbers as zeros and ones, or counts; others than 0 to "
-                              "num_tokens - 1 count as none",
-           "num_tokens=5, output_mode=count : 4")
+CJ__LAYER_OF_KEYWORDS(rescaling, "y = scale x + offset", rescaling_build, "scale=0.5, offset=1 : 4")
+CJ__LAYER_OF_KEYWORDS(normalization, "y = (x - mean) / sqrt(variance), numbers that are given",
+                      normalization_build, "mean=[1, 2, 3], variance=[1, 4, 9] : 3")
+CJ__LAYER_OF_KEYWORDS(discretization, "the number of the bin that x lies in, from 0",
+                      discretization_build, "bin_boundaries=[-1, 0, 0.5] : 4")
+CJ__LAYER_OF_KEYWORDS(integer_lookup,
+                      "the place of x in the vocabulary, from 1; 0 for what is not in it",
+                      integer_lookup_build, "vocabulary=[10, 20, 40] : 4")
+CJ__LAYER_OF_KEYWORDS(category_encoding,
+                      "whole numbers as zeros and ones, or counts; others than 0 to "
+                      "num_tokens - 1 count as none",
+                      category_encoding_build, "num_tokens=5, output_mode=count : 4")

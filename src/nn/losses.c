@@ -33,23 +33,18 @@ cj_node *cj__loss_last_sum(cj_node *x, bool keep)
     return cj_reduce_sum(x, 1, (const int64_t[]){-1}, keep);
 }
 
-cj_node *cj__loss_number(cj_node *x, double value)
-{
-    return x ? cj_scalar(cj_node_graph(x), x->type.dtype, value) : NULL;
-}
-
 cj_node *cj__loss_clipped(cj_node *x) { return cj_clip(x, CJ__LOSS_EPSILON, 1 - CJ__LOSS_EPSILON); }
 
 cj_node *cj__loss_unit(cj_node *x)
 {
     cj_node *square = cj__loss_last_sum(cj_square(x), true),
-            *least = cj__loss_number(x, CJ__LOSS_EPSILON * CJ__LOSS_EPSILON);
+            *least = cj__number_like(x, CJ__LOSS_EPSILON * CJ__LOSS_EPSILON);
     return cj_mul(x, cj_rsqrt(cj_maximum(square, least)));
 }
 
 cj_node *cj__loss_sign(cj_node *t)
 {
-    cj_node *positive = cj_greater(t, cj__loss_number(t, 0));
+    cj_node *positive = cj_greater(t, cj__number_like(t, 0));
     return positive ? cj_shift(cj_scale(cj_cast(positive, t->type.dtype), 2), -1) : NULL;
 }
 
@@ -233,5 +228,5 @@ cj_node *(cj_loss_reduced)(cj_node *prediction, cj_node *target, const char *los
 cj_node *cj__loss_weighted_mean(cj_node *weighted, cj_node *weight)
 {
     /* A batch of zero weights teaches nothing. */
-    return cj_div(cj_sum(weighted), cj_maximum(cj_sum(weight), cj__loss_number(weight, 1e-30)));
+    return cj_div(cj_sum(weighted), cj_maximum(cj_sum(weight), cj__number_like(weight, 1e-30)));
 }

@@ -19,8 +19,6 @@ typedef struct cj__no_options {
 cj_node *cj__loss_mean(cj_node *x);
 /* The sum over the last axis. */
 cj_node *cj__loss_last_sum(cj_node *x, bool keep);
-/* A number of x's dtype. */
-cj_node *cj__loss_number(cj_node *x, double value);
 /* x kept CJ__LOSS_EPSILON away from 0 and 1. */
 cj_node *cj__loss_clipped(cj_node *x);
 /* x scaled to length 1 along the last axis; shorter than CJ__LOSS_EPSILON: divided by that. */

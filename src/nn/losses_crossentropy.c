@@ -252,7 +252,7 @@ static const cj_option categorical_focal_table[] = {
 static cj_node *focus(cj_node *x, double gamma)
 {
     if (gamma == 0) return cj_full_like(x, 1);
-    return cj_pow(cj_maximum(x, cj__loss_number(x, 1e-30)), cj__loss_number(x, gamma));
+    return cj_pow(cj_maximum(x, cj__number_like(x, 1e-30)), cj__number_like(x, gamma));
 }
 
 static cj_node *build_binary_focal(cj_node *prediction, cj_node *target, const void *options)
@@ -288,7 +288,7 @@ static cj_node *build_categorical_focal(cj_node *prediction, cj_node *target, co
     cj_node *each = cj_mul(t, cj_mul(focus(cj_neg(cj_expm1(log_p)), o->gamma), log_p));
     cj_node *alpha = o->class_alpha.n
                          ? cj__loss_list(prediction, &o->class_alpha, true, name, "alpha")
-                         : cj__loss_number(prediction, 0.25);
+                         : cj__number_like(prediction, 0.25);
     return cj__loss_mean(cj_neg(cj__loss_last_sum(cj_mul(each, alpha), false)));
 }
 const cj_loss cj_loss_categorical_focal_crossentropy = {

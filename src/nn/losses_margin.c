@@ -53,7 +53,7 @@ static cj_node *class_weights(cj_node *prediction, const margin_options *o, cons
 {
     return o->class_weights.n
                ? cj__loss_list(prediction, &o->class_weights, false, loss, "class_weights")
-               : cj__loss_number(prediction, 1);
+               : cj__number_like(prediction, 1);
 }
 
 static cj_node *build_multi_margin(cj_node *prediction, cj_node *target, const void *options)

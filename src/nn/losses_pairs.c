@@ -67,7 +67,7 @@ static cj_node *build_cosine_embedding(cj_node *prediction, cj_node *target, con
     cj_node *t = cosine ? cj__target_like(cj_expand_dims(cosine, -1), target, name) : NULL;
     if (!t) return NULL;
     t = cj_squeeze(t, -1);
-    return cj_where(cj_greater(t, cj__loss_number(t, 0)), cj_shift(cj_neg(cosine), 1),
+    return cj_where(cj_greater(t, cj__number_like(t, 0)), cj_shift(cj_neg(cosine), 1),
                     cj_relu(cj_shift(cosine, -o->margin)));
 }
 const cj_loss cj_loss_cosine_embedding = {
@@ -140,8 +140,8 @@ static cj_node *distances(cj_node *x, int kind)
     cj_node *sums = cj_add(squares, cj_transpose(squares, NULL));
     cj_node *d = cj_relu(cj_sub(sums, cj_scale(cj_matmul_transposed(x, x, false, true), 2)));
     if (kind == SQUARED || !d) return d;
-    cj_node *apart = cj_greater(d, cj__loss_number(d, 0));
-    return cj_where(apart, cj_sqrt(cj_where(apart, d, cj__loss_number(d, 1))), cj_zero);
+    cj_node *apart = cj_greater(d, cj__number_like(d, 0));
+    return cj_where(apart, cj_sqrt(cj_where(apart, d, cj__number_like(d, 1))), cj_zero);
 }
 
 /* Which pairs [anchor, other] are of one class and which of two, as bools. An anchor without a
@@ -153,7 +153,7 @@ typedef struct pairs {
 static cj_node *any_along_last(cj_node *is)
 {
     cj_node *n = cj_reduce_sum(is, 1, (const int64_t[]){-1}, true);
-    return cj_greater(n, n ? cj_scalar(cj_node_graph(n), n->type.dtype, 0) : NULL);
+    return cj_greater(n, cj__number_like(n, 0));
 }
 
 static bool pairs_of(cj_node *prediction, cj_node *target, pairs *out)
@@ -182,7 +182,7 @@ static bool pairs_of(cj_node *prediction, cj_node *target, pairs *out)
 /* For anchor i and positive j the nearest negative k beyond d_ij, else the farthest of all. */
 static cj_node *semi_hard(cj_node *d, const pairs *is, double margin)
 {
-    cj_node *far = cj__loss_number(d, FAR), *zero = cj__loss_number(d, 0);
+    cj_node *far = cj__number_like(d, FAR), *zero = cj__number_like(d, 0);
     cj_node *to_negative = cj_expand_dims(d, 1), *negative = cj_expand_dims(is->negative, 1);
     cj_node *beyond = cj_logical_and(negative, cj_greater(to_negative, cj_expand_dims(d, 2)));
     cj_node *outside = cj_reduce_min(cj_where(beyond, to_negative, far), 1, (const int64_t[]){-1},
@@ -197,7 +197,7 @@ static cj_node *semi_hard(cj_node *d, const pairs *is, double margin)
 static cj_node *hard(cj_node *d, const pairs *is, const pair_options *o)
 {
     const int64_t last[] = {-1};
-    cj_node *far = cj__loss_number(d, FAR);
+    cj_node *far = cj__number_like(d, FAR);
     cj_node *positive = cj_reduce_max(cj_where(is->positive, d, cj_zero), 1, last, true),
             *negative = cj_reduce_min(cj_where(is->negative, d, far), 1, last, true);
     cj_node *gap = cj_sub(positive, negative);
@@ -301,7 +301,7 @@ static cj_node *build_nt_xent(cj_node *prediction, cj_node *target, const void *
     cj_node *self = cj_equal(cj_iota(g, CJ_I32, 0, 2, square), cj_iota(g, CJ_I32, 1, 2, square));
     for (int i = 0; i < 2; i++) {
         cj_node *own = cosines(views[i], views[i], o->temperature);
-        own = cj_where(self, cj__loss_number(own, -FAR), own);
+        own = cj_where(self, cj__number_like(own, -FAR), own);
         cj_node *scores[] = {cosines(views[i], views[1 - i], o->temperature), own};
         cj_node *each = scores[0] && own ? own_number(cj_concat(scores, 2, 1)) : NULL;
         sum = i ? cj_add(sum, each) : each;

@@ -23,7 +23,7 @@ CJ__LOSS_OF_ELEMENTS(mae, "mean_absolute_error, l1_loss",
 
 static cj_node *relative(cj_node *p, cj_node *t)
 {
-    return cj_div(cj_sub(p, t), cj_maximum(cj_abs(t), cj__loss_number(t, CJ__LOSS_EPSILON)));
+    return cj_div(cj_sub(p, t), cj_maximum(cj_abs(t), cj__number_like(t, CJ__LOSS_EPSILON)));
 }
 CJ__LOSS_OF_ELEMENTS(mape, "mean_absolute_percentage_error",
                      "100 times the mean of |prediction - target| / max(|target|, 1e-7)",
@@ -32,7 +32,7 @@ CJ__LOSS_OF_ELEMENTS(mape, "mean_absolute_percentage_error",
 /* Negative numbers count as 0; the epsilon is where the slope ends. */
 static cj_node *log_of(cj_node *x)
 {
-    return cj_log1p(cj_maximum(x, cj__loss_number(x, CJ__LOSS_EPSILON)));
+    return cj_log1p(cj_maximum(x, cj__number_like(x, CJ__LOSS_EPSILON)));
 }
 CJ__LOSS_OF_ELEMENTS(
     msle, "mean_squared_logarithmic_error",
@@ -79,7 +79,7 @@ static cj_node *log_cosh(cj_node *e)
     cj_node *half = cj_sinh(cj_scale(cj_clip(e, -1, 1), 0.5));
     cj_node *near = cj_log1p(cj_scale(cj_square(half), 2));
     cj_node *far = cj_shift(cj_add(e, cj_softplus(cj_scale(e, -2))), -log(2));
-    return cj_where(cj_less(cj_abs(e), cj__loss_number(e, 1)), near, far);
+    return cj_where(cj_less(cj_abs(e), cj__number_like(e, 1)), near, far);
 }
 CJ__LOSS_OF_ELEMENTS(log_cosh, "logcosh", "mean of ln cosh(prediction - target)",
                      cj__no_options, NULL, log_cosh(cj_sub(p, t)))
@@ -118,7 +118,7 @@ static const cj_option poisson_table[] = {
 /* t log t - t + log(2 pi t) / 2 for t > 1, else 0. */
 static cj_node *stirling(cj_node *t)
 {
-    cj_node *one = cj__loss_number(t, 1), *safe = cj_maximum(t, one);
+    cj_node *one = cj__number_like(t, 1), *safe = cj_maximum(t, one);
     cj_node *value = cj_add(cj_sub(cj_mul(safe, cj_log(safe)), safe),
                             cj_scale(cj_log(cj_scale(safe, TWO_PI)), 0.5));
     return cj_where(cj_greater(t, one), value, cj_zero);
@@ -164,7 +164,7 @@ static cj_node *build_gaussian_nll(cj_node *prediction, cj_node *target, const v
     if (o->log_variance) {
         y = cj_add(second, cj_mul(square, cj_exp(cj_neg(second))));
     } else {
-        cj_node *variance = cj_maximum(second, cj__loss_number(second, o->epsilon));
+        cj_node *variance = cj_maximum(second, cj__number_like(second, o->epsilon));
         y = cj_add(cj_log(variance), cj_div(square, variance));
     }
     return cj__loss_mean(cj_scale(o->full ? cj_shift(y, log(TWO_PI)) : y, 0.5));
@@ -194,7 +194,7 @@ static cj_node *build_kl(cj_node *prediction, cj_node *target, const void *optio
     cj_node *t = cj__target_like(prediction, target, "kl_divergence"), *each;
     if (!t) return NULL;
     if (o->from_logits || cj__loss_logits(prediction, &cj_op_softmax)) {
-        cj_node *log_t = cj_log(cj_maximum(t, cj__loss_number(t, 1e-37)));
+        cj_node *log_t = cj_log(cj_maximum(t, cj__number_like(t, 1e-37)));
         each = cj_mul(t, cj_sub(log_t, cj__loss_log_probabilities(prediction, o->from_logits)));
     } else {
         cj_node *p = cj_clip(prediction, CJ__LOSS_EPSILON, 1);

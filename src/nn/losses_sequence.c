@@ -116,7 +116,7 @@ static cj_node *build_ctc(cj_node *prediction, cj_node *target, const void *opti
     if (!each_step) return NULL;
     /* Before the first step: as if on the first blank. */
     cj_node *place = cj_iota(g, CJ_I64, 1, 2, (const cj_dim[]){dims[0], dims[2]});
-    cj_node *impossible = cj__loss_number(each_step, IMPOSSIBLE);
+    cj_node *impossible = cj__number_like(each_step, IMPOSSIBLE);
     cj_node *alpha = cj_where(cj_equal(place, cj_scalar(g, CJ_I64, 0)), cj_zero, impossible);
     cj_node *skip = cj_where(skips, cj_zero, impossible);
     cj_graph *body = alpha && skip ? step(alpha) : NULL;
@@ -126,9 +126,9 @@ static cj_node *build_ctc(cj_node *prediction, cj_node *target, const void *opti
     cj_node *end = cj_mul(length, two);
     cj_node *ends = cj_logical_or(cj_equal(place, end), cj_equal(cj_shift(place, 1), end));
     cj_node *log_sum = cj_logsumexp(cj_where(ends, alpha, impossible), 1, last, false);
-    cj_node *possible = cj_greater(log_sum, cj__loss_number(log_sum, IMPOSSIBLE / 10));
+    cj_node *possible = cj_greater(log_sum, cj__number_like(log_sum, IMPOSSIBLE / 10));
     return cj_where(possible, cj_neg(log_sum),
-                    cj__loss_number(log_sum, o->zero_infinity ? 0 : INFINITY));
+                    cj__number_like(log_sum, o->zero_infinity ? 0 : INFINITY));
 }
 const cj_loss cj_loss_ctc = {
     .name = "ctc",

@@ -64,6 +64,20 @@ cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void
 cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const void *options);
 /* x, or, when it is of no floats, x in the model's dtype: layers compute in floats. */
 cj_node *cj__layer_float(cj_layer_build *b, cj_node *x);
+/* The row of a layer of one input whose options are those of its keyword structure, and the builder
+ * that takes them. */
+#define CJ__LAYER_OF_KEYWORDS(type, text, builder, example) \
+    const cj_layer cj_layers_##type = {.name = #type, \
+                                       .doc = text, \
+                                       .inputs = 1, \
+                                       .options_size = sizeof(cj_##type##_opts), \
+                                       .options = type##_options, \
+                                       .build = builder, \
+                                       .sample = example}; \
+    cj_node *(cj_##type)(cj_node * x, const cj_##type##_opts *opts) \
+    { \
+        return cj__layer_keywords(&x, 1, &cj_layers_##type, opts); \
+    }
 /* layer_kernel.c: what a layer uses instead of its parameter `kernel`, whose outputs lie along
  * `axis`: how is NULL (the kernel itself), "spectral" or "weight". Every layer with the option
  * kernel_normalization calls it behind cj_layer_parameter. */

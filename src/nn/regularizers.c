@@ -26,7 +26,7 @@ static cj_node *build_penalty(cj_node *w, const void *options)
     return l1 && l2 ? cj_add(l1, l2)
            : l1     ? l1
            : l2     ? l2
-                    : cj_scalar(cj_node_graph(w), w->type.dtype, 0);
+                    : cj__number_like(w, 0);
 }
 
 #define PENALTY(id, formula)                                                                       \
@@ -66,13 +66,13 @@ static cj_node *build_orthogonal(cj_node *w, const void *options)
     const int64_t along = columns ? 0 : 1, n = cj_node_dim(w, columns ? 1 : 0);
     const double pairs = (double)n * (double)(n - 1) / 2;
     cj_node *squares = cj_reduce_sum(cj_square(w), 1, &along, true);
-    cj_node *tiny = cj_scalar(g, w->type.dtype, 1e-12); /* as Keras: of the square */
+    cj_node *tiny = cj__number_like(w, 1e-12); /* as Keras: of the square */
     cj_node *unit = cj_mul(w, cj_rsqrt(cj_maximum(squares, tiny)));
     cj_node *cosines = cj_matmul_transposed(unit, unit, columns, !columns);
     /* The diagonal is left out by a mask, so that its rounding does not count. */
     cj_node *numbers = cj_cumsum(cj_broadcast_to(cj_scalar(g, CJ_I64, 1), 1, (cj_dim[]){n}), 0,
                                  true, false);
-    cj_node *apart = cj_sub(cj_scalar(g, w->type.dtype, 1), cj_one_hot(numbers, n, w->type.dtype));
+    cj_node *apart = cj_sub(cj__number_like(w, 1), cj_one_hot(numbers, n, w->type.dtype));
     return cj_scale(cj_sum(cj_mul(cj_abs(cosines), apart)),
                     pairs > 0 ? 0.5 * o->factor / pairs : 0);
 }

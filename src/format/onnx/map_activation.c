@@ -113,11 +113,6 @@ static void read_celu(cj__onnx_reader *r, const cj__onnx_row *row)
     else cj__onnx_set(r, 0, cj_scale(cj_elu(cj_scale(x_in(r), 1 / alpha), 1), alpha));
 }
 
-static cj_node *zero_like(cj_node *x)
-{
-    return x ? cj_scalar(cj_node_graph(x), x->type.dtype, 0) : NULL;
-}
-
 static void read_prelu(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = x_in(r), *slope = cj__onnx_node_in(r, 1);
@@ -128,7 +123,7 @@ static void read_prelu(cj__onnx_reader *r, const cj__onnx_row *row)
         for (int i = 0; i < x->type.rank - 1; i++) dims[i] = i ? 1 : slope->type.dim[0];
         slope = cj_reshape(slope, x->type.rank - 1, dims);
     }
-    cj__onnx_set(r, 0, cj_where(cj_less(x, zero_like(x)), cj_mul(x, slope), x));
+    cj__onnx_set(r, 0, cj_where(cj_less(x, cj__number_like(x, 0)), cj_mul(x, slope), x));
 }
 
 static void read_thresholded(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -137,7 +132,7 @@ static void read_thresholded(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!x) return;
     cj_node *threshold = cj_scalar(r->g, x->type.dtype, cj__onnx_get_float(r, "alpha", 1));
-    cj__onnx_set(r, 0, cj_where(cj_greater(x, threshold), x, zero_like(x)));
+    cj__onnx_set(r, 0, cj_where(cj_greater(x, threshold), x, cj__number_like(x, 0)));
 }
 
 static void read_hard_sigmoid(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -176,7 +171,7 @@ static void read_shrink(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!x) return;
     cj_dtype dtype = x->type.dtype;
     cj_node *low = cj_where(cj_less(x, cj_scalar(r->g, dtype, -lambd)), cj_shift(x, bias),
-                            zero_like(x));
+                            cj__number_like(x, 0));
     cj__onnx_set(r, 0,
                  cj_where(cj_greater(x, cj_scalar(r->g, dtype, lambd)), cj_shift(x, -bias), low));
 }

@@ -12,7 +12,7 @@
 
 static cj_node *positive(cj_node *x)
 {
-    return cj_greater(x, cj_scalar(cj_node_graph(x), x->type.dtype, 0));
+    return cj_greater(x, cj__number_like(x, 0));
 }
 
 /* ---- relu ------------------------------------------------------------------------------------ */

@@ -473,21 +473,22 @@ cj_node *cj_logical_not(cj_node *x)
 
 /* ---- With a number --------------------------------------------------------------------------- */
 
-static cj_node *like(cj_node *x, double value)
+cj_node *cj__number_like(cj_node *x, double value)
 {
-    return cj_scalar(cj_node_graph(x), x->type.dtype, value);
+    return x ? cj_scalar(cj_node_graph(x), x->type.dtype, value) : NULL;
 }
 
 cj_node *cj_scale(cj_node *x, double factor)
 {
     if (!x || cj__is_zero(x) || factor == 1) return x;
-    return factor == -1 && !cj__is_bool(x->type.dtype) ? cj_neg(x) : cj_mul(x, like(x, factor));
+    return factor == -1 && !cj__is_bool(x->type.dtype) ? cj_neg(x)
+                                                       : cj_mul(x, cj__number_like(x, factor));
 }
 
 cj_node *cj_shift(cj_node *x, double term)
 {
     if (!x || term == 0) return x;
-    return cj__is_zero(x) ? NULL : cj_add(x, like(x, term));
+    return cj__is_zero(x) ? NULL : cj_add(x, cj__number_like(x, term));
 }
 
 /* As numpy: `max` wins where min > max, NaN elements stay. An infinite bound is none. */
@@ -496,7 +497,7 @@ cj_node *cj_clip(cj_node *x, double min, double max)
     if (!x || cj__is_zero(x)) return NULL;
     if (isnan(min) || isnan(max))
         return cj_graph_fail(cj_node_graph(x), CJ_ERR_ARGUMENT, "clip: min or max is NaN");
-    if (min > -INFINITY) x = cj_maximum(x, like(x, min));
-    if (x && max < INFINITY) x = cj_minimum(x, like(x, max));
+    if (min > -INFINITY) x = cj_maximum(x, cj__number_like(x, min));
+    if (x && max < INFINITY) x = cj_minimum(x, cj__number_like(x, max));
     return x;
 }
