@@ -92,12 +92,19 @@ double cj__mean_value(const cj_metric_totals *t, int64_t i, const void *options)
     return cj__ratio(t->v[0], t->v[1], 0);
 }
 
-cj_node *cj__mean_sums(cj_node *each, cj_node *weight)
+/* count: what each counts for besides its weight; NULL: 1. */
+static cj_node *counted_sums(cj_node *each, cj_node *count, cj_node *weight)
 {
     if (!each || !weight) return NULL;
     weight = cj_cast(weight, CJ_F64);
-    cj_node *sums[] = {cj_sum(cj_mul(cj_cast(each, CJ_F64), weight)), cj_sum(weight)};
+    cj_node *counted = count ? cj_mul(cj_cast(count, CJ_F64), weight) : weight;
+    cj_node *sums[] = {cj_sum(cj_mul(cj_cast(each, CJ_F64), weight)), cj_sum(counted)};
     return sums[0] && sums[1] ? cj_stack(sums, 2, 0) : NULL;
+}
+
+cj_node *cj__mean_sums(cj_node *each, cj_node *weight)
+{
+    return counted_sums(each, NULL, weight);
 }
 
 cj_node *cj__sum_axis(cj_node *x, int axis, bool keep)
@@ -111,11 +118,7 @@ static cj_node *build_loss(cj_node *prediction, cj_node *target, cj_node *weight
 {
     const cj__named *loss = options;
     cj_node *count, *each = cj__loss_build(loss->row, loss->options, prediction, target, &count);
-    if (!each || !weight) return NULL;
-    weight = cj_cast(weight, CJ_F64);
-    cj_node *counted = count ? cj_mul(cj_cast(count, CJ_F64), weight) : weight;
-    cj_node *sums[] = {cj_sum(cj_mul(cj_cast(each, CJ_F64), weight)), cj_sum(counted)};
-    return sums[0] && sums[1] ? cj_stack(sums, 2, 0) : NULL;
+    return counted_sums(each, count, weight);
 }
 const cj_metric cj__metric_of_loss = {.name = "loss",
                                       .doc = "mean of a loss",

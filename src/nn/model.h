@@ -160,7 +160,7 @@ bool cj__named_known(cj_context *cj, int kind, const char *name);
 /* The rate of a schedule at a point, its warm-up included. */
 double cj__schedule_now(const cj_schedule *row, const void *options, const cj_schedule_point *at);
 /* All gradients times limit / norm, where their common norm is above limit. */
-void cj__clip_global(cj_graph *g, cj_node **gradients, int n, double limit);
+void cj__clip_to(cj_node **gradients, int n, cj_node *norm, double limit);
 /* Whether cj_updates keeps an average of each parameter, PREFIX/average/NAME, that is to take its
  * place in the end. */
 bool cj__optimizer_averages(const cj_optimizer *row, const void *options);

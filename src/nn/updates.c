@@ -125,15 +125,19 @@ static cj_node *clipped(cj_node *x, cj_node *norm, double limit)
     return cj_mul(x, cj_cast(cj_div(most, cj_maximum(norm, most)), x->type.dtype));
 }
 
-void cj__clip_global(cj_graph *g, cj_node **gradients, int n, double limit)
+void cj__clip_to(cj_node **gradients, int n, cj_node *norm, double limit)
+{
+    for (int i = 0; i < n && norm; i++)
+        if (!cj__is_zero(gradients[i])) gradients[i] = clipped(gradients[i], norm, limit);
+}
+
+static void clip_global(cj_graph *g, cj_node **gradients, int n, double limit)
 {
     cj_node *sum = cj_scalar(g, CJ_F64, 0);
     for (int i = 0; i < n; i++)
         if (!cj__is_zero(gradients[i]))
             sum = cj_add(sum, cj_sum(cj_square(cj_cast(gradients[i], CJ_F64))));
-    cj_node *norm = cj_sqrt(sum);
-    for (int i = 0; i < n && norm; i++)
-        if (!cj__is_zero(gradients[i])) gradients[i] = clipped(gradients[i], norm, limit);
+    cj__clip_to(gradients, n, cj_sqrt(sum), limit);
 }
 
 static cj_node *clip(const cj_optimizer_common *o, cj_node *gradient)
@@ -331,7 +335,7 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
                               : gradients[i];
     }
     if (p.common && p.common->global_clipnorm > 0 && !g->failed)
-        cj__clip_global(g, gradient, n, p.common->global_clipnorm);
+        clip_global(g, gradient, n, p.common->global_clipnorm);
     const double rate = o.learning_rate > 0 ? o.learning_rate : p.row->learning_rate;
     for (int i = 0; i < n && !g->failed; i++) {
         cj_optimizer_step s = {.graph = g,

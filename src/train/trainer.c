@@ -121,7 +121,7 @@ static cj_status compile_step(cj__trainer *t)
     if (scaled) CJ__TRY(cj__loss_scale_grad(ob->loss, parameters, n, gradients));
     else CJ__TRY(cj_grad(ob->loss, parameters, n, gradients));
     cj_node *norm2 = squared_norm(g, gradients, n), *loss = cj_cast(ob->loss, CJ_F64);
-    if (t->o.clip_norm > 0) cj__clip_global(g, gradients, n, t->o.clip_norm);
+    if (t->o.clip_norm > 0) cj__clip_to(gradients, n, cj_sqrt(norm2), t->o.clip_norm);
     t->rate_node = cj_placeholder(g, "cajal/learning_rate", CJ_F64, CJ_SCALAR);
     cj_updates_opts uo = {.struct_size = sizeof uo, .learning_rate_node = t->rate_node};
     const cj_update *updates = (cj_updates)(t->o.optimizer, parameters, gradients, n, &uo);
