@@ -252,6 +252,25 @@ typedef struct cj_optimizer_step {
     cj_node *new_parameter, *new_slots[8]; /* filled by build */
 } cj_optimizer_step;
 
+/* A step of all parameters together, by an optimizer that looks at the loss and evaluates it
+ * several times a step. Every run of the program is one evaluation: the row sees loss and gradients
+ * where the parameters are, and says where they go next. */
+typedef struct cj_optimizer_search {
+    cj_graph *graph;
+    int n;
+    cj_node *const *parameters, *const *gradients;
+    cj_node *loss, *learning_rate; /* f64 scalars */
+    cj_node *searching;            /* bool: the run before left the search open */
+    const void *options;
+    cj_node **new_parameters;      /* [n], filled by search */
+    cj_node *new_searching;        /* filled: the same batch is to be evaluated again */
+    struct cj__updates *updates;
+} cj_optimizer_search;
+/* State PREFIX/NAME, zeros at first. */
+CJ_API cj_node *cj_optimizer_state(cj_optimizer_search *s, const char *name, cj_dtype dtype,
+                                   int rank, const cj_dim *dims);
+CJ_API void cj_optimizer_keep(cj_optimizer_search *s, cj_node *state, cj_node *value);
+
 typedef struct cj_optimizer {
     const char *name, *doc, *aliases;
     size_t options_size;
@@ -263,6 +282,7 @@ typedef struct cj_optimizer {
      * the type of the slot if it is another. NULL: always, of the parameter's type. Slots begin as
      * zeros; what is to begin otherwise is told by the first step (step = 1). */
     bool (*slot)(const void *options, int k, cj_type *type);
+    bool (*search)(cj_optimizer_search *s); /* instead of build; slots are NULL then */
 } cj_optimizer;
 
 /* Options of every optimizer of the library, as Keras's base class has them. A row has them too
@@ -404,13 +424,18 @@ typedef struct cj_updates_opts {
     double learning_rate;        /* 0: the optimizer's default */
     cj_node *learning_rate_node; /* instead: a scalar, fed or computed */
     const char *prefix;          /* of the slots' names in the store; default "optimizer" */
+    cj_node *loss;               /* scalar; for optimizers that search along a line (lbfgs) */
     bool no_layer_updates;       /* leave out those of layers (cj_layer_update): of two optimizers
                                     in one program, one takes them along */
     const char *where;           /* for errors; the macro sets it */
 } cj_updates_opts;
 /* The updates of one training step, for cj_compile, ended by {NULL, NULL}; owned by the graph.
  * Makes the optimizer's state: "optimizer/step" (i64) and "optimizer/m/dense/kernel" ... gradients
- * may be cj_zero. */
+ * may be cj_zero.
+ *
+ * With an optimizer that searches a run of the program is an evaluation: while the state
+ * "optimizer/searching" (bool) is true the parameters are a trial, to be run again on the same
+ * batch. (cj_fit sees to that.) */
 CJ_API const cj_update *cj_updates(const char *optimizer, cj_node *const *parameters,
                                    cj_node *const *gradients, int n, const cj_updates_opts *opts);
 

@@ -66,7 +66,8 @@ typedef enum cj_progress_style {
 typedef struct cj_fit_opts {
     size_t struct_size;
     int64_t epochs;             /* default 1 */
-    int64_t batch_size;         /* default 32 */
+    int64_t batch_size;         /* default 32; all samples, at most 4096, for an optimizer that
+                                   searches (lbfgs) */
     const char *optimizer;      /* default "adam" */
     double learning_rate;       /* default the optimizer's */
     const char *schedule;       /* default constant */

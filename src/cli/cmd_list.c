@@ -193,29 +193,44 @@ static void print_json_option(cli_json *j, const cj_option *o)
 
 static bool same_text(const char *a, const char *b) { return a && b ? !strcmp(a, b) : a == b; }
 
-/* Is it an option of every row of the kind, which is said once? */
-static bool is_shared(cli *c, const struct kind *kind, const cj_option *o)
+/* Is it an option of every row of the kind, or of all but one of many, which is said once?
+ * *without: that one, or NULL. */
+static bool is_shared(cli *c, const struct kind *kind, const cj_option *o, const char **without)
 {
+    enum { MANY = 8 };
     item row;
-    int rows = 0;
+    int rows = 0, lacking = 0;
+    *without = NULL;
     for (; kind->at(c->cj, rows, &row); rows++) {
         const cj_option *other = row.options;
         while (other && other->type && strcmp(other->name, o->name) != 0) other++;
-        if (!other || other->type != o->type || other->initial != o->initial ||
-            !same_text(other->help, o->help) || !same_text(other->text, o->text))
-            return false;
+        if (other && other->type && other->type == o->type && other->initial == o->initial &&
+            same_text(other->help, o->help) && same_text(other->text, o->text))
+            continue;
+        *without = row.name;
+        lacking++;
     }
-    return rows > 1;
+    return rows > 1 && (!lacking || (lacking == 1 && rows > MANY));
 }
 
 /* Calls print for the options of a row that are shared, or for those that are not. */
 static int each_option(cli *c, const struct kind *kind, const cj_option *o, bool shared,
                        void (*print)(FILE *to, const cj_option *o))
 {
+    const char *without;
     int n = 0;
     for (; o && o->type; o++)
-        if (is_shared(c, kind, o) == shared && ++n && print) print(c->out, o);
+        if (is_shared(c, kind, o, &without) == shared && ++n && print) print(c->out, o);
     return n;
+}
+
+/* "all optimizers but lbfgs", from the options of a row that has what is shared. */
+static void print_sharers(cli *c, const struct kind *kind, const cj_option *o)
+{
+    const char *without = NULL;
+    while (o && o->type && !is_shared(c, kind, o, &without)) o++;
+    fprintf(c->out, "all %s", kind->name);
+    if (o && o->type && without) fprintf(c->out, " but %s", without);
 }
 
 static void print_list(cli *c, const struct kind *kind)
@@ -228,7 +243,9 @@ static void print_list(cli *c, const struct kind *kind)
         each_option(c, kind, row.options, false, print_option);
     }
     if (!kind->at(c->cj, 0, &row) || !each_option(c, kind, row.options, true, NULL)) return;
-    fprintf(c->out, "  all %s\n", kind->name);
+    fputs("  ", c->out);
+    print_sharers(c, kind, row.options);
+    fputc('\n', c->out);
     each_option(c, kind, row.options, true, print_option);
 }
 
@@ -245,7 +262,11 @@ static void print_option_row(FILE *to, const cj_option *o)
 static void print_option_table(cli *c, const struct kind *kind, const cj_option *o, bool shared)
 {
     if (!each_option(c, kind, o, shared, NULL)) return;
-    if (shared) fprintf(c->out, "\nOptions of all %s:\n", kind->name);
+    if (shared) {
+        fputs("\nOptions of ", c->out);
+        print_sharers(c, kind, o);
+        fputs(":\n", c->out);
+    }
     fputs("\n| option | values | default | meaning |\n|---|---|---|---|\n", c->out);
     each_option(c, kind, o, shared, print_option_row);
 }

@@ -30,7 +30,8 @@ const cj_key cli_keys[] = {
      "pixels by 1/255, columns of a table by mean and deviation; or nothing"},
     {"shuffle", CJ_KEY_BOOL, 0, 0, "true", NULL, "mix the training samples anew in each epoch"},
     {"limit", CJ_KEY_INT, 1, NUMBERS, NULL, "N", "use the first N samples only"},
-    {"batch_size", CJ_KEY_INT, 1, 1 << 24, "32", "N", "samples a step"},
+    {"batch_size", CJ_KEY_INT, 1, 1 << 24, NULL, "N",
+     "samples a step; without it 32 to train, with lbfgs up to 4096, and 256 to evaluate"},
     /* model */
     {"model", CJ_KEY_TREE, 0, 0, NULL, "LAYERS",
      "layers such as \"dense 16 relu, dense 3 softmax\""},

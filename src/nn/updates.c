@@ -150,7 +150,7 @@ static cj_node *clip(const cj_optimizer_common *o, cj_node *gradient)
 /* ---- One parameter --------------------------------------------------------------------------- */
 
 /* What is the same for all parameters of one cj_updates. */
-typedef struct plan {
+typedef struct cj__updates {
     cj_graph *graph;
     const cj_optimizer *row;
     const void *options;
@@ -160,21 +160,48 @@ typedef struct plan {
     int n_slots;
     cj_node *step;   /* f64, from 1 */
     cj_node *ready;  /* with gradient accumulation: is this a step of the optimizer? else NULL */
-    cj_update *next; /* where the next update is written */
+    cj_node *searching; /* of one that searches: is this a trial? else NULL */
+    cj_update *list; /* what has been added so far, in the graph's arena */
+    int count, room;
 } plan;
+
+static cj_node *prefixed(const plan *p, const char *name, cj_dtype dtype, int rank,
+                         const cj_dim *dims)
+{
+    const char *full = cj__arena_printf(&p->graph->arena, "%s/%s", p->prefix, name);
+    if (!full) return cj_graph_fail(p->graph, CJ_ERR_MEMORY, "out of memory");
+    return state(p->graph, full, dtype, rank, dims);
+}
 
 static cj_node *slot_of(const plan *p, const char *name, const cj_node *w, const cj_type *type)
 {
-    const char *full = cj__arena_printf(&p->graph->arena, "%s/%s/%s", p->prefix, name, w->name);
-    if (!full) return cj_graph_fail(p->graph, CJ_ERR_MEMORY, "out of memory");
-    return state(p->graph, full, type->dtype, type->rank, type->dim);
+    const char *slot = cj__arena_printf(&p->graph->arena, "%s/%s", name, w->name);
+    if (!slot) return cj_graph_fail(p->graph, CJ_ERR_MEMORY, "out of memory");
+    return prefixed(p, slot, type->dtype, type->rank, type->dim);
+}
+
+/* One place is left for the end of the list. */
+static void append(plan *p, cj_node *state, cj_node *value)
+{
+    if (p->count + 1 >= p->room) {
+        const int room = p->room ? 2 * p->room : 64;
+        cj_update *grown = cj__arena_array(&p->graph->arena, (size_t)room, sizeof *grown);
+        if (!grown) {
+            cj_graph_fail(p->graph, CJ_ERR_MEMORY, "out of memory");
+            return;
+        }
+        if (p->count) memcpy(grown, p->list, (size_t)p->count * sizeof *grown);
+        p->list = grown;
+        p->room = room;
+    }
+    p->list[p->count++] = (cj_update){state, value};
+    p->list[p->count] = (cj_update){NULL, NULL};
 }
 
 /* Between steps of the optimizer everything stays as it is. */
 static void add_update(plan *p, cj_node *state, cj_node *value)
 {
-    if (p->ready) value = cj_where(p->ready, value, state);
-    *p->next++ = (cj_update){state, value};
+    append(p, state, p->ready ? cj_where(p->ready, value, state) : value);
 }
 
 static cj_node *is_multiple(const plan *p, double of)
@@ -188,7 +215,7 @@ static cj_node *accumulated(plan *p, cj_node *w, cj_node *gradient)
 {
     cj_node *slot = slot_of(p, "accumulator", w, &w->type);
     cj_node *sum = cj_add(slot, gradient);
-    *p->next++ = (cj_update){slot, cj_where(p->ready, cj_full_like(sum, 0), sum)};
+    append(p, slot, cj_where(p->ready, cj_full_like(sum, 0), sum));
     return cj_scale(sum, 1 / (double)p->common->gradient_accumulation_steps);
 }
 
@@ -287,26 +314,107 @@ static bool count_steps(plan *p, cj_update *step_update)
 {
     cj_graph *g = p->graph;
     const int64_t every = p->common ? p->common->gradient_accumulation_steps : 0;
-    const char *name = cj__arena_printf(&g->arena, "%s/step", p->prefix),
-               *gradients = cj__arena_printf(&g->arena, "%s/gradients", p->prefix);
-    if (!name || !gradients) return cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory"), false;
-    cj_node *step = state(g, name, CJ_I64, CJ_SCALAR), *one = cj_scalar(g, CJ_I64, 1);
+    cj_node *step = prefixed(p, "step", CJ_I64, CJ_SCALAR), *one = cj_scalar(g, CJ_I64, 1);
     cj_node *next = cj_add(step, one);
     p->step = cj_cast(next, CJ_F64);
     if (every > 1) {
-        cj_node *seen = state(g, gradients, CJ_I64, CJ_SCALAR), *now = cj_add(seen, one);
+        cj_node *seen = prefixed(p, "gradients", CJ_I64, CJ_SCALAR), *now = cj_add(seen, one);
         p->ready = cj_greater_equal(now, cj_scalar(g, CJ_I64, (double)every));
-        *p->next++ = (cj_update){seen, cj_where(p->ready, cj_scalar(g, CJ_I64, 0), now)};
+        append(p, seen, cj_where(p->ready, cj_scalar(g, CJ_I64, 0), now));
         next = cj_where(p->ready, next, step);
     }
     *step_update = (cj_update){step, next};
     return p->step != NULL && next != NULL;
 }
 
+/* Each parameter by its own. */
+static void build_each(plan *p, cj_node *const *parameters, cj_node *const *gradients, int n,
+                       const cj_updates_opts *o)
+{
+    cj_graph *g = p->graph;
+    cj_update step;
+    cj_node **gradient = cj__arena_array(&g->arena, (size_t)n, sizeof *gradient);
+    if (!gradient) cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory");
+    if (!gradient || !count_steps(p, &step)) return;
+    for (int i = 0; i < n; i++)
+        gradient[i] = p->ready ? accumulated(p, parameters[i],
+                                             cj_zero_as(gradients[i], parameters[i]))
+                               : gradients[i];
+    if (p->common && p->common->global_clipnorm > 0 && !g->failed)
+        clip_global(g, gradient, n, p->common->global_clipnorm);
+    const double rate = o->learning_rate > 0 ? o->learning_rate : p->row->learning_rate;
+    for (int i = 0; i < n && !g->failed; i++) {
+        cj_optimizer_step s = {.graph = g,
+                               .parameter = parameters[i],
+                               .gradient = gradient[i],
+                               .step = p->step,
+                               .options = options_of(p, parameters[i])};
+        s.learning_rate = o->learning_rate_node
+                              ? cj_cast(o->learning_rate_node, s.parameter->type.dtype)
+                              : cj_scalar(g, s.parameter->type.dtype, rate);
+        if (!update_parameter(p, &s)) return;
+    }
+    append(p, step.variable, step.value);
+    const char *unused = cj__groups_unused(p->groups);
+    if (unused)
+        cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s: groups: no parameter has a name like '%.100s'",
+                      p->row->name, unused);
+}
+
+/* All of them together, in evaluations; a step is counted when its search ends. */
+static void build_search(plan *p, cj_node *const *parameters, cj_node *const *gradients, int n,
+                         const cj_updates_opts *o)
+{
+    cj_graph *g = p->graph;
+    if (!o->loss || o->loss == cj_zero || o->loss->type.rank != 0) {
+        cj_graph_fail(g, CJ_ERR_ARGUMENT,
+                      "%s: searches for the step by the loss, which is to be given as a scalar "
+                      "(.loss = loss)",
+                      p->row->name);
+        return;
+    }
+    const double rate = o->learning_rate > 0 ? o->learning_rate : p->row->learning_rate;
+    cj_node **lists = cj__arena_array(&g->arena, 2 * (size_t)n, sizeof *lists);
+    if (!lists) {
+        cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory");
+        return;
+    }
+    for (int i = 0; i < n; i++) lists[i] = cj_zero_as(gradients[i], parameters[i]);
+    p->searching = prefixed(p, "searching", CJ_BOOL, CJ_SCALAR);
+    cj_optimizer_search s = {.graph = g,
+                             .n = n,
+                             .parameters = parameters,
+                             .gradients = lists,
+                             .loss = cj_cast(o->loss, CJ_F64),
+                             .learning_rate = o->learning_rate_node
+                                                  ? cj_cast(o->learning_rate_node, CJ_F64)
+                                                  : cj_scalar(g, CJ_F64, rate),
+                             .searching = p->searching,
+                             .options = p->options,
+                             .new_parameters = lists + n,
+                             .updates = p};
+    if (g->failed || !p->row->search(&s)) return;
+    for (int i = 0; i < n; i++) append(p, parameters[i], s.new_parameters[i]);
+    cj_node *step = prefixed(p, "step", CJ_I64, CJ_SCALAR),
+            *next = cj_add(step, cj_scalar(g, CJ_I64, 1));
+    append(p, p->searching, s.new_searching);
+    append(p, step, cj_where(s.new_searching, step, next));
+}
+
+cj_node *cj_optimizer_state(cj_optimizer_search *s, const char *name, cj_dtype dtype, int rank,
+                            const cj_dim *dims)
+{
+    return s->graph->failed ? NULL : prefixed(s->updates, name, dtype, rank, dims);
+}
+
+void cj_optimizer_keep(cj_optimizer_search *s, cj_node *state, cj_node *value)
+{
+    if (!s->graph->failed) append(s->updates, state, value);
+}
+
 const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
                               cj_node *const *gradients, int n, const cj_updates_opts *opts)
 {
-    enum { OTHER_SLOTS = 3 }; /* accumulator, slow, average */
     cj_graph *g = parameters && gradients ? cj__graph_of(parameters, n) : NULL;
     if (!g || g->failed) return NULL;
     cj_updates_opts o = {0};
@@ -316,47 +424,20 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
     cj_graph_at(g, o.where);
     plan p = {.graph = g, .prefix = o.prefix ? o.prefix : "optimizer"};
     if (!take_row(g, optimizer, &p) || !check_rate(g, &o)) return NULL;
+    for (int i = 0; i < n; i++)
+        if (!check_pair(g, parameters[i], gradients[i], i)) return NULL;
     const char *outer = g->layer;
     cj__graph_layer(g, p.row->name);
-    cj__layers *layers = cj__layers_of(g);
-    const int n_layers = layers && !o.no_layer_updates ? layers->n_updates : 0;
-    const size_t each = 1 + (size_t)p.n_slots + OTHER_SLOTS;
-    cj_update *updates = cj__arena_array(&g->arena, (size_t)n * each + 3 + (size_t)n_layers,
-                                         sizeof *updates),
-              step_update;
-    cj_node **gradient = cj__arena_array(&g->arena, (size_t)n, sizeof *gradient);
-    if (!updates || !gradient) return cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory"), NULL;
-    p.next = updates;
-    if (!count_steps(&p, &step_update)) return NULL;
-    for (int i = 0; i < n; i++) {
-        if (!check_pair(g, parameters[i], gradients[i], i)) return NULL;
-        gradient[i] = p.ready ? accumulated(&p, parameters[i],
-                                            cj_zero_as(gradients[i], parameters[i]))
-                              : gradients[i];
+    (p.row->search ? build_search : build_each)(&p, parameters, gradients, n, &o);
+    /* A layer's running mean takes in what a step began with, not the trials of a search. */
+    const cj__layers *layers = cj__layers_of(g);
+    for (int i = 0; layers && !o.no_layer_updates && i < layers->n_updates && !g->failed; i++) {
+        const cj_update *u = &layers->updates[i];
+        append(&p, u->variable,
+               p.searching ? cj_where(p.searching, u->variable, u->value) : u->value);
     }
-    if (p.common && p.common->global_clipnorm > 0 && !g->failed)
-        clip_global(g, gradient, n, p.common->global_clipnorm);
-    const double rate = o.learning_rate > 0 ? o.learning_rate : p.row->learning_rate;
-    for (int i = 0; i < n && !g->failed; i++) {
-        cj_optimizer_step s = {.graph = g,
-                               .parameter = parameters[i],
-                               .gradient = gradient[i],
-                               .step = p.step,
-                               .options = options_of(&p, parameters[i])};
-        s.learning_rate = o.learning_rate_node
-                              ? cj_cast(o.learning_rate_node, s.parameter->type.dtype)
-                              : cj_scalar(g, s.parameter->type.dtype, rate);
-        if (!update_parameter(&p, &s)) return NULL;
-    }
-    const char *unused = cj__groups_unused(p.groups);
-    if (unused)
-        cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s: groups: no parameter has a name like '%.100s'",
-                      p.row->name, unused);
-    if (g->failed) return NULL;
-    *p.next++ = step_update;
-    for (int i = 0; i < n_layers; i++) *p.next++ = layers->updates[i];
     g->layer = outer;
-    return updates;
+    return g->failed ? NULL : p.list;
 }
 
 const cj_update *cj_layer_updates(cj_graph *g)

@@ -50,11 +50,45 @@ static bool is_scaled_too_far(cj__trainer *t)
     return t->loss_scale > 1 && isfinite(check[0]);
 }
 
+/* One run of the training program: all of a step, or an evaluation of an optimizer that searches.
+ */
+static cj_status evaluate(cj__trainer *t, const cj_feed *feeds, int n, cj_tensor **outputs)
+{
+    cj_session_info info;
+    cj_status failed = cj_run(t->step_session, feeds, n, outputs, t->objective.n_sums + 1);
+    if (failed)
+        return cj_fail(t->cj, failed, "epoch %lld, step %lld: %s", (long long)t->epoch + 1,
+                       (long long)t->step + 1, cj_session_message(t->step_session));
+    cj_session_get_info(t->step_session, &info);
+    return info.committed || is_scaled_too_far(t) ? CJ_OK : not_finite(t);
+}
+
+static cj_status copy_store(cj_store *to, const cj_store *from)
+{
+    for (int i = 0; i < cj_store_count(from); i++)
+        CJ__TRY(cj_store_set(to, cj_store_name_at(from, i), cj_store_tensor_at(from, i)));
+    return CJ_OK;
+}
+
+/* The trials of an optimizer that searches, on the batch of its first evaluation, whose scores are
+ * those of the step. When one of them fails, or is cancelled, everything is as it was before. */
+static cj_status search(cj__trainer *t, const cj_feed *feeds, int n)
+{
+    cj_status failed = CJ_OK;
+    while (!failed && cj__trainer_searching(t)) {
+        cj_tensor *outputs[CJ__COUNT(t->outputs)] = {t->outputs[0]};
+        failed = evaluate(t, feeds, n, outputs);
+        for (int i = 1; i <= t->objective.n_sums; i++) cj_tensor_free(outputs[i]);
+    }
+    if (!failed) return CJ_OK;
+    CJ__TRY(copy_store(cj_model_store(t->m), t->before));
+    return failed;
+}
+
 static cj_status run_step(cj__trainer *t, const cj_batch *batch)
 {
     const cj__objective *ob = &t->objective;
     cj_feed feeds[CJ__INPUTS_MAX + 3];
-    cj_session_info info;
     int n = cj__objective_feed(ob, batch, feeds);
     t->learning_rate = rate_now(t);
     *(double *)cj__tensor_data(t->rate) = t->learning_rate;
@@ -67,12 +101,9 @@ static cj_status run_step(cj__trainer *t, const cj_batch *batch)
         cj_tensor_unmap(t->key);
     }
     t->loss_scale = cj__loss_scale_now(cj_model_store(t->m));
-    cj_status failed = cj_run(t->step_session, feeds, n, t->outputs, ob->n_sums + 1);
-    if (failed)
-        return cj_fail(t->cj, failed, "epoch %lld, step %lld: %s", (long long)t->epoch + 1,
-                       (long long)t->step + 1, cj_session_message(t->step_session));
-    cj_session_get_info(t->step_session, &info);
-    if (!info.committed && !is_scaled_too_far(t)) return not_finite(t);
+    if (t->before) CJ__TRY(copy_store(t->before, cj_model_store(t->m)));
+    CJ__TRY(evaluate(t, feeds, n, t->outputs));
+    CJ__TRY(search(t, feeds, n));
     CJ__TRY(cj__objective_add(ob, t->outputs + 1, &t->totals));
     t->step++;
     t->total_step++;

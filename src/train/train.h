@@ -129,6 +129,7 @@ typedef struct cj__trainer {
     const cj_dataset *data, *validation; /* validation NULL: none */
     cj_dataset *train_part, *held_out;   /* of validation_split; owned */
     bool averages;                       /* the optimizer keeps averages of the weights */
+    cj_store *before;                    /* of one that searches: all state before the step */
     const cj_schedule *schedule;
     void *schedule_options;
     cj_program *step_program, *eval_program;
@@ -163,6 +164,8 @@ cj_status cj__trainer_init(cj__trainer *t, cj_model *m, const cj_dataset *train,
                            const cj_fit_opts *opts);
 void cj__trainer_release(cj__trainer *t);
 double cj__trainer_seconds(const cj__trainer *t); /* of training so far, earlier calls included */
+/* Whether the optimizer wants the same batch evaluated again: the step is not over. */
+bool cj__trainer_searching(const cj__trainer *t);
 /* Copies the model's variables to the store `to`, or back. */
 cj_status cj__trainer_weights(cj__trainer *t, cj_store *to, const cj_store *from);
 /* The optimizer's averages, where it has them, become the model's parameters. */

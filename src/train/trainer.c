@@ -52,7 +52,6 @@ static cj_status take_options(cj__trainer *t, const cj_fit_opts *opts)
         return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: %s needs a run directory",
                        o->resume ? "resume" : "checkpoint_steps");
     if (!o->epochs) o->epochs = 1;
-    if (!o->batch_size) o->batch_size = 32;
     if (!o->optimizer) o->optimizer = "adam";
     if (!o->schedule) o->schedule = "constant";
     return CJ_OK;
@@ -107,6 +106,15 @@ static cj_node *squared_norm(cj_graph *g, cj_node *const *gradients, int n)
     return sum;
 }
 
+static const char *const searching_name = "optimizer/searching";
+
+bool cj__trainer_searching(const cj__trainer *t)
+{
+    const cj_tensor *searching = t->before ? cj_store_get(cj_model_store(t->m), searching_name)
+                                           : NULL;
+    return searching && *(const bool *)cj__tensor_data(searching);
+}
+
 static cj_status compile_step(cj__trainer *t)
 {
     cj__objective *ob = &t->objective;
@@ -123,12 +131,14 @@ static cj_status compile_step(cj__trainer *t)
     cj_node *norm2 = squared_norm(g, gradients, n), *loss = cj_cast(ob->loss, CJ_F64);
     if (t->o.clip_norm > 0) cj__clip_to(gradients, n, cj_sqrt(norm2), t->o.clip_norm);
     t->rate_node = cj_placeholder(g, "cajal/learning_rate", CJ_F64, CJ_SCALAR);
-    cj_updates_opts uo = {.struct_size = sizeof uo, .learning_rate_node = t->rate_node};
+    cj_updates_opts uo = {
+        .struct_size = sizeof uo, .learning_rate_node = t->rate_node, .loss = ob->loss};
     const cj_update *updates = (cj_updates)(t->o.optimizer, parameters, gradients, n, &uo);
     cj_node *outputs[2 + 1 + CJ__METRICS_MAX] = {
         loss && norm2 ? cj_stack((cj_node *[]){loss, norm2}, 2, 0) : NULL};
     for (int i = 0; i < ob->n_sums; i++) outputs[i + 1] = ob->sums[i];
     cj_node *good = loss && norm2 ? cj_logical_and(all_finite(loss), all_finite(norm2)) : NULL;
+    if (t->before) good = cj_logical_or(good, cj_find_variable(g, searching_name)); /* a trial */
     cj_update always[3] = {{NULL, NULL}};
     if (cj_graph_failed(g) || !updates || !good || !outputs[0] ||
         (scaled && !cj__loss_scale_updates(g, good, always)))
@@ -243,13 +253,24 @@ cj_status cj__trainer_average(cj__trainer *t)
     return CJ_OK;
 }
 
-static cj_status take_schedule(cj__trainer *t)
+/* The optimizer and the schedule. */
+static cj_status take_rows(cj__trainer *t)
 {
     cj__named named;
     CJ__TRY(cj__named_parse(&t->arena, t->cj, CJ__ROW_OPTIMIZER, t->o.optimizer, &named));
-    t->averages = cj__optimizer_averages(named.row, named.options);
-    if (t->o.learning_rate == 0)
-        t->o.learning_rate = ((const cj_optimizer *)named.row)->learning_rate;
+    const cj_optimizer *optimizer = named.row;
+    t->averages = cj__optimizer_averages(optimizer, named.options);
+    if (t->o.learning_rate == 0) t->o.learning_rate = optimizer->learning_rate;
+    if (optimizer->search) {
+        if (t->o.precision != CJ_PRECISION_FLOAT32)
+            return cj_fail(t->cj, CJ_ERR_ARGUMENT,
+                           "fit: %s searches by differences of the loss, for which precision=%s is "
+                           "too coarse",
+                           optimizer->name, cj_precision_name(t->o.precision));
+        if (!(t->before = cj_store_new(t->cj))) return cj_last_status(t->cj);
+    }
+    const int64_t all = cj_dataset_count(t->data), most = 4096;
+    if (!t->o.batch_size) t->o.batch_size = !t->before ? 32 : all < most ? all : most;
     CJ__TRY(cj__named_parse(&t->arena, t->cj, CJ__ROW_SCHEDULE, t->o.schedule, &named));
     t->schedule = named.row;
     t->schedule_options = named.options;
@@ -294,7 +315,7 @@ static cj_status build(cj__trainer *t, const cj_dataset *train, const cj_fit_opt
 {
     CJ__TRY(take_options(t, opts));
     CJ__TRY(take_data(t, train));
-    CJ__TRY(take_schedule(t));
+    CJ__TRY(take_rows(t));
     CJ__TRY(cj__model_prepare(t->m, t->data, t->o.normalize));
     CJ__TRY(cj__objective_init(&t->objective, t->m, t->data, t->o.loss, t->o.metrics, false));
     if (t->validation) CJ__TRY(cj__objective_check(&t->objective, t->validation, t->data));
@@ -342,6 +363,7 @@ void cj__trainer_release(cj__trainer *t)
     for (size_t i = 0; i < CJ__COUNT(t->outputs); i++) cj_tensor_free(t->outputs[i]);
     cj_tensor_free(t->rate);
     cj_store_free(t->best_weights);
+    cj_store_free(t->before);
     cj__totals_release(t->cj, &t->totals);
     cj__totals_release(t->cj, &t->validation_totals);
     cj__objective_release(&t->objective);

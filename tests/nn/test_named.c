@@ -26,13 +26,13 @@ typedef struct kind {
     cj_status (*add)(cj_context *cj, const void *row);
 } kind;
 
-#define KIND(kind_name, type, function) \
+#define KIND(kind_name, type, complete) \
     static bool kind_name##_row(cj_context *c, int i, row *out) \
     { \
         const type *r = cj_##kind_name##_at(c, i); \
         if (r) \
             *out = (row){r,          r->name,         r->doc,    r->aliases, \
-                         r->options_size, r->options, r->function != NULL}; \
+                         r->options_size, r->options, complete}; \
         return r != NULL; \
     } \
     static const void *kind_name##_find(cj_context *c, const char *name) \
@@ -43,15 +43,15 @@ typedef struct kind {
     { \
         return cj_##kind_name##_register(c, r); \
     }
-KIND(layer, cj_layer, build)
-KIND(activation, cj_activation_row, build)
-KIND(loss, cj_loss, build)
-KIND(metric, cj_metric, build)
-KIND(optimizer, cj_optimizer, build)
-KIND(schedule, cj_schedule, rate)
-KIND(initializer, cj_initializer, fill)
-KIND(regularizer, cj_regularizer, build)
-KIND(constraint, cj_constraint, build)
+KIND(layer, cj_layer, r->build != NULL)
+KIND(activation, cj_activation_row, r->build != NULL)
+KIND(loss, cj_loss, r->build != NULL)
+KIND(metric, cj_metric, r->build != NULL)
+KIND(optimizer, cj_optimizer, r->build || r->search)
+KIND(schedule, cj_schedule, r->rate != NULL)
+KIND(initializer, cj_initializer, r->fill != NULL)
+KIND(regularizer, cj_regularizer, r->build != NULL)
+KIND(constraint, cj_constraint, r->build != NULL)
 
 static const kind kinds[] = {
 #define ENTRY(name, NAME) {#name, CJ__ROW_##NAME, name##_row, name##_find, name##_add}

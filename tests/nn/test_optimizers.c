@@ -273,6 +273,7 @@ static void every_row(void **state)
     const cj_optimizer *row;
     for (int i = 0; (row = cj_optimizer_at(cj, i)); i++) {
         char run_name[80];
+        if (row->search) continue; /* test_lbfgs.c */
         snprintf(run_name, sizeof run_name, "formula/%s", row->name);
         const bool formula = cj_tensors_find(golden, run_name);
         snprintf(run_name, sizeof run_name, "torch/%s", row->name);

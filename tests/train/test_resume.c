@@ -21,6 +21,8 @@ static bool cancel(void *user)
     return c->at && ++c->asked >= c->at;
 }
 
+static const char *optimizer;
+
 typedef struct attempt {
     cj_context *cj;
     cj_model *m;
@@ -50,7 +52,7 @@ static void attempt_fit(attempt *a, const char *run, bool resume, int64_t cancel
     cj_dataset *ds = clouds(a->cj, SAMPLES, 5, 3);
     a->m = cj_model_from_text(a->cj, "dense 9 tanh, dropout 0.25, dense 3 softmax", ds, 3);
     if (!a->m) fail_msg("%s", cj_message(a->cj));
-    a->status = cj_fit(a->m, ds, .epochs = epochs, .batch_size = BATCH, .optimizer = "adam",
+    a->status = cj_fit(a->m, ds, .epochs = epochs, .batch_size = BATCH, .optimizer = optimizer,
                        .learning_rate = 0.02, .schedule = "step(epochs=2)",
                        .metrics = "accuracy, f1(average=none), roc_auc",
                        .validation_split = 0.2, .seed = 5, .patience = 3,
@@ -273,5 +275,12 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(two_are_kept), cmocka_unit_test(cancelled),
                                        cmocka_unit_test(longer),       cmocka_unit_test(killed),
                                        cmocka_unit_test(damaged),      cmocka_unit_test(refuses)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    /* A step of the second is several evaluations of its batch. */
+    static const char *const optimizers[] = {"adam", "lbfgs(max_iter=3, history_size=2)"};
+    int failed = 0;
+    for (int i = 0; i < 2; i++) {
+        optimizer = optimizers[i];
+        failed += cmocka_run_group_tests(tests, setup, teardown);
+    }
+    return failed;
 }
