@@ -88,6 +88,9 @@ typedef struct cj_dataset_opts {
     cj_missing missing; /* what to do with empty cells, NA, N/A, NaN, null, ? */
     int columns;        /* the input columns as a trained model has them: the file must have them */
     const cj_column *column_info; /* by name or, without a header, in this order; with these maps */
+    bool stream; /* samples stay in the file and are read when they are asked for: for data
+                    larger than memory. Labels are read at once, all else is checked as far
+                    as it can be without reading it. The file must not change meanwhile */
 } cj_dataset_opts;
 
 /* cj_dataset_open(cj, "mnist"), cj_dataset_open(cj, "./iris.csv", .target = "species").
@@ -99,10 +102,10 @@ typedef struct cj_dataset_opts {
  *   - one IDX file of images; its labels are read when they lie beside it under the usual name;
  *   - a folder with CIFAR's data_batch_1.bin ... and test_batch.bin, or train.bin and test.bin
  *     (CIFAR-100, its fine labels), or one such .bin file: "image" u8 [32, 32, 3], "label";
- *   - .npy: samples along the first axis, "x" ("image" for bytes of rank 3 or more); .npz: arrays x
- *     and y (X, data, images, features, inputs; Y, target, targets, labels, label), or x_train,
- *     y_train, x_test, y_test. Whole numbers in one column are "label" i32 with classes, else
- *     "target" f32 [columns];
+ *   - .npy: samples along the first axis, "x" ("image" for bytes of rank 3 or more); .npz, or a
+ *     folder of .npy files: arrays x and y (X, data, images, features, inputs; Y, target, targets,
+ *     labels, label), or x_train, y_train, x_test, y_test. Whole numbers in one column are "label"
+ *     i32 with classes, else "target" f32 [columns];
  *   - anything else is a table (RFC 4180; .gz as well).
  *
  * A named data set is looked for in NAME of $CAJAL_DATA, ~/.cache/cajal and /usr/share/datasets,
@@ -177,6 +180,13 @@ CJ_API cj_dataset *cj_dataset_take(const cj_dataset *ds, int64_t first, int64_t 
 /* Samples indices[0 .. n-1], in this order; repeats are legal. Copies the list. */
 CJ_API cj_dataset *cj_dataset_select(const cj_dataset *ds, const int64_t *indices, int64_t n);
 
+/* Sample i of every `shards`, i = `shard` from 0: one of as many disjoint parts, for as many
+ * workers. All of them have the same number of samples, or one more. */
+CJ_API cj_dataset *cj_dataset_shard(const cj_dataset *ds, int64_t shards, int64_t shard);
+/* The samples of all parts, one part after the other, without a copy; each part may be freed. Their
+ * fields must be the same, with the same classes and columns. Its name is that of the first. */
+CJ_API cj_dataset *cj_dataset_concatenate(cj_dataset *const *parts, int n);
+
 /* AUTO: in proportion to the classes when there is a target with classes. */
 typedef enum cj_stratify { CJ_STRATIFY_AUTO, CJ_STRATIFY_NONE, CJ_STRATIFY_CLASSES } cj_stratify;
 
@@ -205,6 +215,10 @@ typedef struct cj_loader_opts {
     int prefetch;       /* batches read ahead by a thread; 0: 2; at most 64 */
     bool no_prefetch;   /* no thread: each batch is read when it is asked for */
     int64_t epoch;      /* to begin with */
+    bool balanced;      /* every class as often as every other, in an epoch of as many samples: of a
+                           large class some are left out, those of a small one come again, but only
+                           after all others of it. It needs a target with classes; classes without
+                           samples do not count. */
 } cj_loader_opts;
 
 /* A batch belongs to the loader; it is valid until the next call on the loader. */

@@ -52,6 +52,15 @@ CJ_API const char *cj_tensors_metadata_at(const cj_tensors *list, size_t i, cons
 CJ_API cj_status cj_npy_load(cj_context *cj, const char *path, cj_tensor **out);
 CJ_API cj_status cj_npy_read(cj_context *cj, const void *bytes, size_t size, cj_tensor **out);
 CJ_API cj_status cj_npy_save(cj_context *cj, const char *path, const cj_tensor *tensor);
+/* What is in a .npy file, from its header alone. */
+typedef struct cj_npy_info {
+    cj_dtype dtype;
+    int rank;
+    int64_t shape[CJ_RANK_MAX];
+    int64_t offset; /* of the first element, in bytes */
+    bool plain;     /* row by row, and numbers as this machine has them: as in a tensor */
+} cj_npy_info;
+CJ_API cj_status cj_npy_look(cj_context *cj, const char *path, cj_npy_info *out);
 
 /* A zip archive of .npy members, stored or (where the library was built with zlib, else
  * CJ_ERR_UNSUPPORTED) deflated; checksums are verified. The caller frees the list. */

@@ -97,6 +97,7 @@ typedef struct cj_fit_opts {
     double clip_norm;           /* of all gradients together; 0: none */
     cj_recompute recompute;     /* less memory for some more work */
     cj_precision precision;     /* mixed: products in 16 bits; with f16 the loss is scaled */
+    bool balanced;              /* every class as often as every other in an epoch, as a loader's */
 } cj_fit_opts;
 
 /* Trains. The model must have one output (its target is the data set's target field). May be called

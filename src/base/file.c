@@ -102,6 +102,24 @@ static int64_t write_all(cj_context *cj, int file, const unsigned char *bytes, s
     return 0;
 }
 
+/* ---- Paths ---------------------------------------------------------------------------------- */
+
+static char *join(cj_context *cj, const char *a, size_t a_length, const char *b)
+{
+    size_t b_size = strlen(b) + 1, size;
+    char *joined = cj__realloc(cj, NULL, 0,
+                               cj__size_add(a_length, b_size, &size) ? size : SIZE_MAX);
+    if (!joined) return NULL;
+    memcpy(joined, a, a_length);
+    memcpy(joined + a_length, b, b_size);
+    return joined;
+}
+
+static void free_string(cj_context *cj, char *string)
+{
+    if (string) cj__free(cj, string, strlen(string) + 1);
+}
+
 /* ---- Reading -------------------------------------------------------------------------------- */
 
 static cj_status check_regular(cj_context *cj, const char *path, const cj_file_info *info)
@@ -172,23 +190,53 @@ void cj__file_unload(cj__file_bytes *bytes)
     *bytes = (cj__file_bytes){0};
 }
 
+/* ---- Reading here and there ----------------------------------------------------------------- */
+
+cj_status cj__reader_open(cj__reader *reader, cj_context *cj, const char *path)
+{
+    cj_file_info info;
+    *reader = (cj__reader){.file = -1};
+    CJ__TRY(cj__file_info(cj, path, &info));
+    CJ__TRY(check_regular(cj, path, &info));
+    char *copy = join(cj, path, strlen(path), "");
+    if (!copy) return cj__prefix(cj, cj->status, "cannot read '%s'", path);
+    const int file = open_file(cj, path, CJ_OPEN_READ);
+    if (file < 0) {
+        free_string(cj, copy);
+        return fail_io(cj, "read", path, file, "");
+    }
+    *reader = (cj__reader){.cj = cj, .path = copy, .file = file, .size = info.size_bytes};
+    return CJ_OK;
+}
+
+cj_status cj__reader_read(const cj__reader *reader, cj_context *cj, void *to, size_t size,
+                          int64_t at)
+{
+    const cj_io *io = cj__io(reader->cj);
+    for (size_t done = 0; done < size;) {
+        int64_t n;
+        RETRY(n, io->pread(io->user, reader->file, (char *)to + done, size - done,
+                           at + (int64_t)done));
+        if (n >= 0 && (uint64_t)n > size - done) n = -EIO;
+        if (n < 0) return fail_io(cj, "read", reader->path, n, "");
+        if (n == 0)
+            return cj_fail(cj, CJ_ERR_IO,
+                           "cannot read '%s': it ends at byte %lld, before byte %lld", reader->path,
+                           (long long)(at + (int64_t)done), (long long)(at + (int64_t)size));
+        done += (size_t)n;
+    }
+    return CJ_OK;
+}
+
+void cj__reader_close(cj__reader *reader)
+{
+    if (!reader->cj) return;
+    close_file(reader->cj, reader->file); /* read only: an error here takes nothing away */
+    free_string(reader->cj, reader->path);
+    *reader = (cj__reader){.file = -1};
+}
+
 /* ---- Writing -------------------------------------------------------------------------------- */
-
-static char *join(cj_context *cj, const char *a, size_t a_length, const char *b)
-{
-    size_t b_size = strlen(b) + 1, size;
-    char *joined = cj__realloc(cj, NULL, 0,
-                               cj__size_add(a_length, b_size, &size) ? size : SIZE_MAX);
-    if (!joined) return NULL;
-    memcpy(joined, a, a_length);
-    memcpy(joined + a_length, b, b_size);
-    return joined;
-}
-
-static void free_string(cj_context *cj, char *string)
-{
-    if (string) cj__free(cj, string, strlen(string) + 1);
-}
 
 static const char *old_file_note(const cj__writer *writer)
 {

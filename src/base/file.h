@@ -18,6 +18,20 @@ typedef struct cj__file_bytes {
 cj_status cj__file_load(cj_context *cj, const char *path, size_t limit, cj__file_bytes *out);
 void cj__file_unload(cj__file_bytes *bytes);
 
+/* A file that stays open, to be read here and there: from any thread, with messages to the context
+ * that is given with each call. */
+typedef struct cj__reader {
+    cj_context *cj; /* whose file it is; NULL: not open */
+    char *path;
+    int file;
+    int64_t size;
+} cj__reader;
+cj_status cj__reader_open(cj__reader *reader, cj_context *cj, const char *path);
+/* Exactly these bytes; a file that has become shorter is a failure. */
+cj_status cj__reader_read(const cj__reader *reader, cj_context *cj, void *to, size_t size,
+                          int64_t at);
+void cj__reader_close(cj__reader *reader);
+
 /* Writes path + ".tmp", syncs, renames over path, syncs the folder: the old file or the new one,
  * never a torn one. On failure the temporary file is removed and the old one intact. */
 cj_status cj__file_save(cj_context *cj, const char *path, const void *bytes, size_t size);

@@ -225,7 +225,7 @@ static int run(cli *c)
 }
 
 static const char *const keys[] = {"data",  "split",   "types",         "drop", "missing", "header",
-                                   "limit", "threads", "deterministic", NULL};
+                                   "limit", "stream", "threads", "deterministic", NULL};
 const cj_command cj_command_predict = {
     .name = "predict",
     .summary = "tell what a model says of new samples",

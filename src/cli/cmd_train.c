@@ -167,6 +167,7 @@ static cj_status fit(training *t)
         .validation_split = cli_float(c, "validation_split"),
         .seed = (uint64_t)cli_int(c, "seed"),
         .no_shuffle = !cli_bool(c, "shuffle"),
+        .balanced = cli_bool(c, "balanced"),
         .patience = cli_int(c, "early_stopping"),
         .recompute = cli_recompute(c),
         .precision = cli_precision(c),

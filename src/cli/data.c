@@ -107,6 +107,7 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
     if (!read_types(c, &t)) return NULL;
     char *drop = cli_joined(c, "drop");
     o.limit = cli_int(c, "limit");
+    o.stream = cli_bool(c, "stream");
     o.target = opts->no_target ? NULL : cli_string(c, "target");
     o.no_target = opts->no_target;
     o.types = t.text[0] ? t.text : NULL;

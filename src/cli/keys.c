@@ -29,7 +29,12 @@ const cj_key cli_keys[] = {
     {"normalize", CJ_KEY_WORD, 0, 0, "auto", "auto|none",
      "pixels by 1/255, columns of a table by mean and deviation; or nothing"},
     {"shuffle", CJ_KEY_BOOL, 0, 0, "true", NULL, "mix the training samples anew in each epoch"},
+    {"balanced", CJ_KEY_BOOL, 0, 0, "false", NULL,
+     "draw every class as often as every other: of large classes some, those of small ones again"},
     {"limit", CJ_KEY_INT, 1, NUMBERS, NULL, "N", "use the first N samples only"},
+    {"stream", CJ_KEY_BOOL, 0, 0, "false", NULL,
+     "leave the samples in their file and read them when they are needed: for data larger than "
+     "memory"},
     {"batch_size", CJ_KEY_INT, 1, 1 << 24, NULL, "N",
      "samples a step; without it 32 to train, with lbfgs up to 4096, and 256 to evaluate"},
     /* model */
@@ -95,7 +100,8 @@ const char *const cli_keys_common[] = {"json",    "quiet",     "verbose",  "help
 
 const char *const cli_keys_train[] = {
     "data",          "target",   "types",     "drop",          "missing",  "header",
-    "limit",         "validation_split",      "normalize",     "shuffle",  "batch_size",
+    "limit",         "stream",   "validation_split",          "normalize", "shuffle",
+    "balanced",      "batch_size",
     "model",         "from",     "resume",    "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
     "monitor",       "seed",     "threads",   "deterministic", "recompute",

@@ -167,7 +167,10 @@ static cj_dataset *dataset_of(cj_context *cj, const char *name, cj__pictures *p,
     if (!o.classes) o.classes = label_bytes == 1 ? 10 : 100;
     if (!o.class_names && o.classes == (label_bytes == 1 ? 10 : 100))
         o.class_names = label_bytes == 1 ? ten : hundred;
-    if (!cj__pictures_options(cj, name, &o, &classes) &&
+    if (o.stream)
+        cj_fail(cj, CJ_ERR_UNSUPPORTED,
+                "%s: pictures whose channels lie apart cannot be streamed; leave stream out", name);
+    else if (!cj__pictures_options(cj, name, &o, &classes) &&
         !cj__pictures_check(cj, name, p, classes)) {
         if (o.no_target) cj_tensor_free(p->labels), p->labels = NULL;
         return cj__pictures_dataset(cj, name, p, classes, &o);

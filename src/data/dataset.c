@@ -1,9 +1,10 @@
 /* dataset.c: samples with named fields, and views of them.
  *
- * A root keeps each field as one tensor [count, shape...], so reading is one memcpy a sample:
+ * A root has each field as one array [count, shape...], so reading is one memcpy a sample, or one
+ * read of the file that the array lies in:
  *
- *     tensors[0]  image | 784 bytes | 784 bytes | 784 bytes | ...       out <- sample 7, sample 2,
- * ... tensors[1]  label |  4 bytes  |  4 bytes  |  4 bytes  | ...
+ *     samples[0]  image | 784 bytes | 784 bytes | 784 bytes | ...     out <- sample 7, sample 2 ...
+ *     samples[1]  label |  4 bytes  |  4 bytes  |  4 bytes  | ...
  *
  * or it has a callback that writes samples. A view is a list of numbers of its root's samples.
  * Nothing of either changes once it is made, so any number of threads read at once; the reference
@@ -27,12 +28,17 @@ void cj__dataset_ref(cj_dataset *ds)
     ds->references++;
 }
 
+void cj__samples_release(cj__samples *s)
+{
+    if (s->memory) cj_tensor_unmap(s->tensor);
+    cj_tensor_free(s->tensor);
+    cj__reader_close(&s->file);
+    *s = (cj__samples){0};
+}
+
 static void release_root(cj_dataset *ds)
 {
-    for (int i = 0; ds->tensors && i < ds->field_count; i++) {
-        if (ds->tensors[i] && ds->memory[i]) cj_tensor_unmap(ds->tensors[i]);
-        cj_tensor_free(ds->tensors[i]);
-    }
+    for (int i = 0; ds->samples && i < ds->field_count; i++) cj__samples_release(&ds->samples[i]);
     if (ds->source.free) ds->source.free(ds->source.user);
     cj__arena_release(&ds->arena);
 }
@@ -214,24 +220,20 @@ cj_dataset *cj_dataset_new(cj_context *cj, const cj_dataset_source *source)
     return ds;
 }
 
-cj_dataset *cj__dataset_of_tensors(cj_context *cj, const char *name, int64_t count, int field_count,
-                                   const cj_field *fields, cj_tensor **tensors)
+cj_dataset *cj__dataset_of_samples(cj_context *cj, const char *name, int64_t count, int field_count,
+                                   const cj_field *fields, cj__samples *samples)
 {
     cj_dataset *ds = new_root(cj, name, count, field_count, fields);
-    cj_tensor **kept = ds ? cj__arena_array(&ds->arena, (size_t)field_count, sizeof *kept) : NULL;
-    const unsigned char **memory =
-        kept ? cj__arena_array(&ds->arena, (size_t)field_count, sizeof *memory) : NULL;
-    if (!memory) {
-        for (int i = 0; i < field_count; i++) cj_tensor_free(tensors[i]);
+    cj__samples *kept = ds ? cj__arena_array(&ds->arena, (size_t)field_count, sizeof *kept) : NULL;
+    if (!kept) {
+        for (int i = 0; i < field_count; i++) cj__samples_release(&samples[i]);
         cj__dataset_unref(ds);
         return NULL;
     }
-    ds->tensors = kept;
-    ds->memory = memory;
-    for (int i = 0; i < field_count; i++) {
-        kept[i] = tensors[i];
-        memory[i] = cj_tensor_map_read(tensors[i]);
-    }
+    memcpy(kept, samples, (size_t)field_count * sizeof *kept);
+    for (int i = 0; i < field_count; i++)
+        if (kept[i].tensor) kept[i].memory = cj_tensor_map_read(kept[i].tensor);
+    ds->samples = kept;
     cj__own(cj, &ds->owned, free_owned);
     return ds;
 }
@@ -279,16 +281,16 @@ cj_dataset *cj_dataset_from_tensors(cj_context *cj, cj_tensor *inputs, cj_tensor
         return NULL;
     }
     int n = targets ? 2 : 1;
-    cj_tensor *views[2] = {cj_tensor_rows(inputs, 0, count),
-                           targets ? cj_tensor_rows(targets, 0, count) : NULL};
-    if (!views[0] || (targets && !views[1])) {
-        cj_tensor_free(views[0]);
-        cj_tensor_free(views[1]);
+    cj__samples views[2] = {{.tensor = cj_tensor_rows(inputs, 0, count)},
+                            {.tensor = targets ? cj_tensor_rows(targets, 0, count) : NULL}};
+    if (!views[0].tensor || (targets && !views[1].tensor)) {
+        cj_tensor_free(views[0].tensor);
+        cj_tensor_free(views[1].tensor);
         return NULL;
     }
     cj_field fields[2] = {field_of(inputs, CJ_FIELD_INPUT)};
     if (targets) fields[1] = field_of(targets, CJ_FIELD_TARGET);
-    return cj__dataset_of_tensors(cj, "memory", count, n, fields, views);
+    return cj__dataset_of_samples(cj, "memory", count, n, fields, views);
 }
 
 /* ---- Looking --------------------------------------------------------------------------------- */
@@ -331,16 +333,30 @@ int64_t cj_field_channels(const cj_field *field)
     return field->rank == 0 ? 1 : field->shape[field->rank - 1];
 }
 
+/* Neighbours are read at once. */
+static cj_status read_file(cj_context *cj, const cj__samples *s, size_t size,
+                           const int64_t *indices, int64_t n, unsigned char *to)
+{
+    for (int64_t i = 0, run; i < n; i += run) {
+        for (run = 1; i + run < n && indices[i + run] == indices[i] + run;) run++;
+        CJ__TRY(cj__reader_read(&s->file, cj, to + (size_t)i * size, (size_t)run * size,
+                                s->at + indices[i] * (int64_t)size));
+    }
+    return CJ_OK;
+}
+
 /* Reads samples of the root, whose numbers are known to be in range. */
 static cj_status read_root(cj_context *cj, const cj_dataset *root, const int64_t *indices,
                            int64_t n, int field, void *out)
 {
-    if (!root->tensors) return root->source.read(cj, root->source.user, indices, n, field, out);
-    size_t size = root->item_bytes[field];
+    if (!root->samples) return root->source.read(cj, root->source.user, indices, n, field, out);
+    const cj__samples *s = &root->samples[field];
+    const size_t size = root->item_bytes[field];
     unsigned char *to = out;
     if (size == 0) return CJ_OK;
+    if (!s->tensor) return read_file(cj, s, size, indices, n, to);
     for (int64_t i = 0; i < n; i++)
-        memcpy(to + (size_t)i * size, root->memory[field] + (size_t)indices[i] * size, size);
+        memcpy(to + (size_t)i * size, s->memory + (size_t)indices[i] * size, size);
     return CJ_OK;
 }
 
@@ -436,7 +452,31 @@ cj_dataset *cj_dataset_select(const cj_dataset *ds, const int64_t *indices, int6
     return cj__dataset_view(ds, list, n);
 }
 
+/* Dealt out like cards, so that every part has something of a sorted file's beginning and end. */
+cj_dataset *cj_dataset_shard(const cj_dataset *ds, int64_t shards, int64_t shard)
+{
+    if (!ds) return NULL;
+    if (shards < 1 || shard < 0 || shard >= shards) {
+        cj_fail(ds->cj, CJ_ERR_ARGUMENT, "%s: shard %lld of %lld; there are 0 to count - 1",
+                cj_dataset_name(ds), (long long)shard, (long long)shards);
+        return NULL;
+    }
+    const int64_t n = ds->count / shards + (shard < ds->count % shards);
+    int64_t *list = new_list(ds, n);
+    if (!list) return NULL;
+    for (int64_t i = 0; i < n; i++) list[i] = shard + i * shards;
+    return cj__dataset_view(ds, list, n);
+}
+
 /* ---- Options --------------------------------------------------------------------------------- */
+
+cj_status cj__fail_packed(cj_context *cj, const char *path)
+{
+    return cj_fail(cj, CJ_ERR_UNSUPPORTED,
+                   "%s: is packed, so it cannot be streamed: unpack it first (gunzip -k), or leave "
+                   "stream out",
+                   path);
+}
 
 cj_status cj__data_options(cj_context *cj, const char *what, void *to, size_t size,
                            const void *from)

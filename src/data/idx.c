@@ -98,6 +98,12 @@ out:
     return failed;
 }
 
+static cj_status fail_longer(cj_context *cj, const char *name, const header *h)
+{
+    return cj_fail(cj, CJ_ERR_FORMAT, "%s: more data than the %zu bytes its header says", name,
+                   h->data_bytes);
+}
+
 cj_status cj__idx_parse(cj_context *cj, const char *name, const void *bytes, size_t size,
                         cj_tensor **out)
 {
@@ -109,9 +115,7 @@ cj_status cj__idx_parse(cj_context *cj, const char *name, const void *bytes, siz
                        name);
     header h;
     CJ__TRY(parse_header(cj, name, bytes, size, size, &h));
-    if (size > h.bytes + h.data_bytes)
-        return cj_fail(cj, CJ_ERR_FORMAT, "%s: more data than the %zu bytes its header says", name,
-                       h.data_bytes);
+    if (size > h.bytes + h.data_bytes) return fail_longer(cj, name, &h);
     *out = cj_tensor_from(cj, CJ_U8, h.rank, h.shape, (const unsigned char *)bytes + h.bytes);
     return *out ? CJ_OK : cj_last_status(cj);
 }
@@ -134,15 +138,38 @@ typedef struct part {
     const char *images_path, *labels_path;
 } part;
 
-static cj_status load_part(cj_context *cj, part *p, int classes)
+static cj_status check_rank(cj_context *cj, const char *path, int rank)
+{
+    return rank >= 3
+               ? CJ_OK
+               : cj_fail(cj, CJ_ERR_FORMAT,
+                         "%s: pictures have rank 3 or 4 (samples, height, width, channels), not %d",
+                         path, rank);
+}
+
+/* The pictures stay in the file. */
+static cj_status stream_pictures(cj_context *cj, part *p)
+{
+    unsigned char head[HEADER_MAX];
+    cj__reader *file = &p->p.stream.file;
+    header h;
+    CJ__TRY(cj__reader_open(file, cj, p->images_path));
+    const size_t size = file->size < HEADER_MAX ? (size_t)file->size : HEADER_MAX;
+    CJ__TRY(cj__reader_read(file, cj, head, size, 0));
+    if (cj__is_gzip(head, size)) return cj__fail_packed(cj, p->images_path);
+    CJ__TRY(parse_header(cj, p->images_path, head, size, (size_t)file->size, &h));
+    if ((uint64_t)file->size > h.bytes + h.data_bytes) return fail_longer(cj, p->images_path, &h);
+    p->p.stream.at = (int64_t)h.bytes;
+    for (int i = 0; i < 4; i++) p->p.shape[i] = i < h.rank ? h.shape[i] : 1;
+    return check_rank(cj, p->images_path, h.rank);
+}
+
+static cj_status load_pictures(cj_context *cj, part *p)
 {
     CJ__TRY(cj__idx_load(cj, p->images_path, &p->p.images));
     int rank = cj_tensor_rank(p->p.images);
     const int64_t *shape = cj_tensor_shape(p->p.images);
-    if (rank < 3)
-        return cj_fail(cj, CJ_ERR_FORMAT,
-                       "%s: pictures have rank 3 or 4 (samples, height, width, channels), not %d",
-                       p->images_path, rank);
+    CJ__TRY(check_rank(cj, p->images_path, rank));
     if (rank == 3) {
         int64_t with_channel[4] = {shape[0], shape[1], shape[2], 1};
         cj_tensor *view = cj_tensor_reshape(p->p.images, 4, with_channel);
@@ -150,12 +177,19 @@ static cj_status load_part(cj_context *cj, part *p, int classes)
         cj_tensor_free(p->p.images);
         p->p.images = view;
     }
+    return CJ_OK;
+}
+
+static cj_status load_part(cj_context *cj, part *p, int classes, bool stream)
+{
+    CJ__TRY((stream ? stream_pictures : load_pictures)(cj, p));
     if (!p->labels_path) return CJ_OK;
     CJ__TRY(cj__idx_load(cj, p->labels_path, &p->p.labels));
     if (cj_tensor_rank(p->p.labels) != 1)
         return cj_fail(cj, CJ_ERR_FORMAT, "%s: labels have rank 1, not %d", p->labels_path,
                        cj_tensor_rank(p->p.labels));
-    int64_t pictures = cj_tensor_shape(p->p.images)[0], labels = cj_tensor_shape(p->p.labels)[0];
+    const int64_t pictures = p->p.images ? cj_tensor_shape(p->p.images)[0] : p->p.shape[0],
+                  labels = cj_tensor_shape(p->p.labels)[0];
     if (pictures != labels)
         return cj_fail(cj, CJ_ERR_DATA, "%s: %lld labels, but %lld pictures in %s", p->labels_path,
                        (long long)labels, (long long)pictures, p->images_path);
@@ -221,14 +255,14 @@ cj_status cj__idx_look(cj_context *cj, const char *folder, bool *found)
 }
 
 static cj_status open_part(cj__arena *arena, const char *folder, const char *which, int classes,
-                           part *p)
+                           bool stream, part *p)
 {
     const char *images = cj__arena_printf(arena, "%s-images", which);
     const char *labels = images ? cj__arena_printf(arena, "%s-labels", which) : NULL;
     if (!labels) return cj_last_status(arena->cj);
     CJ__TRY(need_file(arena, folder, images, "idx3-ubyte", &p->images_path));
     CJ__TRY(need_file(arena, folder, labels, "idx1-ubyte", &p->labels_path));
-    return load_part(arena->cj, p, classes);
+    return load_part(arena->cj, p, classes, stream);
 }
 
 cj_dataset *cj__idx_open_folder(cj_context *cj, const char *name, const char *folder,
@@ -242,8 +276,13 @@ cj_dataset *cj__idx_open_folder(cj_context *cj, const char *name, const char *fo
     cj__arena arena;
     cj__arena_init(&arena, cj);
     if (cj__pictures_options(cj, name, opts, &classes)) goto out;
-    if (train && open_part(&arena, folder, "train", classes, &p)) goto out;
-    if (test && open_part(&arena, folder, "t10k", classes, train ? &q : &p)) goto out;
+    if (train && open_part(&arena, folder, "train", classes, opts->stream, &p)) goto out;
+    if (test && open_part(&arena, folder, "t10k", classes, opts->stream, train ? &q : &p)) goto out;
+    if (train && test && opts->stream) {
+        ds = cj__dataset_join(cj__pictures_dataset(cj, name, &p.p, classes, opts),
+                              cj__pictures_dataset(cj, name, &q.p, classes, opts), opts->limit);
+        goto out;
+    }
     if (train && test && cj__pictures_append(cj, name, &p.p, &q.p)) goto out;
     ds = cj__pictures_dataset(cj, name, &p.p, classes, opts);
 out:
@@ -281,7 +320,8 @@ cj_dataset *cj__idx_open_file(cj_context *cj, const char *path, const cj_dataset
     cj__arena arena;
     cj__arena_init(&arena, cj);
     if ((opts->no_target || !labels_beside(&arena, path, &p.labels_path)) &&
-        !cj__pictures_options(cj, path, opts, &classes) && !load_part(cj, &p, classes))
+        !cj__pictures_options(cj, path, opts, &classes) &&
+        !load_part(cj, &p, classes, opts->stream))
         ds = cj__pictures_dataset(cj, path, &p.p, classes, opts);
     cj__pictures_release(&p.p);
     cj__arena_release(&arena);

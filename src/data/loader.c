@@ -45,7 +45,8 @@ struct cj_loader {
     cj_context child; /* of the thread; of the consumer without one */
     cj__arena arena;
     cj_dataset *ds;
-    bool shuffle;
+    bool shuffle, balanced;
+    cj__balance balance;
     uint64_t seed;
     int64_t batch_size, last_size, steps;
     int fields, slots;
@@ -69,7 +70,9 @@ struct cj_loader {
 static void prepare_order(cj_loader *l, int64_t epoch)
 {
     if (l->order_epoch == epoch) return;
-    for (int64_t i = 0; i < l->ds->count; i++) l->order[i] = i;
+    if (l->balanced) cj__balance_draw(&l->balance, l->seed, epoch, l->order);
+    else
+        for (int64_t i = 0; i < l->ds->count; i++) l->order[i] = i;
     if (l->shuffle)
         cj__random_shuffle(l->seed, CJ__STREAM_LOADER, (uint32_t)epoch, l->order, l->ds->count);
     l->order_epoch = epoch;
@@ -365,13 +368,15 @@ cj_loader *cj_loader_new(cj_dataset *ds, const cj_loader_opts *opts)
     cj__context_init_child(&l->child, cj);
     cj__arena_init(&l->arena, cj);
     l->shuffle = o.shuffle;
+    l->balanced = o.balanced;
     l->seed = o.seed;
     l->fields = cj_dataset_fields(ds);
     l->threaded = !o.no_prefetch;
     l->slots = o.no_prefetch ? 1 : (o.prefetch ? o.prefetch : PREFETCH_DEFAULT) + 1;
     l->order_epoch = -1;
     l->epoch = l->next_epoch = o.epoch;
-    if (count_steps(l, o.batch_size, o.drop_last) || make_slots(l)) {
+    if (count_steps(l, o.batch_size, o.drop_last) || make_slots(l) ||
+        (l->balanced && cj__balance_init(&l->balance, &l->arena, ds))) {
         release(l);
         return NULL;
     }

@@ -175,18 +175,20 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
     cj_file_info info;
     cj_dataset_opts o = *opts;
     if (cj__file_info(cj, path, &info)) return NULL;
-    if (o.split && !strcmp(o.split, "auto") && !ends_with(path, ".npz")) /* those tell themselves */
-        o.split = info.kind == CJ_FILE_DIRECTORY ? "test" : NULL;
+    bool arrays = false, cifar = false;
+    if (info.kind == CJ_FILE_DIRECTORY &&
+        (cj__arrays_look(cj, path, &arrays) || cj__cifar_look(cj, path, &cifar)))
+        return NULL;
+    if (o.split && !strcmp(o.split, "auto") && !arrays && !ends_with(path, ".npz"))
+        o.split = info.kind == CJ_FILE_DIRECTORY ? "test" : NULL; /* arrays tell themselves */
     opts = &o;
     if (info.kind == CJ_FILE_NONE) {
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: no such file or folder", path);
         return NULL;
     }
-    if (info.kind == CJ_FILE_DIRECTORY) {
-        bool cifar = false;
-        if (cj__cifar_look(cj, path, &cifar)) return NULL;
+    if (arrays) return cj__arrays_open_folder(cj, path, opts);
+    if (info.kind == CJ_FILE_DIRECTORY)
         return (cifar ? cj__cifar_open_folder : cj__idx_open_folder)(cj, path, path, opts);
-    }
     if (ends_with(path, ".bin")) return cj__cifar_open_file(cj, path, opts);
     if (ends_with(path, ".npy") || ends_with(path, ".npz")) return cj__arrays_open(cj, path, opts);
     if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz"))

@@ -9,6 +9,7 @@ void cj__pictures_release(cj__pictures *p)
 {
     cj_tensor_free(p->images);
     cj_tensor_free(p->labels);
+    cj__samples_release(&p->stream);
     *p = (cj__pictures){0};
 }
 
@@ -57,13 +58,13 @@ cj_dataset *cj__pictures_dataset(cj_context *cj, const char *name, cj__pictures 
 {
     static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
     cj_tensor *labels = NULL;
-    if (cj__samples_cut(cj, &p->images, opts->limit) ||
+    if ((p->images && cj__samples_cut(cj, &p->images, opts->limit)) ||
         cj__samples_cut(cj, &p->labels, opts->limit) ||
         (p->labels && !(labels = cj_tensor_cast(p->labels, CJ_I32)))) {
         cj__pictures_release(p);
         return NULL;
     }
-    const int64_t *shape = cj_tensor_shape(p->images);
+    const int64_t *shape = p->images ? cj_tensor_shape(p->images) : p->shape;
     cj_field fields[2] = {{.name = "image",
                            .dtype = CJ_U8,
                            .rank = 3,
@@ -76,9 +77,12 @@ cj_dataset *cj__pictures_dataset(cj_context *cj, const char *name, cj__pictures 
                            .class_names = opts->class_names            ? opts->class_names
                                           : classes == CLASSES_DEFAULT ? digits
                                                                        : NULL}};
-    cj_tensor *tensors[2] = {p->images, labels};
-    int64_t count = shape[0];
+    cj__samples samples[2] = {p->stream, {.tensor = labels}};
+    if (p->images) samples[0].tensor = p->images;
+    const int64_t count = !p->images && opts->limit > 0 && opts->limit < shape[0] ? opts->limit
+                                                                                 : shape[0];
     p->images = NULL;
+    p->stream = (cj__samples){0};
     cj__pictures_release(p);
-    return cj__dataset_of_tensors(cj, name, count, labels ? 2 : 1, fields, tensors);
+    return cj__dataset_of_samples(cj, name, count, labels ? 2 : 1, fields, samples);
 }

@@ -1,5 +1,5 @@
-/* pictures.h: pictures with labels of one byte in memory, however they came there (idx.c, cifar.c).
- */
+/* pictures.h: pictures with labels of one byte, in memory however they came there (idx.c, cifar.c),
+ * or with `stream` the pictures still in their file. */
 #ifndef CAJAL_DATA_PICTURES_H
 #define CAJAL_DATA_PICTURES_H
 
@@ -7,6 +7,8 @@
 
 typedef struct cj__pictures {
     cj_tensor *images, *labels; /* u8 [n, height, width, channels], u8 [n]; labels NULL: none */
+    cj__samples stream;         /* instead of images, which are NULL then */
+    int64_t shape[4];           /* of what is in the stream */
 } cj__pictures;
 
 void cj__pictures_release(cj__pictures *p);

@@ -29,32 +29,6 @@ typedef struct split {
     bool *out;       /* [n] whether the sample is held out */
 } split;
 
-static int class_field(const cj_dataset *ds)
-{
-    for (int i = 0; i < cj_dataset_fields(ds); i++) {
-        const cj_field *field = cj_dataset_field(ds, i);
-        if (field->role == CJ_FIELD_TARGET && field->classes > 0) return i;
-    }
-    return -1;
-}
-
-static cj_status read_labels(split *s, int field)
-{
-    const cj_field *info = cj_dataset_field(s->ds, field);
-    for (int64_t i = 0; i < s->n; i++) {
-        uint64_t value; /* room for any integer dtype */
-        CJ__TRY(cj__dataset_read(s->cj, s->ds, &i, 1, field, &value));
-        int64_t label = cj_load_i64(info->dtype, &value, 0);
-        if (label < 0 || label >= info->classes)
-            return cj_fail(s->cj, CJ_ERR_DATA,
-                           "%s: %s of sample %lld is %lld; with %d classes it must be 0 to %d",
-                           cj_dataset_name(s->ds), info->name, (long long)i, (long long)label,
-                           info->classes, info->classes - 1);
-        s->labels[i] = (int32_t)label;
-    }
-    return CJ_OK;
-}
-
 /* Largest remainder. Products of two counts do not overflow: both are far below 2^31 in any data
  * set that fits a machine, and long double has 64 bits where they would. */
 static void share_places(split *s)
@@ -116,7 +90,7 @@ static cj_status check(cj_context *cj, const cj_dataset *ds, const cj_split_opts
     if ((unsigned)o->stratify > CJ_STRATIFY_CLASSES)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "split of %s: stratify=%d is none of the choices", name,
                        (int)o->stratify);
-    if (o->stratify == CJ_STRATIFY_CLASSES && class_field(ds) < 0)
+    if (o->stratify == CJ_STRATIFY_CLASSES && cj__dataset_class_field(ds) < 0)
         return cj_fail(cj, CJ_ERR_ARGUMENT,
                        "split of %s: it has no target with classes to stratify by", name);
     return CJ_OK;
@@ -131,7 +105,7 @@ cj_status cj_dataset_split(const cj_dataset *ds, cj_dataset **train, cj_dataset 
     cj_split_opts o;
     CJ__TRY(cj__data_options(cj, "split", &o, sizeof o, opts));
     CJ__TRY(check(cj, ds, &o));
-    int field = o.stratify == CJ_STRATIFY_NONE ? -1 : class_field(ds);
+    int field = o.stratify == CJ_STRATIFY_NONE ? -1 : cj__dataset_class_field(ds);
     split s = {.cj = cj,
                .ds = ds,
                .n = ds->count,
@@ -151,7 +125,7 @@ cj_status cj_dataset_split(const cj_dataset *ds, cj_dataset **train, cj_dataset 
         failed = cj_last_status(cj);
         goto out;
     }
-    if (field >= 0) CJ__CHECK(failed = read_labels(&s, field));
+    if (field >= 0) CJ__CHECK(failed = cj__dataset_classes(s.cj, s.ds, field, s.labels));
     share_places(&s);
     for (int64_t i = 0; i < s.n; i++) s.order[i] = i;
     cj__random_shuffle(o.seed, CJ__STREAM_SPLIT, 0, s.order, s.n);

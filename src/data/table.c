@@ -297,19 +297,21 @@ static cj_dataset *build(cj__table *t)
                            .role = CJ_FIELD_INPUT,
                            .columns = t->input_count,
                            .column_info = info}};
-    cj_tensor *tensors[2] = {cj_tensor_new(t->cj, CJ_F32, 2, shape), NULL};
-    bool failed = !tensors[0] || fill_features(t, cj_tensor_map(tensors[0], CJ_MAP_WRITE));
+    cj__samples samples[2] = {{.tensor = cj_tensor_new(t->cj, CJ_F32, 2, shape)},
+                              {.tensor = NULL}};
+    cj_tensor *x = samples[0].tensor;
+    bool failed = !x || fill_features(t, cj_tensor_map(x, CJ_MAP_WRITE));
     if (!failed && t->target >= 0) {
         fields[1] = target_field(t);
         shape[1] = 1;
-        tensors[1] = cj_tensor_new(t->cj, fields[1].dtype, fields[1].rank + 1, shape);
-        failed = !tensors[1] ||
-                 fill_target(t, fields[1].dtype, cj_tensor_map(tensors[1], CJ_MAP_WRITE));
+        cj_tensor *y = cj_tensor_new(t->cj, fields[1].dtype, fields[1].rank + 1, shape);
+        samples[1].tensor = y;
+        failed = !y || fill_target(t, fields[1].dtype, cj_tensor_map(y, CJ_MAP_WRITE));
     }
     if (!failed)
-        return cj__dataset_of_tensors(t->cj, t->name, n, t->target >= 0 ? 2 : 1, fields, tensors);
-    cj_tensor_free(tensors[0]);
-    cj_tensor_free(tensors[1]);
+        return cj__dataset_of_samples(t->cj, t->name, n, t->target >= 0 ? 2 : 1, fields, samples);
+    cj_tensor_free(samples[0].tensor);
+    cj_tensor_free(samples[1].tensor);
     return NULL;
 }
 
@@ -327,6 +329,8 @@ static cj_status check_options(cj_context *cj, const char *name, const cj_datase
         return cj_fail(cj, CJ_ERR_NOT_FOUND,
                        "%s: a table has one part and no 'test'; cut it in two by cj_dataset_split",
                        name);
+    if (o->stream)
+        return cj_fail(cj, CJ_ERR_UNSUPPORTED, "%s: a table is read whole; leave stream out", name);
     if ((unsigned)o->header > CJ_HEADER_NO || (unsigned)o->missing > CJ_MISSING_DROP)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: header=%d or missing=%d is none of the choices",
                        name, (int)o->header, (int)o->missing);

@@ -14,6 +14,7 @@
 #include "base/text.h"
 
 enum { HEADER_LENGTH_MAX = 1 << 16, PREFIX = 8, ALIGNMENT = 64 };
+enum { HEAD_MAX = HEADER_LENGTH_MAX + PREFIX + 4 }; /* the header is within so many bytes */
 
 typedef struct npy {
     cj_context *cj;
@@ -178,17 +179,24 @@ static void from_fortran(const npy *p, int64_t count, size_t width, unsigned cha
     }
 }
 
+/* Whether they fill the `size` bytes behind the header. */
+static cj_status count_elements(const npy *p, size_t size, int64_t *count)
+{
+    size_t expected, width = cj__dtype_bytes(p->dtype);
+    cj__shape_text text;
+    if (cj__count(p->rank, p->shape, count) && cj__bytes(*count, (int)width * 8, &expected) &&
+        expected == size)
+        return CJ_OK;
+    return cj_fail(p->cj, CJ_ERR_FORMAT,
+                   "npy: shape %s of %s does not fill the %zu bytes that follow the header",
+                   cj__shape_string(&text, p->rank, p->shape), cj_dtype_info(p->dtype)->name, size);
+}
+
 static cj_status read_elements(npy *p, const unsigned char *bytes, size_t size, cj_tensor **out)
 {
     int64_t count;
-    size_t expected, width = cj__dtype_bytes(p->dtype);
-    cj__shape_text text;
-    if (!cj__count(p->rank, p->shape, &count) || !cj__bytes(count, (int)width * 8, &expected) ||
-        expected != size)
-        return cj_fail(p->cj, CJ_ERR_FORMAT,
-                       "npy: shape %s of %s does not fill the %zu bytes that follow the header",
-                       cj__shape_string(&text, p->rank, p->shape), cj_dtype_info(p->dtype)->name,
-                       size);
+    const size_t width = cj__dtype_bytes(p->dtype);
+    CJ__TRY(count_elements(p, size, &count));
     cj_tensor *t = cj__tensor_new_raw(p->cj, p->dtype, p->rank, p->shape);
     if (!t) return p->cj->status;
     unsigned char *to = cj__tensor_data(t);
@@ -202,10 +210,10 @@ static cj_status read_elements(npy *p, const unsigned char *bytes, size_t size, 
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-cj_status cj_npy_read(cj_context *cj, const void *bytes, size_t size, cj_tensor **out)
+/* *at: where the elements begin. */
+static cj_status read_header(npy *p, cj_context *cj, const unsigned char *b, size_t size,
+                             size_t *at)
 {
-    const unsigned char *b = bytes;
-    *out = NULL;
     if (size < PREFIX + 2 || memcmp(b, "\x93NUMPY", 6) != 0)
         return cj_fail(cj, CJ_ERR_FORMAT, "npy: the file does not begin as a .npy file does");
     int major = b[6];
@@ -220,11 +228,20 @@ cj_status cj_npy_read(cj_context *cj, const void *bytes, size_t size, cj_tensor 
         return cj_fail(cj, CJ_ERR_FORMAT,
                        "npy: the header claims %zu characters, expected at most %zu", length,
                        size - prefix < HEADER_LENGTH_MAX ? size - prefix : HEADER_LENGTH_MAX);
-    npy p = {.cj = cj, .begin = (const char *)b + prefix};
-    p.at = p.begin;
-    p.end = p.begin + length;
-    CJ__TRY(read_dictionary(&p));
-    return read_elements(&p, b + prefix + length, size - prefix - length, out);
+    *p = (npy){.cj = cj, .begin = (const char *)b + prefix};
+    p->at = p->begin;
+    p->end = p->begin + length;
+    *at = prefix + length;
+    return read_dictionary(p);
+}
+
+cj_status cj_npy_read(cj_context *cj, const void *bytes, size_t size, cj_tensor **out)
+{
+    npy p;
+    size_t at;
+    *out = NULL;
+    CJ__TRY(read_header(&p, cj, bytes, size, &at));
+    return read_elements(&p, (const unsigned char *)bytes + at, size - at, out);
 }
 
 cj_status cj_npy_load(cj_context *cj, const char *path, cj_tensor **out)
@@ -234,6 +251,34 @@ cj_status cj_npy_load(cj_context *cj, const char *path, cj_tensor **out)
     CJ__TRY(cj__file_load(cj, path, 0, &file));
     cj_status failed = cj_npy_read(cj, file.data, file.size, out);
     cj__file_unload(&file);
+    return failed ? cj__prefix(cj, failed, "%s", path) : CJ_OK;
+}
+
+static cj_status look(cj_context *cj, const cj__reader *file, unsigned char *head, cj_npy_info *out)
+{
+    const size_t size = file->size < HEAD_MAX ? (size_t)file->size : HEAD_MAX;
+    npy p;
+    size_t at;
+    int64_t count;
+    CJ__TRY(cj__reader_read(file, cj, head, size, 0));
+    CJ__TRY(read_header(&p, cj, head, size, &at));
+    CJ__TRY(count_elements(&p, (size_t)file->size - at, &count));
+    *out = (cj_npy_info){.dtype = p.dtype,
+                         .rank = p.rank,
+                         .offset = (int64_t)at,
+                         .plain = !p.swap && (!p.fortran || p.rank < 2)};
+    memcpy(out->shape, p.shape, sizeof p.shape);
+    return CJ_OK;
+}
+
+cj_status cj_npy_look(cj_context *cj, const char *path, cj_npy_info *out)
+{
+    cj__reader file;
+    CJ__TRY(cj__reader_open(&file, cj, path));
+    unsigned char *head = cj__alloc(cj, HEAD_MAX);
+    cj_status failed = head ? look(cj, &file, head, out) : cj_last_status(cj);
+    if (head) cj__free(cj, head, HEAD_MAX);
+    cj__reader_close(&file);
     return failed ? cj__prefix(cj, failed, "%s", path) : CJ_OK;
 }
 

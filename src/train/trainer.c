@@ -80,11 +80,12 @@ static cj_status take_data(cj__trainer *t, const cj_dataset *train)
     return CJ_OK;
 }
 
-static cj_loader *new_loader(cj__trainer *t, const cj_dataset *data, bool shuffle)
+static cj_loader *new_loader(cj__trainer *t, const cj_dataset *data, bool shuffle, bool balanced)
 {
     cj_loader_opts o = {.struct_size = sizeof o,
                         .batch_size = t->o.batch_size,
                         .shuffle = shuffle,
+                        .balanced = balanced,
                         .seed = t->o.seed,
                         .no_prefetch = cj_threads(t->cj) == 1};
     return (cj_loader_new)((cj_dataset *)(uintptr_t)data, &o);
@@ -186,8 +187,9 @@ static cj_status make_sessions(cj__trainer *t)
     if (!(t->step_session = cj_session_new(t->step_program, store))) return cj_last_status(t->cj);
     if (t->eval_program && !(t->eval_session = cj_session_new(t->eval_program, store)))
         return cj_last_status(t->cj);
-    if (!(t->loader = new_loader(t, t->data, !t->o.no_shuffle))) return cj_last_status(t->cj);
-    if (t->validation && !(t->validation_loader = new_loader(t, t->validation, false)))
+    if (!(t->loader = new_loader(t, t->data, !t->o.no_shuffle, t->o.balanced)))
+        return cj_last_status(t->cj);
+    if (t->validation && !(t->validation_loader = new_loader(t, t->validation, false, false)))
         return cj_last_status(t->cj);
     t->steps = cj_loader_steps(t->loader);
     if (!(t->outputs[0] = cj_tensor_new(t->cj, CJ_F64, 1, (int64_t[]){2})))
@@ -284,10 +286,13 @@ static cj_status write_arguments(cj__trainer *t)
     cj__text a;
     cj__text_init(&a, t->cj);
     cj__text_format(
-        &a, "samples=%lld\nvalidation_samples=%lld\nbatch_size=%lld\nseed=%llu\nshuffle=%s\n",
+        &a,
+        "samples=%lld\nvalidation_samples=%lld\nbatch_size=%lld\nseed=%llu\nshuffle=%s\n"
+        "balanced=%s\n",
         (long long)cj_dataset_count(t->data),
         (long long)(t->validation ? cj_dataset_count(t->validation) : 0), (long long)o->batch_size,
-        (unsigned long long)o->seed, o->no_shuffle ? "false" : "true");
+        (unsigned long long)o->seed, o->no_shuffle ? "false" : "true",
+        o->balanced ? "true" : "false");
     cj__text_format(&a, "optimizer=%s\nlearning_rate=", o->optimizer);
     cj__text_number(&a, o->learning_rate);
     cj__text_format(&a, "\nschedule=%s\nclip_norm=", o->schedule);

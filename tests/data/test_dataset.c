@@ -363,7 +363,7 @@ static void statistics_of_bad_numbers(void **state)
                       .columns = 2,
                       .column_info = columns};
     cj_tensor *again = cj_tensor_copy(t);
-    ds = cj__dataset_of_tensors(cj, "made", 3, 1, &field, &again);
+    ds = cj__dataset_of_samples(cj, "made", 3, 1, &field, &(cj__samples){.tensor = again});
     assert_int_equal(cj_dataset_statistics(ds, 0, mean, NULL, NULL, NULL), CJ_ERR_NUMERIC);
     assert_message(cj, CJ_ERR_NUMERIC, "made: NaN in the data (row 2, column 'b')");
     cj_tensor_free(t);

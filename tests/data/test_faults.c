@@ -57,17 +57,20 @@ static int remove_folder(void **state)
 /* Reads an epoch by a loader, after a split; the sum of the indices is known. */
 static cj_status use(cj_context *cj, cj_dataset *ds, bool threaded)
 {
-    cj_dataset *train, *held;
+    cj_dataset *train = NULL, *held = NULL;
+    cj_loader *l = NULL;
     cj_batch b;
     double mean[4];
     int64_t seen = 0;
     if (!ds) return cj_last_status(cj);
     cj_status failed = cj_dataset_split(ds, &train, &held, .fraction = 0.3, .seed = 3);
     if (!failed) failed = cj_dataset_statistics(train, 0, mean, NULL, NULL, NULL);
-    if (failed) return failed;
-    cj_loader *l = cj_loader_new(train, .batch_size = 3, .shuffle = true, .no_prefetch = !threaded);
-    if (!l) return cj_last_status(cj);
-    while (!(failed = cj_loader_next(l, &b)) && b.count > 0) seen += b.count;
+    if (!failed) {
+        l = cj_loader_new(train, .batch_size = 3, .shuffle = true, .no_prefetch = !threaded,
+                          .balanced = true);
+        failed = l ? CJ_OK : cj_last_status(cj);
+    }
+    while (!failed && !(failed = cj_loader_next(l, &b)) && b.count > 0) seen += b.count;
     if (!failed) assert_int_equal(seen, cj_dataset_count(train));
     cj_loader_free(l);
     cj_dataset_free(train);
@@ -76,13 +79,17 @@ static cj_status use(cj_context *cj, cj_dataset *ds, bool threaded)
     return failed;
 }
 
+/* arg: NULL, "all" or "all, streamed" */
 static cj_status open_pictures(cj_context *cj, void *arg)
 {
+    const bool stream = arg && strstr(arg, "streamed");
     cj_dataset *ds = cj_dataset_open(cj, "mnist", .folder = folder, .split = arg ? "all" : "train",
-                                     .limit = arg ? 11 : 0);
+                                     .limit = arg ? 11 : 0, .stream = stream);
     if (ds) {
         unsigned char pixels[4];
-        assert_int_equal(cj_dataset_read(ds, (int64_t[]){2}, 1, 0, pixels), CJ_OK);
+        cj_status failed = cj_dataset_read(ds, (int64_t[]){2}, 1, 0, pixels);
+        if (failed && stream) return cj_dataset_free(ds), failed;
+        assert_int_equal(failed, CJ_OK);
         assert_int_equal(pixels[3], 11);
         assert_int_equal(cj_dataset_count(ds), arg ? 11 : 6);
     }
@@ -120,6 +127,7 @@ static void every_allocation(void **state)
     (void)state;
     assert_true(faults_sweep_memory(open_pictures, NULL, NULL, 0) > 50);
     assert_true(faults_sweep_memory(open_pictures, "all", NULL, 0) > 50);
+    assert_true(faults_sweep_memory(open_pictures, "all, streamed", NULL, 0) > 50);
     assert_true(faults_sweep_memory(open_table, NULL, NULL, 0) > 50);
     assert_true(faults_sweep_memory(read_ahead, NULL, NULL, 0) > 50);
     assert_true(faults_sweep_memory(mistakes, NULL, NULL, 0) >= 10);
@@ -130,6 +138,7 @@ static void every_file_operation(void **state)
     (void)state;
     assert_true(faults_sweep_files(open_pictures, NULL, NULL) > 30);
     assert_true(faults_sweep_files(open_pictures, "all", NULL) > 30);
+    assert_true(faults_sweep_files(open_pictures, "all, streamed", NULL) > 30);
     assert_true(faults_sweep_files(open_table, NULL, NULL) > 10);
 }
 

@@ -354,6 +354,110 @@ static void contexts_and_loaders_do_not_meet(void **state)
     assert_int_equal(sums[0], sums[1]);
 }
 
+/* ---- Balanced -------------------------------------------------------------------------------- */
+
+static cj_dataset *of_classes(cj_context *cj, const int *sizes, int classes)
+{
+    int64_t n = 0, at = 0;
+    for (int c = 0; c < classes; c++) n += sizes[c];
+    cj_tensor *x = cj_tensor_new(cj, CJ_F32, 1, &n), *y = cj_tensor_new(cj, CJ_I32, 1, &n);
+    int32_t *label = cj_tensor_map(y, CJ_MAP_WRITE);
+    for (int c = 0; c < classes; c++)
+        for (int i = 0; i < sizes[c]; i++) label[at++] = c;
+    cj_tensor_unmap(y);
+    cj_dataset *ds = cj_dataset_from_tensors(cj, x, y);
+    cj_tensor_free(x);
+    cj_tensor_free(y);
+    return ds;
+}
+
+/* In each epoch the counts of two classes differ by one at most, over all epochs too; and of one
+ * class no sample comes for the k-th time before all have come k - 1 times. */
+static void classes_in_equal_parts(void **state)
+{
+    (void)state;
+    enum { CLASSES = 6, EPOCHS = 25, MOST = 200 };
+    static const int sizes[4][CLASSES] = {
+        {50, 3, 1, 0, 20, 7}, {5, 0, 0, 0, 0, 0}, {1, 1, 1, 1, 1, 1}, {100, 1, 0, 0, 99, 0}};
+    cj_context *cj = test_context();
+    for (int k = 0; k < 4; k++) {
+        cj_dataset *ds = of_classes(cj, sizes[k], CLASSES);
+        const int64_t n = cj_dataset_count(ds);
+        cj_loader *l = cj_loader_new(ds, .batch_size = 16, .shuffle = true, .balanced = true);
+        int seen[MOST] = {0}, all[CLASSES] = {0};
+        for (int e = 0; e < EPOCHS; e++) {
+            int now[CLASSES] = {0}, low = MOST, high = 0;
+            int64_t count = 0;
+            cj_batch b;
+            for (;;) {
+                assert_int_equal(cj_loader_next(l, &b), CJ_OK);
+                if (!b.count) break;
+                const int32_t *label = cj_tensor_map_read(b.tensors[1]);
+                for (int64_t i = 0; i < b.count; i++) now[label[i]]++, seen[b.indices[i]]++;
+                cj_tensor_unmap(b.tensors[1]);
+                count += b.count;
+            }
+            assert_int_equal(count, n);
+            for (int c = 0; c < CLASSES; c++) {
+                if (!sizes[k][c]) continue;
+                all[c] += now[c];
+                low = now[c] < low ? now[c] : low;
+                high = now[c] > high ? now[c] : high;
+            }
+            assert_true(high - low <= 1);
+        }
+        for (int c = 0, at = 0, first = -1; c < CLASSES; at += sizes[k][c++]) {
+            int low = 1 << 30, high = 0;
+            for (int i = at; i < at + sizes[k][c]; i++) {
+                low = seen[i] < low ? seen[i] : low;
+                high = seen[i] > high ? seen[i] : high;
+            }
+            if (!sizes[k][c]) continue;
+            assert_true(high - low <= 1);
+            if (first < 0) first = all[c];
+            assert_true(abs(all[c] - first) <= 1);
+        }
+        cj_loader_free(l);
+        cj_dataset_free(ds);
+    }
+    cj_context_free(cj);
+}
+
+/* An epoch is the same whether those before it were drawn or not. */
+static void balanced_from_any_epoch(void **state)
+{
+    (void)state;
+    static const int sizes[3] = {30, 4, 9};
+    cj_context *cj = test_context();
+    cj_dataset *ds = of_classes(cj, sizes, 3);
+    cj_loader *a = cj_loader_new(ds, .batch_size = 64, .balanced = true, .seed = 3),
+              *b = cj_loader_new(ds, .batch_size = 64, .balanced = true, .seed = 3);
+    cj_batch x, y;
+    for (int e = 0; e < 7; e++) {
+        assert_int_equal(cj_loader_next(a, &x), CJ_OK);
+        assert_int_equal(cj_loader_seek(b, e, 0), CJ_OK);
+        assert_int_equal(cj_loader_next(b, &y), CJ_OK);
+        assert_int_equal(x.count, 43);
+        assert_memory_equal(x.indices, y.indices, 43 * sizeof *x.indices);
+        assert_int_equal(cj_loader_next(a, &x), CJ_OK);
+    }
+    cj_context_free(cj);
+}
+
+static void what_cannot_be_balanced(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    int64_t n = 3;
+    cj_tensor *x = cj_tensor_new(cj, CJ_F32, 1, &n);
+    cj_dataset *ds = cj_dataset_from_tensors(cj, x, NULL);
+    cj_tensor_free(x);
+    assert_null(cj_loader_new(ds, .balanced = true));
+    assert_string_equal(cj_message(cj),
+                        "loader: memory has no target with classes, so it cannot be balanced");
+    cj_context_free(cj);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +470,9 @@ int main(void)
         cmocka_unit_test(cancelling_ends_a_wait),
         cmocka_unit_test(a_slow_source_changes_nothing),
         cmocka_unit_test(contexts_and_loaders_do_not_meet),
+        cmocka_unit_test(classes_in_equal_parts),
+        cmocka_unit_test(balanced_from_any_epoch),
+        cmocka_unit_test(what_cannot_be_balanced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
