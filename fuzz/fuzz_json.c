@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/json.h"
+#include "base/json.h"
 
 #define CHECK(x) ((x) ? (void)0 : abort())
 

@@ -5,8 +5,8 @@
 #include <cajal/recipe.h>
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "base/text.h"
-#include "format/json.h"
 
 struct cj_recipe {
     cj_context *cj;

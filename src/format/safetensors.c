@@ -16,9 +16,9 @@
 #include "format/safetensors.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/size.h"
 #include "base/text.h"
-#include "format/json.h"
 #include "base/sort.h"
 
 enum { PREFIX = 8, CRC_DIGITS = 8 };

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "cli/json.c"
-#include "format/json.h"
+#include "base/json.h"
 
 static char *text;
 static size_t size;

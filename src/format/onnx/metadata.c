@@ -5,7 +5,7 @@
  * again. */
 #include <string.h>
 
-#include "format/json.h"
+#include "base/json.h"
 #include "format/onnx/file.h"
 
 void cj__onnx_property(cj__onnx_properties *p, const char *key, const char *value)

@@ -8,8 +8,8 @@
  *     const cj__json *rate = cj__json_find(root, "rate");
  *     if (rate && rate->type == CJ__JSON_NUMBER) use(rate->number);
  */
-#ifndef CAJAL_FORMAT_JSON_H
-#define CAJAL_FORMAT_JSON_H
+#ifndef CAJAL_BASE_JSON_H
+#define CAJAL_BASE_JSON_H
 
 #include "base/arena.h"
 

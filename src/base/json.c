@@ -3,7 +3,7 @@
  * read_value reads a scalar or the bracket that opens a container; the loop in cj__json_parse knows
  * what may follow in the innermost open container. Members are sorted when their object closes,
  * which finds duplicates and makes cj__json_find a binary search. */
-#include "format/json.h"
+#include "base/json.h"
 
 #include <string.h>
 

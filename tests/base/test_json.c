@@ -1,6 +1,6 @@
 /* test_json.c: what RFC 8259 allows is read, everything else refused with its place. */
-#include "format/json.h"
-#include "format_support.h"
+#include "base/json.h"
+#include "format/format_support.h"
 
 static cj_context *cj;
 static cj__arena arena;
