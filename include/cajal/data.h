@@ -91,12 +91,16 @@ typedef struct cj_dataset_opts {
     bool stream; /* samples stay in the file and are read when they are asked for: for data
                     larger than memory. Labels are read at once, all else is checked as far
                     as it can be without reading it. The file must not change meanwhile */
+    const char *format; /* a name of cj_file_format_at; default: by the end of the path, else csv */
+    const char *widths; /* of fixed-width columns, "5,3,10" characters; default: found */
+    const char *weight; /* name or number, as target: the column with the weight of each sample */
 } cj_dataset_opts;
 
 /* cj_dataset_open(cj, "mnist"), cj_dataset_open(cj, "./iris.csv", .target = "species").
  *
  * A bare word is the name of a data set (`cajal list datasets`, cj_dataset_row_at). What has a
- * slash or ends in .csv, .tsv, .txt, .gz, -ubyte, .bin, .npy or .npz is a path:
+ * slash, or ends as files of a format do (`cajal list formats`, cj_file_format_at), is a path, and
+ * so is every word when `format` is given:
  *   - a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte,
  *     t10k-labels-idx1-ubyte, each plain or .gz: "image" u8 [height, width, 1], "label" i32 [];
  *   - one IDX file of images; its labels are read when they lie beside it under the usual name;
@@ -106,7 +110,8 @@ typedef struct cj_dataset_opts {
  *     folder of .npy files: arrays x and y (X, data, images, features, inputs; Y, target, targets,
  *     labels, label), or x_train, y_train, x_test, y_test. Whole numbers in one column are "label"
  *     i32 with classes, else "target" f32 [columns];
- *   - anything else is a table (RFC 4180; .gz as well).
+ *   - anything else is a table: CSV (RFC 4180), JSON lines, ARFF, SVMlight or columns of fixed
+ *     width; each .gz as well.
  *
  * A named data set is looked for in NAME of $CAJAL_DATA, ~/.cache/cajal and /usr/share/datasets,
  * and in $CAJAL_DATA itself. ($CAJAL_DATA and $HOME are the two variables the library reads, here
@@ -123,6 +128,21 @@ typedef struct cj_dataset_opts {
  * ones and each twice on average; else "target" f32 [1]. `types` overrules both. A table has one
  * part: "test" is refused. A text column with more than 1000 different texts, or more than half as
  * many as rows, is refused unless `types` calls it categorical (then up to 9999 are taken).
+ *
+ * `weight` names a column that is no input: it becomes the field "weight" f32 [] with the role
+ * CJ_FIELD_WEIGHT, by which losses and metrics count each sample. A negative one is refused.
+ *
+ * Tables whose files name their columns have no header, and rows may leave columns out:
+ *   - JSON lines: an object a line; its keys are columns, in the order they are met, members of
+ *     objects and lists in it are called "a.b" and "a.0". null, an empty text, and what a line does
+ *     not have, is missing; "NA" is not. A line may also be a list: a row without names.
+ *   - ARFF (Weka): nominal attributes are categorical, in their order, numeric ones are numbers;
+ *     others are found from the cells. Only ? is missing. Weights of instances become "weight".
+ *   - SVMlight, libsvm: the label is the column "target", behind the features "x1" to the largest
+ *     ("x0" too, when that occurs, or the model knows it); what a line leaves out is 0. Features
+ *     become a dense matrix, which is CJ_ERR_LIMIT when the memory limit is smaller.
+ * Columns of fixed width are where not all of the first 100 lines are blank; a header is found as
+ * in CSV.
  *
  * Errors: CJ_ERR_NOT_FOUND with every place that was looked at and how to get the data;
  * CJ_ERR_FORMAT for bytes that are not what they claim, CJ_ERR_DATA for impossible values, both
@@ -243,6 +263,21 @@ CJ_API cj_status cj_loader_next(cj_loader *loader, cj_batch *batch);
 /* The next batch will be `step` of `epoch`: resuming reads nothing that came before. */
 CJ_API cj_status cj_loader_seek(cj_loader *loader, int64_t epoch, int64_t step);
 CJ_API int64_t cj_loader_steps(const cj_loader *loader); /* batches an epoch */
+
+/* ---- File formats ---------------------------------------------------------------------------- */
+
+typedef struct cj_file_format {
+    const char *name;     /* as the option `format` takes it */
+    const char *suffixes; /* ".svm .libsvm": how files of this format end; .gz may follow */
+    const char *doc;      /* one line */
+    bool table;           /* read as rows of cells: target, types, drop ... apply */
+} cj_file_format;
+
+/* Format i of all; NULL past the last. */
+CJ_API const cj_file_format *cj_file_format_at(int i);
+/* The format of that name, or the one a path ends as; NULL when there is none. */
+CJ_API const cj_file_format *cj_file_format_find(const char *name);
+CJ_API const cj_file_format *cj_file_format_of(const char *path);
 
 /* ---- Named data sets ------------------------------------------------------------------------- */
 

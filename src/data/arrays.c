@@ -8,9 +8,9 @@
 
 #include <cajal/io.h>
 
-#include "base/text.h"
 #include "base/file.h"
-#include "data/dataset.h"
+#include "base/text.h"
+#include "data/format.h"
 
 enum { CLASSES_MAX = 65536 };
 
@@ -293,10 +293,11 @@ static cj_dataset *open_parts(const source *s, const cj_dataset_opts *opts)
 static cj_status check_options(cj_context *cj, const char *path, const cj_dataset_opts *opts)
 {
     if (!opts->target && !opts->types && !opts->drop && !opts->columns && !opts->header &&
-        !opts->delimiter)
+        !opts->delimiter && !opts->weight && !opts->widths)
         return CJ_OK;
     return cj_fail(cj, CJ_ERR_ARGUMENT,
-                   "%s: target, types, drop, header, delimiter are for tables; this has arrays",
+                   "%s: target, types, drop, header, delimiter, weight, widths are for tables; "
+                   "this has arrays",
                    path);
 }
 
@@ -332,10 +333,9 @@ static cj_dataset *open_archive(cj_context *cj, const char *path, const cj_datas
 
 cj_dataset *cj__arrays_open(cj_context *cj, const char *path, const cj_dataset_opts *opts)
 {
-    const size_t length = strlen(path);
     pair p = {.x = NULL};
     if (check_options(cj, path, opts)) return NULL;
-    if (length > 4 && !strcmp(path + length - 4, ".npz")) return open_archive(cj, path, opts);
+    if (cj__format_for(cj, path, opts) == &cj__format_npz) return open_archive(cj, path, opts);
     if (opts->split && !strcmp(opts->split, "test")) {
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: has one part, split=test is none", path);
         return NULL;
@@ -345,3 +345,12 @@ cj_dataset *cj__arrays_open(cj_context *cj, const char *path, const cj_dataset_o
     release(&p);
     return NULL;
 }
+
+const cj__file_format cj__format_npy = {
+    .row = {.name = "npy", .suffixes = ".npy", .doc = "an array of numpy: samples without targets"},
+    .open = cj__arrays_open};
+const cj__file_format cj__format_npz = {
+    .row = {.name = "npz",
+            .suffixes = ".npz",
+            .doc = "arrays of numpy: x and y, or x_train, y_train, x_test, y_test"},
+    .open = cj__arrays_open};

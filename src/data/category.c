@@ -76,15 +76,11 @@ cj_status cj__categories_given(cj__table *t, const char *const *names, int n, cj
     *out = (cj__categories){.numbers = n > 0};
     for (int i = 0; i < n; i++) {
         double value;
-        size_t length = strlen(names[i]);
-        cj__cell cell = {.text = names[i],
-                         .length = length < UINT32_MAX ? (uint32_t)length : UINT32_MAX};
+        cj__cell cell = cj__cell_of(names[i], strlen(names[i]));
         out->numbers = out->numbers && cj__cell_number(&cell, &value) && value == value;
     }
     for (int i = 0; i < n; i++) {
-        size_t length = strlen(names[i]);
-        cj__cell cell = {.text = names[i],
-                         .length = length < UINT32_MAX ? (uint32_t)length : UINT32_MAX};
+        cj__cell cell = cj__cell_of(names[i], strlen(names[i]));
         int before = out->count;
         CJ__TRY(cj__categories_insert(out, &t->arena, &cell));
         if (out->count == before)

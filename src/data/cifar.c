@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "data/format.h"
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, COLOURS = 3, PIXELS = COLOURS * PLANE, BATCHES = 5 };
 
@@ -217,3 +218,9 @@ cj_dataset *cj__cifar_open_file(cj_context *cj, const char *path, const cj_datas
     cj__pictures_release(&p);
     return NULL;
 }
+
+const cj__file_format cj__format_cifar = {
+    .row = {.name = "cifar",
+            .suffixes = ".bin",
+            .doc = "pictures of 32 x 32 with their labels, as in CIFAR's binary files"},
+    .open = cj__cifar_open_file};

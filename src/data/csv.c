@@ -1,48 +1,23 @@
 /* csv.c: splits text into rows and cells, in one pass, by RFC 4180 and the habits around it.
  *
  *     plain cell     up to the delimiter or the end of the line; a quote inside is an ordinary
- * character "quoted cell"  may hold delimiters, line ends, and quotes written twice line ends LF,
- * CRLF or CR; the last one may be missing first bytes    a UTF-8 byte order mark is skipped; UTF-16
- * and binary files are refused by name
+ *                    character
+ *     "quoted cell"  may hold delimiters, line ends, and quotes written twice
+ *     line ends      LF, CRLF or CR; the last one may be missing
  *
  * Cells point into the text; only those with doubled quotes are copied. Every cell costs 16 bytes,
  * so the memory is bounded by the size of the file. */
-#include "data/csv.h"
-
 #include <string.h>
 
-#include "base/size.h"
+#include "data/format.h"
 
 typedef struct reader {
-    cj__csv *csv;
+    cj__sheet *sheet;
     cj_context *cj;
     const char *name, *p, *end;
     int64_t line;
     char delimiter;
 } reader;
-
-void cj__csv_release(cj__csv *csv)
-{
-    if (csv->cells) cj__free(csv->cj, csv->cells, csv->cell_room * sizeof *csv->cells);
-    if (csv->rows) cj__free(csv->cj, csv->rows, csv->row_room * sizeof *csv->rows);
-    if (csv->cj) cj__arena_release(&csv->arena);
-    *csv = (cj__csv){0};
-}
-
-/* Room for one more item of `size` bytes behind `count`; NULL with a message when there is none. */
-static void *grow(cj_context *cj, void *items, size_t count, size_t *room, size_t size)
-{
-    size_t wanted = *room ? *room : 32, old_bytes, bytes;
-    if (count < *room) return items;
-    if (!cj__size_mul(wanted, 2, &wanted) || !cj__size_mul(wanted, size, &bytes) ||
-        !cj__size_mul(*room, size, &old_bytes)) {
-        cj_fail(cj, CJ_ERR_LIMIT, "table: too many cells");
-        return NULL;
-    }
-    void *grown = cj__realloc(cj, items, old_bytes, bytes);
-    if (grown) *room = wanted;
-    return grown;
-}
 
 static bool is_end(char c)
 {
@@ -69,7 +44,7 @@ static bool is_blank(const reader *r, char c)
 static cj_status fail_long(const reader *r, int64_t line)
 {
     return cj_fail(r->cj, CJ_ERR_LIMIT, "%s: line %lld: a cell is longer than %d bytes", r->name,
-                   (long long)line, CJ__CSV_CELL_BYTES_MAX);
+                   (long long)line, CJ__SHEET_CELL_BYTES_MAX);
 }
 
 /* The text between quotes, `doubled` pairs of which stand for one. */
@@ -78,7 +53,7 @@ static cj_status unquote(reader *r, const char *from, size_t length, size_t doub
     cell->text = from;
     cell->length = (uint32_t)(length - doubled);
     if (!doubled) return CJ_OK;
-    char *copy = cj__arena_alloc(&r->csv->arena, length);
+    char *copy = cj__arena_alloc(&r->sheet->arena, length);
     if (!copy) return cj_last_status(r->cj);
     cell->text = copy;
     for (size_t i = 0; i < length; i++) {
@@ -108,7 +83,7 @@ static cj_status quoted_cell(reader *r, cj__cell *cell)
             return cj_fail(r->cj, CJ_ERR_FORMAT, "%s: line %lld: a zero byte: this is no text file",
                            r->name, (long long)r->line);
         }
-        if (r->p - from > CJ__CSV_CELL_BYTES_MAX) return fail_long(r, opened);
+        if (r->p - from > CJ__SHEET_CELL_BYTES_MAX) return fail_long(r, opened);
     }
     cell->quoted = true;
     CJ__TRY(unquote(r, from, (size_t)(r->p - from), doubled, cell));
@@ -133,7 +108,7 @@ static cj_status next_cell(reader *r, cj__cell *cell)
                            r->name, (long long)r->line);
     const char *to = r->p;
     while (to > from && is_blank(r, to[-1])) to--;
-    if (to - from > CJ__CSV_CELL_BYTES_MAX) return fail_long(r, r->line);
+    if (to - from > CJ__SHEET_CELL_BYTES_MAX) return fail_long(r, r->line);
     cell->text = from;
     cell->length = (uint32_t)(to - from);
     return CJ_OK;
@@ -141,31 +116,20 @@ static cj_status next_cell(reader *r, cj__cell *cell)
 
 static cj_status next_row(reader *r)
 {
-    cj__csv *csv = r->csv;
-    cj__csv_row row = {.first = csv->cell_count, .line = r->line};
+    int64_t line = r->line;
+    cj__cell cell;
     for (;;) {
-        cj__cell *cells = grow(r->cj, csv->cells, csv->cell_count, &csv->cell_room, sizeof *cells);
-        if (!cells) return cj_last_status(r->cj);
-        csv->cells = cells;
-        CJ__TRY(next_cell(r, &csv->cells[csv->cell_count]));
-        csv->cell_count++;
-        if (++row.cells > CJ__CSV_COLUMNS_MAX)
-            return cj_fail(r->cj, CJ_ERR_LIMIT, "%s: line %lld: more than %d columns", r->name,
-                           (long long)row.line, CJ__CSV_COLUMNS_MAX);
+        CJ__TRY(next_cell(r, &cell));
+        CJ__TRY(cj__sheet_add(r->sheet, &cell, line));
         if (r->p == r->end || *r->p != r->delimiter) break;
         r->p++;
     }
     skip_end(r);
-    const cj__cell *only = &csv->cells[row.first];
-    if (row.cells == 1 && only->length == 0 && !only->quoted) {
-        csv->cell_count--; /* a blank line */
+    if (r->sheet->cell_count - r->sheet->open == 1 && cell.length == 0 && !cell.quoted) {
+        r->sheet->cell_count--; /* a blank line */
         return CJ_OK;
     }
-    cj__csv_row *rows = grow(r->cj, csv->rows, csv->row_count, &csv->row_room, sizeof *rows);
-    if (!rows) return cj_last_status(r->cj);
-    csv->rows = rows;
-    csv->rows[csv->row_count++] = row;
-    return csv->row_count % 4096 ? CJ_OK : cj__check_cancel(r->cj);
+    return cj__sheet_end_row(r->sheet, line);
 }
 
 static char guess_delimiter(const char *p, const char *end)
@@ -183,33 +147,30 @@ static char guess_delimiter(const char *p, const char *end)
     return choices[best];
 }
 
-static cj_status check_beginning(reader *r, size_t size)
+static bool is_tsv(const char *name)
 {
-    const char *b = r->p;
-    if (size >= 3 && !memcmp(b, "\xef\xbb\xbf", 3)) r->p += 3;
-    if (size >= 2 && (!memcmp(b, "\xff\xfe", 2) || !memcmp(b, "\xfe\xff", 2)))
-        return cj_fail(r->cj, CJ_ERR_FORMAT, "%s: is UTF-16 text; save it as UTF-8", r->name);
-    if (size >= 6 && !memcmp(b, "\xfd" "7zXZ\0", 6))
-        return cj_fail(r->cj, CJ_ERR_UNSUPPORTED, "%s: is packed with xz: unpack it first (xz -dk)",
-                       r->name);
-    if (size >= 4 && (!memcmp(b, "PK\3\4", 4) || !memcmp(b, "BZh", 3)))
-        return cj_fail(r->cj, CJ_ERR_UNSUPPORTED,
-                       "%s: is packed with zip or bzip2: unpack it first", r->name);
+    size_t n = strlen(name);
+    if (n > 3 && !memcmp(name + n - 3, ".gz", 3)) n -= 3;
+    return n > 4 && !memcmp(name + n - 4, ".tsv", 4);
+}
+
+static cj_status parse(cj__sheet *sheet, const char *bytes, size_t size,
+                       const cj_dataset_opts *opts)
+{
+    CJ__TRY(cj__text_beginning(sheet->cj, sheet->name, &bytes, &size));
+    reader r = {sheet, sheet->cj, sheet->name, bytes, bytes + size, 1, opts->delimiter};
+    if (!r.delimiter) r.delimiter = is_tsv(r.name) ? '\t' : guess_delimiter(r.p, r.end);
+    if (r.delimiter == '"' || is_end(r.delimiter))
+        return cj_fail(r.cj, CJ_ERR_ARGUMENT, "%s: a quote or line end cannot be the delimiter",
+                       r.name);
+    while (r.p < r.end) CJ__TRY(next_row(&r));
     return CJ_OK;
 }
 
-cj_status cj__csv_parse(cj__csv *csv, cj_context *cj, const char *name, const char *bytes,
-                        size_t size, char delimiter)
-{
-    *csv = (cj__csv){.cj = cj};
-    cj__arena_init(&csv->arena, cj);
-    reader r = {csv, cj, name, bytes, bytes + size, 1, delimiter};
-    cj_status failed = check_beginning(&r, size);
-    if (!failed && !delimiter) r.delimiter = guess_delimiter(r.p, r.end);
-    if (!failed && (r.delimiter == '"' || is_end(r.delimiter)))
-        failed = cj_fail(cj, CJ_ERR_ARGUMENT, "%s: a quote or line end cannot be the delimiter",
-                         name);
-    while (!failed && r.p < r.end) failed = next_row(&r);
-    if (failed) cj__csv_release(csv);
-    return failed;
-}
+const cj__file_format cj__format_csv = {
+    .row = {.name = "csv",
+            .suffixes = ".csv .tsv .txt",
+            .doc = "rows of cells with a delimiter between them (RFC 4180); a header if there is",
+            .table = true},
+    .open = cj__table_open,
+    .parse = parse};

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/size.h"
 #include "base/text.h"
-#include "data/dataset.h"
+#include "data/format.h"
 #include "data/gzip.h"
 #include "data/pictures.h"
 
@@ -327,3 +327,9 @@ cj_dataset *cj__idx_open_file(cj_context *cj, const char *path, const cj_dataset
     cj__arena_release(&arena);
     return ds;
 }
+
+const cj__file_format cj__format_idx = {
+    .row = {.name = "idx",
+            .suffixes = "-ubyte",
+            .doc = "pictures and labels as those of MNIST; the labels lie in a file beside"},
+    .open = cj__idx_open_file};

@@ -4,7 +4,8 @@
  *     length,width,...,species              header (optional)
  *     5.1,3.5,...,setosa                    samples, all as long as the row above
  *
- * The rules that guess stand in data.h; each guess can be overruled by an option. */
+ * The rules that guess stand in data.h; each guess can be overruled by an option. Where the format
+ * names the columns itself (sheet.columns) there is nothing to find but the parts they play. */
 #include <string.h>
 
 #include "base/text.h"
@@ -12,7 +13,7 @@
 
 const cj__cell *cj__table_cell(const cj__table *t, size_t row, int column)
 {
-    return &t->csv.cells[t->csv.rows[row].first + (size_t)column];
+    return cj__sheet_cell(&t->sheet, row, column);
 }
 
 bool cj__cell_number(const cj__cell *cell, double *value)
@@ -34,7 +35,9 @@ static bool same(const cj__cell *a, const char *text, size_t length)
 
 bool cj__cell_missing(const cj__cell *cell)
 {
-    static const char *const words[] = {"", "na", "n/a", "nan", "null", "?"};
+    static const char *const words[] = {"na", "n/a", "nan", "null", "?"};
+    if (cell->length == 0 || cell->literal) return !cell->literal;
+    if ((*cell->text | 32) != 'n' && *cell->text != '?') return false; /* most cells */
     for (size_t i = 0; i < CJ__COUNT(words); i++) {
         size_t n = strlen(words[i]), k = 0;
         if (cell->length != n) continue;
@@ -54,14 +57,14 @@ static bool whole(const cj__cell *cell, int64_t *value)
 
 static cj_status find_first_line(cj__table *t)
 {
-    const cj__csv_row *row = t->csv.rows;
+    const cj__sheet_row *row = t->sheet.rows;
     int64_t samples, inputs;
     double number;
-    if (t->opts->header != CJ_HEADER_AUTO || t->csv.row_count < 2 || row->cells < 2 ||
-        !whole(cj__table_cell(t, 0, 0), &samples) || !whole(cj__table_cell(t, 0, 1), &inputs) ||
-        inputs < 1)
+    if (t->opts->header != CJ_HEADER_AUTO || t->sheet.no_header || t->sheet.row_count < 2 ||
+        row->cells < 2 || !whole(cj__table_cell(t, 0, 0), &samples) ||
+        !whole(cj__table_cell(t, 0, 1), &inputs) || inputs < 1)
         return CJ_OK;
-    int64_t below = (int64_t)t->csv.row_count - 1;
+    int64_t below = (int64_t)t->sheet.row_count - 1;
     if ((samples != below && samples != below - 1) || row[1].cells != inputs + 1) return CJ_OK;
     for (int i = 2; i < row->cells; i++)
         if (cj__cell_number(cj__table_cell(t, 0, i), &number)) return CJ_OK;
@@ -82,7 +85,7 @@ static cj_status find_first_line(cj__table *t)
 static bool numbers_below(const cj__table *t, int column)
 {
     bool any = false;
-    for (size_t r = t->first + 1; r < t->csv.row_count; r++) {
+    for (size_t r = t->first + 1; r < t->sheet.row_count; r++) {
         const cj__cell *cell = cj__table_cell(t, r, column);
         double value;
         if (cj__cell_missing(cell)) continue;
@@ -95,19 +98,19 @@ static bool numbers_below(const cj__table *t, int column)
 static bool recurs_below(const cj__table *t, int column)
 {
     const cj__cell *top = cj__table_cell(t, t->first, column);
-    for (size_t r = t->first + 1; r < t->csv.row_count; r++)
+    for (size_t r = t->first + 1; r < t->sheet.row_count; r++)
         if (same(cj__table_cell(t, r, column), top->text, top->length)) return true;
     return false;
 }
 
 static bool looks_like_header(const cj__table *t)
 {
-    int n = t->csv.rows[t->first].cells;
+    int n = t->sheet.rows[t->first].cells;
     bool numbers = false, recurs = false;
     double value;
     for (int c = 0; c < n; c++)
         if (cj__cell_number(cj__table_cell(t, t->first, c), &value)) return false;
-    if (t->csv.row_count - t->first < 2) return true;
+    if (t->sheet.row_count - t->first < 2) return true;
     for (int c = 0; c < n && !numbers; c++) numbers = numbers_below(t, c);
     if (numbers) return true;
     for (int c = 0; c < n && !recurs; c++) recurs = recurs_below(t, c);
@@ -116,9 +119,9 @@ static bool looks_like_header(const cj__table *t)
 
 static cj_status check_ragged(const cj__table *t)
 {
-    const cj__csv_row *top = &t->csv.rows[t->first];
-    for (size_t r = t->first + 1; r < t->csv.row_count; r++) {
-        const cj__csv_row *row = &t->csv.rows[r];
+    const cj__sheet_row *top = &t->sheet.rows[t->first];
+    for (size_t r = t->first + 1; r < t->sheet.row_count; r++) {
+        const cj__sheet_row *row = &t->sheet.rows[r];
         if (row->cells != top->cells)
             return cj_fail(t->cj, CJ_ERR_FORMAT, "%s: line %lld has %d cells, but line %lld has %d",
                            t->name, (long long)row->line, row->cells, (long long)top->line,
@@ -144,7 +147,7 @@ static cj_status check_twice(cj__table *t)
     cj__categories seen = {0};
     for (int c = 0; c < t->column_count; c++) {
         const char *name = t->columns[c].name;
-        cj__cell cell = {.text = name, .length = (uint32_t)strlen(name)};
+        cj__cell cell = cj__cell_of(name, strlen(name));
         int before = seen.count;
         CJ__TRY(cj__categories_insert(&seen, &t->arena, &cell));
         if (seen.count == before)
@@ -155,25 +158,66 @@ static cj_status check_twice(cj__table *t)
     return CJ_OK;
 }
 
-static cj_status name_columns(cj__table *t)
+/* The column that is meant by its number, from 0, or from the end when it is negative; -1: none. */
+static int numbered(const cj__table *t, const char *wanted)
+{
+    int64_t place;
+    if (!wanted || !cj__parse_int64(wanted, strlen(wanted), &place)) return -1;
+    if (place < 0) place += t->column_count;
+    return place >= 0 && place < t->column_count ? (int)place : -1;
+}
+
+/* Of a table without header: a model's columns come in their order, beside target and weight. */
+static const char *invent_name(cj__table *t, int c, int *known)
 {
     const cj_dataset_opts *o = t->opts;
-    int n = t->column_count;
+    if (o->columns > 0 && c == numbered(t, o->target))
+        return cj__arena_strdup(&t->arena, "target");
+    if (o->columns > 0 && c == numbered(t, o->weight))
+        return cj__arena_strdup(&t->arena, "weight");
+    if (*known < o->columns)
+        return cj__arena_strdup(&t->arena, o->column_info[(*known)++].name);
+    return c == t->column_count - 1 && !o->no_target ? cj__arena_strdup(&t->arena, "target")
+                                                     : cj__arena_printf(&t->arena, "x%d", c);
+}
+
+static cj_status name_columns(cj__table *t)
+{
+    int n = t->column_count, known = 0;
     t->columns = cj__arena_array(&t->arena, (size_t)n, sizeof *t->columns);
     if (!t->columns) return cj_last_status(t->cj);
     for (int c = 0; c < n; c++) {
         const cj__cell *cell = t->header ? cj__table_cell(t, t->first, c) : NULL;
         const char *name = NULL;
         if (cell && cell->length > 0) name = cj__cell_text(&t->arena, cell);
-        else if (!t->header && c < o->columns)
-            name = cj__arena_strdup(&t->arena, o->column_info[c].name);
-        else if (!t->header && c == n - 1 && !o->no_target)
-            name = cj__arena_strdup(&t->arena, "target");
-        else name = cj__arena_printf(&t->arena, "x%d", c);
+        else if (cell) name = cj__arena_printf(&t->arena, "x%d", c);
+        else name = invent_name(t, c, &known);
         if (!name) return cj_last_status(t->cj);
         t->columns[c].name = name;
     }
     if (t->header) t->first++;
+    return check_twice(t);
+}
+
+/* The columns as the file itself describes them. */
+static cj_status take_declared(cj__table *t)
+{
+    const cj__sheet *sheet = &t->sheet;
+    t->column_count = sheet->column_count;
+    t->columns = cj__arena_array(&t->arena, (size_t)t->column_count, sizeof *t->columns);
+    if (!t->columns) return cj_last_status(t->cj);
+    for (int i = 0; i < t->column_count; i++) {
+        const cj__sheet_column *from = &sheet->columns[i];
+        cj__table_column *to = &t->columns[i];
+        *to = (cj__table_column){.name = from->name, .forced = from->declared, .kind = from->kind};
+        if (!from->declared || from->kind != CJ_COLUMN_CATEGORICAL) continue;
+        to->names = from->category_names;
+        cj_status failed =
+            cj__categories_given(t, to->names, from->categories, &to->categories);
+        if (failed == CJ_ERR_ARGUMENT) /* not the caller's, but the file's */
+            return cj_fail(t->cj, CJ_ERR_DATA, "%s of column '%s'", cj_message(t->cj), to->name);
+        CJ__TRY(failed);
+    }
     return check_twice(t);
 }
 
@@ -233,6 +277,7 @@ static cj_status type_one(cj__table *t, const char *item, size_t length)
     if (c < 0) return fail_unknown(t, "types", item, colon - 1);
     t->columns[c].forced = true;
     t->columns[c].kind = numeric ? CJ_COLUMN_NUMERIC : CJ_COLUMN_CATEGORICAL;
+    if (numeric) t->columns[c].names = NULL;
     return CJ_OK;
 }
 
@@ -241,7 +286,7 @@ static cj_status type_one(cj__table *t, const char *item, size_t length)
 static int default_target(const cj__table *t)
 {
     for (int c = t->column_count - 1; c >= 0; c--) {
-        bool input = t->columns[c].dropped;
+        bool input = t->columns[c].dropped || c == t->weight;
         for (int i = 0; i < t->opts->columns && !input; i++)
             input = !strcmp(t->opts->column_info[i].name, t->columns[c].name);
         if (!input) return c;
@@ -249,49 +294,72 @@ static int default_target(const cj__table *t)
     return -1;
 }
 
+/* The column an option means, by name or by number. */
+static cj_status choose_column(cj__table *t, const char *option, const char *wanted, int *column)
+{
+    int64_t place;
+    *column = find_column(t, wanted, strlen(wanted));
+    if (*column < 0) *column = numbered(t, wanted);
+    if (*column < 0 && cj__parse_int64(wanted, strlen(wanted), &place))
+        return cj_fail(t->cj, CJ_ERR_NOT_FOUND, "%s: %s=%s: there are %d columns, numbered from 0",
+                       t->name, option, wanted, t->column_count);
+    if (*column < 0) return fail_unknown(t, option, wanted, strlen(wanted));
+    if (t->columns[*column].dropped)
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "%s: column '%s' is both the %s and dropped",
+                       t->name, t->columns[*column].name, option);
+    return CJ_OK;
+}
+
+/* The weights that a file has itself give way to those that are asked for. */
+static cj_status choose_weight(cj__table *t)
+{
+    t->weight = t->sheet.weight;
+    if (t->opts->weight) {
+        if (t->weight >= 0) t->columns[t->weight].dropped = true;
+        CJ__TRY(choose_column(t, "weight", t->opts->weight, &t->weight));
+    }
+    if (t->weight < 0) return CJ_OK;
+    t->columns[t->weight].forced = true;
+    t->columns[t->weight].kind = CJ_COLUMN_NUMERIC;
+    t->columns[t->weight].names = NULL;
+    return CJ_OK;
+}
+
 static cj_status choose_target(cj__table *t)
 {
     const char *wanted = t->opts->target;
-    int64_t place;
     t->target = -1;
     if (t->opts->no_target && !wanted) return CJ_OK;
     if (t->opts->no_target)
         return cj_fail(t->cj, CJ_ERR_ARGUMENT, "%s: target='%s' and no_target exclude each other",
                        t->name, wanted);
-    if (!wanted) {
-        t->target = default_target(t);
-        if (t->header && t->target >= 0)
-            cj__log(t->cj, CJ_LOG_INFO, "%s: no target was chosen, so it is the last column, '%s'",
-                    t->name, t->columns[t->target].name);
-        return CJ_OK;
-    }
-    t->target = find_column(t, wanted, strlen(wanted));
-    if (t->target < 0 && cj__parse_int64(wanted, strlen(wanted), &place)) {
-        if (place < 0) place += t->column_count;
-        if (place < 0 || place >= t->column_count)
-            return cj_fail(t->cj, CJ_ERR_NOT_FOUND,
-                           "%s: target=%s: there are %d columns, numbered from 0", t->name, wanted,
-                           t->column_count);
-        t->target = (int)place;
-    }
-    if (t->target < 0) return fail_unknown(t, "target", wanted, strlen(wanted));
-    if (t->columns[t->target].dropped)
-        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "%s: column '%s' is both the target and dropped",
+    if (wanted) CJ__TRY(choose_column(t, "target", wanted, &t->target));
+    else t->target = default_target(t);
+    if (t->target >= 0 && t->target == t->weight)
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "%s: column '%s' is both the target and the weight",
                        t->name, t->columns[t->target].name);
+    if (!wanted && (t->header || t->sheet.keyed) && t->target >= 0 &&
+        strcmp(t->columns[t->target].name, "target") != 0)
+        cj__log(t->cj, CJ_LOG_INFO, "%s: no target was chosen, so it is the last column, '%s'",
+                t->name, t->columns[t->target].name);
     return CJ_OK;
 }
 
-static cj_status take_known(cj__table *t, const cj_column *known)
+/* Input `i` of a model, which in most files is column i. */
+static cj_status take_known(cj__table *t, int i, const cj_column *known)
 {
-    int c = find_column(t, known->name, strlen(known->name));
+    int c = i < t->column_count && !strcmp(t->columns[i].name, known->name)
+                ? i
+                : find_column(t, known->name, strlen(known->name));
     if (c < 0)
         return fail_unknown(t, "the model needs its inputs", known->name, strlen(known->name));
-    if (c == t->target)
+    if (c == t->target || c == t->weight)
         return cj_fail(t->cj, CJ_ERR_ARGUMENT,
-                       "%s: column '%s' is both the target and an input of the model", t->name,
-                       known->name);
+                       "%s: column '%s' is both the %s and an input of the model", t->name,
+                       known->name, c == t->target ? "target" : "weight");
     t->columns[c].forced = true;
     t->columns[c].kind = known->kind;
+    t->columns[c].names = NULL;
     t->inputs[t->input_count++] = c;
     if (known->kind != CJ_COLUMN_CATEGORICAL) return CJ_OK;
     t->columns[c].names = known->category_names;
@@ -306,9 +374,10 @@ static cj_status choose_inputs(cj__table *t)
         &t->arena, (size_t)(o->columns > t->column_count ? o->columns : t->column_count),
         sizeof *t->inputs);
     if (!t->inputs) return cj_last_status(t->cj);
-    for (int i = 0; i < o->columns; i++) CJ__TRY(take_known(t, &o->column_info[i]));
+    for (int i = 0; i < o->columns; i++) CJ__TRY(take_known(t, i, &o->column_info[i]));
     for (int c = 0; c < t->column_count && o->columns == 0; c++)
-        if (c != t->target && !t->columns[c].dropped) t->inputs[t->input_count++] = c;
+        if (c != t->target && c != t->weight && !t->columns[c].dropped)
+            t->inputs[t->input_count++] = c;
     if (t->input_count == 0)
         return cj_fail(t->cj, CJ_ERR_DATA, "%s: no column is left as an input", t->name);
     return CJ_OK;
@@ -331,21 +400,31 @@ static cj_status check_known(const cj__table *t)
     return CJ_OK;
 }
 
+/* Header and names of rows that are all there is. */
+static cj_status find_names(cj__table *t)
+{
+    const cj_header header = t->sheet.no_header ? CJ_HEADER_NO : t->opts->header;
+    CJ__TRY(find_first_line(t));
+    CJ__TRY(check_ragged(t));
+    t->header = header == CJ_HEADER_YES || (header == CJ_HEADER_AUTO && looks_like_header(t));
+    t->column_count = t->sheet.rows[t->first].cells;
+    return name_columns(t);
+}
+
 cj_status cj__table_layout(cj__table *t)
 {
     CJ__TRY(check_known(t));
-    if (t->csv.row_count == 0)
+    if (t->sheet.row_count == 0)
         return cj_fail(t->cj, CJ_ERR_DATA, "%s: is empty: it has no rows", t->name);
-    CJ__TRY(find_first_line(t));
-    CJ__TRY(check_ragged(t));
-    t->header = t->opts->header == CJ_HEADER_YES ||
-                (t->opts->header == CJ_HEADER_AUTO && looks_like_header(t));
-    t->column_count = t->csv.rows[t->first].cells;
-    CJ__TRY(name_columns(t));
-    if (t->first == t->csv.row_count)
+    if (t->opts->header == CJ_HEADER_YES && (t->sheet.keyed || t->sheet.no_header))
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT,
+                       "%s: its rows have no header, so header=yes cannot be", t->name);
+    CJ__TRY(t->sheet.keyed ? take_declared(t) : find_names(t));
+    if (t->first == t->sheet.row_count)
         return cj_fail(t->cj, CJ_ERR_DATA, "%s: has a header but no rows", t->name);
     CJ__TRY(each_item(t, t->opts->drop, drop_one));
     CJ__TRY(each_item(t, t->opts->types, type_one));
+    CJ__TRY(choose_weight(t));
     CJ__TRY(choose_target(t));
     return choose_inputs(t);
 }

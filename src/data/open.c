@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "data/cifar.h"
 #include "data/dataset.h"
+#include "data/format.h"
 
 #undef cj_dataset_open
 
@@ -154,46 +155,39 @@ const cj_dataset_row *cj_dataset_row_at(cj_context *cj, int i)
 
 /* ---- Words and paths ------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, const char *suffix)
+/* Is the source a path, rather than the name of a data set? */
+static bool is_path(const cj_dataset_opts *o)
 {
-    size_t n = strlen(text), m = strlen(suffix);
-    return n >= m && !strcmp(text + n - m, suffix);
-}
-
-static bool is_path(const char *source)
-{
-    static const char *const suffixes[] = {".csv",   ".tsv", ".txt", ".gz", ".xz",
-                                           "-ubyte", ".bin", ".npy", ".npz"};
-    if (strchr(source, '/') || !strcmp(source, ".") || !strcmp(source, "..")) return true;
-    for (size_t i = 0; i < CJ__COUNT(suffixes); i++)
-        if (ends_with(source, suffixes[i])) return true;
-    return false;
+    const size_t n = strlen(o->source);
+    return strchr(o->source, '/') || !strcmp(o->source, ".") || !strcmp(o->source, "..") ||
+           o->format || cj_file_format_of(o->source) ||
+           (n > 3 && (!strcmp(o->source + n - 3, ".gz") || !strcmp(o->source + n - 3, ".xz")));
 }
 
 static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_opts *opts)
 {
     cj_file_info info;
     cj_dataset_opts o = *opts;
-    if (cj__file_info(cj, path, &info)) return NULL;
-    bool arrays = false, cifar = false;
-    if (info.kind == CJ_FILE_DIRECTORY &&
-        (cj__arrays_look(cj, path, &arrays) || cj__cifar_look(cj, path, &cifar)))
+    const cj__file_format *format = cj__format_for(cj, path, opts);
+    if (!format || cj__file_info(cj, path, &info)) return NULL;
+    const bool folder = info.kind == CJ_FILE_DIRECTORY;
+    if (folder && o.format) {
+        cj_fail(cj, CJ_ERR_ARGUMENT, "%s: is a folder; format=%s is for a file", path, o.format);
         return NULL;
-    if (o.split && !strcmp(o.split, "auto") && !arrays && !ends_with(path, ".npz"))
-        o.split = info.kind == CJ_FILE_DIRECTORY ? "test" : NULL; /* arrays tell themselves */
+    }
+    bool arrays = false, cifar = false;
+    if (folder && (cj__arrays_look(cj, path, &arrays) || cj__cifar_look(cj, path, &cifar)))
+        return NULL;
+    if (o.split && !strcmp(o.split, "auto") && !arrays && format != &cj__format_npz)
+        o.split = folder ? "test" : NULL; /* arrays tell themselves */
     opts = &o;
     if (info.kind == CJ_FILE_NONE) {
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: no such file or folder", path);
         return NULL;
     }
+    if (!folder) return format->open(cj, path, opts);
     if (arrays) return cj__arrays_open_folder(cj, path, opts);
-    if (info.kind == CJ_FILE_DIRECTORY)
-        return (cifar ? cj__cifar_open_folder : cj__idx_open_folder)(cj, path, path, opts);
-    if (ends_with(path, ".bin")) return cj__cifar_open_file(cj, path, opts);
-    if (ends_with(path, ".npy") || ends_with(path, ".npz")) return cj__arrays_open(cj, path, opts);
-    if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz"))
-        return cj__idx_open_file(cj, path, opts);
-    return cj__table_open(cj, path, opts);
+    return (cifar ? cj__cifar_open_folder : cj__idx_open_folder)(cj, path, path, opts);
 }
 
 static cj_status check_options(cj_context *cj, const cj_dataset_opts *o)
@@ -216,20 +210,46 @@ static cj_status check_options(cj_context *cj, const cj_dataset_opts *o)
     return CJ_OK;
 }
 
+/* "unknown data set 'iris' ...; a path has a slash (./iris) or ends in .csv, ..." */
+static void fail_word(cj_context *cj, const char *word)
+{
+    cj__text ends;
+    cj__text_init(&ends, cj);
+    for (int i = 0; cj_file_format_at(i); i++)
+        for (const char *s = cj_file_format_at(i)->suffixes; *s; s += *s == ' ' ? 1 : 0) {
+            const size_t n = strcspn(s, " ");
+            cj__text_format(&ends, "%.*s, ", (int)n, s);
+            s += n;
+        }
+    if (!ends.failed)
+        cj_fail(cj, cj_last_status(cj), "%s; a path has a slash (./%s) or ends in %s.gz",
+                cj_message(cj), word, cj__text_string(&ends));
+    cj__text_release(&ends);
+}
+
+/* Samples have the weights that were asked for; only tables know what that is. */
+static cj_dataset *check_weight(cj_context *cj, cj_dataset *ds, const cj_dataset_opts *o)
+{
+    if (!ds || !o->weight) return ds;
+    for (int i = 0; i < cj_dataset_fields(ds); i++)
+        if (cj_dataset_field(ds, i)->role == CJ_FIELD_WEIGHT) return ds;
+    cj_fail(cj, CJ_ERR_ARGUMENT, "%s: is no table, so weight='%s' names none of its columns",
+            cj_dataset_name(ds), o->weight);
+    cj_dataset_free(ds);
+    return NULL;
+}
+
 cj_dataset *cj_dataset_open(cj_context *cj, const cj_dataset_opts *opts)
 {
     cj_dataset_opts o;
     if (cj__data_options(cj, "data set", &o, sizeof o, opts) || check_options(cj, &o)) return NULL;
-    const cj_dataset_row *row = strchr(o.source, '/')
+    const cj_dataset_row *row = strchr(o.source, '/') || o.format
                                     ? NULL
                                     : cj__find_quiet(cj, CJ__ROW_DATASET, builtin, o.source);
-    if (!row && is_path(o.source)) return open_path(cj, o.source, &o);
+    if (!row && is_path(&o)) return check_weight(cj, open_path(cj, o.source, &o), &o);
     if (!row) row = cj__find(cj, CJ__ROW_DATASET, builtin, "data set", o.source);
     if (row && o.split && !strcmp(o.split, "auto")) o.split = "test";
-    if (row) return row->open(cj, row, &o);
-    cj_fail(
-        cj, cj_last_status(cj),
-        "%s; a path has a slash (./%s) or ends in .csv, .tsv, .txt, .gz, -ubyte, .bin, .npy, .npz",
-        cj_message(cj), o.source);
+    if (row) return check_weight(cj, row->open(cj, row, &o), &o);
+    fail_word(cj, o.source);
     return NULL;
 }

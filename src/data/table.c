@@ -4,9 +4,12 @@
  * categorical; the inputs become one matrix, the target a class or a number:
  *
  *     length,colour,species            features f32 [2]      label i32
- *     5.1,red,setosa             ->    5.1, 1                0           colour: blue 0, red 1
- *     4.9,blue,virginica         ->    4.9, 0                1           species: setosa 0,
- * virginica 1
+ *     5.1,red,setosa             ->    5.1, 1                0
+ *     4.9,blue,virginica         ->    4.9, 0                1
+ *                                      blue 0, red 1         setosa 0, virginica 1
+ *
+ * What the columns are a file may say itself (sheet.h); else it is found from the cells. The format
+ * of the file is no matter here.
  *
  * A cell that does not fit is named by row (of the samples, from 1), line (of the file) and column.
  */
@@ -17,6 +20,7 @@
 
 #include "base/file.h"
 #include "base/size.h"
+#include "data/format.h"
 #include "data/gzip.h"
 
 enum {
@@ -37,7 +41,7 @@ static cj_status fail_cell(const cj__table *t, size_t row, int column, const cha
     const cj__cell *cell = cj__table_cell(t, row, column);
     return cj_fail(t->cj, CJ_ERR_DATA,
                    "%s: %s '%.*s' in the data (row %zu, line %lld, column '%s')%s", t->name, what,
-                   shown(cell), cell->text, row - t->first + 1, (long long)t->csv.rows[row].line,
+                   shown(cell), cell->text, row - t->first + 1, (long long)t->sheet.rows[row].line,
                    t->columns[column].name, hint);
 }
 
@@ -47,7 +51,10 @@ static int missing_column(const cj__table *t, size_t row)
 {
     for (int i = 0; i < t->input_count; i++)
         if (cj__cell_missing(cj__table_cell(t, row, t->inputs[i]))) return t->inputs[i];
-    return t->target >= 0 && cj__cell_missing(cj__table_cell(t, row, t->target)) ? t->target : -1;
+    const int others[] = {t->target, t->weight};
+    for (int i = 0; i < 2; i++)
+        if (others[i] >= 0 && cj__cell_missing(cj__table_cell(t, row, others[i]))) return others[i];
+    return -1;
 }
 
 static cj_status fail_missing(const cj__table *t, size_t row, int column)
@@ -60,10 +67,10 @@ static cj_status fail_missing(const cj__table *t, size_t row, int column)
 
 static cj_status choose_samples(cj__table *t)
 {
-    size_t rows = t->csv.row_count - t->first;
+    size_t rows = t->sheet.row_count - t->first;
     t->samples = cj__arena_array(&t->arena, rows, sizeof *t->samples);
     if (!t->samples) return cj_last_status(t->cj);
-    for (size_t r = t->first; r < t->csv.row_count; r++) {
+    for (size_t r = t->first; r < t->sheet.row_count; r++) {
         if (t->opts->limit > 0 && t->sample_count == (uint64_t)t->opts->limit) break;
         int missing = missing_column(t, r);
         if (missing < 0) t->samples[t->sample_count++] = r;
@@ -185,6 +192,12 @@ static int class_total(const cj__table *t)
     return t->opts->classes > 0 ? t->opts->classes : t->columns[t->target].categories.count;
 }
 
+/* Are the classes those that the file declares, and the options have but their number? */
+static bool declared_classes(const cj__table *t, const cj__table_column *c)
+{
+    return c->names && !t->opts->class_names && t->opts->classes == c->categories.count;
+}
+
 static cj_status settle_target(cj__table *t)
 {
     const cj_dataset_opts *o = t->opts;
@@ -193,9 +206,11 @@ static cj_status settle_target(cj__table *t)
     bool numbers = count.numbers == t->sample_count;
     if (o->classes > 0 || (t->class_count > 0 && t->target == t->column_count - 1)) {
         c->kind = CJ_COLUMN_CATEGORICAL;
+        if (declared_classes(t, c)) return CJ_OK;
         CJ__TRY(known_classes(t, c, numbers));
         return c->names ? CJ_OK : name_categories(t, c);
     }
+    if (c->names) return CJ_OK; /* the file declares them */
     if (!c->forced)
         c->kind = numbers && !count.integers ? CJ_COLUMN_NUMERIC : CJ_COLUMN_CATEGORICAL;
     if (c->kind == CJ_COLUMN_NUMERIC) return CJ_OK;
@@ -235,8 +250,11 @@ static cj_status encode(const cj__table *t, size_t row, int column, double *valu
                        "(row %zu, line %lld, column '%s')",
                        t->name, shown(cell), cell->text, class_total(t), c->names[0],
                        c->names[class_total(t) - 1], row - t->first + 1,
-                       (long long)t->csv.rows[row].line, c->name);
-    if (!found) return fail_cell(t, row, column, "a category the model does not know,", "");
+                       (long long)t->sheet.rows[row].line, c->name);
+    if (!found)
+        return fail_cell(t, row, column,
+                         t->opts->columns ? "a category the model does not know,"
+                                          : "none of the declared categories,", "");
     *value = c->categories.items[at].rank;
     return CJ_OK;
 }
@@ -253,11 +271,13 @@ static cj_status fill_features(const cj__table *t, float *to)
     return CJ_OK;
 }
 
-static cj_status fill_target(const cj__table *t, cj_dtype dtype, void *to)
+static cj_status fill_column(const cj__table *t, int column, cj_dtype dtype, void *to)
 {
     for (size_t i = 0; i < t->sample_count; i++) {
         double value = 0;
-        CJ__TRY(encode(t, t->samples[i], t->target, &value));
+        CJ__TRY(encode(t, t->samples[i], column, &value));
+        if (column == t->weight && value < 0)
+            return fail_cell(t, t->samples[i], column, "a negative weight", "");
         cj_store_f64(dtype, to, i, value);
     }
     return CJ_OK;
@@ -278,6 +298,18 @@ static cj_field target_field(const cj__table *t)
                       .class_names = c->names};
 }
 
+/* A field for one column, behind those there are. */
+static cj_status add_field(const cj__table *t, int column, cj_field field, int *n,
+                           cj_field *fields, cj__samples *samples)
+{
+    const int64_t shape[2] = {(int64_t)t->sample_count, 1};
+    cj_tensor *values = cj_tensor_new(t->cj, field.dtype, field.rank + 1, shape);
+    if (!values) return cj_last_status(t->cj);
+    fields[*n] = field;
+    samples[(*n)++] = (cj__samples){.tensor = values};
+    return fill_column(t, column, field.dtype, cj_tensor_map(values, CJ_MAP_WRITE));
+}
+
 static cj_dataset *build(cj__table *t)
 {
     cj_column *info = cj__arena_array(&t->arena, (size_t)t->input_count, sizeof *info);
@@ -289,42 +321,62 @@ static cj_dataset *build(cj__table *t)
                               .categories = c->names ? c->categories.count : 0,
                               .category_names = c->names};
     }
-    int64_t n = (int64_t)t->sample_count, shape[2] = {n, t->input_count};
-    cj_field fields[2] = {{.name = "features",
+    cj_field fields[3] = {{.name = "features",
                            .dtype = CJ_F32,
                            .rank = 1,
                            .shape = {t->input_count},
                            .role = CJ_FIELD_INPUT,
                            .columns = t->input_count,
                            .column_info = info}};
-    cj__samples samples[2] = {{.tensor = cj_tensor_new(t->cj, CJ_F32, 2, shape)},
-                              {.tensor = NULL}};
+    cj_field weight = {.name = "weight", .dtype = CJ_F32, .role = CJ_FIELD_WEIGHT};
+    const int64_t shape[2] = {(int64_t)t->sample_count, t->input_count};
+    cj__samples samples[3] = {{.tensor = cj_tensor_new(t->cj, CJ_F32, 2, shape)}};
     cj_tensor *x = samples[0].tensor;
-    bool failed = !x || fill_features(t, cj_tensor_map(x, CJ_MAP_WRITE));
-    if (!failed && t->target >= 0) {
-        fields[1] = target_field(t);
-        shape[1] = 1;
-        cj_tensor *y = cj_tensor_new(t->cj, fields[1].dtype, fields[1].rank + 1, shape);
-        samples[1].tensor = y;
-        failed = !y || fill_target(t, fields[1].dtype, cj_tensor_map(y, CJ_MAP_WRITE));
-    }
+    int n = 1;
+    bool failed = !x || fill_features(t, cj_tensor_map(x, CJ_MAP_WRITE)) ||
+                  (t->target >= 0 &&
+                   add_field(t, t->target, target_field(t), &n, fields, samples)) ||
+                  (t->weight >= 0 && add_field(t, t->weight, weight, &n, fields, samples));
     if (!failed)
-        return cj__dataset_of_samples(t->cj, t->name, n, t->target >= 0 ? 2 : 1, fields, samples);
-    cj_tensor_free(samples[0].tensor);
-    cj_tensor_free(samples[1].tensor);
+        return cj__dataset_of_samples(t->cj, t->name, (int64_t)t->sample_count, n, fields, samples);
+    for (int i = 0; i < n; i++) cj_tensor_free(samples[i].tensor);
     return NULL;
+}
+
+/* A sparse file may become a matrix that is far larger than itself. Whether there is memory for it
+ * is asked before each of its cells is looked at, which would take as long as to fill it. */
+static cj_status check_size(const cj__table *t)
+{
+    size_t rows = t->sheet.row_count, bytes = 0;
+    if (!t->sheet.keyed) return CJ_OK;
+    if (t->opts->limit > 0 && (uint64_t)t->opts->limit < rows) rows = (size_t)t->opts->limit;
+    void *trial = cj__size_mul(rows, (size_t)t->input_count * sizeof(float), &bytes)
+                      ? cj__realloc(t->cj, NULL, 0, bytes)
+                      : NULL;
+    if (!trial)
+        return cj_fail(t->cj, CJ_ERR_LIMIT,
+                       "%s: %zu rows of %d features are too large as a matrix, %.3g MB; 'limit' "
+                       "takes fewer rows",
+                       t->name, rows, t->input_count, (double)rows * t->input_count * 4e-6);
+    cj__free(t->cj, trial, bytes);
+    return CJ_OK;
 }
 
 static cj_status settle(cj__table *t)
 {
     CJ__TRY(cj__table_layout(t));
+    CJ__TRY(check_size(t));
     CJ__TRY(choose_samples(t));
     for (int i = 0; i < t->input_count; i++) CJ__TRY(settle_input(t, t->inputs[i]));
     return t->target >= 0 ? settle_target(t) : CJ_OK;
 }
 
-static cj_status check_options(cj_context *cj, const char *name, const cj_dataset_opts *o)
+static cj_status check_options(cj_context *cj, const char *name, const cj__file_format *format,
+                               const cj_dataset_opts *o)
 {
+    if (!format->parse)
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s is no format of tables", name,
+                       format->row.name);
     if (o->split && !strcmp(o->split, "test"))
         return cj_fail(cj, CJ_ERR_NOT_FOUND,
                        "%s: a table has one part and no 'test'; cut it in two by cj_dataset_split",
@@ -334,6 +386,12 @@ static cj_status check_options(cj_context *cj, const char *name, const cj_datase
     if ((unsigned)o->header > CJ_HEADER_NO || (unsigned)o->missing > CJ_MISSING_DROP)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: header=%d or missing=%d is none of the choices",
                        name, (int)o->header, (int)o->missing);
+    if (o->widths && format != &cj__format_fixed_width)
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: widths are for format=fixed_width, not for %s",
+                       name, format->row.name);
+    if (o->delimiter && format != &cj__format_csv)
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: a delimiter is for format=csv, not for %s", name,
+                       format->row.name);
     return CJ_OK;
 }
 
@@ -342,13 +400,13 @@ cj_dataset *cj__table_parse(cj_context *cj, const char *name, const void *bytes,
 {
     cj__table t = {.cj = cj, .name = name, .opts = opts};
     cj_dataset *ds = NULL;
-    if (check_options(cj, name, opts) ||
-        cj__csv_parse(&t.csv, cj, name, bytes, size, opts->delimiter))
-        return NULL;
+    const cj__file_format *format = cj__format_for(cj, name, opts);
+    if (!format || check_options(cj, name, format, opts)) return NULL;
     cj__arena_init(&t.arena, cj);
-    if (!settle(&t)) ds = build(&t);
+    cj__sheet_init(&t.sheet, cj, name);
+    if (!format->parse(&t.sheet, bytes, size, opts) && !settle(&t)) ds = build(&t);
+    cj__sheet_release(&t.sheet);
     cj__arena_release(&t.arena);
-    cj__csv_release(&t.csv);
     return ds;
 }
 
@@ -382,18 +440,15 @@ static cj_status unpack(cj_context *cj, const char *name, const cj__file_bytes *
 
 cj_dataset *cj__table_open(cj_context *cj, const char *path, const cj_dataset_opts *opts)
 {
-    cj_dataset_opts o = *opts;
     cj__file_bytes bytes;
     if (cj__file_load(cj, path, 0, &bytes)) return NULL;
-    size_t length = strlen(path), size = 0, room = 0;
-    bool packed = cj__is_gzip(bytes.data, bytes.size);
-    if (packed && length > 3 && !strcmp(path + length - 3, ".gz")) length -= 3;
-    if (!o.delimiter && length > 4 && !memcmp(path + length - 4, ".tsv", 4)) o.delimiter = '\t';
+    size_t size = 0, room = 0;
     cj_dataset *ds = NULL;
     char *text = NULL;
-    if (!packed) ds = cj__table_parse(cj, path, bytes.data, bytes.size, &o);
+    if (!cj__is_gzip(bytes.data, bytes.size))
+        ds = cj__table_parse(cj, path, bytes.data, bytes.size, opts);
     else if (!unpack(cj, path, &bytes, &text, &size, &room))
-        ds = cj__table_parse(cj, path, text, size, &o);
+        ds = cj__table_parse(cj, path, text, size, opts);
     if (room) cj__free(cj, text, room);
     cj__file_unload(&bytes);
     return ds;

@@ -1,9 +1,9 @@
-/* table.h: a CSV file on its way to a data set. */
+/* table.h: rows of cells on their way to a data set. */
 #ifndef CAJAL_DATA_TABLE_H
 #define CAJAL_DATA_TABLE_H
 
-#include "data/csv.h"
 #include "data/dataset.h"
+#include "data/sheet.h"
 
 enum { CJ__CATEGORIES_MAX = 10000 };
 
@@ -25,7 +25,7 @@ typedef struct cj__categories {
 typedef struct cj__table_column {
     const char *name;
     bool dropped;
-    bool forced; /* by types=, or by the model: `kind` is decided */
+    bool forced; /* by types=, the model or the file itself: `kind` is decided */
     cj_column_kind kind;
     cj__categories categories;
     const char *const *names; /* of the categories, by rank */
@@ -36,12 +36,12 @@ typedef struct cj__table {
     const char *name;
     const cj_dataset_opts *opts;
     cj__arena arena;
-    cj__csv csv;
+    cj__sheet sheet;
     size_t first;             /* row of the first sample */
     bool header;
     int column_count;
     cj__table_column *columns;
-    int target;               /* -1: none */
+    int target, weight;       /* -1: none */
     int input_count, *inputs; /* columns, in the order of the features */
     size_t sample_count, *samples; /* rows */
     int class_count;          /* from a first line as scikit-learn writes it */

@@ -1,16 +1,17 @@
 /* test_csv.c: cells by RFC 4180, and what a table becomes; every refusal by its whole message. */
 #include "data_support.h"
 
-#include "data/csv.h"
+#include "data/format.h"
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
 
 static void check_cells(const char *text, char delimiter, const char *expected)
 {
     cj_context *cj = test_context();
-    cj__csv csv;
+    cj__sheet csv;
     char found[512] = "";
-    if (cj__csv_parse(&csv, cj, "t.csv", text, strlen(text), delimiter))
+    cj__sheet_init(&csv, cj, "t.csv");
+    if (cj__format_csv.parse(&csv, text, strlen(text), &(cj_dataset_opts){.delimiter = delimiter}))
         fail_msg("%s: %s", text, cj_message(cj));
     for (size_t r = 0; r < csv.row_count; r++) {
         for (int c = 0; c < csv.rows[r].cells; c++) {
@@ -21,7 +22,7 @@ static void check_cells(const char *text, char delimiter, const char *expected)
         snprintf(found + strlen(found), sizeof found - strlen(found), "%d;", (int)csv.rows[r].line);
     }
     assert_string_equal(found, expected);
-    cj__csv_release(&csv);
+    cj__sheet_release(&csv);
     cj_context_free(cj);
 }
 
@@ -55,9 +56,12 @@ static void check_refused(const char *text, size_t size, char delimiter, cj_stat
                           const char *message)
 {
     cj_context *cj = test_context();
-    cj__csv csv;
-    assert_int_equal(cj__csv_parse(&csv, cj, "t.csv", text, size, delimiter), status);
+    cj__sheet csv;
+    cj__sheet_init(&csv, cj, "t.csv");
+    assert_int_equal(
+        cj__format_csv.parse(&csv, text, size, &(cj_dataset_opts){.delimiter = delimiter}), status);
     assert_message(cj, status, message);
+    cj__sheet_release(&csv);
     assert_int_equal(cj_memory_used(cj), 0);
     cj_context_free(cj);
 }
@@ -84,7 +88,7 @@ static void text_that_is_no_csv(void **state)
 static void cells_and_columns_are_bounded(void **state)
 {
     (void)state;
-    size_t size = (size_t)CJ__CSV_CELL_BYTES_MAX + 10;
+    size_t size = (size_t)CJ__SHEET_CELL_BYTES_MAX + 10;
     char *text = malloc(size);
     memset(text, 'x', size);
     check_refused(text, size, 0, CJ_ERR_LIMIT,
@@ -97,89 +101,17 @@ static void cells_and_columns_are_bounded(void **state)
     free(text);
 }
 
-static int hex(int c)
-{
-    return c <= '9' ? c - '0' : c - 'a' + 10;
-}
-
 /* Python's csv module wrote the one file and read what stands in the other. */
 static void cells_as_python_reads_them(void **state)
 {
     (void)state;
-    cj_context *cj = test_context();
-    cj__file_bytes text, cells;
-    cj__csv csv;
-    assert_int_equal(cj__file_load(cj, GOLDEN "cells.csv", 0, &text), CJ_OK);
-    assert_int_equal(cj__file_load(cj, GOLDEN "cells.hex", 0, &cells), CJ_OK);
-    assert_int_equal(cj__csv_parse(&csv, cj, "cells.csv", (const char *)text.data, text.size, ','),
-                     CJ_OK);
-    const char *p = (const char *)cells.data, *end = p + cells.size;
-    size_t row = 0;
-    for (; p < end; row++) {
-        assert_true(row < csv.row_count);
-        for (int c = 0; c < csv.rows[row].cells; c++, p++) {
-            const cj__cell *cell = &csv.cells[csv.rows[row].first + (size_t)c];
-            uint32_t n = 0;
-            if (*p == '-') p++;
-            for (; p < end && *p != ' ' && *p != '\n'; p += 2, n++) {
-                assert_true(n < cell->length);
-                assert_int_equal((unsigned char)cell->text[n], hex(p[0]) * 16 + hex(p[1]));
-            }
-            assert_int_equal(cell->length, n);
-        }
-    }
-    assert_int_equal(row, csv.row_count);
-    cj__csv_release(&csv);
-    cj__file_unload(&text);
-    cj__file_unload(&cells);
-    cj_context_free(cj);
+    check_golden_cells("csv", "cells.csv", "cells.hex", &(cj_dataset_opts){.delimiter = ','});
 }
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
-/* "features: a b{x,y} | label(u,v): 1,0>1 2,1>0" */
-static void describe(const cj_dataset *ds, char *out, size_t size)
-{
-    const cj_field *x = cj_dataset_field(ds, 0), *y = cj_dataset_field(ds, 1);
-    float values[16], target = 0;
-    int32_t label = 0;
-    out[0] = 0;
-#define ADD(...) snprintf(out + strlen(out), size - strlen(out), __VA_ARGS__)
-    for (int c = 0; c < x->columns; c++) {
-        ADD("%s", x->column_info[c].name);
-        for (int k = 0; k < x->column_info[c].categories; k++)
-            ADD("%c%s", k ? ',' : '{', x->column_info[c].category_names[k]);
-        ADD("%s", x->column_info[c].kind == CJ_COLUMN_CATEGORICAL ? "} " : " ");
-    }
-    if (y) ADD("| %s", y->name);
-    for (int k = 0; y && k < y->classes; k++) ADD("%c%s", k ? ',' : '(', y->class_names[k]);
-    ADD("%s", y && y->classes ? "):" : ":");
-    for (int64_t i = 0; i < cj_dataset_count(ds); i++) {
-        assert_int_equal(cj_dataset_read(ds, &i, 1, 0, values), CJ_OK);
-        for (int c = 0; c < x->columns; c++) ADD("%c%g", c ? ',' : ' ', values[c]);
-        if (y && y->classes) {
-            assert_int_equal(cj_dataset_read(ds, &i, 1, 1, &label), CJ_OK);
-            ADD(">%d", label);
-        } else if (y) {
-            assert_int_equal(cj_dataset_read(ds, &i, 1, 1, &target), CJ_OK);
-            ADD(">%g", target);
-        }
-    }
-#undef ADD
-}
-
-static void check_table_opts(const char *text, const cj_dataset_opts *opts, const char *expected)
-{
-    cj_context *cj = test_context();
-    char found[512];
-    cj_dataset *ds = parse(cj, text, opts);
-    assert_parsed(cj, ds);
-    describe(ds, found, sizeof found);
-    assert_string_equal(found, expected);
-    cj_context_free(cj);
-}
 #define TABLE(text, expected, ...) \
-    check_table_opts(text, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, expected)
+    check_table("t.csv", text, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, expected)
 
 static void header_is_found(void **state)
 {
@@ -266,18 +198,9 @@ static void columns_as_a_model_has_them(void **state)
     cj_context_free(cj);
 }
 
-static void check_table_refused(const char *text, const cj_dataset_opts *opts, cj_status status,
-                                const char *message)
-{
-    cj_context *cj = test_context();
-    cj_dataset *ds = parse(cj, text, opts);
-    if (ds) fail_msg("accepted, but expected: %s", message);
-    assert_message(cj, status, message);
-    assert_int_equal(cj_memory_used(cj), 0);
-    cj_context_free(cj);
-}
 #define NO_TABLE(text, status, message, ...) \
-    check_table_refused(text, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, status, message)
+    check_no_table("t.csv", text, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, status, \
+                   message)
 
 static void tables_that_are_refused(void **state)
 {

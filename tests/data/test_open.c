@@ -10,7 +10,8 @@ static void words_that_are_no_data_set(void **state)
     assert_message(cj, CJ_ERR_ARGUMENT,
                    "unknown data set 'fashion-mnis' (did you mean 'fashion-mnist'?); a path has a "
                    "slash (./fashion-mnis) or "
-                   "ends in .csv, .tsv, .txt, .gz, -ubyte, .bin, .npy, .npz");
+                   "ends in .csv, .tsv, .txt, .jsonl, .ndjson, .arff, .svm, .svmlight, .libsvm, "
+                   ".fwf, .npy, .npz, -ubyte, .bin, .gz");
     assert_null(cj_dataset_open(cj, ""));
     assert_message(cj, CJ_ERR_ARGUMENT, "data set: no name and no path given");
     assert_null(cj_dataset_open(cj, NULL));
