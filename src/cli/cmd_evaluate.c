@@ -116,9 +116,10 @@ static int run(cli *c)
     return cli_context(c, recipe) ? evaluate(c, c->args.words[0]) : c->status;
 }
 
-static const char *const keys[] = {"data",    "split",      "target",  "types",         "drop",
-                                   "missing", "header",     "limit",   "stream",        "loss",
-                                   "metrics", "batch_size", "threads", "deterministic", NULL};
+static const char *const keys[] = {"data",    "format",  "widths",     "split",   "target",
+                                   "weight",  "types",   "drop",       "missing", "header",
+                                   "limit",   "stream",  "loss",       "metrics", "batch_size",
+                                   "threads", "deterministic", NULL};
 const cj_command cj_command_evaluate = {
     .name = "evaluate",
     .summary = "measure a model on data",

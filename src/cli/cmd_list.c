@@ -15,7 +15,7 @@
 typedef struct item {
     const char *name, *doc, *aliases; /* aliases: or NULL */
     const cj_option *options; /* or NULL */
-    const char *more;         /* a further line, or NULL */
+    const char *more, *more_is, *more_key; /* a further line and what it tells, or NULL */
 } item;
 
 /* ---- Kinds ----------------------------------------------------------------------------------- */
@@ -23,7 +23,7 @@ typedef struct item {
 static bool op_at(cj_context *cj, int i, item *out)
 {
     const cj_op *row = cj_op_at(cj, i);
-    if (row) *out = (item){row->name, row->doc, NULL, row->attributes, NULL};
+    if (row) *out = (item){row->name, row->doc, .options = row->attributes};
     return row != NULL;
 }
 
@@ -31,7 +31,7 @@ static bool op_at(cj_context *cj, int i, item *out)
     static bool kind##_at(cj_context *cj, int i, item *out) \
     { \
         const type *row = cj_##kind##_at(cj, i); \
-        if (row) *out = (item){row->name, row->doc, row->aliases, row->options, NULL}; \
+        if (row) *out = (item){row->name, row->doc, row->aliases, .options = row->options}; \
         return row != NULL; \
     }
 CJ_NN_ROWS(ROWS)
@@ -40,14 +40,26 @@ CJ_NN_ROWS(ROWS)
 static bool dataset_at(cj_context *cj, int i, item *out)
 {
     const cj_dataset_row *row = cj_dataset_row_at(cj, i);
-    if (row) *out = (item){row->name, row->doc, NULL, NULL, row->how_to_get};
+    if (row)
+        *out = (item){row->name, row->doc, .more = row->how_to_get, .more_is = "To get it",
+                      .more_key = "how_to_get"};
+    return row != NULL;
+}
+
+static bool format_at(cj_context *cj, int i, item *out)
+{
+    (void)cj;
+    const cj_file_format *row = cj_file_format_at(i);
+    if (row)
+        *out = (item){row->name, row->doc, .more = row->suffixes, .more_is = "Files end in",
+                      .more_key = "suffixes"};
     return row != NULL;
 }
 
 static bool backend_at(cj_context *cj, int i, item *out)
 {
     (void)cj;
-    *out = (item){cj_backend_name_at(i), cj_backend_doc_at(i), NULL, NULL, NULL};
+    *out = (item){.name = cj_backend_name_at(i), .doc = cj_backend_doc_at(i)};
     return out->name != NULL;
 }
 
@@ -55,7 +67,7 @@ static bool command_at(cj_context *cj, int i, item *out)
 {
     (void)cj;
     if (cli_commands[i])
-        *out = (item){cli_commands[i]->name, cli_commands[i]->summary, NULL, NULL, NULL};
+        *out = (item){.name = cli_commands[i]->name, .doc = cli_commands[i]->summary};
     return cli_commands[i] != NULL;
 }
 
@@ -73,11 +85,13 @@ static const struct kind {
              {"regularizers", regularizer_at},
              {"constraints", constraint_at},
              {"datasets", dataset_at},
+             {"formats", format_at},
              {"backends", backend_at},
              {"commands", command_at},
              {NULL, NULL}};
 static const char all_kinds[] = "ops|layers|activations|losses|metrics|optimizers|schedules|"
-                                "initializers|regularizers|constraints|datasets|backends|commands";
+                                "initializers|regularizers|constraints|datasets|formats|backends|"
+                                "commands";
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
@@ -239,7 +253,7 @@ static void print_list(cli *c, const struct kind *kind)
     for (int i = 0; kind->at(c->cj, i, &row); i++) {
         fprintf(c->out, "%s\n    %s\n", row.name, row.doc ? row.doc : "");
         if (row.aliases) fprintf(c->out, "    also: %s\n", row.aliases);
-        if (row.more) fprintf(c->out, "    To get it: %s\n", row.more);
+        if (row.more) fprintf(c->out, "    %s: %s\n", row.more_is, row.more);
         each_option(c, kind, row.options, false, print_option);
     }
     if (!kind->at(c->cj, 0, &row) || !each_option(c, kind, row.options, true, NULL)) return;
@@ -276,13 +290,13 @@ static void print_page(cli *c, const struct kind *kind)
 {
     item row;
     fprintf(c->out,
-            "# %c%s\n\nWritten by `cajal list %s format=markdown`, from the rows themselves.\n",
+            "# %c%s\n\nWritten by `cajal list %s style=markdown`, from the rows themselves.\n",
             kind->name[0] - 'a' + 'A', kind->name + 1, kind->name);
     if (kind->at(c->cj, 0, &row)) print_option_table(c, kind, row.options, true);
     for (int i = 0; kind->at(c->cj, i, &row); i++) {
         fprintf(c->out, "\n## %s\n\n%s\n", row.name, row.doc ? row.doc : "");
         if (row.aliases) fprintf(c->out, "\nAlso: %s\n", row.aliases);
-        if (row.more) fprintf(c->out, "\nTo get it: %s\n", row.more);
+        if (row.more) fprintf(c->out, "\n%s: %s\n", row.more_is, row.more);
         print_option_table(c, kind, row.options, false);
     }
 }
@@ -298,7 +312,7 @@ static void print_json_list(cli *c, const struct kind *kind)
         cli_json_string(&j, "name", row.name);
         cli_json_string(&j, "doc", row.doc);
         if (row.aliases) cli_json_string(&j, "aliases", row.aliases);
-        if (row.more) cli_json_string(&j, "how_to_get", row.more);
+        if (row.more) cli_json_string(&j, row.more_key, row.more);
         if (row.options) {
             cli_json_list(&j, "options");
             for (const cj_option *o = row.options; o->type; o++) print_json_option(&j, o);
@@ -326,17 +340,17 @@ static int run(cli *c)
     cj_recipe *recipe = cli_recipe(c, NULL);
     if (!recipe || !cli_context(c, recipe)) return c->status;
     if (c->json) print_json_list(c, kind);
-    else if (!strcmp(cli_string(c, "format"), "markdown")) print_page(c, kind);
+    else if (!strcmp(cli_string(c, "style"), "markdown")) print_page(c, kind);
     else print_list(c, kind);
     return CLI_DONE;
 }
 
-static const char *const keys[] = {"format", NULL};
+static const char *const keys[] = {"style", NULL};
 const cj_command cj_command_list = {
     .name = "list",
     .summary = "tell what there is of a kind, with all options",
     .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|regularizers|"
-             "constraints|datasets|backends|commands",
+             "constraints|datasets|formats|backends|commands",
     .text = "  cajal list layers\n  cajal list datasets --json\n",
     .keys = keys,
     .run = run,

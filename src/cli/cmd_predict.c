@@ -96,7 +96,7 @@ static cj_tensor *predict_dataset(cli *c, const char *source, bool word, cj_mode
                                   const cj_model_info *info)
 {
     const char *split = cli_string(c, "split");
-    bool table = cli_data_is_table(source);
+    bool table = cli_data_is_table(c, source);
     cj_tensor *outputs = NULL;
     if (table && info->columns == 0 && info->input_rank != 1)
         return cli_misused(c, "predict: %.500s: the model was not trained on a table", source),
@@ -202,7 +202,9 @@ static int predict(cli *c, const char *path, const char *source, bool word)
             "(.npy, .npz), an IDX file (-ubyte), a CIFAR file (.bin) or data=NAME",
             source);
     if (!strcmp(source, "-")) source = "/dev/stdin";
-    cj_tensor *outputs = cli_ends_with(source, ".npy") ? predict_array(c, source, m, &info)
+    const char *format = cli_string(c, "format");
+    const bool array = format ? !strcmp(format, "npy") : cli_ends_with(source, ".npy");
+    cj_tensor *outputs = array ? predict_array(c, source, m, &info)
                                                        : predict_dataset(c, source, word, m, &info);
     if (!outputs) return c->status;
     int status = print_all(c, path, &info, outputs);
@@ -224,8 +226,9 @@ static int run(cli *c)
     return predict(c, c->args.words[0], word ? c->args.words[1] : source, word);
 }
 
-static const char *const keys[] = {"data",  "split",   "types",         "drop", "missing", "header",
-                                   "limit", "stream", "threads", "deterministic", NULL};
+static const char *const keys[] = {"data",    "format",  "widths", "split", "types",   "drop",
+                                   "missing", "header",  "limit",  "stream", "threads",
+                                   "deterministic", NULL};
 const cj_command cj_command_predict = {
     .name = "predict",
     .summary = "tell what a model says of new samples",

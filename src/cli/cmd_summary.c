@@ -222,8 +222,9 @@ static int run(cli *c)
     return failed ? cli_failed(c, c->cj) : CLI_DONE;
 }
 
-static const char *const keys[] = {"model",   "data",   "target", "types", "drop",
-                                   "missing", "header", "graph",  "dot",   "batch", NULL};
+static const char *const keys[] = {"model",  "data",  "format", "widths",  "target",
+                                   "weight", "types", "drop",   "missing", "header",
+                                   "graph",  "dot",   "batch",  NULL};
 const cj_command cj_command_summary = {
     .name = "summary",
     .summary = "tell the layers of a model, or its graph",

@@ -15,15 +15,12 @@ bool cli_ends_with(const char *path, const char *suffix)
     return n >= m && !strcmp(path + n - m, suffix);
 }
 
-bool cli_data_is_table(const char *source)
+bool cli_data_is_table(cli *c, const char *source)
 {
-    static const char *const tables[] = {".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"},
-                            *const others[] = {"-ubyte", "-ubyte.gz", ".bin", ".npy", ".npz"};
+    const char *format = cli_string(c, "format");
+    const cj_file_format *row = format ? cj_file_format_find(format) : cj_file_format_of(source);
     struct stat info;
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
-        if (cli_ends_with(source, tables[i])) return true;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (cli_ends_with(source, others[i])) return false;
+    if (row || format) return row && row->table;
     return strchr(source, '/') && (stat(source, &info) || !S_ISDIR(info.st_mode));
 }
 
@@ -105,7 +102,10 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
     cj_dataset_opts o = {.struct_size = sizeof o, .source = source, .split = opts->split};
     const char *header = cli_string(c, "header"), *missing = cli_string(c, "missing");
     if (!read_types(c, &t)) return NULL;
-    char *drop = cli_joined(c, "drop");
+    char *drop = cli_joined(c, "drop"), *widths = cli_joined(c, "widths");
+    o.format = cli_string(c, "format");
+    o.widths = widths;
+    o.weight = cli_string(c, "weight");
     o.limit = cli_int(c, "limit");
     o.stream = cli_bool(c, "stream");
     o.target = opts->no_target ? NULL : cli_string(c, "target");
@@ -115,7 +115,7 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
     if (header && !strcmp(header, "yes")) o.header = CJ_HEADER_YES;
     if (header && !strcmp(header, "no")) o.header = CJ_HEADER_NO;
     if (missing && !strcmp(missing, "drop")) o.missing = CJ_MISSING_DROP;
-    if (opts->info && cli_data_is_table(source)) {
+    if (opts->info && cli_data_is_table(c, source)) {
         o.columns = opts->info->columns;
         o.column_info = opts->info->column_info;
         o.classes = opts->info->classes;
@@ -123,6 +123,7 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
     }
     cj_dataset *ds = (cj_dataset_open)(c->cj, &o);
     free(drop);
+    free(widths);
     if (!ds) cli_failed(c, c->cj);
     return ds;
 }

@@ -15,13 +15,14 @@ typedef struct cli_data_opts {
     bool no_target;            /* whatever the keys say */
 } cli_data_opts;
 
-/* Opens a data set with what the keys target, types, drop, missing, header and limit say of it. It
- * belongs to c->cj. NULL after a failure that has been told. */
+/* Opens a data set with what the keys format, widths, target, weight, types, drop, missing, header
+ * and limit say of it, those that the command has. It belongs to c->cj. NULL after a failure that
+ * has been told. */
 cj_dataset *cli_data_open(cli *c, const char *source, const cli_data_opts *opts);
 #define cli_data_open(c, source, ...) (cli_data_open)(c, source, &(cli_data_opts){__VA_ARGS__})
 
-/* Is it read as a table? Decided by the name alone. */
-bool cli_data_is_table(const char *source);
+/* Is it read as a table? Decided by the key format and the name. */
+bool cli_data_is_table(cli *c, const char *source);
 /* Does the path end so? */
 bool cli_ends_with(const char *path, const char *suffix);
 

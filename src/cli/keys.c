@@ -13,8 +13,14 @@
 const cj_key cli_keys[] = {
     /* data */
     {"data", CJ_KEY_STRING, 0, 0, NULL, "NAME|PATH",
-     "data set by name, or a CSV file, or a folder"},
+     "data set by name, or a file (CSV, JSON lines, ARFF, arrays ...), or a folder"},
+    {"format", CJ_KEY_STRING, 0, 0, NULL, "NAME",
+     "format of the file, see cajal list formats; without it as its name ends, else csv"},
+    {"widths", CJ_KEY_LIST, 0, 0, NULL, "A,B",
+     "characters of each column of a fixed_width table; without it they are found"},
     {"target", CJ_KEY_STRING, 0, 0, NULL, "COLUMN", "column of a table that is to be predicted"},
+    {"weight", CJ_KEY_STRING, 0, 0, NULL, "COLUMN",
+     "column of a table with how much each sample counts; it is no input"},
     {"types", CJ_KEY_TREE, 0, 0, NULL, "MAP",
      "number or category for columns of a table, as types.COLUMN=TYPE"},
     {"drop", CJ_KEY_LIST, 0, 0, NULL, "A,B", "columns of a table that are left out"},
@@ -62,7 +68,7 @@ const cj_key cli_keys[] = {
      "what training computes again instead of keeping it: less memory, more work"},
     {"precision", CJ_KEY_WORD, 0, 0, "float32", "float32|mixed_bfloat16|mixed_float16",
      "what products are computed in; mixed is smaller, and faster where the processor has bf16"},
-    {"format", CJ_KEY_WORD, 0, 0, "text", "text|markdown",
+    {"style", CJ_KEY_WORD, 0, 0, "text", "text|markdown",
      "how a list is written; markdown is what docs/reference is made of"},
     {"out", CJ_KEY_STRING, 0, 0, NULL, "DIR",
      "run directory; without it runs/train1, runs/train2 and so on"},
@@ -99,9 +105,9 @@ const char *const cli_keys_common[] = {"json",    "quiet",     "verbose",  "help
                                        "version", "overwrite", "no_color", NULL};
 
 const char *const cli_keys_train[] = {
-    "data",          "target",   "types",     "drop",          "missing",  "header",
-    "limit",         "stream",   "validation_split",          "normalize", "shuffle",
-    "balanced",      "batch_size",
+    "data",          "format",   "widths",    "target",        "weight",   "types",
+    "drop",          "missing",  "header",    "limit",         "stream",   "validation_split",
+    "normalize",     "shuffle",  "balanced",  "batch_size",
     "model",         "from",     "resume",    "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
     "monitor",       "seed",     "threads",   "deterministic", "recompute",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# docs/reference is what `cajal list KIND format=markdown` prints. CAJAL_UPDATE=1 writes it anew.
+# docs/reference is what `cajal list KIND style=markdown` prints. CAJAL_UPDATE=1 writes it anew.
 set -euo pipefail
 export LC_ALL=C TERM=dumb
 cajal=${CAJAL_COMMAND:?}
@@ -7,8 +7,8 @@ pages=${CJ_SOURCE_DIR:?}/docs/reference
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
-for kind in ops layers activations losses metrics optimizers schedules initializers regularizers constraints datasets; do
-  "$cajal" list "$kind" format=markdown >"$work/$kind.md"
+for kind in ops layers activations losses metrics optimizers schedules initializers regularizers constraints datasets formats; do
+  "$cajal" list "$kind" style=markdown >"$work/$kind.md"
   [ "$(grep -c '^## ' "$work/$kind.md")" = "$("$cajal" list "$kind" | grep -c '^[^ ]')" ]
   if [ -n "${CAJAL_UPDATE:-}" ]; then
     mkdir -p "$pages"
