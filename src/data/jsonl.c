@@ -14,7 +14,6 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "data/format.h"
-#include "data/table.h"
 
 /* Values of one line, which bounds what its tree takes: each column may hang in objects of its own,
  * but not in many. */
@@ -23,36 +22,62 @@ enum { LINE_VALUES_MAX = 4 * CJ__SHEET_COLUMNS_MAX };
 typedef struct reader {
     cj__lines lines;
     cj__sheet *sheet;
-    cj__arena tree;       /* of one line */
-    cj__categories names; /* of the columns; the rank is the number of the column */
-    cj__text path;        /* to the value that is read, which is the name of its column */
-    int next;             /* the column that is expected: keys keep their order in most files */
+    cj__arena tree; /* of one line */
+    cj__text path;  /* to the value that is read, which is the name of its column */
+    int next;       /* the column that is expected: keys keep their order in most files */
     bool lists;
+    int *slots;     /* columns by the hash of their names, at least half empty; -1: empty */
+    size_t slot_count; /* a power of two, or 0 */
 } reader;
 
+/* ---- Columns --------------------------------------------------------------------------------- */
+
+/* The slot of the column of that name, or the empty one where it would be. */
+static int *find_slot(const reader *r, const char *name, size_t length)
+{
+    size_t at = (size_t)cj__hash(name, length, 0);
+    for (;; at++) {
+        int *slot = &r->slots[at & (r->slot_count - 1)];
+        if (*slot < 0 || !strcmp(r->sheet->columns[*slot].name, name)) return slot;
+    }
+}
+
+static cj_status grow_slots(reader *r)
+{
+    const size_t count = r->slot_count ? 2 * r->slot_count : 64;
+    int *slots = cj__arena_array(&r->sheet->arena, count, sizeof *slots);
+    if (!slots) return cj_last_status(r->sheet->cj);
+    for (size_t i = 0; i < count; i++) slots[i] = -1;
+    r->slots = slots;
+    r->slot_count = count;
+    for (int c = 0; c < r->sheet->column_count; c++) {
+        const char *name = r->sheet->columns[c].name;
+        *find_slot(r, name, strlen(name)) = c;
+    }
+    return CJ_OK;
+}
+
+/* The column that the path names; there may not have been one before. */
 static cj_status find_column(reader *r, int *column)
 {
     cj__sheet *sheet = r->sheet;
     const char *name = cj__text_string(&r->path);
-    bool found = r->next < sheet->column_count && !strcmp(sheet->columns[r->next].name, name);
     *column = r->next;
-    if (!found) {
-        cj__cell cell = cj__cell_of(name, r->path.length);
-        int at = cj__categories_find(&r->names, &cell, &found);
-        if (found) {
-            *column = r->names.items[at].rank;
-        } else {
-            *column = sheet->column_count;
-            const cj__sheet_column *fresh =
-                cj__sheet_add_column(sheet, name, r->path.length, r->lines.number);
-            if (!fresh) return cj_last_status(sheet->cj);
-            cell.text = fresh->name;
-            CJ__TRY(cj__categories_insert(&r->names, &sheet->arena, &cell));
+    if (r->next >= sheet->column_count || strcmp(sheet->columns[r->next].name, name) != 0) {
+        if (2 * (size_t)sheet->column_count >= r->slot_count) CJ__TRY(grow_slots(r));
+        int *slot = find_slot(r, name, r->path.length);
+        if (*slot < 0) {
+            if (!cj__sheet_add_column(sheet, name, r->path.length, r->lines.number))
+                return cj_last_status(sheet->cj);
+            *slot = sheet->column_count - 1;
         }
+        *column = *slot;
     }
     r->next = *column + 1;
     return CJ_OK;
 }
+
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 /* The text between quotes, which lies in the tree of this line. */
 static cj_status string_cell(reader *r, const cj__json *value, cj__cell *cell)
@@ -87,6 +112,8 @@ static cj_status scalar(reader *r, const cj__json *value)
     cell.column = (uint16_t)column;
     return cj__sheet_add(r->sheet, &cell, r->lines.number);
 }
+
+/* ---- Paths ----------------------------------------------------------------------------------- */
 
 /* Makes the path that of an item of what it led to. */
 static cj_status extend(reader *r, size_t length, const cj__json *item, size_t i)
@@ -123,6 +150,8 @@ static cj_status flatten(reader *r, const cj__json *value)
     }
     return CJ_OK;
 }
+
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static cj_status read_line(reader *r)
 {

@@ -8,6 +8,7 @@
  * names the columns itself (sheet.columns) there is nothing to find but the parts they play. */
 #include <string.h>
 
+#include "base/sort.h"
 #include "base/text.h"
 #include "data/table.h"
 
@@ -140,22 +141,28 @@ static int find_column(const cj__table *t, const char *name, size_t length)
     return -1;
 }
 
-/* Two equal names, found through the sorted array of categories rather than by comparing all pairs.
- */
+/* By name, equal ones in the order of the columns. */
+static int compare_names(const void *a, const void *b)
+{
+    const cj__table_column *x = a, *y = b;
+    const int order = strcmp(x->name, y->name);
+    return order ? order : (x > y) - (x < y);
+}
+
 static cj_status check_twice(cj__table *t)
 {
-    cj__categories seen = {0};
-    for (int c = 0; c < t->column_count; c++) {
-        const char *name = t->columns[c].name;
-        cj__cell cell = cj__cell_of(name, strlen(name));
-        int before = seen.count;
-        CJ__TRY(cj__categories_insert(&seen, &t->arena, &cell));
-        if (seen.count == before)
-            return cj_fail(t->cj, CJ_ERR_DATA,
-                           "%s: two columns are called '%s' (column %d and one before)", t->name,
-                           name, c);
-    }
-    return CJ_OK;
+    const size_t n = (size_t)t->column_count;
+    const cj__table_column **sorted = cj__arena_array(&t->arena, n, sizeof *sorted), *twice = NULL;
+    if (!sorted) return cj_last_status(t->cj);
+    for (size_t c = 0; c < n; c++) sorted[c] = &t->columns[c];
+    cj__sort((const void **)sorted, n, compare_names);
+    for (size_t c = 1; c < n; c++)
+        if (!strcmp(sorted[c - 1]->name, sorted[c]->name) && (!twice || sorted[c] < twice))
+            twice = sorted[c];
+    if (!twice) return CJ_OK;
+    return cj_fail(t->cj, CJ_ERR_DATA,
+                   "%s: two columns are called '%s' (column %d and one before)", t->name,
+                   twice->name, (int)(twice - t->columns));
 }
 
 /* The column that is meant by its number, from 0, or from the end when it is negative; -1: none. */

@@ -122,9 +122,32 @@ static cj_status mistakes(cj_context *cj, void *arg)
     return cj_last_status(cj) == CJ_ERR_NOT_FOUND ? CJ_OK : cj_last_status(cj);
 }
 
+static const char *const formats[][2] = {
+    {"t.jsonl",
+     "{\"a\":{\"b\":[1,2]},\"w\":1,\"y\":\"\\u00e4\"}\n{\"y\":\"v\",\"w\":0,\"a\":{\"b\":[3,4]}}"},
+    {"t.arff",
+     "@attribute 'a\\'b' real\n@attribute c {u,v}\n@attribute w real\n@attribute y {p,q}\n"
+     "@data\n1,u,2,p,{2}\n{0 4, 3 q}\n"},
+    {"t.svm", "# c\n-1 1:1 3:2\n+1 2:5\n1 qid:1 3:1\n"},
+    {"t.fwf", "a    w y\n1.5  1 u\n22   2 v\n3    3 u\n"}};
+
+static cj_status parse_format(cj_context *cj, void *arg)
+{
+    const char *const *format = arg;
+    cj_dataset_opts opts = {.weight = strstr(format[1], "w") ? "w" : NULL};
+    cj_dataset *ds = cj__table_parse(cj, format[0], format[1], strlen(format[1]), &opts);
+    if (!ds) return cj_last_status(cj);
+    assert_true(cj_dataset_count(ds) >= 2);
+    assert_int_equal(cj_dataset_fields(ds), opts.weight ? 3 : 2);
+    cj_dataset_free(ds);
+    return CJ_OK;
+}
+
 static void every_allocation(void **state)
 {
     (void)state;
+    for (size_t i = 0; i < CJ__COUNT(formats); i++)
+        assert_true(faults_sweep_memory(parse_format, (void *)formats[i], NULL, 0) > 10);
     assert_true(faults_sweep_memory(open_pictures, NULL, NULL, 0) > 50);
     assert_true(faults_sweep_memory(open_pictures, "all", NULL, 0) > 50);
     assert_true(faults_sweep_memory(open_pictures, "all, streamed", NULL, 0) > 50);

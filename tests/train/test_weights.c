@@ -5,6 +5,8 @@
 
 #include <cajal/nn.h>
 
+#include "data/dataset.h"
+
 enum { N = 23, WIDTH = 3 };
 
 typedef struct samples {
@@ -144,6 +146,21 @@ static void batches_make_no_difference(void **state)
     }
 }
 
+/* The same weights, but for the order in which gradients were added in float. */
+static void close_stores(cj_store *a, cj_store *b, const char *what)
+{
+    for (int i = 0; i < cj_store_count(a); i++) {
+        const char *name = cj_store_name_at(a, i);
+        cj_tensor *x = cj_store_tensor_at(a, i), *y = cj_store_get(b, name);
+        if (cj_tensor_dtype(x) != CJ_F32) continue;
+        for (int64_t e = 0; e < cj_tensor_count(x); e++) {
+            double xe = cj_load_f64(CJ_F32, cj_tensor_map_read(x), (size_t)e),
+                   ye = cj_load_f64(CJ_F32, cj_tensor_map_read(y), (size_t)e);
+            if (!(fabs(xe - ye) <= 1e-5)) fail_msg("%s: %s: %g, %g", what, name, xe, ye);
+        }
+    }
+}
+
 /* A weight of 0 is as good as no sample. Weights enter the gradient in float. */
 static void no_weight_teaches_nothing(void **state)
 {
@@ -161,17 +178,7 @@ static void no_weight_teaches_nothing(void **state)
                       .normalize = "none"));
             cj_dataset_free(data);
         }
-        cj_store *a = cj_model_store(models[0]), *b = cj_model_store(models[1]);
-        for (int i = 0; i < cj_store_count(a); i++) {
-            const char *name = cj_store_name_at(a, i);
-            cj_tensor *x = cj_store_tensor_at(a, i), *y = cj_store_get(b, name);
-            if (cj_tensor_dtype(x) != CJ_F32) continue;
-            for (int64_t e = 0; e < cj_tensor_count(x); e++) {
-                double xe = cj_load_f64(CJ_F32, cj_tensor_map_read(x), (size_t)e),
-                       ye = cj_load_f64(CJ_F32, cj_tensor_map_read(y), (size_t)e);
-                if (!(fabs(xe - ye) <= 1e-5)) fail_msg("%s: %s: %g, %g", q->loss, name, xe, ye);
-            }
-        }
+        close_stores(cj_model_store(models[0]), cj_model_store(models[1]), q->loss);
         cj_context_free(cj);
     }
 }
@@ -207,11 +214,82 @@ static void labels_beyond_the_outputs(void **state)
     cj_context_free(cj);
 }
 
+/* ---- Tables ---------------------------------------------------------------------------------- */
+
+/* N rows "colour,size,w,y" with weights 0 to 3, or without w and each row so many times. */
+static cj_dataset *rows(cj_context *cj, bool repeated, bool numbers, const cj_dataset_opts *opts)
+{
+    static const char *const colours[] = {"red", "green", "blue"};
+    char text[8192], *p = text;
+    p += sprintf(p, repeated ? "colour,size,y\n" : "colour,size,w,y\n");
+    for (int i = 0; i < N; i++) {
+        const int weight = (i * 7 + 1) % 4;
+        for (int k = 0; k < (repeated ? weight : 1); k++) {
+            p += sprintf(p, "%s,%.7g,", colours[i % 3], all.x[i][0]);
+            if (!repeated) p += sprintf(p, "%d,", weight);
+            p += numbers ? sprintf(p, "%.7g\n", all.number[i][1])
+                         : sprintf(p, "kind %d\n", all.label[i]);
+        }
+    }
+    cj_dataset *ds = cj__table_parse(cj, "rows.csv", text, strlen(text), opts);
+    if (!ds) fail_msg("%s", cj_message(cj));
+    return ds;
+}
+
+/* A row of weight 2 is that row twice: to evaluate in any batches, and to fit in one. (Means and
+ * deviations of columns do not look at weights, so they are left out here.) */
+static void weights_of_a_table_are_repeated_rows(void **state)
+{
+    (void)state;
+    for (int numbers = 0; numbers < 2; numbers++) {
+        cj_context *cj = cj_context_new(NULL);
+        cj_dataset *data[] = {
+            rows(cj, false, numbers, &(cj_dataset_opts){.weight = "w"}),
+            rows(cj, true, numbers, &(cj_dataset_opts){.struct_size = 0})};
+        cj_model *models[2];
+        cj_model_info info;
+        for (int i = 0; i < 2; i++) {
+            models[i] = cj_model_from_text(cj, numbers ? "dense 4 tanh, dense 1"
+                                                       : "dense 4 tanh, dense 3 softmax",
+                                           data[i], 1);
+            if (!models[i]) fail_msg("%s", cj_message(cj));
+            OK(cj_fit(models[i], data[i], .epochs = 10, .batch_size = 4 * N, .optimizer = "sgd",
+                      .learning_rate = 0.1, .normalize = "none"));
+        }
+        close_stores(cj_model_store(models[0]), cj_model_store(models[1]), "rows");
+        for (int i = 0; i < 2; i++) {
+            cj_scores a, b;
+            const char *metrics = numbers ? "mae, r2_score" : "accuracy, f1_score";
+            OK(cj_evaluate(models[i], data[0], &a, .batch_size = 5, .metrics = metrics));
+            OK(cj_evaluate(models[i], data[1], &b, .batch_size = 7, .metrics = metrics));
+            assert_true(a.n == 3 && b.n == 3);
+            for (int k = 0; k < 3; k++)
+                if (!(fabs(a.value[k] - b.value[k]) <= 1e-6))
+                    fail_msg("%s: %.9g by weights, %.9g by rows", a.name[k], a.value[k],
+                             b.value[k]);
+        }
+        /* The model has not seen the weights: it needs none and knows no such column. */
+        cj_model_get_info(models[0], &info);
+        assert_int_equal(info.columns, 2);
+        assert_string_equal(info.column_info[1].name, "size");
+        cj_tensor *out;
+        cj_dataset *bare = rows(cj, true, numbers,
+                                &(cj_dataset_opts){.columns = info.columns,
+                                                   .column_info = info.column_info,
+                                                   .no_target = true});
+        OK(cj_predict_dataset(models[0], bare, &out));
+        assert_int_equal(cj_tensor_shape(out)[0], cj_dataset_count(data[1]));
+        cj_tensor_free(out);
+        cj_context_free(cj);
+    }
+}
+
 int main(void)
 {
     fill();
     const struct CMUnitTest tests[] = {cmocka_unit_test(batches_make_no_difference),
                                        cmocka_unit_test(no_weight_teaches_nothing),
-                                       cmocka_unit_test(labels_beyond_the_outputs)};
+                                       cmocka_unit_test(labels_beyond_the_outputs),
+                                       cmocka_unit_test(weights_of_a_table_are_repeated_rows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
