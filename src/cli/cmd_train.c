@@ -231,9 +231,9 @@ static void say_data(training *t, bool target)
     const char *data = cli_string(c, "data"), *missing = cli_string(c, "missing"),
                *header = cli_string(c, "header");
     say_key(c->err, "data", data);
+    say_key(c->err, "format", cli_string(c, "format"));
     if (!cli_data_is_table(c, data)) return;
     char *widths = cli_joined(c, "widths");
-    say_key(c->err, "format", cli_string(c, "format"));
     say_key(c->err, "widths", widths);
     free(widths);
     if (target) say_key(c->err, "target", cli_string(c, "target"));

@@ -174,13 +174,14 @@ static int numbered(const cj__table *t, const char *wanted)
     return place >= 0 && place < t->column_count ? (int)place : -1;
 }
 
-/* Of a table without header: a model's columns come in their order, beside target and weight. */
+/* Of a table without header: a model's columns come in their order, whatever the places of target
+ * and weight between them. */
 static const char *invent_name(cj__table *t, int c, int *known)
 {
     const cj_dataset_opts *o = t->opts;
     if (o->columns > 0 && c == numbered(t, o->target))
         return cj__arena_strdup(&t->arena, "target");
-    if (o->columns > 0 && c == numbered(t, o->weight))
+    if (c == numbered(t, o->weight))
         return cj__arena_strdup(&t->arena, "weight");
     if (*known < o->columns)
         return cj__arena_strdup(&t->arena, o->column_info[(*known)++].name);

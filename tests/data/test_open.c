@@ -85,6 +85,11 @@ static void programs_have_rows_of_their_own(void **state)
     float v;
     assert_int_equal(cj_dataset_read(ds, (int64_t[]){1}, 1, 0, &v), CJ_OK);
     assert_true(v == 5);
+    assert_null(cj_dataset_open(cj, "own.csv", .weight = "w"));
+    assert_message(cj, CJ_ERR_ARGUMENT,
+                   "memory: is no table, so weight='w' names none of its columns");
+    assert_null(cj_dataset_open(cj, "own.csv", .format = "csv"));
+    assert_message(cj, CJ_ERR_NOT_FOUND, "own.csv: no such file or folder");
     assert_ptr_equal(cj_dataset_row_at(cj, 0), &own);
     assert_string_equal(cj_dataset_row_at(cj, 1)->name, "fashion-mnist");
     assert_string_equal(cj_dataset_row_at(cj, 2)->name, "mnist");
