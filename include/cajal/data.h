@@ -88,9 +88,11 @@ typedef struct cj_dataset_opts {
     cj_missing missing; /* what to do with empty cells, NA, N/A, NaN, null, ? */
     int columns;        /* the input columns as a trained model has them: the file must have them */
     const cj_column *column_info; /* by name or, without a header, in this order; with these maps */
-    bool stream; /* samples stay in the file and are read when they are asked for: for data
-                    larger than memory. Labels are read at once, all else is checked as far
-                    as it can be without reading it. The file must not change meanwhile */
+    bool stream; /* samples stay in the file and are read when they are asked for: for data larger
+                    than memory. Labels and weights are in memory. CSV is gone through two or three
+                    times when it is opened, and looks at its first MB for a header. Also for IDX
+                    files and folders of .npy files, none of them packed. A file that is changed
+                    meanwhile is an error when it shows */
     const char *format; /* a name of cj_file_format_at; default: by the end of the path, else csv */
     const char *widths; /* of fixed-width columns, "5,3,10" characters; default: found */
     const char *weight; /* name or number, as target: the column with the weight of each sample */

@@ -55,19 +55,24 @@ cj_status cj__categories_insert(cj__categories *c, cj__arena *arena, const cj__c
     return CJ_OK;
 }
 
-cj_status cj__categories_collect(cj__table *t, int column, bool numbers, cj__categories *out)
+/* The text of a part goes with it, so it is copied. */
+static cj_status add(cj__table *t, cj__categories *c, const cj__cell *cell)
 {
-    *out = (cj__categories){.numbers = numbers};
-    for (size_t i = 0; i < t->sample_count; i++) {
-        const cj__cell *cell = cj__table_cell(t, t->samples[i], column);
-        if (out->count == CJ__CATEGORIES_MAX)
-            return cj_fail(
-                t->cj, CJ_ERR_LIMIT,
-                "%s: column '%s' has more than %d different texts: too many for categories",
-                t->name, t->columns[column].name, CJ__CATEGORIES_MAX - 1);
-        CJ__TRY(cj__categories_insert(out, &t->arena, cell));
+    bool found = !t->stream;
+    cj__cell kept = *cell;
+    if (t->stream) cj__categories_find(c, cell, &found);
+    if (!found && !(kept.text = cj__cell_text(&t->arena, cell))) return cj_last_status(t->cj);
+    return t->stream && found ? CJ_OK : cj__categories_insert(c, &t->arena, &kept);
+}
+
+cj_status cj__categories_collect(cj__table *t, int column)
+{
+    cj__table_column *c = &t->columns[column];
+    for (size_t i = 0; i < t->sample_count && !c->too_many; i++) {
+        c->too_many = c->categories.count == CJ__CATEGORIES_MAX;
+        if (!c->too_many)
+            CJ__TRY(add(t, &c->categories, cj__table_cell(t, t->samples[i], column)));
     }
-    for (int i = 0; i < out->count; i++) out->items[i].rank = i;
     return CJ_OK;
 }
 

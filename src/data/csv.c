@@ -154,17 +154,41 @@ static bool is_tsv(const char *name)
     return n > 4 && !memcmp(name + n - 4, ".tsv", 4);
 }
 
+/* A row whose end is not in the part yet may be one that ends there, or within a quoted cell. */
+static cj_status parse_part(cj__sheet *sheet, const char *bytes, size_t size, bool is_last,
+                            size_t *used)
+{
+    if (!sheet->delimiter)
+        sheet->delimiter = is_tsv(sheet->name) ? '\t' : guess_delimiter(bytes, bytes + size);
+    if (sheet->delimiter == '"' || is_end(sheet->delimiter))
+        return cj_fail(sheet->cj, CJ_ERR_ARGUMENT,
+                       "%s: a quote or line end cannot be the delimiter", sheet->name);
+    reader r = {sheet, sheet->cj, sheet->name, bytes, bytes + size, sheet->line, sheet->delimiter};
+    while (r.p < r.end) {
+        const char *from = r.p;
+        const size_t rows = sheet->row_count, cells = sheet->cell_count;
+        cj_status failed = next_row(&r);
+        if (r.p == r.end && !is_last) { /* read again with what follows */
+            sheet->row_count = rows;
+            sheet->cell_count = sheet->open = cells;
+            r.p = from;
+            break;
+        }
+        CJ__TRY(failed);
+        if (sheet->row_count > rows) sheet->rows[rows].at = (size_t)(from - bytes);
+        sheet->line = r.line;
+    }
+    *used = (size_t)(r.p - bytes);
+    return CJ_OK;
+}
+
 static cj_status parse(cj__sheet *sheet, const char *bytes, size_t size,
                        const cj_dataset_opts *opts)
 {
+    size_t used;
     CJ__TRY(cj__text_beginning(sheet->cj, sheet->name, &bytes, &size));
-    reader r = {sheet, sheet->cj, sheet->name, bytes, bytes + size, 1, opts->delimiter};
-    if (!r.delimiter) r.delimiter = is_tsv(r.name) ? '\t' : guess_delimiter(r.p, r.end);
-    if (r.delimiter == '"' || is_end(r.delimiter))
-        return cj_fail(r.cj, CJ_ERR_ARGUMENT, "%s: a quote or line end cannot be the delimiter",
-                       r.name);
-    while (r.p < r.end) CJ__TRY(next_row(&r));
-    return CJ_OK;
+    sheet->delimiter = opts->delimiter;
+    return parse_part(sheet, bytes, size, true, &used);
 }
 
 const cj__file_format cj__format_csv = {
@@ -173,4 +197,5 @@ const cj__file_format cj__format_csv = {
             .doc = "rows of cells with a delimiter between them (RFC 4180); a header if there is",
             .table = true},
     .open = cj__table_open,
-    .parse = parse};
+    .parse = parse,
+    .parse_part = parse_part};

@@ -349,8 +349,9 @@ static cj_status read_file(cj_context *cj, const cj__samples *s, size_t size,
 static cj_status read_root(cj_context *cj, const cj_dataset *root, const int64_t *indices,
                            int64_t n, int field, void *out)
 {
-    if (!root->samples) return root->source.read(cj, root->source.user, indices, n, field, out);
-    const cj__samples *s = &root->samples[field];
+    const cj__samples *s = root->samples ? &root->samples[field] : NULL;
+    if (!s || (!s->tensor && !s->file.cj))
+        return root->source.read(cj, root->source.user, indices, n, field, out);
     const size_t size = root->item_bytes[field];
     unsigned char *to = out;
     if (size == 0) return CJ_OK;

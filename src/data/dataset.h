@@ -16,7 +16,7 @@ enum {
 };
 
 /* Where the samples of a field lie, one after the other: in a tensor, or in a file from byte `at`
- * on. */
+ * on; with neither they come from the callback. */
 typedef struct cj__samples {
     cj_tensor *tensor;           /* NULL: in the file */
     const unsigned char *memory; /* its elements, mapped for life */
@@ -40,7 +40,7 @@ struct cj_dataset {
     int field_count;
     cj_field *fields;
     size_t *item_bytes;          /* [field_count] of one sample */
-    cj__samples *samples;        /* [field_count], or NULL: samples come from the callback */
+    cj__samples *samples;        /* [field_count], or NULL: all come from the callback */
     cj_dataset_source source;
 };
 

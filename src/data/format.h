@@ -13,6 +13,10 @@ typedef struct cj__file_format {
      * released by the caller, on failure too. */
     cj_status (*parse)(cj__sheet *sheet, const char *bytes, size_t size,
                        const cj_dataset_opts *opts);
+    /* Of a table that can be streamed: the rows that are whole in a part of the text that begins
+     * with one; *used: the bytes of these. The last row of the text needs no line end. */
+    cj_status (*parse_part)(cj__sheet *sheet, const char *bytes, size_t size, bool is_last,
+                            size_t *used);
 } cj__file_format;
 
 extern const cj__file_format cj__format_csv, cj__format_jsonl, cj__format_arff, cj__format_svmlight,

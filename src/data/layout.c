@@ -118,17 +118,20 @@ static bool looks_like_header(const cj__table *t)
     return !recurs;
 }
 
-static cj_status check_ragged(const cj__table *t)
+static cj_status check_ragged(const cj__table *t, int cells, int64_t line)
 {
-    const cj__sheet_row *top = &t->sheet.rows[t->first];
-    for (size_t r = t->first + 1; r < t->sheet.row_count; r++) {
+    for (size_t r = t->first; r < t->sheet.row_count; r++) {
         const cj__sheet_row *row = &t->sheet.rows[r];
-        if (row->cells != top->cells)
+        if (row->cells != cells)
             return cj_fail(t->cj, CJ_ERR_FORMAT, "%s: line %lld has %d cells, but line %lld has %d",
-                           t->name, (long long)row->line, row->cells, (long long)top->line,
-                           top->cells);
+                           t->name, (long long)row->line, row->cells, (long long)line, cells);
     }
     return CJ_OK;
+}
+
+cj_status cj__table_check_ragged(const cj__table *t)
+{
+    return check_ragged(t, t->column_count, t->top_line);
 }
 
 /* ---- Names ----------------------------------------------------------------------------------- */
@@ -412,8 +415,9 @@ static cj_status check_known(const cj__table *t)
 static cj_status find_names(cj__table *t)
 {
     const cj_header header = t->sheet.no_header ? CJ_HEADER_NO : t->opts->header;
-    CJ__TRY(find_first_line(t));
-    CJ__TRY(check_ragged(t));
+    if (!t->stream) CJ__TRY(find_first_line(t)); /* it counts the rows of the whole file */
+    t->top_line = t->sheet.rows[t->first].line;
+    CJ__TRY(check_ragged(t, t->sheet.rows[t->first].cells, t->top_line));
     t->header = header == CJ_HEADER_YES || (header == CJ_HEADER_AUTO && looks_like_header(t));
     t->column_count = t->sheet.rows[t->first].cells;
     return name_columns(t);

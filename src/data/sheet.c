@@ -16,7 +16,7 @@
 
 void cj__sheet_init(cj__sheet *sheet, cj_context *cj, const char *name)
 {
-    *sheet = (cj__sheet){.cj = cj, .name = name, .weight = -1};
+    *sheet = (cj__sheet){.cj = cj, .name = name, .weight = -1, .line = 1};
     cj__arena_init(&sheet->arena, cj);
 }
 
@@ -120,7 +120,9 @@ static cj_status check_keys(cj__sheet *sheet, int64_t line)
 
 cj_status cj__sheet_end_row(cj__sheet *sheet, int64_t line)
 {
-    cj__sheet_row row = {sheet->open, (int)(sheet->cell_count - sheet->open), line};
+    cj__sheet_row row = {.first = sheet->open,
+                         .cells = (int)(sheet->cell_count - sheet->open),
+                         .line = line};
     if (sheet->keyed) CJ__TRY(check_keys(sheet, line));
     cj__sheet_row *rows = grow(sheet->cj, sheet->rows, sheet->row_count, &sheet->row_room,
                                sizeof *rows);

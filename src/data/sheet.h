@@ -38,6 +38,7 @@ typedef struct cj__sheet_row {
     size_t first; /* index of its first cell */
     int cells;
     int64_t line; /* of its first character, from 1 */
+    size_t at;    /* its place in the text, of formats that are read in parts */
 } cj__sheet_row;
 
 typedef struct cj__sheet_column {
@@ -62,6 +63,8 @@ typedef struct cj__sheet {
     int column_count, column_room;
     cj__sheet_column *columns; /* [column_count], from the arena; of a plain sheet NULL */
     int weight;                /* the column with each row's weight, as the file says; -1: none */
+    int64_t line;              /* the text begins there, 1; after a part: the next one does */
+    char delimiter;            /* of CSV: that was given or found */
 } cj__sheet;
 
 void cj__sheet_init(cj__sheet *sheet, cj_context *cj, const char *name);

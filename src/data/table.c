@@ -11,6 +11,9 @@
  * What the columns are a file may say itself (sheet.h); else it is found from the cells. The format
  * of the file is no matter here.
  *
+ * A table has all its rows in the sheet, or is a stream, of which the sheet has one part at a time;
+ * what is found in cells is therefore summed up, part by part (each_part), before it is judged.
+ *
  * A cell that does not fit is named by row (of the samples, from 1), line (of the file) and column.
  */
 #include "data/table.h"
@@ -18,31 +21,40 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/size.h"
-#include "data/format.h"
-#include "data/gzip.h"
+#include "base/text.h"
 
 enum {
-    CLASSES_GUESSED_MAX = 20,    /* integers with more different values are a regression */
-    CATEGORIES_GUESSED_MAX = 1000,
-    SHOWN = 40                   /* bytes of a cell in a message */
+    CLASSES_GUESSED_MAX = 20, /* integers with more different values are a regression */
+    CATEGORIES_GUESSED_MAX = 1000
 };
 
 static int shown(const cj__cell *cell)
 {
-    return cell->length < SHOWN ? (int)cell->length : SHOWN;
+    return cell->length < CJ__SHOWN ? (int)cell->length : CJ__SHOWN;
+}
+
+/* From 1, of all rows of the file that may be samples. */
+static size_t row_number(const cj__table *t, size_t row)
+{
+    return t->rows_before + row - t->first + 1;
 }
 
 /* "FILE: what 'cell' in the data (row 3, line 4, column 'age')hint" */
+static cj_status fail_at(const cj__table *t, int64_t row, int64_t line, int column,
+                         const char *what, int length, const char *cell, const char *hint)
+{
+    return cj_fail(t->cj, CJ_ERR_DATA,
+                   "%s: %s '%.*s' in the data (row %lld, line %lld, column '%s')%s", t->name, what,
+                   length, cell, (long long)row, (long long)line, t->columns[column].name, hint);
+}
+
 static cj_status fail_cell(const cj__table *t, size_t row, int column, const char *what,
                            const char *hint)
 {
     const cj__cell *cell = cj__table_cell(t, row, column);
-    return cj_fail(t->cj, CJ_ERR_DATA,
-                   "%s: %s '%.*s' in the data (row %zu, line %lld, column '%s')%s", t->name, what,
-                   shown(cell), cell->text, row - t->first + 1, (long long)t->sheet.rows[row].line,
-                   t->columns[column].name, hint);
+    return fail_at(t, (int64_t)row_number(t, row), t->sheet.rows[row].line, column, what,
+                   shown(cell), cell->text, hint);
 }
 
 /* ---- Samples --------------------------------------------------------------------------------- */
@@ -65,47 +77,109 @@ static cj_status fail_missing(const cj__table *t, size_t row, int column)
     return fail_cell(t, row, column, nan ? "NaN" : "missing value", hint);
 }
 
-static cj_status choose_samples(cj__table *t)
+cj_status cj__table_choose(cj__table *t)
 {
-    size_t rows = t->sheet.row_count - t->first;
-    t->samples = cj__arena_array(&t->arena, rows, sizeof *t->samples);
+    const size_t rows = t->sheet.row_count - t->first;
+    t->sample_count = 0;
+    t->samples = cj__arena_array(&t->sheet.arena, rows + 1, sizeof *t->samples);
     if (!t->samples) return cj_last_status(t->cj);
     for (size_t r = t->first; r < t->sheet.row_count; r++) {
-        if (t->opts->limit > 0 && t->sample_count == (uint64_t)t->opts->limit) break;
+        const size_t before = t->samples_before + t->sample_count;
+        if (t->opts->limit > 0 && before == (uint64_t)t->opts->limit) break;
         int missing = missing_column(t, r);
         if (missing < 0) t->samples[t->sample_count++] = r;
         else if (t->opts->missing != CJ_MISSING_DROP) return fail_missing(t, r, missing);
     }
-    if (t->sample_count == 0)
-        return cj_fail(t->cj, CJ_ERR_DATA, "%s: every one of %zu rows has a missing value", t->name,
-                       rows);
-    if (t->opts->missing == CJ_MISSING_DROP && t->sample_count < rows && !t->opts->limit)
-        cj__log(t->cj, CJ_LOG_INFO, "%s: %zu of %zu rows have missing values and are left out",
-                t->name, rows - t->sample_count, rows);
     return CJ_OK;
+}
+
+/* After all of them. */
+static cj_status check_samples(const cj__table *t)
+{
+    if (t->total == 0)
+        return cj_fail(t->cj, CJ_ERR_DATA, "%s: every one of %zu rows has a missing value", t->name,
+                       t->rows);
+    if (t->opts->missing == CJ_MISSING_DROP && t->total < t->rows && !t->opts->limit)
+        cj__log(t->cj, CJ_LOG_INFO, "%s: %zu of %zu rows have missing values and are left out",
+                t->name, t->rows - t->total, t->rows);
+    return CJ_OK;
+}
+
+/* visit(t) with all samples, or with those of part after part. */
+static cj_status each_part(cj__table *t, cj_status (*visit)(cj__table *t))
+{
+    return t->stream ? cj__table_stream_each(t, visit) : visit(t);
 }
 
 /* ---- Kinds of columns ------------------------------------------------------------------------ */
 
-typedef struct tally {
-    size_t numbers;
-    bool integers; /* all numbers are integers */
-    size_t first_text; /* row of the first cell that is none */
-} tally;
-
-static tally count_numbers(const cj__table *t, int column)
+/* Whether the kind of an input is to be found, and its categories. */
+static bool is_open(const cj__table_column *c)
 {
-    tally count = {.integers = true};
+    return !c->names && !(c->forced && c->kind == CJ_COLUMN_NUMERIC);
+}
+
+static void tally_column(cj__table *t, int column)
+{
+    cj__table_column *c = &t->columns[column];
     for (size_t i = 0; i < t->sample_count; i++) {
+        const size_t row = t->samples[i];
+        const cj__cell *cell = cj__table_cell(t, row, column);
         double value;
-        if (cj__cell_number(cj__table_cell(t, t->samples[i], column), &value)) {
-            count.numbers++;
-            count.integers = count.integers && value == floor(value) && fabs(value) < 1e15;
-        } else if (count.numbers == i) {
-            count.first_text = t->samples[i];
+        if (cj__cell_number(cell, &value)) {
+            c->numbers++;
+            c->fractions = c->fractions || value != floor(value) || !(fabs(value) < 1e15);
+        } else if (!c->text_row) {
+            c->text_row = (int64_t)row_number(t, row);
+            c->text_line = t->sheet.rows[row].line;
+            cj__format(c->text, sizeof c->text, "%.*s", shown(cell), cell->text);
         }
     }
-    return count;
+}
+
+static cj_status tally(cj__table *t)
+{
+    for (int i = 0; i < t->input_count; i++)
+        if (is_open(&t->columns[t->inputs[i]])) tally_column(t, t->inputs[i]);
+    if (t->target >= 0) tally_column(t, t->target);
+    t->total += t->sample_count;
+    t->rows += t->sheet.row_count - t->first;
+    return CJ_OK;
+}
+
+/* A categorical column's texts are collected, as numbers when all of them are. */
+static void decide(const cj__table *t, cj__table_column *c, cj_column_kind guess)
+{
+    if (!c->forced) c->kind = guess;
+    c->collects = c->kind == CJ_COLUMN_CATEGORICAL;
+    c->categories.numbers = c->numbers == t->total;
+}
+
+/* From the options, or a first line. */
+static bool knows_classes(const cj__table *t)
+{
+    return t->opts->classes > 0 || (t->class_count > 0 && t->target == t->column_count - 1);
+}
+
+static void decide_kinds(cj__table *t)
+{
+    for (int i = 0; i < t->input_count; i++) {
+        cj__table_column *c = &t->columns[t->inputs[i]];
+        const bool numbers = c->numbers == t->total;
+        if (is_open(c)) decide(t, c, numbers ? CJ_COLUMN_NUMERIC : CJ_COLUMN_CATEGORICAL);
+    }
+    if (t->target < 0) return;
+    cj__table_column *c = &t->columns[t->target];
+    const bool numeric = c->numbers == t->total && c->fractions;
+    if (knows_classes(t)) c->kind = CJ_COLUMN_CATEGORICAL;
+    else if (!c->names) decide(t, c, numeric ? CJ_COLUMN_NUMERIC : CJ_COLUMN_CATEGORICAL);
+}
+
+static cj_status collect(cj__table *t)
+{
+    for (int c = 0; c < t->column_count; c++)
+        if (t->columns[c].collects) CJ__TRY(cj__categories_collect(t, c));
+    return CJ_OK;
 }
 
 /* The names of the categories, by rank. */
@@ -124,33 +198,35 @@ static cj_status name_categories(cj__table *t, cj__table_column *column)
 }
 
 /* A guess that is probably wrong is worse than a question. */
-static cj_status doubt(cj__table *t, int column, tally count)
+static cj_status doubt(const cj__table *t, int column)
 {
-    int different = t->columns[column].categories.count;
-    if (count.numbers > 0 && count.numbers >= t->sample_count - t->sample_count / 10 &&
-        different > CLASSES_GUESSED_MAX)
-        return fail_cell(t, count.first_text, column, "nearly all cells are numbers, but not",
-                         "; or say types=NAME:categorical");
+    const cj__table_column *c = &t->columns[column];
+    const int different = c->categories.count;
+    if (c->numbers > 0 && c->numbers >= t->total - t->total / 10 && different > CLASSES_GUESSED_MAX)
+        return fail_at(t, c->text_row, c->text_line, column,
+                       "nearly all cells are numbers, but not", CJ__SHOWN, c->text,
+                       "; or say types=NAME:categorical");
     if (different > CATEGORIES_GUESSED_MAX ||
-        (t->sample_count >= 20 && (size_t)different > t->sample_count / 2))
+        (t->total >= 20 && (size_t)different > t->total / 2))
         return cj_fail(t->cj, CJ_ERR_DATA,
                        "%s: column '%s' has %d different texts in %zu rows, so it is hardly a "
                        "category; leave it out with "
                        "drop=NAME, or say types=NAME:categorical",
-                       t->name, t->columns[column].name, different, t->sample_count);
+                       t->name, c->name, different, t->total);
     return CJ_OK;
 }
 
-static cj_status settle_input(cj__table *t, int column)
+/* The categories of a column, all collected, become known. */
+static cj_status finish(cj__table *t, int column)
 {
     cj__table_column *c = &t->columns[column];
-    if (c->names || (c->forced && c->kind == CJ_COLUMN_NUMERIC)) return CJ_OK;
-    tally count = count_numbers(t, column);
-    if (!c->forced)
-        c->kind = count.numbers == t->sample_count ? CJ_COLUMN_NUMERIC : CJ_COLUMN_CATEGORICAL;
-    if (c->kind == CJ_COLUMN_NUMERIC) return CJ_OK;
-    CJ__TRY(cj__categories_collect(t, column, count.numbers == t->sample_count, &c->categories));
-    if (!c->forced) CJ__TRY(doubt(t, column, count));
+    if (!c->collects) return CJ_OK;
+    if (c->too_many)
+        return cj_fail(t->cj, CJ_ERR_LIMIT,
+                       "%s: column '%s' has more than %d different texts: too many for categories",
+                       t->name, c->name, CJ__CATEGORIES_MAX - 1);
+    for (int i = 0; i < c->categories.count; i++) c->categories.items[i].rank = i;
+    if (!c->forced) CJ__TRY(doubt(t, column));
     return name_categories(t, c);
 }
 
@@ -198,33 +274,22 @@ static bool declared_classes(const cj__table *t, const cj__table_column *c)
     return c->names && !t->opts->class_names && t->opts->classes == c->categories.count;
 }
 
-static cj_status settle_target(cj__table *t)
+static cj_status finish_target(cj__table *t)
 {
-    const cj_dataset_opts *o = t->opts;
     cj__table_column *c = &t->columns[t->target];
-    tally count = count_numbers(t, t->target);
-    bool numbers = count.numbers == t->sample_count;
-    if (o->classes > 0 || (t->class_count > 0 && t->target == t->column_count - 1)) {
-        c->kind = CJ_COLUMN_CATEGORICAL;
+    const bool numbers = c->numbers == t->total;
+    const int different = c->categories.count;
+    if (knows_classes(t)) {
         if (declared_classes(t, c)) return CJ_OK;
         CJ__TRY(known_classes(t, c, numbers));
         return c->names ? CJ_OK : name_categories(t, c);
     }
-    if (c->names) return CJ_OK; /* the file declares them */
-    if (!c->forced)
-        c->kind = numbers && !count.integers ? CJ_COLUMN_NUMERIC : CJ_COLUMN_CATEGORICAL;
-    if (c->kind == CJ_COLUMN_NUMERIC) return CJ_OK;
-    cj_status failed = cj__categories_collect(t, t->target, numbers, &c->categories);
-    int different = c->categories.count;
-    if (!c->forced && numbers &&
-        (failed == CJ_ERR_LIMIT || different > CLASSES_GUESSED_MAX ||
-         (size_t)different > t->sample_count / 2)) {
+    if (c->collects && !c->forced && numbers &&
+        (c->too_many || different > CLASSES_GUESSED_MAX || (size_t)different > t->total / 2)) {
         c->kind = CJ_COLUMN_NUMERIC; /* integers, but too many of them to be classes */
         return CJ_OK;
     }
-    if (failed) return failed;
-    if (!c->forced) CJ__TRY(doubt(t, t->target, count));
-    return name_categories(t, c);
+    return finish(t, t->target);
 }
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
@@ -249,7 +314,7 @@ static cj_status encode(const cj__table *t, size_t row, int column, double *valu
                        "%s: label out of range: '%.*s' is none of the %d classes, '%s' to '%s' "
                        "(row %zu, line %lld, column '%s')",
                        t->name, shown(cell), cell->text, class_total(t), c->names[0],
-                       c->names[class_total(t) - 1], row - t->first + 1,
+                       c->names[class_total(t) - 1], row_number(t, row),
                        (long long)t->sheet.rows[row].line, c->name);
     if (!found)
         return fail_cell(t, row, column,
@@ -259,28 +324,40 @@ static cj_status encode(const cj__table *t, size_t row, int column, double *valu
     return CJ_OK;
 }
 
-static cj_status fill_features(const cj__table *t, float *to)
+cj_status cj__table_features(const cj__table *t, size_t from, size_t n, float *to)
 {
-    for (size_t i = 0; i < t->sample_count; i++) {
+    for (size_t i = from; i < from + n; i++)
         for (int k = 0; k < t->input_count; k++) {
             double value = 0;
             CJ__TRY(encode(t, t->samples[i], t->inputs[k], &value));
-            *to++ = (float)value;
+            if (to) *to++ = (float)value;
         }
-    }
     return CJ_OK;
 }
 
-static cj_status fill_column(const cj__table *t, int column, cj_dtype dtype, void *to)
+static cj_status fill_column(const cj__table *t, int column, const cj__samples *s)
 {
+    if (!s->tensor) return CJ_OK;
+    void *to = cj_tensor_map(s->tensor, CJ_MAP_WRITE);
+    const cj_dtype dtype = cj_tensor_dtype(s->tensor);
     for (size_t i = 0; i < t->sample_count; i++) {
         double value = 0;
         CJ__TRY(encode(t, t->samples[i], column, &value));
         if (column == t->weight && value < 0)
             return fail_cell(t, t->samples[i], column, "a negative weight", "");
-        cj_store_f64(dtype, to, i, value);
+        cj_store_f64(dtype, to, t->samples_before + i, value);
     }
     return CJ_OK;
+}
+
+/* Features, target, weight. */
+static cj_status fill(cj__table *t)
+{
+    float *x = t->values[0].tensor ? cj_tensor_map(t->values[0].tensor, CJ_MAP_WRITE) : NULL;
+    if (x) x += t->samples_before * (size_t)t->input_count;
+    CJ__TRY(cj__table_features(t, 0, t->sample_count, x));
+    CJ__TRY(fill_column(t, t->target, &t->values[1]));
+    return fill_column(t, t->weight, &t->values[2]);
 }
 
 /* ---- The data set ---------------------------------------------------------------------------- */
@@ -298,47 +375,57 @@ static cj_field target_field(const cj__table *t)
                       .class_names = c->names};
 }
 
-/* A field for one column, behind those there are. */
-static cj_status add_field(const cj__table *t, int column, cj_field field, int *n,
-                           cj_field *fields, cj__samples *samples)
+/* Memory for the values of a field of all samples. */
+static cj_status make(cj__table *t, const cj_field *field, int which)
 {
-    const int64_t shape[2] = {(int64_t)t->sample_count, 1};
-    cj_tensor *values = cj_tensor_new(t->cj, field.dtype, field.rank + 1, shape);
-    if (!values) return cj_last_status(t->cj);
-    fields[*n] = field;
-    samples[(*n)++] = (cj__samples){.tensor = values};
-    return fill_column(t, column, field.dtype, cj_tensor_map(values, CJ_MAP_WRITE));
+    int64_t shape[CJ_RANK_MAX] = {(int64_t)t->total};
+    for (int i = 0; i < field->rank; i++) shape[i + 1] = field->shape[i];
+    t->values[which].tensor = cj_tensor_new(t->cj, field->dtype, field->rank + 1, shape);
+    return t->values[which].tensor ? CJ_OK : cj_last_status(t->cj);
 }
 
-static cj_dataset *build(cj__table *t)
+static cj_field features_field(const cj__table *t, const cj_column *info)
+{
+    return (cj_field){.name = "features",
+                      .dtype = CJ_F32,
+                      .rank = 1,
+                      .shape = {t->input_count},
+                      .role = CJ_FIELD_INPUT,
+                      .columns = t->input_count,
+                      .column_info = info};
+}
+
+static const cj_column *describe_inputs(cj__table *t)
 {
     cj_column *info = cj__arena_array(&t->arena, (size_t)t->input_count, sizeof *info);
-    if (!info) return NULL;
-    for (int k = 0; k < t->input_count; k++) {
+    for (int k = 0; info && k < t->input_count; k++) {
         const cj__table_column *c = &t->columns[t->inputs[k]];
         info[k] = (cj_column){.name = c->name,
                               .kind = c->kind,
                               .categories = c->names ? c->categories.count : 0,
                               .category_names = c->names};
     }
-    cj_field fields[3] = {{.name = "features",
-                           .dtype = CJ_F32,
-                           .rank = 1,
-                           .shape = {t->input_count},
-                           .role = CJ_FIELD_INPUT,
-                           .columns = t->input_count,
-                           .column_info = info}};
-    cj_field weight = {.name = "weight", .dtype = CJ_F32, .role = CJ_FIELD_WEIGHT};
-    const int64_t shape[2] = {(int64_t)t->sample_count, t->input_count};
-    cj__samples samples[3] = {{.tensor = cj_tensor_new(t->cj, CJ_F32, 2, shape)}};
-    cj_tensor *x = samples[0].tensor;
+    return info;
+}
+
+cj_dataset *cj__table_build(cj__table *t)
+{
+    const cj_column *info = describe_inputs(t);
+    if (!info) return NULL;
+    cj_field fields[3] = {features_field(t, info)};
+    const cj_field weight = {.name = "weight", .dtype = CJ_F32, .role = CJ_FIELD_WEIGHT};
+    cj__samples samples[3];
     int n = 1;
-    bool failed = !x || fill_features(t, cj_tensor_map(x, CJ_MAP_WRITE)) ||
-                  (t->target >= 0 &&
-                   add_field(t, t->target, target_field(t), &n, fields, samples)) ||
-                  (t->weight >= 0 && add_field(t, t->weight, weight, &n, fields, samples));
+    if (t->target >= 0) fields[1] = target_field(t);
+    cj_status failed = t->stream ? CJ_OK : make(t, &fields[0], 0);
+    if (!failed && t->target >= 0) failed = make(t, &fields[1], 1);
+    if (!failed && t->weight >= 0) failed = make(t, &weight, 2);
+    if (!failed) failed = each_part(t, fill);
+    samples[0] = t->values[0];
+    if (t->target >= 0) samples[n++] = t->values[1];
+    if (t->weight >= 0) fields[n] = weight, samples[n++] = t->values[2];
     if (!failed)
-        return cj__dataset_of_samples(t->cj, t->name, (int64_t)t->sample_count, n, fields, samples);
+        return cj__dataset_of_samples(t->cj, t->name, (int64_t)t->total, n, fields, samples);
     for (int i = 0; i < n; i++) cj_tensor_free(samples[i].tensor);
     return NULL;
 }
@@ -362,94 +449,17 @@ static cj_status check_size(const cj__table *t)
     return CJ_OK;
 }
 
-static cj_status settle(cj__table *t)
+cj_status cj__table_settle(cj__table *t)
 {
     CJ__TRY(cj__table_layout(t));
     CJ__TRY(check_size(t));
-    CJ__TRY(choose_samples(t));
-    for (int i = 0; i < t->input_count; i++) CJ__TRY(settle_input(t, t->inputs[i]));
-    return t->target >= 0 ? settle_target(t) : CJ_OK;
-}
-
-static cj_status check_options(cj_context *cj, const char *name, const cj__file_format *format,
-                               const cj_dataset_opts *o)
-{
-    if (!format->parse)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s is no format of tables", name,
-                       format->row.name);
-    if (o->split && !strcmp(o->split, "test"))
-        return cj_fail(cj, CJ_ERR_NOT_FOUND,
-                       "%s: a table has one part and no 'test'; cut it in two by cj_dataset_split",
-                       name);
-    if (o->stream)
-        return cj_fail(cj, CJ_ERR_UNSUPPORTED, "%s: a table is read whole; leave stream out", name);
-    if ((unsigned)o->header > CJ_HEADER_NO || (unsigned)o->missing > CJ_MISSING_DROP)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: header=%d or missing=%d is none of the choices",
-                       name, (int)o->header, (int)o->missing);
-    if (o->widths && format != &cj__format_fixed_width)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: widths are for format=fixed_width, not for %s",
-                       name, format->row.name);
-    if (o->delimiter && format != &cj__format_csv)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: a delimiter is for format=csv, not for %s", name,
-                       format->row.name);
-    return CJ_OK;
-}
-
-cj_dataset *cj__table_parse(cj_context *cj, const char *name, const void *bytes, size_t size,
-                            const cj_dataset_opts *opts)
-{
-    cj__table t = {.cj = cj, .name = name, .opts = opts};
-    cj_dataset *ds = NULL;
-    const cj__file_format *format = cj__format_for(cj, name, opts);
-    if (!format || check_options(cj, name, format, opts)) return NULL;
-    cj__arena_init(&t.arena, cj);
-    cj__sheet_init(&t.sheet, cj, name);
-    if (!format->parse(&t.sheet, bytes, size, opts) && !settle(&t)) ds = build(&t);
-    cj__sheet_release(&t.sheet);
-    cj__arena_release(&t.arena);
-    return ds;
-}
-
-/* ---- Files ----------------------------------------------------------------------------------- */
-
-/* Unpacks all of a gzip file into a block that grows by doubling. */
-static cj_status unpack(cj_context *cj, const char *name, const cj__file_bytes *packed, char **text,
-                        size_t *size, size_t *room)
-{
-    cj__gzip z;
-    cj_status failed = cj__gzip_open(&z, cj, name, packed->data, packed->size);
-    while (!failed && !z.ended) {
-        size_t wanted = *room ? *room : (size_t)1 << 16, got = 0;
-        if (*room && !cj__size_mul(*room, 2, &wanted)) {
-            failed = cj_fail(cj, CJ_ERR_LIMIT, "%s: too large", name);
-            break;
-        }
-        char *grown = cj__realloc(cj, *text, *room, wanted);
-        if (!grown) {
-            failed = cj_last_status(cj);
-            break;
-        }
-        *text = grown;
-        *room = wanted;
-        failed = cj__gzip_read(&z, *text + *size, *room - *size, &got);
-        *size += got;
-    }
-    cj__gzip_close(&z);
-    return failed;
-}
-
-cj_dataset *cj__table_open(cj_context *cj, const char *path, const cj_dataset_opts *opts)
-{
-    cj__file_bytes bytes;
-    if (cj__file_load(cj, path, 0, &bytes)) return NULL;
-    size_t size = 0, room = 0;
-    cj_dataset *ds = NULL;
-    char *text = NULL;
-    if (!cj__is_gzip(bytes.data, bytes.size))
-        ds = cj__table_parse(cj, path, bytes.data, bytes.size, opts);
-    else if (!unpack(cj, path, &bytes, &text, &size, &room))
-        ds = cj__table_parse(cj, path, text, size, opts);
-    if (room) cj__free(cj, text, room);
-    cj__file_unload(&bytes);
-    return ds;
+    if (!t->stream) CJ__TRY(cj__table_choose(t));
+    CJ__TRY(each_part(t, tally));
+    CJ__TRY(check_samples(t));
+    decide_kinds(t);
+    bool collects = false;
+    for (int c = 0; c < t->column_count; c++) collects = collects || t->columns[c].collects;
+    if (collects) CJ__TRY(each_part(t, collect));
+    for (int i = 0; i < t->input_count; i++) CJ__TRY(finish(t, t->inputs[i]));
+    return t->target >= 0 ? finish_target(t) : CJ_OK;
 }

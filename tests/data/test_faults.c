@@ -99,10 +99,9 @@ static cj_status open_pictures(cj_context *cj, void *arg)
 static cj_status open_table(cj_context *cj, void *arg)
 {
     char path[200];
-    (void)arg;
     snprintf(path, sizeof path, "%s/table.csv", folder);
     cj_dataset *ds = cj_dataset_open(cj, path, .target = "species", .types = "colour:categorical",
-                                     .drop = "");
+                                     .drop = "", .stream = arg != NULL);
     if (ds)
         assert_string_equal(cj_dataset_field(ds, 0)->column_info[1].category_names[0], "bl\"ue");
     return use(cj, ds, false);
@@ -152,6 +151,7 @@ static void every_allocation(void **state)
     assert_true(faults_sweep_memory(open_pictures, "all", NULL, 0) > 50);
     assert_true(faults_sweep_memory(open_pictures, "all, streamed", NULL, 0) > 50);
     assert_true(faults_sweep_memory(open_table, NULL, NULL, 0) > 50);
+    assert_true(faults_sweep_memory(open_table, "streamed", NULL, 0) > 80);
     assert_true(faults_sweep_memory(read_ahead, NULL, NULL, 0) > 50);
     assert_true(faults_sweep_memory(mistakes, NULL, NULL, 0) >= 10);
 }
@@ -163,6 +163,7 @@ static void every_file_operation(void **state)
     assert_true(faults_sweep_files(open_pictures, "all", NULL) > 30);
     assert_true(faults_sweep_files(open_pictures, "all, streamed", NULL) > 30);
     assert_true(faults_sweep_files(open_table, NULL, NULL) > 10);
+    assert_true(faults_sweep_files(open_table, "streamed", NULL) > 15);
 }
 
 int main(void)

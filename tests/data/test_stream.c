@@ -7,6 +7,8 @@
 
 #include <cajal/io.h>
 
+#include "data/table.h"
+
 static char folder[] = "/tmp/cajal-stream-XXXXXX";
 
 static const char *in_folder(const char *name)
@@ -247,6 +249,229 @@ static void what_cannot_be_streamed(void **state)
     remove_files();
 }
 
+/* ---- Tables ---------------------------------------------------------------------------------- */
+
+/* Rows that make every hard case: quotes with line ends and delimiters in them, blank lines, both
+ * line ends, texts that come late, missing cells, weights. */
+static size_t write_table(const char *name, int rows, const char *end, bool bom)
+{
+    static const char *const colours[] = {"red", "green", "blue", "\"dark, red\"",
+                                          "\"two\nlines\"", "\"say \"\"x\"\"\""};
+    FILE *f = fopen(in_folder(name), "wb");
+    assert_non_null(f);
+    if (bom) fputs("\xef\xbb\xbf", f);
+    fprintf(f, "width,colour,n,kind,w%s", end);
+    for (int i = 0; i < rows; i++) {
+        if (i % 17 == 5) fputs(end, f);
+        if (i % 11 == 7) fprintf(f, ",red,3,a,1%s", end); /* a missing cell */
+        fprintf(f, "%d.%d,%s,%d,%s,%g%s", i * 13 % 97, i % 10,
+                colours[(i * 7 + i / 13) % (i < rows / 2 ? 3 : 6)], i * 5 % 23,
+                i % 3 ? "a" : i % 2 ? "b" : "c", 0.5 * (i % 4), end);
+    }
+    const long size = ftell(f);
+    fclose(f);
+    return (size_t)size;
+}
+
+static const size_t part_sizes[] = {230, 300, 1000, 1 << 20};
+enum { PART_SIZES = sizeof part_sizes / sizeof *part_sizes };
+
+static void same_columns(const cj_field *x, const cj_field *y)
+{
+    assert_int_equal(x->columns, y->columns);
+    for (int i = 0; i < x->columns; i++) {
+        const cj_column *a = &x->column_info[i], *b = &y->column_info[i];
+        assert_string_equal(a->name, b->name);
+        assert_int_equal(a->kind, b->kind);
+        assert_int_equal(a->categories, b->categories);
+        for (int k = 0; k < a->categories; k++)
+            assert_string_equal(a->category_names[k], b->category_names[k]);
+    }
+    for (int k = 0; x->class_names && k < x->classes; k++)
+        assert_string_equal(x->class_names[k], y->class_names[k]);
+}
+
+static void same_table(cj_context *cj, const char *name, cj_dataset_opts opts)
+{
+    opts.source = in_folder(name);
+    cj_dataset *whole = (cj_dataset_open)(cj, &opts);
+    assert_parsed(cj, whole);
+    opts.stream = true;
+    for (int k = 0; k < PART_SIZES; k++) {
+        cj_dataset *ds = cj__table_stream_open(cj, opts.source, &opts, part_sizes[k]);
+        same_samples(cj, whole, ds);
+        for (int f = 0; f < cj_dataset_fields(ds); f++)
+            same_columns(cj_dataset_field(whole, f), cj_dataset_field(ds, f));
+        double mean[2][8], deviation[2][8];
+        assert_int_equal(cj_dataset_statistics(whole, 0, mean[0], deviation[0], NULL, NULL), CJ_OK);
+        assert_int_equal(cj_dataset_statistics(ds, 0, mean[1], deviation[1], NULL, NULL), CJ_OK);
+        const size_t bytes = (size_t)cj_field_channels(cj_dataset_field(ds, 0)) * sizeof(double);
+        assert_memory_equal(mean[0], mean[1], bytes);
+        assert_memory_equal(deviation[0], deviation[1], bytes);
+        cj_dataset_free(ds);
+    }
+    cj_dataset_free(whole);
+}
+
+static void tables(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    static const char *const ends[] = {"\n", "\r\n", "\r"};
+    for (int e = 0; e < 3; e++) {
+        write_table("t.csv", 200, ends[e], e == 1);
+        for (int limit = 0; limit < 230; limit += 57) {
+            cj_dataset_opts o = {.missing = CJ_MISSING_DROP, .target = "kind", .limit = limit};
+            same_table(cj, "t.csv", o);
+            o.weight = "w";
+            same_table(cj, "t.csv", o);
+            o.target = "n"; /* integers: more than 20 different ones are numbers */
+            same_table(cj, "t.csv", o);
+            o.types = "n:categorical,w:numeric";
+            o.drop = "width";
+            same_table(cj, "t.csv", o);
+            o = (cj_dataset_opts){.missing = CJ_MISSING_DROP, .no_target = true, .limit = limit};
+            same_table(cj, "t.csv", o);
+        }
+    }
+    FILE *f = fopen(in_folder("numbers.tsv"), "wb");
+    for (int i = 0; i < 150; i++) fprintf(f, "%d\t%d.5\t%d\n", i, 7 * i % 50, i % 4);
+    fclose(f);
+    same_table(cj, "numbers.tsv", (cj_dataset_opts){.limit = 0});
+    same_table(cj, "numbers.tsv", (cj_dataset_opts){.limit = 100, .header = CJ_HEADER_NO});
+    cj_context_free(cj);
+    remove_files();
+}
+
+/* A model's columns and classes, given by texts that are gone when samples are read. */
+static void tables_of_a_model(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    write_table("t.csv", 120, "\n", false);
+    cj_dataset_opts o = {.missing = CJ_MISSING_DROP, .target = "kind", .drop = "w"};
+    o.source = in_folder("t.csv");
+    cj_dataset *model = (cj_dataset_open)(cj, &o);
+    assert_parsed(cj, model);
+    const cj_field *x = cj_dataset_field(model, 0), *y = cj_dataset_field(model, 1);
+    o.columns = x->columns;
+    o.column_info = x->column_info;
+    o.classes = y->classes;
+    o.class_names = y->class_names;
+    cj_dataset *ds = cj__table_stream_open(cj, o.source, &o, 300);
+    assert_parsed(cj, ds);
+    float before[120][3], after[120][3];
+    int64_t all[120];
+    for (int i = 0; i < 120; i++) all[i] = (i * 7) % 120;
+    assert_int_equal(cj_dataset_read(model, all, 120, 0, before), CJ_OK);
+    cj_dataset_free(model);
+    assert_int_equal(cj_dataset_read(ds, all, 120, 0, after), CJ_OK);
+    assert_memory_equal(before, after, sizeof before);
+    cj_context_free(cj);
+    remove_files();
+}
+
+/* What is wrong with a file is told in the same words. */
+static void bad_tables(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *row;
+        cj_dataset_opts opts;
+    } cases[] = {{"1,red,2,a\n", {.limit = 0}},
+                 {"1,red,2,a,1,5\n", {.limit = 0}},
+                 {"x,red,2,a,1\n", {.limit = 0}},
+                 {"1,red,2,a,-1\n", {.weight = "w"}},
+                 {",red,2,a,1\n", {.limit = 0}},
+                 {"1,red,2,a,1e99\n", {.types = "w:numeric"}},
+                 {"1,\"red,2,a,1\n", {.limit = 0}},
+                 {"1,\"red\"x,2,a,1\n", {.limit = 0}},
+                 {"1,red,2,d,1\n", {.classes = 2, .target = "kind"}}};
+    cj_context *cj = test_context();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int k = 0; k < PART_SIZES; k++) {
+            char message[500];
+            FILE *f = fopen(in_folder("t.csv"), "wb");
+            fputs("width,colour,n,kind,w\n", f);
+            for (int r = 0; r < 90; r++)
+                fprintf(f, "%d,%s,%d,%s,1\n", r, r % 2 ? "red" : "blue", r % 5, r % 3 ? "a" : "b");
+            fputs(cases[i].row, f);
+            for (int r = 0; r < 40; r++) fprintf(f, "%d,red,1,a,2\n", r);
+            fclose(f);
+            cj_dataset_opts o = cases[i].opts;
+            o.source = in_folder("t.csv");
+            assert_null((cj_dataset_open)(cj, &o));
+            snprintf(message, sizeof message, "%s", cj_message(cj));
+            const cj_status status = cj_last_status(cj);
+            o.stream = true;
+            assert_null(cj__table_stream_open(cj, o.source, &o, part_sizes[k]));
+            assert_message(cj, status, message);
+        }
+    assert_null(cj_dataset_open(cj, in_folder("t.csv"), .stream = true, .format = "jsonl"));
+    assert_non_null(strstr(cj_message(cj), ": jsonl cannot be streamed, only csv can; leave"));
+    write_file("t.csv.gz", "\x1f\x8b\x08\0\0\0\0\0\0\3", 10);
+    assert_refused(cj, "t.csv.gz", CJ_ERR_UNSUPPORTED,
+                   "is packed, so it cannot be streamed: unpack it first (gunzip -k), or leave "
+                   "stream out");
+    write_file("t.csv", "", 0);
+    assert_refused(cj, "t.csv", CJ_ERR_DATA, "is empty: it has no rows");
+    cj_context_free(cj);
+    remove_files();
+}
+
+static void table_changed_meanwhile(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    const size_t size = write_table("t.csv", 100, "\n", false);
+    cj_dataset_opts o = {.missing = CJ_MISSING_DROP, .target = "kind", .stream = true};
+    o.source = in_folder("t.csv");
+    cj_dataset *ds = (cj_dataset_open)(cj, &o);
+    assert_parsed(cj, ds);
+    float sample[4];
+    FILE *f = fopen(o.source, "r+b");
+    assert_int_equal(fseek(f, (long)size - 30, SEEK_SET), 0);
+    fputs("xxxxxxxxxxxxxxxxxxxxxxxx", f);
+    fclose(f);
+    assert_int_equal(cj_dataset_read(ds, (int64_t[]){3}, 1, 0, sample), CJ_OK);
+    assert_int_not_equal(cj_dataset_read(ds, (int64_t[]){99}, 1, 0, sample), CJ_OK);
+    assert_non_null(strstr(cj_message(cj), "; the file has changed since it was opened"));
+    cj_context_free(cj);
+    remove_files();
+}
+
+/* 60 columns, 6,000 rows, 1.5 MB of text, 1.4 MB of features, under 1 MB. */
+static void table_larger_than_memory(void **state)
+{
+    (void)state;
+    enum { ROWS = 6000, COLUMNS = 60 };
+    cj_context *cj = cj_context_new(&(cj_config){.memory_limit_bytes = 1 << 20});
+    FILE *f = fopen(in_folder("big.csv"), "wb");
+    for (int i = 0; i < ROWS; i++)
+        for (int k = 0; k <= COLUMNS; k++)
+            fprintf(f, k < COLUMNS ? "%d," : "%d\n", k < COLUMNS ? i * 31 % 1000 + k : i % 3);
+    fclose(f);
+    assert_null(cj_dataset_open(cj, in_folder("big.csv"), .header = CJ_HEADER_NO));
+    assert_int_equal(cj_last_status(cj), CJ_ERR_LIMIT);
+    cj_dataset_opts o = {.header = CJ_HEADER_NO, .stream = true};
+    cj_dataset *ds = cj__table_stream_open(cj, in_folder("big.csv"), &o, 1 << 14);
+    assert_parsed(cj, ds);
+    cj_loader *l = cj_loader_new(ds, .batch_size = 50, .shuffle = true);
+    cj_batch b;
+    int64_t seen = 0;
+    while (assert_int_equal(cj_loader_next(l, &b), CJ_OK), b.count) {
+        const float *x = cj_tensor_map_read(b.tensors[0]);
+        for (int64_t i = 0; i < b.count; i++)
+            for (int k = 0; k < COLUMNS; k++)
+                assert_true(x[i * COLUMNS + k] == (float)(b.indices[i] * 31 % 1000 + k));
+        cj_tensor_unmap(b.tensors[0]);
+        seen += b.count;
+    }
+    assert_int_equal(seen, ROWS);
+    cj_context_free(cj);
+    remove_files();
+}
+
 /* ---- Put together and dealt out -------------------------------------------------------------- */
 
 static cj_dataset *numbers(cj_context *cj, int64_t n, int first)
@@ -385,6 +610,11 @@ int main(void)
         cmocka_unit_test(more_than_memory),
         cmocka_unit_test(cut_meanwhile),
         cmocka_unit_test(what_cannot_be_streamed),
+        cmocka_unit_test(tables),
+        cmocka_unit_test(tables_of_a_model),
+        cmocka_unit_test(bad_tables),
+        cmocka_unit_test(table_changed_meanwhile),
+        cmocka_unit_test(table_larger_than_memory),
         cmocka_unit_test(concatenated),
         cmocka_unit_test(what_does_not_fit_together),
         cmocka_unit_test(shards),
