@@ -236,13 +236,26 @@ typedef struct cj_category_encoding_opts {
 /* Numbers outside 0 .. num_tokens-1 count as none. */
 CJ_API cj_node *cj_category_encoding(cj_node *x, const cj_category_encoding_opts *opts);
 
+/* ---- Masking --------------------------------------------------------------------------------- */
+
+typedef struct cj_masking_opts {
+    size_t struct_size;
+    double mask_value; /* default 0 */
+    const char *name;
+} cj_masking_opts;
+/* x [batch, steps, numbers] (or of more axes) with a mask (cj_mask_of, in nn.h): a step does not
+ * count where all of its numbers equal mask_value; it becomes zeros. */
+CJ_API cj_node *cj_masking(cj_node *x, const cj_masking_opts *opts);
+
 /* ---- Embeddings and positions ---------------------------------------------------------------- */
 
 typedef struct cj_embedding_opts {
     size_t struct_size;
     int64_t input_dim, output_dim;  /* required: numbers are 0 .. input_dim-1; width of a row */
-    bool mask_zero;                 /* 0 is padding: it gives zeros, and its row learns nothing */
-    int64_t padding_index;          /* another number that is padding; 0 and -1 (default): none */
+    bool mask_zero;                 /* 0 is padding: its steps are masked (cj_mask_of), it gives
+                                       zeros, and its row learns nothing */
+    int64_t padding_index;          /* another number that gives zeros and learns nothing, but is
+                                       not masked; 0 and -1 (default): none */
     const char *embeddings_initializer; /* default "random_uniform" */
     const char *embeddings_regularizer;
     const char *name;
@@ -273,6 +286,7 @@ CJ_API cj_node *cj_sine_position_encoding(cj_node *x, const cj_sine_position_enc
     (cj_dot)(cj_at(x, CJ_HERE), y, \
              &(cj_dot_opts){.struct_size = sizeof(cj_dot_opts), __VA_ARGS__})
 #define cj_prelu(x, ...) CJ_LAYER_(cj_prelu, x, __VA_ARGS__)
+#define cj_masking(x, ...) CJ_LAYER_(cj_masking, x, __VA_ARGS__)
 #define cj_highway(x, ...) CJ_LAYER_(cj_highway, x, __VA_ARGS__)
 #define cj_mixture_of_experts(x, ...) CJ_LAYER_(cj_mixture_of_experts, x, __VA_ARGS__)
 #define cj_rescaling(x, ...) CJ_LAYER_(cj_rescaling, x, __VA_ARGS__)
@@ -421,7 +435,8 @@ typedef struct cj_multi_head_attention_opts {
  * "name/qkv_bias"; otherwise "name/query_kernel", "name/key_kernel", "name/value_kernel" and their
  * biases. The result's: "name/output_kernel" [num_heads * value_dim, output_dim],
  * "name/output_bias". As inputs of cj_layer_apply: query, value, key, mask, of which the last ones
- * may be left out. */
+ * may be left out. Keys that the mask beside value or key (cj_mask_of) leaves out are not seen, and
+ * a query that its own leaves out sees nothing: its result is the output's bias. */
 CJ_API cj_node *cj_multi_head_attention(cj_node *query, const cj_multi_head_attention_opts *opts);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
@@ -573,7 +588,11 @@ typedef cj_recurrent_layer_opts cj_simple_rnn_opts, cj_lstm_opts, cj_gru_opts;
  * "name/recurrent_kernel" [gates * units, units], "name/bias" [gates * units] (gru with the reset
  * after: twice that, of W x and of R h), "name/projection"; of the other direction
  * "name/backward_kernel" ..., of layer i "name/kernel_i" ... As inputs of cj_layer_apply: x, then
- * integers are lengths, then reals the initial h and c. */
+ * integers are lengths, then reals the initial h and c.
+ *
+ * A step that x's mask (cj_mask_of, of [batch, steps], in any order) leaves out leaves the state
+ * alone; its result is the state it found, or 0 where there are two directions. Lengths then only
+ * leave out more steps. */
 CJ_API cj_node *cj_simple_rnn(cj_node *x, const cj_simple_rnn_opts *opts);
 CJ_API cj_node *cj_lstm(cj_node *x, const cj_lstm_opts *opts);
 CJ_API cj_node *cj_gru(cj_node *x, const cj_gru_opts *opts);

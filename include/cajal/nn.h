@@ -137,6 +137,20 @@ CJ_API cj_node *cj_concatenate(cj_node *const *x, int n,
  * options may be NULL. */
 CJ_API cj_node *cj_layer_apply(cj_node *const *x, int n, const char *layer, const char *options);
 
+/* ---- Masks ----------------------------------------------------------------------------------- */
+
+/* As in Keras, a mask says which steps of a sequence count: bool, true where one does, [batch,
+ * steps] (in general the leading axes of what it belongs to). It rides beside a layer's result:
+ * masking, and embedding with mask_zero, make one, and each later layer passes it on, merges it,
+ * reads it or stops it (docs/layers.md). An operator's result, cj_relu(x), has none: only layers
+ * hand one on.
+ *
+ * The mask of x: a node of x's graph; NULL when it has none. */
+CJ_API cj_node *cj_mask_of(const cj_node *x);
+/* x, as a node of its own, with another mask: of bools, or numbers of which 0 is false; NULL: with
+ * none. Its sizes are x's leading ones, or symbols. */
+CJ_API cj_node *cj_with_mask(cj_node *x, cj_node *mask);
+
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
 /* Every row begins with its name, a sentence (a formula where there is one), and other names that
@@ -151,7 +165,18 @@ typedef struct cj_layer_build {
     cj_node *const *x;   /* inputs */
     int n;
     const void *options; /* the row's structure */
+    cj_node *mask;       /* of the result, where build gives one (cj_mask_of): before what the row
+                            says */
 } cj_layer_build;
+
+/* What becomes of the mask of a layer's inputs (cj_mask_of), where build gives the result none. */
+typedef enum cj_layer_masking {
+    CJ_MASK_STOPS,  /* the result has no mask */
+    CJ_MASK_PASSES, /* it has that of the first input: for layers that keep steps apart */
+    CJ_MASK_MERGES, /* inputs of the same steps: a step counts where it counts in one of them; no
+                       mask where an input has none */
+    CJ_MASK_READS   /* build reads masks, and gives the result's if there is one */
+} cj_layer_masking;
 
 typedef struct cj_layer {
     const char *name; /* "dense" */
@@ -164,6 +189,7 @@ typedef struct cj_layer {
     cj_node *(*build)(cj_layer_build *b);
     const char *sample; /* options and input shape for the generic test: "units=3 : 4, 5" */
     int inputs_min;     /* 0 counts as 2 */
+    cj_layer_masking masking; /* default CJ_MASK_STOPS */
 } cj_layer;
 
 /* A trainable parameter "layer/name". fan_in and fan_out: for the initializer (0: from the shape,

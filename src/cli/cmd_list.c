@@ -15,7 +15,8 @@
 typedef struct item {
     const char *name, *doc, *aliases; /* aliases: or NULL */
     const cj_option *options; /* or NULL */
-    const char *more, *more_is, *more_key; /* a further line and what it tells, or NULL */
+    const char *more;         /* a further line, or NULL */
+    const char *about, *key;  /* what it is about: to people, and in JSON */
 } item;
 
 /* ---- Kinds ----------------------------------------------------------------------------------- */
@@ -23,7 +24,7 @@ typedef struct item {
 static bool op_at(cj_context *cj, int i, item *out)
 {
     const cj_op *row = cj_op_at(cj, i);
-    if (row) *out = (item){row->name, row->doc, .options = row->attributes};
+    if (row) *out = (item){.name = row->name, .doc = row->doc, .options = row->attributes};
     return row != NULL;
 }
 
@@ -31,18 +32,37 @@ static bool op_at(cj_context *cj, int i, item *out)
     static bool kind##_at(cj_context *cj, int i, item *out) \
     { \
         const type *row = cj_##kind##_at(cj, i); \
-        if (row) *out = (item){row->name, row->doc, row->aliases, .options = row->options}; \
+        if (row) \
+            *out = (item){.name = row->name, \
+                          .doc = row->doc, \
+                          .aliases = row->aliases, \
+                          .options = row->options}; \
         return row != NULL; \
     }
 CJ_NN_ROWS(ROWS)
 #undef ROWS
 
+static bool layer_and_masks_at(cj_context *cj, int i, item *out)
+{
+    static const char *const masks[] = {
+        [CJ_MASK_PASSES] = "the result has that of its input",
+        [CJ_MASK_MERGES] = "the result has those of its inputs, merged",
+        [CJ_MASK_READS] = "it makes one, or does not use what does not count"};
+    const cj_layer *row = cj_layer_at(cj, i);
+    if (layer_at(cj, i, out) && (size_t)row->masking < sizeof masks / sizeof *masks)
+        out->more = masks[row->masking], out->about = "Mask", out->key = "mask";
+    return row != NULL;
+}
+
 static bool dataset_at(cj_context *cj, int i, item *out)
 {
     const cj_dataset_row *row = cj_dataset_row_at(cj, i);
     if (row)
-        *out = (item){row->name, row->doc, .more = row->how_to_get, .more_is = "To get it",
-                      .more_key = "how_to_get"};
+        *out = (item){.name = row->name,
+                      .doc = row->doc,
+                      .more = row->how_to_get,
+                      .about = "To get it",
+                      .key = "how_to_get"};
     return row != NULL;
 }
 
@@ -51,8 +71,11 @@ static bool format_at(cj_context *cj, int i, item *out)
     (void)cj;
     const cj_file_format *row = cj_file_format_at(i);
     if (row)
-        *out = (item){row->name, row->doc, .more = row->suffixes, .more_is = "Files end in",
-                      .more_key = "suffixes"};
+        *out = (item){.name = row->name,
+                      .doc = row->doc,
+                      .more = row->suffixes,
+                      .about = "Files end in",
+                      .key = "suffixes"};
     return row != NULL;
 }
 
@@ -75,7 +98,7 @@ static const struct kind {
     const char *name;
     bool (*at)(cj_context *cj, int i, item *out);
 } kinds[] = {{"ops", op_at},
-             {"layers", layer_at},
+             {"layers", layer_and_masks_at},
              {"activations", activation_at},
              {"losses", loss_at},
              {"metrics", metric_at},
@@ -253,7 +276,7 @@ static void print_list(cli *c, const struct kind *kind)
     for (int i = 0; kind->at(c->cj, i, &row); i++) {
         fprintf(c->out, "%s\n    %s\n", row.name, row.doc ? row.doc : "");
         if (row.aliases) fprintf(c->out, "    also: %s\n", row.aliases);
-        if (row.more) fprintf(c->out, "    %s: %s\n", row.more_is, row.more);
+        if (row.more) fprintf(c->out, "    %s: %s\n", row.about, row.more);
         each_option(c, kind, row.options, false, print_option);
     }
     if (!kind->at(c->cj, 0, &row) || !each_option(c, kind, row.options, true, NULL)) return;
@@ -296,7 +319,7 @@ static void print_page(cli *c, const struct kind *kind)
     for (int i = 0; kind->at(c->cj, i, &row); i++) {
         fprintf(c->out, "\n## %s\n\n%s\n", row.name, row.doc ? row.doc : "");
         if (row.aliases) fprintf(c->out, "\nAlso: %s\n", row.aliases);
-        if (row.more) fprintf(c->out, "\n%s: %s\n", row.more_is, row.more);
+        if (row.more) fprintf(c->out, "\n%s: %s\n", row.about, row.more);
         print_option_table(c, kind, row.options, false);
     }
 }
@@ -312,7 +335,7 @@ static void print_json_list(cli *c, const struct kind *kind)
         cli_json_string(&j, "name", row.name);
         cli_json_string(&j, "doc", row.doc);
         if (row.aliases) cli_json_string(&j, "aliases", row.aliases);
-        if (row.more) cli_json_string(&j, row.more_key, row.more);
+        if (row.more) cli_json_string(&j, row.key, row.more);
         if (row.options) {
             cli_json_list(&j, "options");
             for (const cj_option *o = row.options; o->type; o++) print_json_option(&j, o);

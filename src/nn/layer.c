@@ -2,7 +2,7 @@
  * called, and what it made written down for summary, text and saved files.
  *
  *     x, row, options -> name "dense_1" -> row->build: parameters "dense_1/kernel", nodes,
- *                        losses -> record
+ *                        losses -> mask -> record
  *
  * Layers live in a plain graph as well: then with seed 0 and f32, for loops a program writes
  * itself. */
@@ -149,13 +149,14 @@ cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void
     int64_t state = layers->state_elements;
     const char *outer = g->layer; /* a layer inside a layer belongs to that */
     cj__graph_layer(g, outer ? outer : record.name);
-    record.y = row->build(&(cj_layer_build){g, record.name, inputs, n, copy});
+    cj_layer_build b = {.graph = g, .name = record.name, .x = inputs, .n = n, .options = copy};
+    record.y = row->build(&b);
+    if (!g->failed && (!record.y || cj_node_graph(record.y) != g))
+        cj__graph_fail(g, record.name, CJ_ERR_STATE,
+                       "the layer's builder gave no node of its graph");
+    if (!g->failed) record.y = cj__mask_result(row, &b, record.y);
     g->layer = outer;
     if (g->failed) return NULL;
-    if (!record.y || cj_node_graph(record.y) != g)
-        return cj__graph_fail(g, record.name, CJ_ERR_STATE,
-                              "the layer's builder gave no node of its graph"),
-               NULL;
     record.n_parameters = g->parameters.count - record.first_parameter;
     record.state_elements = layers->state_elements - state;
     if (!record.y->name) cj_node_set_name(record.y, record.name);

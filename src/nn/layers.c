@@ -48,7 +48,8 @@ const cj_layer cj_layers_dense = {.name = "dense",
                                .options = dense_options,
                                .build = dense_build,
                                .sample =
-                                   "units=3, activation=tanh, kernel_regularizer=l2(0.001) : 4, 5"};
+                                   "units=3, activation=tanh, kernel_regularizer=l2(0.001) : 4, 5",
+                               .masking = CJ_MASK_PASSES};
 
 cj_node *cj_dense(cj_node *x, const cj_dense_opts *opts)
 {
@@ -77,7 +78,8 @@ const cj_layer cj_layers_activation = {.name = "activation",
                                     .options_size = sizeof(cj_activation_opts),
                                     .options = activation_options,
                                     .build = activation_build,
-                                    .sample = "function=relu : 6"};
+                                    .sample = "function=relu : 6",
+                                    .masking = CJ_MASK_PASSES};
 
 cj_node *cj_activation_layer(cj_node *x, const cj_activation_opts *opts)
 {
@@ -110,7 +112,8 @@ const cj_layer cj_layers_dropout = {
     .options_size = sizeof(cj_dropout_opts),
     .options = dropout_options,
     .build = dropout_build,
-    .sample = "rate=0.25 : 8"};
+    .sample = "rate=0.25 : 8",
+    .masking = CJ_MASK_PASSES};
 
 cj_node *cj_dropout(cj_node *x, const cj_dropout_opts *opts)
 {

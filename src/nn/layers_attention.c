@@ -9,6 +9,8 @@
 #include <cajal/layers.h>
 #include <cajal/sequence.h>
 
+#include <math.h>
+
 static const cj_option attention_options[] = {
     CJ_OPTION_INT(cj_multi_head_attention_opts, num_heads, 0, 1, 65536, "heads of the query"),
     CJ_OPTION_INT(cj_multi_head_attention_opts, key_dim, 0, 1, 2147483647,
@@ -94,6 +96,23 @@ static cj_node *in_heads(cj_node *x, int64_t count, int64_t size)
     return cj_reshape(x, 4, (cj_dim[]){cj_node_dim(x, 0), cj_node_dim(x, 1), count, size});
 }
 
+/* Which keys are seen: those that count as key and as value, and that the mask among the inputs
+ * lets through. */
+static cj_node *seen(const cj_layer_build *b)
+{
+    cj_node *given = b->n > 3 ? b->x[3] : NULL, *keys = cj__mask_of_steps(b, b->n > 1);
+    if (b->n > 2) {
+        cj_node *more = cj__mask_of_steps(b, 2);
+        keys = keys && more && keys != more ? cj_logical_and(keys, more) : keys ? keys : more;
+    }
+    if (!keys) return given;
+    keys = cj_expand_dims(cj_expand_dims(keys, 1), 1);
+    if (!given) return keys;
+    return cj_node_dtype(given) == CJ_BOOL
+               ? cj_logical_and(given, keys)
+               : cj_where(keys, given, cj__number_like(given, -INFINITY));
+}
+
 static cj_node *attention_build(cj_layer_build *b)
 {
     const cj_multi_head_attention_opts *o = b->options;
@@ -118,7 +137,8 @@ static cj_node *attention_build(cj_layer_build *b)
                               in_heads(v, h.kv, h.dv),
                               &(cj_attention_opts){.causal = o->causal,
                                                    .dropout = o->dropout,
-                                                   .mask = b->n > 3 ? b->x[3] : NULL});
+                                                   .mask = seen(b)});
+    y = cj__masked(y, b->mask = cj__mask_of_steps(b, 0), 0); /* such a query sees nothing */
     if (!y) return NULL;
     y = cj_reshape(y, 3, (cj_dim[]){cj_node_dim(y, 0), cj_node_dim(y, 1), h.q * h.dv});
     return project(b, "output_kernel", "output_bias", y, h.output, h.output);
@@ -132,7 +152,8 @@ const cj_layer cj_layers_multi_head_attention = {
     .options_size = sizeof(cj_multi_head_attention_opts),
     .options = attention_options,
     .build = attention_build,
-    .sample = "num_heads=4, key_dim=3, value_dim=2, num_kv_heads=2 : 5, 6"};
+    .sample = "num_heads=4, key_dim=3, value_dim=2, num_kv_heads=2 : 5, 6",
+    .masking = CJ_MASK_READS};
 
 cj_node *cj_multi_head_attention(cj_node *query, const cj_multi_head_attention_opts *opts)
 {

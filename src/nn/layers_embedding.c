@@ -13,7 +13,7 @@
 static const cj_option embedding_options[] = {
     CJ_OPTION_INT(cj_embedding_opts, input_dim, 0, 1, 0x1p31, "rows of the table"),
     CJ_OPTION_INT(cj_embedding_opts, output_dim, 0, 1, 0x1p31, "numbers in a row"),
-    CJ_OPTION_BOOL(cj_embedding_opts, mask_zero, false, "0 is padding: zeros, no gradient"),
+    CJ_OPTION_BOOL(cj_embedding_opts, mask_zero, false, "0 is padding: masked, zeros, no gradient"),
     CJ_OPTION_INT(cj_embedding_opts, padding_index, -1, -1, 0x1p31,
                   "which number is padding; -1: none"),
     CJ_OPTION_STRING(cj_embedding_opts, embeddings_initializer, "random_uniform",
@@ -33,6 +33,7 @@ static cj_node *embedding_build(cj_layer_build *b)
                NULL;
     cj_dtype_kind kind = cj_dtype_info(cj_node_dtype(x))->kind;
     if (kind == CJ_KIND_FLOAT || kind == CJ_KIND_BOOL) x = cj_cast(x, CJ_I32);
+    if (o->mask_zero) b->mask = cj_not_equal(x, cj__number_like(x, 0));
     cj_node *table = cj_layer_parameter(b, "embeddings", 2,
                                         (int64_t[]){o->input_dim, o->output_dim},
                                         o->embeddings_initializer, 0, 0, o->embeddings_regularizer);
@@ -48,7 +49,8 @@ const cj_layer cj_layers_embedding = {.name = "embedding",
                                      .options_size = sizeof(cj_embedding_opts),
                                      .options = embedding_options,
                                      .build = embedding_build,
-                                     .sample = "input_dim=50, output_dim=3 : 4"};
+                                     .sample = "input_dim=50, output_dim=3, mask_zero=true : 4",
+                                     .masking = CJ_MASK_READS};
 
 cj_node *(cj_embedding)(cj_node *x, const cj_embedding_opts *opts)
 {
@@ -100,7 +102,8 @@ const cj_layer cj_layers_position_embedding = {
     .options_size = sizeof(cj_position_embedding_opts),
     .options = position_options,
     .build = position_build,
-    .sample = "sequence_length=6 : 4, 3"};
+    .sample = "sequence_length=6 : 4, 3",
+    .masking = CJ_MASK_PASSES};
 
 cj_node *(cj_position_embedding)(cj_node *x, const cj_position_embedding_opts *opts)
 {
@@ -128,7 +131,8 @@ const cj_layer cj_layers_sine_position_encoding = {
     .options_size = sizeof(cj_sine_position_encoding_opts),
     .options = sine_options,
     .build = sine_build,
-    .sample = " : 3, 4"};
+    .sample = " : 3, 4",
+    .masking = CJ_MASK_PASSES};
 
 cj_node *(cj_sine_position_encoding)(cj_node *x, const cj_sine_position_encoding_opts *opts)
 {

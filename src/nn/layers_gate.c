@@ -52,8 +52,9 @@ static cj_node *prelu_build(cj_layer_build *b)
     return cj_add(cj_relu(x), cj_mul(alpha, negative));
 }
 
-CJ__LAYER_OF_KEYWORDS(prelu, "y = x for x >= 0, alpha x below; alpha is learned (He et al. 2015)",
-                      prelu_build, "alpha_initializer=constant(0.25), shared_axes=[1] : 3, 4")
+CJ__LAYER_WITH_MASKS(prelu, "y = x for x >= 0, alpha x below; alpha is learned (He et al. 2015)",
+                     prelu_build, "alpha_initializer=constant(0.25), shared_axes=[1] : 3, 4",
+                     CJ_MASK_PASSES)
 
 /* ---- highway --------------------------------------------------------------------------------- */
 
@@ -87,11 +88,11 @@ static cj_node *highway_build(cj_layer_build *b)
     return cj_add(x, cj_mul(cj_sigmoid(gate), cj_sub(y, x)));
 }
 
-CJ__LAYER_OF_KEYWORDS(
+CJ__LAYER_WITH_MASKS(
     highway,
     "y = t activation(x W + b) + (1 - t) x, t = sigmoid(x W_t + b_t) (Srivastava et al. "
     "2015)",
-    highway_build, "activation=tanh : 5")
+    highway_build, "activation=tanh : 5", CJ_MASK_PASSES)
 
 /* ---- mixture_of_experts ---------------------------------------------------------------------- */
 
@@ -167,8 +168,8 @@ static cj_node *mixture_of_experts_build(cj_layer_build *b)
     return cj_squeeze(cj_matmul(cj_expand_dims(gates, -2), each), -2);
 }
 
-CJ__LAYER_OF_KEYWORDS(
+CJ__LAYER_WITH_MASKS(
     mixture_of_experts,
     "y = sum_e g_e activation(x W_e + b_e), g the softmax of the top_k largest of x W_g "
     "(Shazeer et al. 2017); all experts are computed",
-    mixture_of_experts_build, "units=3, experts=4, top_k=2, activation=tanh : 5, 6")
+    mixture_of_experts_build, "units=3, experts=4, top_k=2, activation=tanh : 5, 6", CJ_MASK_PASSES)

@@ -1,4 +1,5 @@
-/* layers_merge.c: several inputs become one. Elementwise ones broadcast as operators do. */
+/* layers_merge.c: several inputs become one. Elementwise ones broadcast as operators do, and do
+ * with masks what Keras 3 does. */
 #include "nn/model.h"
 
 #include <cajal/layers.h>
@@ -29,13 +30,40 @@ static cj_node *subtract_build(cj_layer_build *b)
 {
     return is_pair(b) ? cj_sub(b->x[0], b->x[1]) : NULL;
 }
-static cj_node *multiply_build(cj_layer_build *b) { return fold(b, cj_mul); }
+
+/* What does not count is a factor of 1; where nothing counts, 0. */
+static cj_node *multiply_build(cj_layer_build *b)
+{
+    cj_node *y = NULL;
+    for (int i = 0; i < b->n; i++) {
+        cj_node *x = cj__masked(b->x[i], cj_mask_of(b->x[i]), 1);
+        y = i ? cj_mul(y, x) : x;
+    }
+    return cj__masked(y, b->mask = cj__mask_merged(b), 0);
+}
+
 static cj_node *average_build(cj_layer_build *b)
 {
     return cj_scale(cj__layer_float(b, fold(b, cj_add)), 1.0 / b->n);
 }
-static cj_node *maximum_build(cj_layer_build *b) { return fold(b, cj_maximum); }
-static cj_node *minimum_build(cj_layer_build *b) { return fold(b, cj_minimum); }
+
+/* Of two that are compared, one that does not count gives way to the other, until an input without
+ * a mask has joined: then all of them count, as Keras has it. */
+static cj_node *extreme(const cj_layer_build *b, cj_node *(*join)(cj_node *, cj_node *))
+{
+    cj_node *y = b->x[0], *mask = cj_mask_of(y);
+    for (int i = 1; i < b->n; i++) {
+        cj_node *x = b->x[i], *next = cj_mask_of(x);
+        if (next) x = cj_where(cj__mask_like(next, x), x, y);
+        if (mask) y = cj_where(cj__mask_like(mask, y), y, x);
+        mask = mask && next ? cj_logical_or(mask, next) : NULL;
+        y = join(y, x);
+    }
+    return y;
+}
+
+static cj_node *maximum_build(cj_layer_build *b) { return extreme(b, cj_maximum); }
+static cj_node *minimum_build(cj_layer_build *b) { return extreme(b, cj_minimum); }
 
 #define MERGE(id, text) \
     const cj_layer cj_layers_##id = {.name = #id, \
@@ -44,7 +72,8 @@ static cj_node *minimum_build(cj_layer_build *b) { return fold(b, cj_minimum); }
                                      .options_size = sizeof(merge_opts), \
                                      .options = merge_options, \
                                      .build = id##_build, \
-                                     .sample = " : 4, 3"}; \
+                                     .sample = " : 4, 3", \
+                                     .masking = CJ_MASK_MERGES}; \
     cj_node *cj_##id##_layer(cj_node *const *x, int n) \
     { \
         return cj__layer_add(x, n, &cj_layers_##id, &(merge_opts){NULL}); \
@@ -68,9 +97,29 @@ static const cj_option concatenate_options[] = {
                   "axis of the batch along which inputs follow one another"),
     CJ_OPTION_STRING(concatenate_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
+/* Masks follow one another as what they mask does: an input without one counts everywhere. Along
+ * an axis that they do not have, such as the numbers of a step, they merge instead. */
+static cj_node *concatenated_mask(cj_layer_build *b, int axis)
+{
+    cj_node *mask = NULL, **parts = cj__arena_array(&b->graph->arena, (size_t)b->n, sizeof *parts);
+    if (!parts) return cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory"), NULL;
+    for (int i = 0; i < b->n && !mask; i++) mask = cj_mask_of(b->x[i]);
+    if (!mask || axis >= mask->type.rank) return mask ? cj__mask_merged(b) : NULL;
+    for (int i = 0; i < b->n; i++) {
+        parts[i] = cj_mask_of(b->x[i]);
+        if (!parts[i])
+            parts[i] = cj_broadcast_to(cj_scalar(b->graph, CJ_BOOL, 1), mask->type.rank,
+                                       b->x[i]->type.dim);
+    }
+    return cj_concat(parts, b->n, axis);
+}
+
 static cj_node *concatenate_build(cj_layer_build *b)
 {
-    return cj_concat(b->x, b->n, (int)((const concatenate_opts *)b->options)->axis);
+    int axis = (int)((const concatenate_opts *)b->options)->axis;
+    cj_node *y = cj_concat(b->x, b->n, axis);
+    if (y) b->mask = concatenated_mask(b, axis < 0 ? axis + y->type.rank : axis);
+    return y;
 }
 
 const cj_layer cj_layers_concatenate = {.name = "concatenate",
@@ -79,7 +128,8 @@ const cj_layer cj_layers_concatenate = {.name = "concatenate",
                                        .options_size = sizeof(concatenate_opts),
                                        .options = concatenate_options,
                                        .build = concatenate_build,
-                                       .sample = " : 4, 3"};
+                                       .sample = " : 4, 3",
+                                       .masking = CJ_MASK_READS};
 
 cj_node *cj_concatenate(cj_node *const *x, int n, int axis)
 {

@@ -67,17 +67,17 @@ static cj_node *alpha_dropout_build(cj_layer_build *b)
     return cj_where(cj_training(b->graph), cj_shift(cj_scale(y, a), -a * rate * v), x);
 }
 
-CJ__LAYER_OF_KEYWORDS(gaussian_noise, "in training, x + normal noise", gaussian_noise_build,
-                      "stddev=0.1 : 8")
-CJ__LAYER_OF_KEYWORDS(
+CJ__LAYER_WITH_MASKS(gaussian_noise, "in training, x + normal noise", gaussian_noise_build,
+                     "stddev=0.1 : 8", CJ_MASK_PASSES)
+CJ__LAYER_WITH_MASKS(
     gaussian_dropout,
     "in training, x times normal noise of mean 1 and deviation sqrt(rate / (1 - rate)) "
     "(Srivastava et al. 2014)",
-    gaussian_dropout_build, "rate=0.25 : 8")
-CJ__LAYER_OF_KEYWORDS(alpha_dropout,
-                      "in training, dropout that keeps the mean and deviation of what selu gives "
-                      "(Klambauer et al. 2017)",
-                      alpha_dropout_build, "rate=0.25 : 8")
+    gaussian_dropout_build, "rate=0.25 : 8", CJ_MASK_PASSES)
+CJ__LAYER_WITH_MASKS(alpha_dropout,
+                     "in training, dropout that keeps the mean and deviation of what selu gives "
+                     "(Klambauer et al. 2017)",
+                     alpha_dropout_build, "rate=0.25 : 8", CJ_MASK_PASSES)
 
 /* ---- activity_regularization ----------------------------------------------------------------- */
 
@@ -105,6 +105,6 @@ static cj_node *activity_regularization_build(cj_layer_build *b)
     price(b, cj_square(x), o->l2);
     return cj_identity(x);
 }
-CJ__LAYER_OF_KEYWORDS(activity_regularization,
-                      "y = x; l1 sum |x| + l2 sum x^2 of a sample is added to the loss",
-                      activity_regularization_build, "l2=0.01 : 8")
+CJ__LAYER_WITH_MASKS(activity_regularization,
+                     "y = x; l1 sum |x| + l2 sum x^2 of a sample is added to the loss",
+                     activity_regularization_build, "l2=0.01 : 8", CJ_MASK_PASSES)

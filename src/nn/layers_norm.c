@@ -92,6 +92,24 @@ static void move(cj_layer_build *b, cj_node *state, cj_node *batch, double momen
                                                     1 - momentum)));
 }
 
+/* Mean and variance of each channel over what counts, as Keras has them: 1e-7 keeps the divisions
+ * finite. */
+static void masked_moments(cj_node *x, cj_node *mask, int axis, cj_node *of[2])
+{
+    int64_t axes[CJ_RANK_MAX];
+    int n = 0;
+    for (int i = 0; i < cj_node_rank(x); i++)
+        if (i != axis) axes[n++] = i;
+    cj_node *weight = cj_broadcast_to(cj_cast(cj__mask_like(mask, x), cj_node_dtype(x)),
+                                      cj_node_rank(x), cj_node_type(x)->dim);
+    cj_node *count = cj_shift(cj_reduce_sum(weight, n, axes, true), 1e-7);
+    cj_node *mean = cj_div(cj_reduce_sum(cj__masked(x, mask, 0), n, axes, true), count);
+    cj_node *square = cj_square(cj__masked(cj_sub(x, mean), mask, 0));
+    cj_node *variance = cj_div(cj_reduce_sum(square, n, axes, true), count);
+    of[0] = cj_reshape(mean, 1, (cj_dim[]){CJ_INFER});
+    of[1] = cj_reshape(variance, 1, (cj_dim[]){CJ_INFER});
+}
+
 static cj_node *batch_build(cj_layer_build *b)
 {
     const cj_batch_normalization_opts *o = b->options;
@@ -103,20 +121,29 @@ static cj_node *batch_build(cj_layer_build *b)
     int64_t channels = cj_node_dim(x, axis);
     n.mean = cj_layer_state(b, "moving_mean", 1, &channels, 0);
     n.variance = cj_layer_state(b, "moving_variance", 1, &channels, 1);
-    n.training = cj_training(b->graph);
-    n.momentum = o->momentum;
+    cj_node *training = cj_training(b->graph), *mask = cj_mask_of(b->x[0]), *of[2] = {NULL};
+    cj_node *moving[] = {n.mean, n.variance};
     if (b->graph->failed) return NULL;
+    if (mask) {
+        masked_moments(x, mask, axis, of);
+        n.mean = cj_where(training, of[0], n.mean);
+        n.variance = cj_where(training, of[1], n.variance);
+    } else {
+        n.training = training;
+        n.momentum = o->momentum;
+    }
     cj_node *y = (cj_batch_norm)(x, &n);
     if (!y) return NULL;
-    move(b, n.mean, cj_node_output(y, 1), o->momentum);
-    move(b, n.variance, cj_node_output(y, 2), o->momentum);
+    for (int i = 0; i < 2; i++)
+        move(b, moving[i], mask ? of[i] : cj_node_output(y, i + 1), o->momentum);
+    b->mask = mask;
     return y;
 }
 
-CJ__LAYER_OF_KEYWORDS(batch_normalization,
+CJ__LAYER_WITH_MASKS(batch_normalization,
            "each channel gets mean 0 and variance 1 over the batch, then gamma and beta "
            "(Ioffe and Szegedy 2015)",
-           batch_build, "momentum=0.9, gamma_regularizer=l2(0.001) : 4, 5")
+           batch_build, "momentum=0.9, gamma_regularizer=l2(0.001) : 4, 5", CJ_MASK_READS)
 
 /* ---- layer_normalization, rms_normalization -------------------------------------------------- */
 
@@ -138,9 +165,9 @@ static cj_node *layer_build(cj_layer_build *b)
     return b->graph->failed ? NULL : (cj_layer_norm)(x, &n);
 }
 
-CJ__LAYER_OF_KEYWORDS(layer_normalization,
+CJ__LAYER_WITH_MASKS(layer_normalization,
            "each row gets mean 0 and variance 1, then gamma and beta (Ba et al. 2016)", layer_build,
-           "epsilon=0.01 : 4, 5")
+           "epsilon=0.01 : 4, 5", CJ_MASK_PASSES)
 
 static const cj_option rms_normalization_options[] = {
     AXIS_OPTION(cj_rms_normalization_opts, ROWS_TEXT),
@@ -158,9 +185,9 @@ static cj_node *rms_build(cj_layer_build *b)
     return b->graph->failed ? NULL : (cj_rms_norm)(x, &n);
 }
 
-CJ__LAYER_OF_KEYWORDS(rms_normalization,
+CJ__LAYER_WITH_MASKS(rms_normalization,
            "each row divided by its root mean square, then gamma (Zhang and Sennrich 2019)",
-           rms_build, " : 4, 5")
+           rms_build, " : 4, 5", CJ_MASK_PASSES)
 
 /* ---- group_normalization, instance_normalization --------------------------------------------- */
 
@@ -187,10 +214,10 @@ static cj_node *group_build(cj_layer_build *b)
     return b->graph->failed ? NULL : (cj_group_norm)(x, &n);
 }
 
-CJ__LAYER_OF_KEYWORDS(group_normalization,
+CJ__LAYER_WITH_MASKS(group_normalization,
            "groups of channels of a sample get mean 0 and variance 1, then gamma and beta "
            "(Wu and He 2018)",
-           group_build, "groups=2 : 3, 4")
+           group_build, "groups=2 : 3, 4", CJ_MASK_PASSES)
 
 static const cj_option instance_normalization_options[] = {
     AXIS_OPTION(cj_instance_normalization_opts, CHANNELS_TEXT),
@@ -210,10 +237,10 @@ static cj_node *instance_build(cj_layer_build *b)
     return b->graph->failed ? NULL : (cj_instance_norm)(x, &n);
 }
 
-CJ__LAYER_OF_KEYWORDS(instance_normalization,
+CJ__LAYER_WITH_MASKS(instance_normalization,
            "each channel of a sample gets mean 0 and variance 1, then gamma and beta "
            "(Ulyanov et al. 2016)",
-           instance_build, " : 5, 3")
+           instance_build, " : 5, 3", CJ_MASK_PASSES)
 
 /* ---- local_response_normalization ------------------------------------------------------------ */
 

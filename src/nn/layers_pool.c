@@ -34,6 +34,8 @@ static int64_t size_at(const int64_t v[CJ_SIZES], int i)
 }
 
 #define ROW(layer, build_, table, sample_, doc_) \
+    ROW_WITH_MASKS(layer, build_, table, sample_, doc_, CJ_MASK_STOPS)
+#define ROW_WITH_MASKS(layer, build_, table, sample_, doc_, masks) \
     static cj_node *layer##_build(cj_layer_build *b) \
     { \
         return build_; \
@@ -44,7 +46,8 @@ static int64_t size_at(const int64_t v[CJ_SIZES], int i)
                                        .options_size = sizeof(cj_##layer##_opts), \
                                        .options = table, \
                                        .build = layer##_build, \
-                                       .sample = sample_}; \
+                                       .sample = sample_, \
+                                       .masking = masks}; \
     cj_node *(cj_##layer)(cj_node *x, const cj_##layer##_opts *opts) \
     { \
         return cj__layer_keywords(&x, 1, &cj_layers_##layer, opts); \
@@ -92,13 +95,26 @@ static cj_node *global_build(cj_layer_build *b, int spatial, bool max)
     return max ? (cj_global_max_pool)(x, -1, keep) : (cj_global_avg_pool)(x, -1, keep);
 }
 
+/* The mean over the steps that count; of none it is 0. */
+static cj_node *steps_build(cj_layer_build *b)
+{
+    const int64_t steps = 1;
+    bool keep = ((const cj_global_max_pool2d_opts *)b->options)->keepdims;
+    cj_node *x = image(b, 1), *mask = x ? cj__mask_of_steps(b, 0) : NULL;
+    if (!mask || b->graph->failed) return global_build(b, 1, false);
+    cj_node *weight = cj__mask_like(cj_cast(mask, cj_node_dtype(x)), x);
+    cj_node *sum = cj_reduce_sum(cj__masked(x, mask, 0), 1, &steps, keep);
+    cj_node *count = cj_reduce_sum(weight, 1, &steps, keep);
+    return cj_div(sum, cj_maximum(count, cj__number_like(x, 1)));
+}
+
 #define GLOBAL_MAX_DOC "the largest element of each channel"
 #define GLOBAL_AVERAGE_DOC "the mean of each channel"
 ROW(global_max_pool1d, global_build(b, 1, true), global_options, " : 5, 3", GLOBAL_MAX_DOC)
 ROW(global_max_pool2d, global_build(b, 2, true), global_options, " : 3, 4, 2", GLOBAL_MAX_DOC)
 ROW(global_max_pool3d, global_build(b, 3, true), global_options, " : 2, 3, 2, 2", GLOBAL_MAX_DOC)
-ROW(global_average_pool1d, global_build(b, 1, false), global_options, " : 5, 3",
-    GLOBAL_AVERAGE_DOC)
+ROW_WITH_MASKS(global_average_pool1d, steps_build(b), global_options, " : 5, 3",
+               GLOBAL_AVERAGE_DOC, CJ_MASK_READS)
 ROW(global_average_pool2d, global_build(b, 2, false), global_options, "keepdims=true : 3, 4, 2",
     GLOBAL_AVERAGE_DOC)
 ROW(global_average_pool3d, global_build(b, 3, false), global_options, " : 2, 3, 2, 2",

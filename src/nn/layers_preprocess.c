@@ -140,9 +140,10 @@ static cj_node *category_encoding_build(cj_layer_build *b)
                            : cj_reduce_max(hot, 1, &numbers, false);
 }
 
-CJ__LAYER_OF_KEYWORDS(rescaling, "y = scale x + offset", rescaling_build, "scale=0.5, offset=1 : 4")
-CJ__LAYER_OF_KEYWORDS(normalization, "y = (x - mean) / sqrt(variance), numbers that are given",
-                      normalization_build, "mean=[1, 2, 3], variance=[1, 4, 9] : 3")
+CJ__LAYER_WITH_MASKS(rescaling, "y = scale x + offset", rescaling_build, "scale=0.5, offset=1 : 4",
+                     CJ_MASK_PASSES)
+CJ__LAYER_WITH_MASKS(normalization, "y = (x - mean) / sqrt(variance), numbers that are given",
+                     normalization_build, "mean=[1, 2, 3], variance=[1, 4, 9] : 3", CJ_MASK_PASSES)
 CJ__LAYER_OF_KEYWORDS(discretization, "the number of the bin that x lies in, from 0",
                       discretization_build, "bin_boundaries=[-1, 0, 0.5] : 4")
 CJ__LAYER_OF_KEYWORDS(integer_lookup,

@@ -4,6 +4,9 @@
  *     x [N, T, C] -> node of recurrent.h -> y [N, T, D P] -> merged -> dropout -> the next layer
  *
  * The three differ in their gates and a few options, so one structure and one builder serve them.
+ * Steps that are masked are packed away first and the results spread over all steps again
+ * (packed.c), around all layers at once: what lies between layers is never read at such a step.
+ *
  * A kernel is [G units, numbers of x], with the gates one after another as Keras orders them, so
  * Keras's matrices are its transpose. */
 #include "nn/model.h"
@@ -177,29 +180,64 @@ static bool check(const cells *c, cj_node *x)
     return !b->graph->failed;
 }
 
+/* All layers, one upon the other: the last one's node; *merged: its directions' steps, merged. */
+static cj_node *upon_each_other(cells *c, cj_node *x, const cj_recurrent_opts *opts,
+                                cj_node **merged)
+{
+    const cj_recurrent_layer_opts *o = c->o;
+    cj_node *y = NULL;
+    for (c->layer = 0; c->layer < o->layers; c->layer++) {
+        cj_recurrent_opts how = *opts;
+        cj_node *w, *r;
+        if (!weights(c, cj_node_dim(x, -1), &w, &r, &how)) return NULL;
+        if (c->layer && o->dropout > 0) x = cj_dropout_node(x, o->dropout);
+        y = c->node(x, w, r, &how);
+        x = merge(c, y);
+        if (!x) return NULL;
+    }
+    *merged = x;
+    return y;
+}
+
+/* A masked step leaves the state alone, and its result is that state, at first the initial one (as
+ * Keras has it with JAX; its other backends begin with 0 even where an initial state is given); but
+ * of two directions it is 0, as of Keras's Bidirectional. */
+static cj_node *unpack(const cells *c, const cj__packing *packing, cj_node *y, cj_node *initial_h)
+{
+    if (c->o->bidirectional) return cj__unpack(packing, y, CJ__FROM_NOTHING, NULL);
+    cj_node *first = initial_h ? cj_transpose(initial_h, (int64_t[]){1, 0, 2}) : NULL;
+    return cj__unpack(packing, y, c->o->go_backwards ? CJ__FROM_BEHIND : CJ__FROM_BEFORE, first);
+}
+
 static cj_node *build(cells *c)
 {
     const cj_recurrent_layer_opts *o = c->o = c->b->options;
-    cj_node *x = cj__layer_float(c->b, c->b->x[0]), *y = NULL;
+    cj_node *x = cj__layer_float(c->b, c->b->x[0]), *mask = cj__mask_of_steps(c->b, 0);
     c->state = c->lstm && o->projection > 0 ? o->projection : o->units;
     c->two_biases = c->node == (cj_gru_node) && !o->reset_before;
-    if (!x || !check(c, x)) return NULL;
-    for (c->layer = 0; c->layer < o->layers; c->layer++) {
-        cj_recurrent_opts how = {.direction = o->bidirectional  ? "bidirectional"
-                                              : o->go_backwards ? "reverse"
-                                                                : "forward",
-                                 .activation = o->activation,
-                                 .recurrent_activation = o->recurrent_activation,
-                                 .reset_after = c->two_biases};
-        cj_node *w, *r;
-        if (!more_inputs(c, &how) || !weights(c, cj_node_dim(x, -1), &w, &r, &how)) return NULL;
-        if (c->layer && o->dropout > 0) x = cj_dropout_node(x, o->dropout);
-        y = c->node(x, w, r, &how);
-        if (!y) return NULL;
-        x = merge(c, y);
+    cj_recurrent_opts how = {.direction = o->bidirectional  ? "bidirectional"
+                                          : o->go_backwards ? "reverse"
+                                                            : "forward",
+                             .activation = o->activation,
+                             .recurrent_activation = o->recurrent_activation,
+                             .reset_after = c->two_biases};
+    if (!x || c->b->graph->failed || !check(c, x) || !more_inputs(c, &how)) return NULL;
+    cj__packing packing = {.mask = NULL};
+    if (mask) {
+        if (!cj__packing_make(&packing, mask, how.lengths)) return NULL;
+        how.lengths = packing.lengths;
+        x = cj__pack(&packing, x);
     }
+    cj_node *all, *y = x ? upon_each_other(c, x, &how, &all) : NULL;
+    if (!y) return NULL;
     if (!o->return_sequences) return merge(c, last_state(y));
-    return o->go_backwards && !o->bidirectional ? cj_reverse(x, 1) : x; /* as Keras has it */
+    if (mask) all = unpack(c, &packing, all, how.initial_h);
+    c->b->mask = packing.mask;
+    if (!o->go_backwards || o->bidirectional) return all;
+    /* Results in the order they were made in, as Keras has it. It leaves the mask as it was, which
+     * then is that of other steps: here it is turned, too. */
+    if (mask) c->b->mask = cj_reverse(packing.mask, 1);
+    return cj_reverse(all, 1);
 }
 
 static cj_node *simple_rnn_build(cj_layer_build *b)
@@ -233,7 +271,8 @@ static cj_node *keywords(const cj_layer *row, cj_node *x, const cj_recurrent_lay
                                      .options_size = sizeof(cj_recurrent_layer_opts), \
                                      .options = row##_options, \
                                      .build = row##_build, \
-                                     .sample = example}; \
+                                     .sample = example, \
+                                     .masking = CJ_MASK_READS}; \
     cj_node *(cj_##row)(cj_node * x, const cj_recurrent_layer_opts *opts) \
     { \
         return keywords(&cj_layers_##row, x, opts); \
@@ -249,7 +288,7 @@ cj_node *cj_recurrent_state(cj_node *y, int i)
 {
     if (!y || cj__is_zero(y)) return NULL;
     const cj_node *at = y;
-    for (int step = 0; step < 8 && at->call->n_in; step++, at = at->call->in[0]) {
+    for (int step = 0; step < 12 && at->call->n_in; step++, at = at->call->in[0]) {
         const cj_op *op = at->call->op;
         if (op != &cj_op_rnn && op != &cj_op_lstm && op != &cj_op_gru) continue;
         if (i == 0 || (i == 1 && op == &cj_op_lstm)) return &at->call->out[1 + i];

@@ -38,6 +38,11 @@ typedef struct cj__layer_record { /* for summary, text and configuration */
     int64_t state_elements;            /* not trained */
 } cj__layer_record;
 
+typedef struct cj__mask { /* a node and the mask beside it */
+    const cj_node *x;
+    cj_node *mask;
+} cj__mask;
+
 /* What layers leave in a graph: found by cj__layers_of, made when first needed, freed with the
  * graph. */
 typedef struct cj__layers {
@@ -47,6 +52,8 @@ typedef struct cj__layers {
     int n_losses, losses_capacity;
     cj_update *updates; /* of layers' state, in training programs */
     int n_updates, updates_capacity;
+    cj__mask *masks;
+    int n_masks, masks_capacity;
     uint64_t seed;
     cj_dtype dtype;
     struct cj_model *model; /* or NULL */
@@ -62,22 +69,55 @@ cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void
 /* The same with a keyword structure that begins with its size; zero is the default of each field.
  */
 cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const void *options);
+/* mask.c: the mask of a built layer's result y, as build or the row has it, is written down; y, or
+ * a copy of it where y is an input whose mask stops here. */
+cj_node *cj__mask_result(const cj_layer *row, const cj_layer_build *b, cj_node *y);
+/* Where a step counts in one of the inputs; NULL where an input has no mask. */
+cj_node *cj__mask_merged(const cj_layer_build *b);
+/* The mask [batch, steps] of input i, or NULL; one of another rank fails. */
+cj_node *cj__mask_of_steps(const cj_layer_build *b, int i);
+/* mask with axes of size 1 behind its own: of the rank of x, to be broadcast with it. */
+cj_node *cj__mask_like(cj_node *mask, const cj_node *x);
+/* x where the mask (or NULL) is true, elsewhere a number. */
+cj_node *cj__masked(cj_node *x, cj_node *mask, double elsewhere);
+
+/* packed.c: sequences whose steps that count stand in front. */
+typedef struct cj__packing {
+    cj_node *mask, *lengths;   /* [N, T]; i64 [N]: how many steps count */
+    cj_node *counts, *counted; /* i64 [N, T]: the mask; how many count up to each step, with it */
+    cj_node *rows;             /* i64 [N, T]: which row of [N * T, ...] is moved there */
+} cj__packing;
+typedef enum cj__unpacking {
+    CJ__FROM_BEFORE, /* a step that does not count gets what the one before it got */
+    CJ__FROM_BEHIND, /* what the one behind it got */
+    CJ__FROM_NOTHING
+} cj__unpacking;
+/* false: the graph has failed. lengths: NULL, or [N], from where on no step counts either. */
+bool cj__packing_make(cj__packing *p, cj_node *mask, cj_node *lengths);
+/* x [N, T, n]; the steps that do not count stand behind the others. */
+cj_node *cj__pack(const cj__packing *p, cj_node *x);
+/* Back again; where there is nothing to get, a step gets `none` [N, 1, n], or 0 (NULL). */
+cj_node *cj__unpack(const cj__packing *p, cj_node *y, cj__unpacking how, cj_node *none);
+
 /* x, or, when it is of no floats, x in the model's dtype: layers compute in floats. */
 cj_node *cj__layer_float(cj_layer_build *b, cj_node *x);
 /* The row of a layer of one input whose options are those of its keyword structure, and the builder
- * that takes them. */
-#define CJ__LAYER_OF_KEYWORDS(type, text, builder, example) \
+ * that takes them; masks: a cj_layer_masking. */
+#define CJ__LAYER_WITH_MASKS(type, text, builder, example, masks) \
     const cj_layer cj_layers_##type = {.name = #type, \
                                        .doc = text, \
                                        .inputs = 1, \
                                        .options_size = sizeof(cj_##type##_opts), \
                                        .options = type##_options, \
                                        .build = builder, \
-                                       .sample = example}; \
+                                       .sample = example, \
+                                       .masking = masks}; \
     cj_node *(cj_##type)(cj_node * x, const cj_##type##_opts *opts) \
     { \
         return cj__layer_keywords(&x, 1, &cj_layers_##type, opts); \
     }
+#define CJ__LAYER_OF_KEYWORDS(type, text, builder, example) \
+    CJ__LAYER_WITH_MASKS(type, text, builder, example, CJ_MASK_STOPS)
 /* layer_kernel.c: what a layer uses instead of its parameter `kernel`, whose outputs lie along
  * `axis`: how is NULL (the kernel itself), "spectral" or "weight". Every layer with the option
  * kernel_normalization calls it behind cj_layer_parameter. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every operator's samples and a trained classifier as ONNX files, as others see them: the onnx package's
+# Every operator's samples, a trained classifier and models with masks as ONNX files, as others see them: the onnx package's
 # checker with full shape inference, and, where $ORT_NODE is a folder of onnxruntime-node, the same numbers
 # from ONNX Runtime.
 # ctest: timeout 300
@@ -12,6 +12,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$programs/test_onnx_ops" --dump "$folder" >/dev/null
 "$programs/test_onnx_model" --dump "$folder" >/dev/null
+[[ ! -x $programs/../nn/test_masking ]] || "$programs/../nn/test_masking" --dump "$folder"
 /usr/bin/python3 "$CJ_SOURCE_DIR/tools/golden/onnx_check.py" "$folder"
 [[ -n ${ORT_NODE-} && -d $ORT_NODE ]] || { echo "ORT_NODE is not set: no ONNX Runtime"; exit 0; }
 exec node "$CJ_SOURCE_DIR/tools/ort_run.js" "$ORT_NODE" "$folder"

@@ -60,6 +60,27 @@ static cj_status in_c(cj_context *cj, void *arg)
     return failed;
 }
 
+/* Masks, in a graph of its own: no model. */
+static cj_status masks(cj_context *cj, void *arg)
+{
+    (void)arg;
+    cj_graph *g = cj_graph_new(cj);
+    if (!g) return cj_last_status(cj);
+    cj_dim batch = cj_symbol(g, "batch");
+    cj_node *x = cj_placeholder(g, "x", CJ_F32, 3, (cj_dim[]){batch, 4, 2}),
+            *keep = cj_placeholder(g, "keep", CJ_I32, 2, (cj_dim[]){batch, 4});
+    cj_node *all[] = {cj_masking(x), cj_with_mask(x, keep)};
+    x = cj_multiply_layer(all, 2);
+    x = cj_concatenate((cj_node *[]){x, all[0]}, 2, 1);
+    x = cj_gru(cj_batch_normalization(x), .units = 2, .go_backwards = true,
+               .return_sequences = true);
+    x = cj_multi_head_attention(x, .num_heads = 1, .key_dim = 2);
+    cj_global_average_pool1d(x);
+    cj_status failed = cj_graph_failed(g);
+    cj_graph_free(g);
+    return failed;
+}
+
 static cj_status mistakes(cj_context *cj, void *arg)
 {
     (void)arg;
@@ -119,6 +140,7 @@ static void allocations_fail(void **state)
     (void)state;
     assert_true(faults_sweep_memory(from_text, NULL, NULL, 0) > 50);
     assert_true(faults_sweep_memory(in_c, NULL, NULL, 0) > 20);
+    assert_true(faults_sweep_memory(masks, NULL, NULL, 0) > 20);
     assert_true(faults_sweep_memory(mistakes, NULL, NULL, 0) > 10);
     assert_true(faults_sweep_memory(losses, NULL, NULL, 0) > 100);
 }
