@@ -142,8 +142,9 @@ CJ_API cj_node *cj_layer_apply(cj_node *const *x, int n, const char *layer, cons
 /* As in Keras, a mask says which steps of a sequence count: bool, true where one does, [batch,
  * steps] (in general the leading axes of what it belongs to). It rides beside a layer's result:
  * masking, and embedding with mask_zero, make one, and each later layer passes it on, merges it,
- * reads it or stops it (docs/layers.md). An operator's result, cj_relu(x), has none: only layers
- * hand one on.
+ * reads it or stops it (docs/layers.md). Where a model's output has one, fit and evaluate take the
+ * loss and metrics over the steps that count. An operator's result, cj_relu(x), has none: only
+ * layers hand one on.
  *
  * The mask of x: a node of x's graph; NULL when it has none. */
 CJ_API cj_node *cj_mask_of(const cj_node *x);
@@ -229,6 +230,9 @@ typedef struct cj_loss {
     /* Where some of what a sample holds does not count, or counts more: what the sample counts for,
      * [batch]; a mean is sum(loss) / sum(count). NULL, or a result of NULL: 1 each. */
     cj_node *(*count)(cj_node *prediction, cj_node *target, const void *options);
+    /* A sample is compared as a whole, or with others. Any other loss is given the steps of a
+     * prediction with a mask (cj_mask_of) as samples [batch steps, ...], each with its weight. */
+    bool whole;
 } cj_loss;
 
 /* What a metric's batches came to: one vector of sums, or with `collects` a record after the other.
@@ -433,10 +437,12 @@ CJ_API cj_node *cj_loss_node(cj_node *prediction, cj_node *target, const char *l
 
 typedef struct cj_loss_opts {
     size_t struct_size;
-    const char *reduction;  /* "mean" (default), "sum": scalars; "none": [batch] */
+    const char *reduction;  /* "mean" (default), "sum": scalars; "none": [batch], with a mask
+                               [batch steps] */
     cj_node *sample_weight; /* [batch] or [batch, 1]; default 1 each */
 } cj_loss_opts;
-/* The loss times the weight of its sample, and the sum or the mean over the batch of that. The mean
+/* The loss times the weight of its sample, and the sum or the mean over the batch of that. Where
+ * the prediction has a mask (cj_mask_of), the same of its steps that count, each a sample. The mean
  * is what fit minimizes: sum(weight loss) / sum(weight), so that weights of 2 for all change
  * nothing. What a loss leaves out (ignore_class) or weighs itself (class_weights) is left out of,
  * or weighs in, the divisor: PyTorch's mean. */

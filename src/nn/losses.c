@@ -50,7 +50,14 @@ cj_node *cj__loss_sign(cj_node *t)
 
 cj_node *cj__loss_logits(cj_node *prediction, const cj_op *activation)
 {
-    if (!prediction || prediction == cj_zero || prediction->call->op != activation) return NULL;
+    if (!prediction || prediction == cj_zero) return NULL;
+    const cj_call *call = prediction->call;
+    if (call->op == &cj_op_reshape && prediction->type.rank && call->in[0]->type.rank &&
+        cj_node_dim(prediction, -1) == cj_node_dim(call->in[0], -1)) {
+        cj_node *z = cj__loss_logits(call->in[0], activation);
+        return z ? cj_reshape(z, prediction->type.rank, prediction->type.dim) : NULL;
+    }
+    if (call->op != activation) return NULL;
     if (activation == &cj_op_softmax &&
         ((const cj__axis_attrs *)prediction->call->attributes)->axis != prediction->type.rank - 1)
         return NULL;
@@ -145,6 +152,39 @@ cj_node *cj__loss_smoothed(cj_node *prediction, cj_node *target, double share, c
     return cj_shift(cj_scale(target, 1 - share), share / (classes > 0 ? (double)classes : 1));
 }
 
+/* ---- Steps ----------------------------------------------------------------------------------- */
+
+/* x with its first axes as one. */
+static cj_node *folded(cj_node *x, int axes)
+{
+    cj_dim dims[CJ_RANK_MAX] = {1};
+    if (!x) return NULL;
+    for (int i = 0; i < axes; i++)
+        dims[0] = cj_dim_mul(x->call->graph, dims[0], x->type.dim[i]);
+    for (int i = axes; i < x->type.rank; i++) dims[i - axes + 1] = x->type.dim[i];
+    return cj_reshape(x, x->type.rank - axes + 1, dims);
+}
+
+cj__judged cj__judged_steps(cj__judged samples, cj_node *mask)
+{
+    const cj_node *p = samples.prediction, *t = samples.target;
+    cj_node *w = samples.weight;
+    if (!mask || !p || !t || cj__is_zero(t) || (w && w->type.rank != 1)) return samples;
+    const int axes = mask->type.rank;
+    bool has = t->type.rank >= axes && p->type.rank >= axes;
+    for (int i = 0; has && i < axes; i++) {
+        cj_dim a = p->type.dim[i], b = t->type.dim[i];
+        has = a == b || a < 0 || b < 0;
+    }
+    if (!has) return samples;
+    if (w && cj_dtype_info(w->type.dtype)->kind != CJ_KIND_FLOAT) w = cj_cast(w, p->type.dtype);
+    cj_node *weight = cj_broadcast_to(cj_cast(mask, w ? w->type.dtype : p->type.dtype), axes,
+                                      p->type.dim);
+    if (w) weight = cj_mul(weight, cj__mask_like(w, mask));
+    return (cj__judged){folded(samples.prediction, axes), folded(samples.target, axes),
+                        folded(weight, axes)};
+}
+
 /* ---- In graphs ------------------------------------------------------------------------------- */
 
 cj_node *cj__loss_build(const cj_loss *row, const void *options, cj_node *prediction,
@@ -182,20 +222,21 @@ cj_node *(cj_loss_node)(cj_node *prediction, cj_node *target, const char *loss)
     return cj__loss_build(named.row, named.options, prediction, target, &count);
 }
 
-/* A weight [batch] in each's dtype; NULL when it has another shape. */
-static cj_node *sample_weight(cj_node *each, cj_node *weight)
+/* A weight [batch] in the prediction's dtype; NULL when it has another shape. */
+static cj_node *sample_weight(cj_node *prediction, cj_node *weight)
 {
-    cj_graph *g = cj_node_graph(each);
+    cj_graph *g = cj_node_graph(prediction);
+    const cj_dim batch = prediction->type.rank ? prediction->type.dim[0] : 1;
     if (weight->type.rank == 2 && weight->type.dim[1] == 1) weight = cj_squeeze(weight, 1);
     if (!weight) return NULL;
     if (weight->type.rank != 1 ||
-        !cj__dim_agree(g, each->call, weight->type.dim[0], each->type.dim[0]))
+        !cj__dim_agree(g, prediction->call, weight->type.dim[0], batch))
         return cj_graph_fail(g, CJ_ERR_SHAPE,
                              "loss: sample_weight has rank %d and %s along axis 0, expected [%s]",
                              weight->type.rank,
                              weight->type.rank ? cj_dim_text(g, weight->type.dim[0]) : "nothing",
-                             cj_dim_text(g, each->type.dim[0]));
-    return cj_cast(weight, each->type.dtype);
+                             cj_dim_text(g, batch));
+    return cj_cast(weight, prediction->type.dtype);
 }
 
 cj_node *(cj_loss_reduced)(cj_node *prediction, cj_node *target, const char *loss,
@@ -213,10 +254,15 @@ cj_node *(cj_loss_reduced)(cj_node *prediction, cj_node *target, const char *los
     if (!words[reduction])
         return cj_graph_fail(cj_node_graph(prediction), CJ_ERR_ARGUMENT,
                              "loss: reduction='%.100s' is none of mean, sum, none", o.reduction);
-    cj_node *each = cj__loss_build(named.row, named.options, prediction, target, &count);
+    cj__judged judged = {prediction, target, NULL};
+    if (o.sample_weight && !(judged.weight = sample_weight(prediction, o.sample_weight)))
+        return NULL;
+    if (!((const cj_loss *)named.row)->whole)
+        judged = cj__judged_steps(judged, cj_mask_of(prediction));
+    cj_node *each = cj__loss_build(named.row, named.options, judged.prediction, judged.target,
+                                   &count);
     if (!each) return NULL;
-    cj_node *weight = o.sample_weight ? sample_weight(each, o.sample_weight) : NULL;
-    if (o.sample_weight && !weight) return NULL;
+    cj_node *weight = cj_cast(judged.weight, each->type.dtype);
     if (weight) each = cj_mul(each, weight);
     if (reduction) return reduction == 1 ? cj_sum(each) : each;
     if (!weight && !count) return cj_mean(each);

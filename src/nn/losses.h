@@ -25,7 +25,8 @@ cj_node *cj__loss_clipped(cj_node *x);
 cj_node *cj__loss_unit(cj_node *x);
 /* -1 or 1: whether t is above 0, so that classes may be 0 and 1 or -1 and 1. */
 cj_node *cj__loss_sign(cj_node *t);
-/* The operand of the activation a prediction came from; NULL when it came from something else. */
+/* The operand of the activation a prediction came from, reshaped as it was where the last axis
+ * stayed one; NULL when it came from something else. */
 cj_node *cj__loss_logits(cj_node *prediction, const cj_op *activation);
 /* The logarithms of the probabilities of classes along the last axis: stable when the prediction
  * came from softmax, else as Keras: scaled to sum to one, then clipped. */

@@ -233,6 +233,7 @@ const cj_loss cj_loss_triplet = {
     .build = build_triplet,
     .count = count_triplet,
     .class_target = true,
+    .whole = true,
     .aliases = "triplet_semihard_loss, triplet_hard_loss(mining=hard)"};
 
 /* ---- One of the batch is the partner --------------------------------------------------------- */
@@ -288,6 +289,7 @@ const cj_loss cj_loss_info_nce = {
     .options_size = sizeof(pair_options),
     .options = info_nce_table,
     .build = build_info_nce,
+    .whole = true,
     .aliases = "clip_loss(symmetric=true)"};
 
 /* The others of p[i] are all t and all p but itself; the other way round for t[i]. */
@@ -314,4 +316,5 @@ const cj_loss cj_loss_nt_xent = {
     .options_size = sizeof(pair_options),
     .options = nt_xent_table,
     .build = build_nt_xent,
+    .whole = true,
     .aliases = "nt_xent_loss"};

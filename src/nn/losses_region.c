@@ -64,6 +64,7 @@ const cj_loss cj_loss_dice = {
     .options = dice_table,
     .build = build_dice,
     .class_target = true,
+    .whole = true,
     .aliases = "dice_loss"};
 
 static cj_node *build_tversky(cj_node *prediction, cj_node *target, const void *options)
@@ -80,4 +81,5 @@ const cj_loss cj_loss_tversky = {
     .options = tversky_table,
     .build = build_tversky,
     .class_target = true,
+    .whole = true,
     .aliases = "tversky_loss"};

@@ -140,4 +140,5 @@ const cj_loss cj_loss_ctc = {
     .options = ctc_table,
     .build = build_ctc,
     .class_target = true,
+    .whole = true,
     .aliases = "ctc_loss(from_logits=true)"};

@@ -21,10 +21,10 @@ cj_node *cj_mask_of(const cj_node *x)
     return NULL;
 }
 
-static void attach(cj_graph *g, const cj_node *x, cj_node *mask)
+static void add(cj_graph *g, const cj_node *x, cj_node *mask)
 {
     cj__layers *layers = cj__layers_of(g);
-    if (!layers || !x || !mask) return;
+    if (!layers) return;
     if (layers->n_masks == layers->masks_capacity) {
         int more = layers->masks_capacity ? 2 * layers->masks_capacity : 8;
         cj__mask *masks = cj__realloc(g->cj, layers->masks,
@@ -61,16 +61,24 @@ static bool fits(cj_graph *g, const cj_node *x, const cj_node *mask)
     return true;
 }
 
+bool cj__mask_attach(const cj_node *x, cj_node *mask)
+{
+    cj_graph *g = x->call->graph;
+    if (mask && !g->failed && fits(g, x, mask)) add(g, x, mask);
+    return mask && !g->failed;
+}
+
 cj_node *cj_with_mask(cj_node *x, cj_node *mask)
 {
     if (!x || cj__is_zero(x)) return x;
     cj_graph *g = x->call->graph;
     cj_node *y = g->failed ? NULL : cj_identity(x);
     if (!y || !mask) return y;
-    if (cj__is_zero(mask) || !fits(g, x, mask)) return NULL;
+    if (cj__is_zero(mask))
+        return cj__graph_fail(g, "mask", CJ_ERR_ARGUMENT, "it is cj_zero, which has no shape"),
+               NULL;
     if (mask->type.dtype != CJ_BOOL) mask = cj_not_equal(mask, cj__number_like(mask, 0));
-    attach(g, y, mask);
-    return g->failed ? NULL : y;
+    return cj__mask_attach(y, mask) ? y : NULL;
 }
 
 /* ---- What layers make of it ------------------------------------------------------------------ */
@@ -117,7 +125,7 @@ cj_node *cj__mask_result(const cj_layer *row, const cj_layer_build *b, cj_node *
     cj_node *found = cj_mask_of(y);
     if (found == mask) return y;
     if (found) y = cj_identity(y); /* an input as it was, or an inner layer's result */
-    if (y && mask && fits(b->graph, y, mask)) attach(b->graph, y, mask);
+    if (y && mask) cj__mask_attach(y, mask);
     return y;
 }
 

@@ -72,6 +72,9 @@ cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const
 /* mask.c: the mask of a built layer's result y, as build or the row has it, is written down; y, or
  * a copy of it where y is an input whose mask stops here. */
 cj_node *cj__mask_result(const cj_layer *row, const cj_layer_build *b, cj_node *y);
+/* Writes down that this, of bools and of x's leading sizes, is x's mask; false: the graph has
+ * failed. */
+bool cj__mask_attach(const cj_node *x, cj_node *mask);
 /* Where a step counts in one of the inputs; NULL where an input has no mask. */
 cj_node *cj__mask_merged(const cj_layer_build *b);
 /* The mask [batch, steps] of input i, or NULL; one of another rank fails. */
@@ -164,6 +167,14 @@ cj_node *cj__target_like(cj_node *prediction, cj_node *target, const char *what)
 /* One loss a sample, and in *count what it counts for in a mean, both [batch]; NULL: 1. */
 cj_node *cj__loss_build(const cj_loss *row, const void *options, cj_node *prediction,
                         cj_node *target, cj_node **count);
+/* What losses and metrics compare, and what each sample weighs: [batch], or NULL: 1. */
+typedef struct cj__judged {
+    cj_node *prediction, *target, *weight;
+} cj__judged;
+/* The steps of all samples, as if each were a sample of its own: the axes of the prediction's mask
+ * become one, and a step weighs what its sample does, or, where it does not count, 0. As it was
+ * where the mask is NULL or the target has not those axes. */
+cj__judged cj__judged_steps(cj__judged samples, cj_node *mask);
 /* sum(weighted) / sum(weight), 0 where nothing weighs. */
 cj_node *cj__loss_weighted_mean(cj_node *weighted, cj_node *weight);
 

@@ -8,7 +8,9 @@
  *              out of a sample or weigh it (cj_loss.count)
  *     metrics  a vector each, as their rows say, or records that are kept
  *
- * so the numbers of an epoch are those of all its samples, whatever the batches were. */
+ * so the numbers of an epoch are those of all its samples, whatever the batches were. Where the
+ * model's output has a mask (cj_mask_of), its steps are the samples: those that do not count weigh
+ * nothing. */
 #include "train/train.h"
 
 #include "base/option.h"
@@ -79,7 +81,7 @@ static cj_status find_fields(cj__objective *o, const cj_dataset *data)
 /* The size of the prediction's last axis; 1 for [batch]. */
 static int64_t prediction_width(const cj__objective *o)
 {
-    const cj_type *type = &o->prediction->type;
+    const cj_type *type = &o->samples.prediction->type;
     return type->rank > 1 ? type->dim[type->rank - 1] : 1;
 }
 
@@ -150,6 +152,25 @@ static cj_node *placeholder(cj__objective *o, const char *name, const cj_field *
     return cj_placeholder(o->graph, name, field->dtype, field->rank + 1, dims);
 }
 
+/* What is fed of the data, and with it what is compared: samples, and the steps of all samples that
+ * count in the mask of the model's output. */
+static void judge(cj__objective *o, const cj_dataset *data)
+{
+    const cj_node *output = o->model->graph->outputs.items[0].node;
+    cj_node *prediction = o->samples.prediction, *weight = NULL;
+    o->target = placeholder(o, "cajal/target", o->target_info);
+    if (o->weight_field >= 0) {
+        o->weight = placeholder(o, "cajal/weight", cj_dataset_field(data, o->weight_field));
+        weight = o->weight ? cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER}) : NULL;
+    } else if (prediction->type.rank)
+        weight = cj_broadcast_to(cj_scalar(o->graph, prediction->type.dtype, 1), 1,
+                                 prediction->type.dim);
+    o->samples.target = o->target;
+    o->samples.weight = weight;
+    o->steps = cj__judged_steps(o->samples,
+                                cj__model_node_in(o->model, o->graph, cj_mask_of(output)));
+}
+
 static cj_status build_loss(cj__objective *o, const cj_dataset *data)
 {
     cj__named named;
@@ -157,20 +178,16 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
     CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_LOSS, o->loss_text, &named));
     const cj_loss *row = named.row;
     CJ__TRY(check_loss(o, &named));
-    o->target = placeholder(o, "cajal/target", o->target_info);
+    judge(o, data);
+    const cj__judged *judged = row->whole ? &o->samples : &o->steps;
     cj_node *count = NULL, *each = NULL;
-    if (o->target) each = cj__loss_build(row, named.options, o->prediction, o->target, &count);
+    if (judged->target)
+        each = cj__loss_build(row, named.options, judged->prediction, judged->target, &count);
     if (!each)
         return cj__prefix(o->cj, graph_status(o), "loss %s of output '%s' and target '%s'",
                           row->name, cj_graph_output_name(o->model->graph, 0),
                           o->target_info->name);
-    cj_node *weight = cj_full_like(each, 1);
-    if (o->weight_field >= 0) {
-        o->weight = placeholder(o, "cajal/weight", cj_dataset_field(data, o->weight_field));
-        weight = o->weight ? cj_cast(cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER}),
-                                     each->type.dtype)
-                           : NULL;
-    }
+    cj_node *weight = cj_cast(judged->weight, each->type.dtype);
     cj_node *weighted = cj_mul(each, weight), *counted = count ? cj_mul(count, weight) : weight;
     if (!weighted || !counted) return graph_status(o);
     o->loss = cj__loss_weighted_mean(weighted, counted);
@@ -186,17 +203,16 @@ static cj_status build_loss(cj__objective *o, const cj_dataset *data)
     bool all = o->loss != NULL;
     for (int i = 0; i < CJ__HEAD; i++) all = all && head[i];
     o->sums[o->n_sums++] = all ? cj_stack(head, CJ__HEAD, 0) : NULL;
-    if (!o->weight) o->weight = weight;
     return o->sums[0] ? CJ_OK : graph_status(o);
 }
 
 static cj_status add_metric(cj__objective *o, const cj_metric *row, const char *name,
                             const void *options)
 {
-    cj_node *weight = o->weight->type.rank == 1
-                          ? o->weight
-                          : cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER});
-    cj_node *sums = weight ? row->build(o->prediction, o->target, weight, options) : NULL;
+    bool whole = row == &cj__metric_of_loss &&
+                 ((const cj_loss *)((const cj__named *)options)->row)->whole;
+    const cj__judged *judged = whole ? &o->samples : &o->steps;
+    cj_node *sums = row->build(judged->prediction, judged->target, judged->weight, options);
     if (!sums)
         return cj__prefix(o->cj, graph_status(o), "metric %s of output '%s' and target '%s'", name,
                           cj_graph_output_name(o->model->graph, 0), o->target_info->name);
@@ -303,7 +319,7 @@ static cj_status build(cj__objective *o, const cj_dataset *data, const char *los
     o->graph = cj__model_assemble(o->model, o->raw, outputs);
     if (!o->graph) return cj_last_status(o->cj) ? cj_last_status(o->cj) : CJ_ERR_MEMORY;
     CJ__TRY(cj_graph_failed(o->graph));
-    o->prediction = outputs[0];
+    o->samples.prediction = outputs[0];
     CJ__TRY(find_fields(o, data));
     o->loss_text = cj__arena_strdup(&o->arena, loss ? loss : default_loss(o));
     o->metrics_text = cj__arena_strdup(&o->arena, metrics                   ? metrics

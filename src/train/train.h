@@ -41,7 +41,8 @@ typedef struct cj__objective {
     int n_inputs, input_field[CJ__INPUTS_MAX], target_field,
         weight_field; /* fields of the data set; weight_field -1: none */
     const cj_field *target_info;
-    cj_node *raw[CJ__INPUTS_MAX], *prediction, *target, *weight;
+    cj_node *raw[CJ__INPUTS_MAX], *target, *weight; /* fed; weight NULL: none */
+    cj__judged samples, steps; /* the same where the prediction has no mask */
     cj_node *loss; /* mean of the batch with penalties: what is differentiated */
     cj_node *
         sums[2 + CJ__METRICS_MAX]; /* head (f64[4]), then one vector a metric, the confusion last */

@@ -85,7 +85,7 @@ static inline void run_with_gradient(cj_context *cj, const char *backend, cj_nod
                                         &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
                                                            .backend = backend});
     assert_non_null(s);
-    cj_feed feeds[4];
+    cj_feed feeds[8];
     for (int i = 0; i < n; i++)
         feeds[i] = (cj_feed){.node = inputs[i],
                              .value = cj_tensor_cast(values[i], cj_node_dtype(inputs[i]))};

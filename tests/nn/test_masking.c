@@ -183,6 +183,109 @@ static void as_keras(void **state)
         }
 }
 
+/* Values of y for inputs of small whole numbers. */
+static void run_small(cj_model *m, cj_node *y, bool training, double *values, int n)
+{
+    cj_graph *g = cj_model_graph(m);
+    cj_program *p = cj_compile(g, .outputs = {y}, .training = training);
+    if (!p) fail_msg("%s", cj_message(cj));
+    cj_session *s = cj_session_new(p, cj_model_store(m));
+    cj_feed feeds[4];
+    int n_feeds = cj_graph_input_count(g);
+    for (int i = 0; i < n_feeds; i++) {
+        cj_node *x = cj_graph_input_at(g, i);
+        int64_t shape[CJ_RANK_MAX] = {1};
+        for (int k = 1; k < cj_node_rank(x); k++) shape[k] = cj_node_dim(x, k);
+        cj_tensor *t = cj_tensor_new(cj, cj_node_dtype(x), cj_node_rank(x), shape);
+        void *v = cj_tensor_map(t, CJ_MAP_WRITE);
+        for (int64_t k = 0; k < cj_tensor_count(t); k++)
+            cj_store_f64(cj_tensor_dtype(t), v, (size_t)k, k % 5 == 3 ? 0 : (double)(k % 3) + 1);
+        cj_tensor_unmap(t);
+        feeds[i] = (cj_feed){x, t};
+    }
+    cj_tensor *out = NULL;
+    if (cj_run(s, feeds, n_feeds, &out, 1)) fail_msg("%s", cj_session_message(s));
+    assert_int_equal(cj_tensor_count(out), n);
+    for (int i = 0; i < n; i++) values[i] = value_of(cj, out, i);
+    for (int i = 0; i < n_feeds; i++) cj_tensor_free((cj_tensor *)feeds[i].value);
+    cj_tensor_free(out);
+    cj_session_free(s);
+    cj_program_free(p);
+}
+
+/* ---- Losses ---------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *activation, *loss, *reduction;
+} judged[] = {
+    {"loss_classes", "", "sparse_categorical_crossentropy(from_logits=true)", NULL},
+    {"loss_softmax", "softmax", "sparse_categorical_crossentropy", "mean"},
+    {"loss_ignored", "softmax", "sparse_categorical_crossentropy(ignore_class=3)", NULL},
+    {"loss_numbers", "", "mse", NULL},
+    {"loss_sum", "", "mae", "sum"},
+    {"loss_none", "", "mse", "none"},
+};
+
+static void check_loss(int which, cj_dtype dtype, const char *backend)
+{
+    const char *name = judged[which].name;
+    cj_model *m = cj_model_new(cj);
+    cj_model_set_dtype(m, dtype);
+    built b = {.g = cj_model_graph(m)};
+    cj_node *x[INPUTS], *inputs[8], *weight = NULL, *target, *cotangent;
+    assert_int_equal(inputs_of(&b, name, dtype, x), 1);
+    const cj_tensor *t = golden_get(golden, name, "t"), *w = golden_find(golden, name, "w"),
+                    *c = golden_get(golden, name, "c");
+    feed(&b, target = input_of(&b, "t", dtype_of(t, dtype), t, 0), t);
+    if (w) feed(&b, weight = input_of(&b, "w", dtype, w, 0), w);
+    cotangent = cj_placeholder(b.g, "c", dtype, cj_tensor_rank(c), cj_tensor_shape(c));
+    feed(&b, cotangent, c);
+    if (*judged[which].activation)
+        x[0] = cj_activation_layer(x[0], .function = judged[which].activation);
+    cj_node *loss = cj_loss_reduced(x[0], target, judged[which].loss, .sample_weight = weight,
+                                    .reduction = judged[which].reduction);
+    if (!loss) fail_msg("%s: %s", name, cj_message(cj));
+    cj_tensor *out[2], *values[8];
+    for (int i = 0; i < b.n_feeds; i++) {
+        inputs[i] = (cj_node *)b.feeds[i].node;
+        values[i] = (cj_tensor *)b.feeds[i].value;
+    }
+    run_with_gradient(cj, backend, loss, b.wrt[0], cotangent, inputs, values, b.n_feeds, out);
+    assert_near(name, out[0], golden_get(golden, name, "y"), dtype == CJ_F64 ? 1e-10 : 1e-5);
+    assert_near(name, out[1], golden_get(golden, name, "d_x0"), dtype == CJ_F64 ? 1e-10 : 1e-5);
+    for (int i = 0; i < 2; i++) cj_tensor_free(out[i]);
+    for (int i = 0; i < b.n_feeds; i++) cj_tensor_free(values[i]);
+    cj_model_free(m);
+}
+
+static void losses_of_steps(void **state)
+{
+    (void)state;
+    for (int i = 0; i < (int)(sizeof judged / sizeof *judged); i++)
+        for (int k = 0; k < 2; k++) {
+            check_loss(i, CJ_F64, backends[k]);
+            check_loss(i, CJ_F32, backends[k]);
+        }
+}
+
+/* Losses that look at a sample as a whole, and targets that have no steps, know no masks. */
+static void losses_of_samples(void **state)
+{
+    (void)state;
+    double found[2];
+    for (int masked = 0; masked < 2; masked++) {
+        cj_model *m = cj_model_new(cj);
+        cj_node *x = cj_input(m, "x", 5, 3), *keep = cj_input(m, "keep", 5);
+        cj_node *labels = cj_broadcast_to(cj_scalar(cj_model_graph(m), CJ_I32, 1), 2,
+                                          (cj_dim[]){cj_node_dim(x, 0), 2});
+        x = cj_activation_layer(cj_with_mask(x, masked ? keep : NULL), .function = "softmax");
+        run_small(m, cj_loss_reduced(x, labels, "ctc"), false, &found[masked], 1);
+        assert_null(cj_loss_reduced(x, cj_slice_axis(labels, 1, 0, 1), "mse"));
+        cj_model_free(m);
+    }
+    assert_true(found[0] > 0 && found[0] == found[1]);
+}
+
 /* ---- Which layers pass it on ----------------------------------------------------------------- */
 
 /* A step's numbers stay with their step in layers that pass it on. */
@@ -267,36 +370,6 @@ static void beside_nodes(void **state)
 
 /* ---- What attention and batch normalisation do beside it ------------------------------------- */
 
-/* Values of y for inputs of ones, in double. */
-static void run_ones(cj_model *m, cj_node *y, bool training, double *values, int n)
-{
-    cj_graph *g = cj_model_graph(m);
-    cj_program *p = cj_compile(g, .outputs = {y}, .training = training);
-    if (!p) fail_msg("%s", cj_message(cj));
-    cj_session *s = cj_session_new(p, cj_model_store(m));
-    cj_feed feeds[4];
-    int n_feeds = cj_graph_input_count(g);
-    for (int i = 0; i < n_feeds; i++) {
-        cj_node *x = cj_graph_input_at(g, i);
-        int64_t shape[CJ_RANK_MAX] = {1};
-        for (int k = 1; k < cj_node_rank(x); k++) shape[k] = cj_node_dim(x, k);
-        cj_tensor *t = cj_tensor_new(cj, cj_node_dtype(x), cj_node_rank(x), shape);
-        void *v = cj_tensor_map(t, CJ_MAP_WRITE);
-        for (int64_t k = 0; k < cj_tensor_count(t); k++)
-            cj_store_f64(cj_tensor_dtype(t), v, (size_t)k, k % 5 == 3 ? 0 : (double)(k % 3) + 1);
-        cj_tensor_unmap(t);
-        feeds[i] = (cj_feed){x, t};
-    }
-    cj_tensor *out = NULL;
-    if (cj_run(s, feeds, n_feeds, &out, 1)) fail_msg("%s", cj_session_message(s));
-    assert_int_equal(cj_tensor_count(out), n);
-    for (int i = 0; i < n; i++) values[i] = value_of(cj, out, i);
-    for (int i = 0; i < n_feeds; i++) cj_tensor_free((cj_tensor *)feeds[i].value);
-    cj_tensor_free(out);
-    cj_session_free(s);
-    cj_program_free(p);
-}
-
 /* A mask that is an input of attention joins the one beside the keys: of bools, or of terms, where
  * -inf is what false is. */
 static void attention_masks(void **state)
@@ -319,7 +392,7 @@ static void attention_masks(void **state)
                                              .mask = mask);
         if (!y) fail_msg("%s", cj_message(cj));
         assert_null(cj_mask_of(y)); /* the query has none */
-        run_ones(m, y, false, found[way], 6);
+        run_small(m, y, false, found[way], 6);
         cj_model_free(m);
     }
     for (int way = 1; way < 3; way++)
@@ -336,7 +409,7 @@ static void batch_statistics(void **state)
         cj_model *m = cj_model_new(cj);
         cj_node *x = cj_masking(cj_input(m, "x", 5, 1));
         cj_node *out = cj_batch_normalization(x, .epsilon = 0.5, .momentum = 0.75, .name = "b");
-        run_ones(m, out, training, y, 5);
+        run_small(m, out, training, y, 5);
         const double mean = training ? 2 : 0, scale = training ? 1 : 1 / sqrt(1.5);
         const double values[] = {1, 2, 3, 0, 2};
         for (int i = 0; i < 5; i++) assert_float_equal(y[i], (values[i] - mean) * scale, 1e-5);
@@ -344,7 +417,7 @@ static void batch_statistics(void **state)
         const char *const names[] = {"b/moving_mean", "b/moving_variance"};
         for (int i = 0; i < 2; i++) {
             assert_string_equal(cj_node_name(u[i].variable), names[i]);
-            run_ones(m, u[i].value, training, y, 1);
+            run_small(m, u[i].value, training, y, 1);
             assert_float_equal(y[0], training ? 0.75 * i + 0.25 * (i ? 0.5 : 2) : i, 1e-5);
         }
         cj_model_free(m);
@@ -418,6 +491,7 @@ static const char *const files[] = {
     "global_average_pool1d",
     "input 6, embedding 5 3 mask_zero, gru 4, dense 1",
     "input 6 2, masking, batch_normalization, lstm 2",
+    "input 6 2, masking, dense 3, lstm 2 return_sequences go_backwards", /* its output has one */
 };
 
 /* Four samples of small whole numbers, many of them 0. */
@@ -438,10 +512,10 @@ static cj_tensor *samples_of(const cj_graph *g)
     return t;
 }
 
-static cj_tensor *predict(cj_model *m, const cj_tensor *samples)
+static cj_tensor *value_at(cj_model *m, cj_node *y, const cj_tensor *samples)
 {
     cj_graph *g = cj_model_graph(m);
-    cj_program *p = cj_compile(g, .outputs = {cj_graph_output_at(g, 0)});
+    cj_program *p = cj_compile(g, .outputs = {y});
     cj_session *s = p ? cj_session_new(p, cj_model_store(m)) : NULL;
     cj_tensor *out = NULL;
     if (!s) fail_msg("%s", cj_message(cj));
@@ -456,18 +530,24 @@ static cj_tensor *predict(cj_model *m, const cj_tensor *samples)
  * loaded again it gives the same. */
 static void save_and_load(const char *folder, int i, bool keep)
 {
-    char path[600], arrays[2][620];
+    char path[600], arrays[3][620];
     snprintf(path, sizeof path, "%s/masked_%d.onnx", folder, i);
     snprintf(arrays[0], sizeof arrays[0], "%s/masked_%d_in_0.npy", folder, i);
     snprintf(arrays[1], sizeof arrays[1], "%s/masked_%d_0.npy", folder, i);
+    snprintf(arrays[2], sizeof arrays[2], "%s/masked_%d_1.npy", folder, i);
     cj_model *m = cj_model_from_text(cj, files[i], NULL, 3);
     if (!m) fail_msg("%s: %s", files[i], cj_message(cj));
     if (cj_save(m, path)) fail_msg("%s: %s", files[i], cj_message(cj));
     cj_model *again = cj_load(cj, path);
     if (!again) fail_msg("%s: %s", files[i], cj_message(cj));
-    cj_tensor *samples = samples_of(cj_model_graph(m)), *a = predict(m, samples),
-              *b = predict(again, samples);
+    cj_tensor *samples = samples_of(cj_model_graph(m)), *a, *b;
+    a = value_at(m, cj_graph_output_at(cj_model_graph(m), 0), samples);
+    b = value_at(again, cj_graph_output_at(cj_model_graph(again), 0), samples);
     int64_t first = -1;
+    assert_int_equal(cj_graph_output_count(cj_model_graph(again)), 1);
+    cj_node *masks[] = {cj_mask_of(cj_graph_output_at(cj_model_graph(m), 0)),
+                        cj_mask_of(cj_graph_output_at(cj_model_graph(again), 0))};
+    assert_true(!masks[0] == !masks[1]);
     if (!cj_tensor_close(a, b, 1e-5, 1e-5, &first))
         fail_msg("%s: read again, output %lld is %g, it was %g", files[i], (long long)first,
                  value_of(cj, b, first), value_of(cj, a, first));
@@ -475,6 +555,13 @@ static void save_and_load(const char *folder, int i, bool keep)
         assert_ok(cj, cj_npy_save(cj, arrays[0], samples));
         assert_ok(cj, cj_npy_save(cj, arrays[1], a));
     } else remove(path);
+    if (masks[0]) {
+        cj_tensor *c = value_at(m, masks[0], samples), *d = value_at(again, masks[1], samples);
+        assert_true(cj_tensor_equal(c, d));
+        if (keep) assert_ok(cj, cj_npy_save(cj, arrays[2], c));
+        cj_tensor_free(c);
+        cj_tensor_free(d);
+    }
     cj_tensor_free(a);
     cj_tensor_free(b);
     cj_tensor_free(samples);
@@ -487,6 +574,36 @@ static void in_files(void **state)
     (void)state;
     for (int i = 0; i < (int)(sizeof files / sizeof *files); i++)
         save_and_load(CJ_BUILD_DIR, i, false);
+}
+
+/* A file whose list of masks is not that of its outputs. */
+static void damaged_files(void **state)
+{
+    (void)state;
+    static const char list[] = "[\"y_mask\"]";
+    static const char *const others[] = {"[\"x_mask\"]", "[\"y_mask\" ", "[\"\"      ]",
+                                         "[\"\",\"\",17]", "{\"y\":1   }"};
+    char path[600];
+    unsigned char bytes[1 << 16];
+    snprintf(path, sizeof path, "%s/test_masking.onnx", CJ_BUILD_DIR);
+    cj_model *m = cj_model_from_text(cj, "input 6 2, masking, dense 3", NULL, 3);
+    assert_ok(cj, cj_save(m, path));
+    FILE *f = fopen(path, "rb");
+    size_t size = fread(bytes, 1, sizeof bytes, f), at = 0, length = sizeof list - 1;
+    fclose(f);
+    remove(path);
+    while (at + length < size && memcmp(bytes + at, list, length)) at++;
+    assert_true(at + length < size);
+    cj_model *again = cj_load_memory(cj, bytes, size);
+    assert_non_null(again);
+    cj_model_free(again);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_int_equal(strlen(others[i]), length);
+        memcpy(bytes + at, others[i], length);
+        assert_null(cj_load_memory(cj, bytes, size));
+        if (!strstr(cj_message(cj), "cajal.masks")) fail_msg("%s", cj_message(cj));
+    }
+    cj_model_free(m);
 }
 
 /* ---- What is refused ------------------------------------------------------------------------- */
@@ -516,6 +633,7 @@ static void refused(void **state)
           cj_multi_head_attention(cj_with_mask(x, x), .num_heads = 1, .key_dim = 2));
     WRONG("global_average_pool1d: the mask of its input is of rank 3; [batch, steps] is expected",
           cj_global_average_pool1d(cj_with_mask(x, x)));
+    WRONG("mask: it is cj_zero, which has no shape", cj_with_mask(x, cj_zero));
     WRONG("mask: it belongs to another graph",
           cj_with_mask(x, cj_iota(cj_graph_new(cj), CJ_I32, 0, CJ_DIMS(6))));
 }
@@ -523,11 +641,12 @@ static void refused(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(losses_of_steps),   cmocka_unit_test(losses_of_samples),
         cmocka_unit_test(as_keras),          cmocka_unit_test(passed_on),
         cmocka_unit_test(beside_nodes),      cmocka_unit_test(attention_masks),
         cmocka_unit_test(batch_statistics),  cmocka_unit_test(free_steps),
         cmocka_unit_test(states_behind_masks), cmocka_unit_test(in_files),
-        cmocka_unit_test(refused),
+        cmocka_unit_test(refused),           cmocka_unit_test(damaged_files),
     };
     cj = test_context();
     if (argc == 3 && !strcmp(argv[1], "--dump")) {

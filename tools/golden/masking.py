@@ -132,7 +132,7 @@ def recurrent(kind, sequences, both=None, backwards=False, layers=1, lengths=Fal
 
 def recurrent_case(name, kind, sequences, units=3, **how):
     _, gates, biases, _ = STEPS[kind]
-    p, inputs = {}, 4
+    p, inputs = {}, 3
     for i in range(how.get("layers", 1)):
         tail = f"_{i}" if i else ""
         for side in ("", "backward_") if how.get("both") else ("",):
@@ -140,7 +140,7 @@ def recurrent_case(name, kind, sequences, units=3, **how):
             p[f"{kind}/{side}recurrent_kernel{tail}"] = weights(gates * units, units)
             p[f"{kind}/{side}bias{tail}"] = weights(biases * units)
         inputs = units * (2 if how.get("both") == "concat" else 1)
-    x = [numbers(6, 4)]
+    x = [numbers(6, 3)]
     if how.get("lengths"):
         x.append(rng.integers(0, 7, size=12))
     if how.get("first"):
@@ -243,7 +243,38 @@ def embedded(x, m, p):
     return loop("lstm", y, mask, p["lstm/kernel"], p["lstm/recurrent_kernel"], p["lstm/bias"])[1]
 
 
+# ---- Losses -------------------------------------------------------------------------------------------------------------
+
+def reduced(each, mask, weight=None, count=None, how="mean"):
+    """Keras's reduce_weighted_values with the mask as weights; the mean is over what counts, as Cajal's is."""
+    w = mask.double() * (1 if weight is None else torch.tensor(weight)[:, None])
+    if how != "mean":
+        return (each * w).sum() if how == "sum" else (each * w).reshape(-1)
+    return (each * w).sum() / (w if count is None else w * count).sum()
+
+
+def loss_case(name, loss, prediction, target, weight=None, **how):
+    case(name, lambda x, m, p: reduced(loss(x[0], torch.tensor(target)), m[0], weight, **how), [prediction], [MASK])
+    arrays[f"{name}/t"] = target
+    if weight is not None:
+        arrays[f"{name}/w"] = weight
+
+
+def losses():
+    entropy = lambda x, t: -torch.log_softmax(x, -1).gather(-1, t[..., None])[..., 0]  # noqa: E731
+    z, labels, weight = numbers(6, 4, large=1e4), rng.integers(0, 4, size=(12, 6)), rng.integers(0, 4, size=12) / 2
+    loss_case("loss_classes", entropy, z, labels)
+    loss_case("loss_softmax", entropy, z, labels, weight)
+    counted = torch.tensor(labels != 3)
+    loss_case("loss_ignored", lambda x, t: entropy(x, t) * counted, z, labels, weight, count=counted)
+    loss_case("loss_numbers", lambda x, t: ((x - t) ** 2).mean(-1), numbers(6, 2), rng.normal(size=(12, 6, 2)).astype("f4"))
+    loss_case("loss_sum", lambda x, t: (x[..., 0] - t).abs(), numbers(6, 1), rng.normal(size=(12, 6)).astype("f4"), how="sum")
+    loss_case("loss_none", lambda x, t: (x[..., 0] - t) ** 2, numbers(6, 1), rng.normal(size=(12, 6)).astype("f4"),
+              weight, how="none")
+
+
 def main():
+    losses()
     for kind in STEPS:
         recurrent_case(kind + "_steps", kind, True)
         recurrent_case(kind + "_last", kind, False)

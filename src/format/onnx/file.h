@@ -23,6 +23,8 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *byte
 /* metadata.c: what a model knows beyond its graph. */
 void cj__onnx_property(cj__onnx_properties *properties, const char *key, const char *value);
 void cj__onnx_describe_model(cj__onnx_properties *properties, cj_model *m);
+/* The masks beside the model's outputs become outputs of g, the assembled model, behind its own. */
+void cj__onnx_put_masks(cj__onnx_properties *properties, cj_model *m, cj_graph *g);
 cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj_model *m);
 /* The names in a JSON list of strings under `key`; *found tells whether there is one. */
 cj_status cj__onnx_listed_names(cj_context *cj, cj__arena *arena, const cj__onnx_model *from,

@@ -107,6 +107,41 @@ void cj__onnx_describe_model(cj__onnx_properties *p, cj_model *m)
     cj__text_release(&text);
 }
 
+/* "class_mask", or with more "_" until nothing else is called that. */
+static const char *name_of_mask(cj__arena *arena, const cj_graph *g, const char *output)
+{
+    char *name = cj__arena_printf(arena, "%s_mask", output);
+    while (name && (cj__nodes_find(&g->outputs, name) || cj__nodes_find(&g->inputs, name)))
+        name = cj__arena_printf(arena, "%s_", name);
+    return name;
+}
+
+/* A name for each of the model's own outputs; "": it has no mask. */
+void cj__onnx_put_masks(cj__onnx_properties *p, cj_model *m, cj_graph *g)
+{
+    const cj__nodes *outputs = &m->graph->outputs;
+    const char **names = cj__arena_array(p->arena, (size_t)outputs->count + 1, sizeof *names);
+    int found = 0;
+    if (!names && !p->failed) p->failed = CJ_ERR_MEMORY;
+    for (int i = 0; names && i < outputs->count; i++) {
+        cj_node *mask = cj__model_node_in(m, g, cj_mask_of(outputs->items[i].node));
+        names[i] = mask ? name_of_mask(p->arena, g, outputs->items[i].name) : "";
+        if (!names[i]) {
+            p->failed = CJ_ERR_MEMORY;
+            return;
+        }
+        if (mask) cj_graph_output(g, names[i], cj_identity(mask));
+        found += mask != NULL;
+    }
+    cj__text text;
+    cj__text_init(&text, m->cj);
+    if (found) {
+        put_list(&text, names, outputs->count);
+        put_text(p, "cajal.masks", &text);
+    }
+    cj__text_release(&text);
+}
+
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 static const cj__onnx_entry *find(const cj__onnx_model *from, const char *key)
@@ -199,7 +234,8 @@ static bool is_ours(cj__slice key)
 {
     static const char *const keys[] = {"cajal.text",    "cajal.loss",       "cajal.metrics",
                                        "cajal.target",  "cajal.classes",    "cajal.class_count",
-                                       "cajal.columns", "cajal.parameters", "cajal.variables"};
+                                       "cajal.columns", "cajal.parameters", "cajal.variables",
+                                       "cajal.masks"};
     for (size_t i = 0; i < CJ__COUNT(keys); i++)
         if (cj__slice_is(key, keys[i])) return true;
     return false;
@@ -227,6 +263,31 @@ static cj_status keep_others(const cj__onnx_model *from, cj_model *m)
                                  "a metadata value", &value));
         CJ__TRY(cj__nodes_add(m->graph, &m->metadata, key, (cj_node *)(void *)value));
     }
+    return CJ_OK;
+}
+
+/* Outputs that are masks of those before them are so again, and no outputs. */
+static cj_status recall_masks(cj__arena *arena, const cj__onnx_model *from, cj_model *m)
+{
+    const char *key = "cajal.masks";
+    const cj__json *list;
+    cj__nodes *outputs = &m->graph->outputs;
+    CJ__TRY(read_list(arena, from, key, &list));
+    if (!list) return CJ_OK;
+    if (list->count > (size_t)outputs->count) return bad(m->cj, key);
+    const int own = (int)list->count;
+    int i = 0, at = own;
+    for (const cj__json *item = list->first; item; item = item->next, i++) {
+        if (item->type != CJ__JSON_STRING) return bad(m->cj, key);
+        if (!*item->string) continue;
+        if (at == outputs->count || strcmp(outputs->items[at].name, item->string) ||
+            outputs->items[at].node->type.dtype != CJ_BOOL)
+            return bad(m->cj, key);
+        if (!cj__mask_attach(outputs->items[i].node, outputs->items[at++].node))
+            return m->graph->failed;
+    }
+    if (at != outputs->count) return bad(m->cj, key);
+    outputs->count = own;
     return CJ_OK;
 }
 
@@ -260,5 +321,6 @@ cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj
         for (int k = 0; k < p->rank; k++) p->shape[k] = x->dim[k + 1];
     }
     CJ__TRY(recall_columns(arena, from, m));
+    CJ__TRY(recall_masks(arena, from, m));
     return keep_others(from, m);
 }

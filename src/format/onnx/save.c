@@ -2,7 +2,8 @@
  *
  * A model is saved as it is run: raw inputs, their preparation, the graph, in one. Loaded again,
  * all of it is the graph, so predict takes the same raw samples, and fit goes on with the same
- * parameters. Files are replaced whole or not at all. */
+ * parameters. The masks of outputs are outputs behind them, for other programs, and for a loaded
+ * model masks again. Files are replaced whole or not at all. */
 #include <string.h>
 
 #include "base/file.h"
@@ -125,6 +126,7 @@ static cj_status write_model(cj_model *m, cj__arena *arena, cj__text *text)
     }
     cj__onnx_properties properties = {.arena = arena};
     cj__onnx_describe_model(&properties, m);
+    cj__onnx_put_masks(&properties, m, g);
     cj_status failed = g->failed ? g->failed : cj__onnx_write_graph(g, &properties, text);
     cj_graph_free(g);
     return failed;
