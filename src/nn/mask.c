@@ -146,7 +146,8 @@ static cj_node *masking_build(cj_layer_build *b)
                               "its input is of rank %d; [batch, ..., numbers] is expected",
                               cj_node_rank(x)),
                NULL;
-    cj_node *differs = cj_cast(cj_not_equal(x, cj__number_like(x, value)), CJ_I32);
+    /* Counted in floats, for which reductions have fast kernels. */
+    cj_node *differs = cj_cast(cj_not_equal(x, cj__number_like(x, value)), cj_node_dtype(x));
     cj_node *count = cj_reduce_sum(differs, 1, (int64_t[]){-1}, false);
     b->mask = cj_greater(count, cj__number_like(count, 0));
     return cj__masked(x, b->mask, 0);

@@ -145,6 +145,11 @@ static void evaluation(void **state)
             check_evaluation(cj, m, data, expected);
         }
         remove(path);
+        OK(cj_fit(m, data, .epochs = 3, .learning_rate = 0.05, /* loaded, it learns on */
+                  .loss = "sparse_categorical_crossentropy", .metrics = "none"));
+        double after[2];
+        by_hand(cj, m, weighted, after);
+        if (!(after[0] < expected[0])) fail_msg("loss %g, then %g", expected[0], after[0]);
         cj_dataset_free(data);
         cj_context_free(cj);
     }
