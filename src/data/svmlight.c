@@ -116,17 +116,33 @@ static cj_status read_line(reader *r)
     return cj__sheet_end_row(r->sheet, r->lines.number);
 }
 
-/* The features a model knows, which a file may not reach. */
-static void look_at_model(reader *r, const cj_dataset_opts *opts)
+/* The features a model knows, which a file may not reach. What the one counts from 0 and the other
+ * from 1 would be read shifted, so signs of it are looked for. */
+static cj_status look_at_model(reader *r, const cj_dataset_opts *opts)
 {
+    const cj__sheet *sheet = r->sheet;
+    int64_t index, largest = -1;
+    bool zero = false;
     for (int i = 0; i < opts->columns; i++) {
         const char *name = opts->column_info[i].name;
-        int64_t index;
         if (!name || *name != 'x' || !cj__parse_int64(name + 1, strlen(name + 1), &index)) continue;
         if (index < 0 || index > INDEX_MAX) continue;
-        if (index == 0) r->from_zero = true;
-        if (index > r->largest) r->largest = index;
+        zero = zero || index == 0;
+        if (index > largest) largest = index;
     }
+    if (zero && !r->from_zero && r->largest > largest)
+        return cj_fail(sheet->cj, CJ_ERR_DATA,
+                       "%s: its indices begin at 1 and end at %lld, but the features of the model "
+                       "are x0 to x%lld: is it counted from 0?",
+                       sheet->name, (long long)r->largest, (long long)largest);
+    if (largest >= 0 && !zero && r->from_zero)
+        cj__log(sheet->cj, CJ_LOG_WARNING,
+                "%s: has a feature 0, which the model does not know; if it was trained on indices "
+                "from 1, all others are shifted",
+                sheet->name);
+    r->from_zero = r->from_zero || zero;
+    if (largest > r->largest) r->largest = largest;
+    return CJ_OK;
 }
 
 /* Columns for all features and the label, and their numbers for all cells. */
@@ -167,7 +183,7 @@ static cj_status parse(cj__sheet *sheet, const char *bytes, size_t size,
         cj__log(sheet->cj, CJ_LOG_INFO,
                 "%s: line %lld: qid, the query of a line, is left out here and below", sheet->name,
                 (long long)r.query_line);
-    look_at_model(&r, opts);
+    CJ__TRY(look_at_model(&r, opts));
     return add_columns(&r);
 }
 

@@ -129,6 +129,12 @@ static inline void check_no_table(const char *name, const char *text, const cj_d
     cj_context_free(cj);
 }
 
+/* A table of a file of that name, with options behind what is expected; and one that is refused. */
+#define FILE_TABLE(file, text, expected, ...) \
+    check_table(file, text, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, expected)
+#define NO_FILE_TABLE(file, text, status, message, ...) \
+    check_no_table(file, text, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, status, message)
+
 static inline int hex(int c)
 {
     return c <= '9' ? c - '0' : c - 'a' + 10;

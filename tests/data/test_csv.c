@@ -110,8 +110,7 @@ static void cells_as_python_reads_them(void **state)
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
-#define TABLE(text, expected, ...) \
-    check_table("t.csv", text, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, expected)
+#define TABLE(text, expected, ...) FILE_TABLE("t.csv", text, expected, __VA_ARGS__)
 
 static void header_is_found(void **state)
 {
@@ -199,8 +198,7 @@ static void columns_as_a_model_has_them(void **state)
 }
 
 #define NO_TABLE(text, status, message, ...) \
-    check_no_table("t.csv", text, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, status, \
-                   message)
+    NO_FILE_TABLE("t.csv", text, status, message, __VA_ARGS__)
 
 static void tables_that_are_refused(void **state)
 {
