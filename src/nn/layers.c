@@ -41,20 +41,8 @@ static cj_node *dense_build(cj_layer_build *b)
     return cj__layer_activate(b, y, o->activation);
 }
 
-const cj_layer cj_layers_dense = {.name = "dense",
-                               .doc = "y = activation(x W + b) on the last axis",
-                               .inputs = 1,
-                               .options_size = sizeof(cj_dense_opts),
-                               .options = dense_options,
-                               .build = dense_build,
-                               .sample =
-                                   "units=3, activation=tanh, kernel_regularizer=l2(0.001) : 4, 5",
-                               .masking = CJ_MASK_PASSES};
-
-cj_node *cj_dense(cj_node *x, const cj_dense_opts *opts)
-{
-    return cj__layer_keywords(&x, 1, &cj_layers_dense, opts);
-}
+CJ__LAYER_ROW(dense, dense_options, "y = activation(x W + b) on the last axis", dense_build,
+              "units=3, activation=tanh, kernel_regularizer=l2(0.001) : 4, 5", CJ_MASK_PASSES)
 
 /* ---- activation ------------------------------------------------------------------------------ */
 
@@ -104,21 +92,10 @@ static cj_node *dropout_build(cj_layer_build *b)
     return rate > 0 ? cj_dropout_node(x, rate) : x;
 }
 
-const cj_layer cj_layers_dropout = {
-    .name = "dropout",
-    .doc = "in training, zeros at random; the others grow by 1 / (1 - rate) "
-           "(Srivastava et al. 2014)",
-    .inputs = 1,
-    .options_size = sizeof(cj_dropout_opts),
-    .options = dropout_options,
-    .build = dropout_build,
-    .sample = "rate=0.25 : 8",
-    .masking = CJ_MASK_PASSES};
-
-cj_node *cj_dropout(cj_node *x, const cj_dropout_opts *opts)
-{
-    return cj__layer_keywords(&x, 1, &cj_layers_dropout, opts);
-}
+CJ__LAYER_ROW(dropout, dropout_options,
+              "in training, zeros at random; the others grow by 1 / (1 - rate) "
+              "(Srivastava et al. 2014)",
+              dropout_build, "rate=0.25 : 8", CJ_MASK_PASSES)
 
 /* ---- flatten, reshape ------------------------------------------------------------------------ */
 

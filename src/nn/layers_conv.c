@@ -93,23 +93,13 @@ static bool divides(cj_layer_build *b, int64_t groups, int64_t n, const char *wh
     return false;
 }
 
-/* One row and its builders for each number of spatial axes. */
-#define ROW(layer, kind, axes, table, sample_, doc_) \
+/* One row for each number of spatial axes. */
+#define ROW(layer, kind, axes, table, sample, doc) \
     static cj_node *layer##_build(cj_layer_build *b) \
     { \
         return kind##_build(b, axes); \
     } \
-    const cj_layer cj_layers_##layer = {.name = #layer, \
-                                       .doc = doc_, \
-                                       .inputs = 1, \
-                                       .options_size = sizeof(cj_##layer##_opts), \
-                                       .options = table, \
-                                       .build = layer##_build, \
-                                       .sample = sample_}; \
-    cj_node *(cj_##layer)(cj_node *x, const cj_##layer##_opts *opts) \
-    { \
-        return cj__layer_keywords(&x, 1, &cj_layers_##layer, opts); \
-    }
+    CJ__LAYER_ROW(layer, table, doc, layer##_build, sample, CJ_MASK_STOPS)
 
 /* ---- conv1d, conv2d, conv3d ------------------------------------------------------------------ */
 

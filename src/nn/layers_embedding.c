@@ -43,19 +43,8 @@ static cj_node *embedding_build(cj_layer_build *b)
     return (cj_embedding_lookup)(table, x, &how);
 }
 
-const cj_layer cj_layers_embedding = {.name = "embedding",
-                                     .doc = "each whole number becomes a row of a table",
-                                     .inputs = 1,
-                                     .options_size = sizeof(cj_embedding_opts),
-                                     .options = embedding_options,
-                                     .build = embedding_build,
-                                     .sample = "input_dim=50, output_dim=3, mask_zero=true : 4",
-                                     .masking = CJ_MASK_READS};
-
-cj_node *(cj_embedding)(cj_node *x, const cj_embedding_opts *opts)
-{
-    return cj__layer_keywords(&x, 1, &cj_layers_embedding, opts);
-}
+CJ__LAYER_ROW(embedding, embedding_options, "each whole number becomes a row of a table",
+              embedding_build, "input_dim=50, output_dim=3, mask_zero=true : 4", CJ_MASK_READS)
 
 /* ---- positions ------------------------------------------------------------------------------- */
 
@@ -95,20 +84,8 @@ static cj_node *position_build(cj_layer_build *b)
     return cj_add(x, length == rows ? table : cj_slice_axis(table, 0, 0, length));
 }
 
-const cj_layer cj_layers_position_embedding = {
-    .name = "position_embedding",
-    .doc = "y = x + a learned row for each position",
-    .inputs = 1,
-    .options_size = sizeof(cj_position_embedding_opts),
-    .options = position_options,
-    .build = position_build,
-    .sample = "sequence_length=6 : 4, 3",
-    .masking = CJ_MASK_PASSES};
-
-cj_node *(cj_position_embedding)(cj_node *x, const cj_position_embedding_opts *opts)
-{
-    return cj__layer_keywords(&x, 1, &cj_layers_position_embedding, opts);
-}
+CJ__LAYER_ROW(position_embedding, position_options, "y = x + a learned row for each position",
+              position_build, "sequence_length=6 : 4, 3", CJ_MASK_PASSES)
 
 static const cj_option sine_options[] = {
     CJ_OPTION_FLOAT(cj_sine_position_encoding_opts, max_wavelength, 10000, 1, 1e300,
@@ -124,17 +101,6 @@ static cj_node *sine_build(cj_layer_build *b)
              : NULL;
 }
 
-const cj_layer cj_layers_sine_position_encoding = {
-    .name = "sine_position_encoding",
-    .doc = "y = x + sines and cosines of each position (Vaswani et al. 2017)",
-    .inputs = 1,
-    .options_size = sizeof(cj_sine_position_encoding_opts),
-    .options = sine_options,
-    .build = sine_build,
-    .sample = " : 3, 4",
-    .masking = CJ_MASK_PASSES};
-
-cj_node *(cj_sine_position_encoding)(cj_node *x, const cj_sine_position_encoding_opts *opts)
-{
-    return cj__layer_keywords(&x, 1, &cj_layers_sine_position_encoding, opts);
-}
+CJ__LAYER_ROW(sine_position_encoding, sine_options,
+              "y = x + sines and cosines of each position (Vaswani et al. 2017)", sine_build,
+              " : 3, 4", CJ_MASK_PASSES)

@@ -33,25 +33,14 @@ static int64_t size_at(const int64_t v[CJ_SIZES], int i)
     return v[i] ? v[i] : 1;
 }
 
-#define ROW(layer, build_, table, sample_, doc_) \
-    ROW_WITH_MASKS(layer, build_, table, sample_, doc_, CJ_MASK_STOPS)
-#define ROW_WITH_MASKS(layer, build_, table, sample_, doc_, masks) \
+#define ROW_WITH_MASKS(layer, result, table, sample, doc, masks) \
     static cj_node *layer##_build(cj_layer_build *b) \
     { \
-        return build_; \
+        return result; \
     } \
-    const cj_layer cj_layers_##layer = {.name = #layer, \
-                                       .doc = doc_, \
-                                       .inputs = 1, \
-                                       .options_size = sizeof(cj_##layer##_opts), \
-                                       .options = table, \
-                                       .build = layer##_build, \
-                                       .sample = sample_, \
-                                       .masking = masks}; \
-    cj_node *(cj_##layer)(cj_node *x, const cj_##layer##_opts *opts) \
-    { \
-        return cj__layer_keywords(&x, 1, &cj_layers_##layer, opts); \
-    }
+    CJ__LAYER_ROW(layer, table, doc, layer##_build, sample, masks)
+#define ROW(layer, result, table, sample, doc) \
+    ROW_WITH_MASKS(layer, result, table, sample, doc, CJ_MASK_STOPS)
 
 /* ---- Pooling --------------------------------------------------------------------------------- */
 

@@ -104,14 +104,14 @@ cj_node *cj__unpack(const cj__packing *p, cj_node *y, cj__unpacking how, cj_node
 
 /* x, or, when it is of no floats, x in the model's dtype: layers compute in floats. */
 cj_node *cj__layer_float(cj_layer_build *b, cj_node *x);
-/* The row of a layer of one input whose options are those of its keyword structure, and the builder
- * that takes them; masks: a cj_layer_masking. */
-#define CJ__LAYER_WITH_MASKS(type, text, builder, example, masks) \
+/* The row of a layer of one input, whose options, in `table`, are those of its keyword structure,
+ * and the builder that takes them; masks: a cj_layer_masking. */
+#define CJ__LAYER_ROW(type, table, text, builder, example, masks) \
     const cj_layer cj_layers_##type = {.name = #type, \
                                        .doc = text, \
                                        .inputs = 1, \
                                        .options_size = sizeof(cj_##type##_opts), \
-                                       .options = type##_options, \
+                                       .options = table, \
                                        .build = builder, \
                                        .sample = example, \
                                        .masking = masks}; \
@@ -119,6 +119,9 @@ cj_node *cj__layer_float(cj_layer_build *b, cj_node *x);
     { \
         return cj__layer_keywords(&x, 1, &cj_layers_##type, opts); \
     }
+/* The same with the table type_options. */
+#define CJ__LAYER_WITH_MASKS(type, text, builder, example, masks) \
+    CJ__LAYER_ROW(type, type##_options, text, builder, example, masks)
 #define CJ__LAYER_OF_KEYWORDS(type, text, builder, example) \
     CJ__LAYER_WITH_MASKS(type, text, builder, example, CJ_MASK_STOPS)
 /* layer_kernel.c: what a layer uses instead of its parameter `kernel`, whose outputs lie along
