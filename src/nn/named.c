@@ -98,9 +98,13 @@ static const void *find(cj_context *cj, cj__row_kind kind, const void *const *li
     return row ? row : cj__find(cj, kind, list, what, name);
 }
 
-#define CJ__ROWS(kind, type, KIND, list) \
+/* A row that is not complete would be found by its name, and called. */
+#define CJ__ROWS(kind, type, KIND, list, complete) \
     cj_status cj_##kind##_register(cj_context *cj, const type *row) \
     { \
+        if (!row || !row->name || !row->name[0] || !(complete)) \
+            return cj_fail(cj, CJ_ERR_ARGUMENT, \
+                           "a " #kind " to register needs a name and its function"); \
         return cj__register(cj, CJ__ROW_##KIND, row); \
     } \
     const type *cj_##kind##_find(cj_context *cj, const char *name) \
@@ -112,15 +116,15 @@ static const void *find(cj_context *cj, cj__row_kind kind, const void *const *li
         return cj__row_at(cj, CJ__ROW_##KIND, list, i); \
     }
 
-CJ__ROWS(layer, cj_layer, LAYER, layers)
-CJ__ROWS(activation, cj_activation_row, ACTIVATION, activations)
-CJ__ROWS(loss, cj_loss, LOSS, losses)
-CJ__ROWS(metric, cj_metric, METRIC, metrics)
-CJ__ROWS(optimizer, cj_optimizer, OPTIMIZER, optimizers)
-CJ__ROWS(schedule, cj_schedule, SCHEDULE, schedules)
-CJ__ROWS(initializer, cj_initializer, INITIALIZER, initializers)
-CJ__ROWS(regularizer, cj_regularizer, REGULARIZER, regularizers)
-CJ__ROWS(constraint, cj_constraint, CONSTRAINT, constraints)
+CJ__ROWS(layer, cj_layer, LAYER, layers, row->build)
+CJ__ROWS(activation, cj_activation_row, ACTIVATION, activations, row->build)
+CJ__ROWS(loss, cj_loss, LOSS, losses, row->build)
+CJ__ROWS(metric, cj_metric, METRIC, metrics, row->build)
+CJ__ROWS(optimizer, cj_optimizer, OPTIMIZER, optimizers, row->build || row->search)
+CJ__ROWS(schedule, cj_schedule, SCHEDULE, schedules, row->rate)
+CJ__ROWS(initializer, cj_initializer, INITIALIZER, initializers, row->fill)
+CJ__ROWS(regularizer, cj_regularizer, REGULARIZER, regularizers, row->build)
+CJ__ROWS(constraint, cj_constraint, CONSTRAINT, constraints, row->build)
 
 typedef struct kind {
     const char *word;

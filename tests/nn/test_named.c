@@ -389,15 +389,23 @@ static void own_rows(void **state)
     cj_context_free(own);
 }
 
-/* Twice, without a name, or nothing at all: refused for every kind. */
+/* Twice, without a name or a function, or nothing at all: refused for every kind. */
 static void registering(void **state)
 {
     (void)state;
     cj_context *own = test_context();
     static const cj_layer
         nameless; /* rows begin with their name; this one is of no kind in particular */
+    void *named = calloc(1, 1024); /* nor is this one */
+    assert_non_null(named);
+    *(const char **)named = "functionless";
     for (int k = 0; k < KINDS; k++) {
         row r;
+        char message[100];
+        assert_int_equal(kinds[k].add(own, named), CJ_ERR_ARGUMENT);
+        snprintf(message, sizeof message, "a %s to register needs a name and its function",
+                 kinds[k].word);
+        assert_string_equal(cj_message(own), message);
         assert_true(kinds[k].at(cj, 1, &r));
         assert_int_equal(kinds[k].add(own, r.row),
                          CJ_OK); /* a copy of the library's is one's own */
@@ -407,6 +415,7 @@ static void registering(void **state)
         assert_int_equal(kinds[k].add(own, NULL), CJ_ERR_ARGUMENT);
         assert_ptr_equal(kinds[k].find(own, r.name), r.row);
     }
+    free(named);
     cj_context_free(own);
 }
 
