@@ -4,6 +4,7 @@
  * What print writes, option_parse.c reads back to the same value. */
 #include "base/option.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -102,15 +103,17 @@ static bool has_range(const cj_option *o)
     return o->min != 0 || o->max != 0;
 }
 
-static cj_status fail_range(cj_context *cj, const char *what, const cj_option *o, const char *value)
+/* Of a range that is open to one side only the other bound is told, unless v is beyond that. */
+static cj_status fail_range(cj_context *cj, const char *what, const cj_option *o, const char *value,
+                            double v)
 {
     const double far = 0x1p53; /* "no bound" in tables of integers */
     char min[32], max[32];
     cj__number(min, o->min);
     cj__number(max, o->max);
-    if (o->max >= far)
+    if (o->max >= far && v < o->min)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s=%s is less than %s", what, o->name, value, min);
-    if (o->min <= -far)
+    if (v > o->max && (o->min <= -far || o->max >= far))
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s=%s is more than %s", what, o->name, value, max);
     return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s=%s is not between %s and %s", what, o->name, value,
                    min, max);
@@ -121,7 +124,7 @@ static cj_status check_int(cj_context *cj, const char *what, const cj_option *o,
     if (!has_range(o) || ((double)v >= o->min && (double)v <= o->max)) return CJ_OK;
     char value[32];
     cj__format(value, sizeof value, "%lld", (long long)v);
-    return fail_range(cj, what, o, value);
+    return fail_range(cj, what, o, value, (double)v);
 }
 
 static cj_status check_float(cj_context *cj, const char *what, const cj_option *o, double v)
@@ -132,7 +135,7 @@ static cj_status check_float(cj_context *cj, const char *what, const cj_option *
         if (isnan(o->initial)) return CJ_OK;
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s=nan, and a number is expected", what, o->name);
     }
-    if (has_range(o) && !(v >= o->min && v <= o->max)) return fail_range(cj, what, o, value);
+    if (has_range(o) && !(v >= o->min && v <= o->max)) return fail_range(cj, what, o, value, v);
     bool open = !has_range(o) || (isinf(o->min) && isinf(o->max));
     if (isinf(v) && !open && v != o->initial)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s=%s, and a finite number is expected", what,
@@ -148,15 +151,30 @@ static cj_status check_list(cj_context *cj, const char *what, const cj_option *o
                    v ? "" : " at no address");
 }
 
+cj_status cj__option_word(cj_context *cj, const char *what, const cj_option *o, const char *s,
+                          int *index)
+{
+    const char *const *words = cj__option_words(o);
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(words[i], s)) {
+            *index = i;
+            return CJ_OK;
+        }
+    char list[400];
+    cj__list_words(list, sizeof list, words, INT_MAX);
+    const char *near = cj__nearest(s, words);
+    if (near)
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s='%.100s' is none of %s (did you mean '%s'?)",
+                       what, o->name, s, list, near);
+    return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s='%.100s' is none of %s", what, o->name, s, list);
+}
+
+/* "key=" is NULL, which is only a word where it is the initial value. */
 static cj_status check_word(cj_context *cj, const char *what, const cj_option *o, const char *s)
 {
+    int index;
     if (!o->words || (!s && !o->text)) return CJ_OK;
-    if (!s) s = ""; /* "key=" is NULL, which is only a word where it is the initial value */
-    for (int i = 0; o->words[i]; i++)
-        if (!strcmp(o->words[i], s)) return CJ_OK;
-    const char *near = cj__nearest(s, o->words);
-    return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: there is no %s '%.100s' (did you mean '%s'?)", what,
-                   o->name, s, near ? near : o->words[0]);
+    return cj__option_word(cj, what, o, s ? s : "", &index);
 }
 
 /* Numbers up to the first 0; behind it nothing. */

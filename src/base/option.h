@@ -35,6 +35,9 @@ void cj__options_print(cj__text *out, const cj_option *table, const void *option
 const cj_option *cj__option_find(const cj_option *table, const char *name);
 /* The names of a WORD or DTYPE by value, NULL-terminated. */
 const char *const *cj__option_words(const cj_option *option);
+/* Which of an option's words `word` is; an error lists them. */
+cj_status cj__option_word(cj_context *cj, const char *what, const cj_option *option,
+                          const char *word, int *index);
 /* One option against its range, as cj__options_check does for all. */
 cj_status cj__option_check(cj_context *cj, const char *what, const cj_option *option,
                            const void *options);

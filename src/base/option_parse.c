@@ -64,28 +64,6 @@ static cj_status fail_value(cj_context *cj, const char *what, const cj_option *o
                    expected);
 }
 
-static cj_status parse_word(cj_context *cj, const char *what, const cj_option *o, const char *value,
-                            int *index)
-{
-    const char *const *words = cj__option_words(o);
-    char list[400] = "";
-    size_t used = 0;
-    for (int i = 0; words[i]; i++) {
-        if (!strcmp(words[i], value)) {
-            *index = i;
-            return CJ_OK;
-        }
-        int n = cj__format(list + used, sizeof list - used, "%s%s", i ? ", " : "", words[i]);
-        if (n > 0) used = used + (size_t)n < sizeof list ? used + (size_t)n : sizeof list - 1;
-    }
-    const char *near = cj__nearest(value, words);
-    if (near)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s='%.100s' is none of %s (did you mean '%s'?)",
-                       what, o->name, value, list, near);
-    return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: %s='%.100s' is none of %s", what, o->name, value,
-                   list);
-}
-
 static cj_status parse_bool(cj_context *cj, const char *what, const cj_option *o, const char *value,
                             bool *out)
 {
@@ -184,13 +162,17 @@ static cj_status parse_value(cj__arena *arena, const char *what, const cj_option
     switch (o->type) {
     case CJ_OPTION_TYPE_BOOL: return parse_bool(cj, what, o, value, out);
     case CJ_OPTION_TYPE_INT:
-        return cj__parse_int64(value, n, out) ? CJ_OK
-                                              : fail_value(cj, what, o, value, "a whole number");
+        if (cj__parse_int64(value, n, out)) return CJ_OK;
+        n = *value == '-' || *value == '+';
+        return fail_value(cj, what, o, value,
+                          value[n] && !value[n + strspn(value + n, "0123456789")]
+                              ? "a whole number of 64 bits"
+                              : "a whole number");
     case CJ_OPTION_TYPE_FLOAT:
         return cj__parse_double(value, n, out) ? CJ_OK : fail_value(cj, what, o, value, "a number");
-    case CJ_OPTION_TYPE_WORD: return parse_word(cj, what, o, value, out);
+    case CJ_OPTION_TYPE_WORD: return cj__option_word(cj, what, o, value, out);
     case CJ_OPTION_TYPE_DTYPE:
-        CJ__TRY(parse_word(cj, what, o, value, &index));
+        CJ__TRY(cj__option_word(cj, what, o, value, &index));
         *(cj_dtype *)out = (cj_dtype)index;
         return CJ_OK;
     case CJ_OPTION_TYPE_STRING: return parse_string(arena, value, out);
@@ -206,15 +188,11 @@ static cj_status fail_unknown(cj_context *cj, const char *what, const cj_option 
                               const char *name)
 {
     const char *names[TABLE_MAX + 1];
-    char list[400] = "";
-    size_t used = 0;
+    char list[700];
     int n = 0;
-    for (; table[n].type && n < TABLE_MAX; n++) {
-        names[n] = table[n].name;
-        int k = cj__format(list + used, sizeof list - used, "%s%s", n ? ", " : "", table[n].name);
-        if (k > 0) used = used + (size_t)k < sizeof list ? used + (size_t)k : sizeof list - 1;
-    }
+    for (; table[n].type && n < TABLE_MAX; n++) names[n] = table[n].name;
     names[n] = NULL;
+    cj__list_words(list, sizeof list, names, TABLE_MAX);
     const char *near = cj__nearest(name, names);
     if (near)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: unknown option '%.100s' (did you mean '%s'?)",

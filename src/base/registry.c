@@ -8,7 +8,8 @@
 
 #include "base/text.h"
 
-enum { NAMES_MAX = 512 }; /* as many are looked at for "did you mean" */
+/* As many are looked at for "did you mean", and as many are listed. */
+enum { NAMES_MAX = 512, NAMES_SHOWN = 16 };
 
 static const char *row_name(const void *row)
 {
@@ -69,22 +70,6 @@ const void *cj__find_quiet(cj_context *cj, cj__row_kind kind, const void *const 
     return NULL;
 }
 
-/* " (there are: dense, dropout, ...)", as many as a line holds. */
-static void list_names(const char *const *names, char *out, size_t size)
-{
-    enum { NAMES_SHOWN = 16 };
-    size_t length = 0;
-    out[0] = 0;
-    for (int i = 0; names[i] && length < size; i++) {
-        const char *before = i ? ", " : " (there are: ";
-        bool last = i == NAMES_SHOWN;
-        length += (size_t)cj__format(out + length, size - length, "%s%s", before,
-                                     last ? "..." : names[i]);
-        if (last) break;
-    }
-    if (length && length < size) cj__format(out + length, size - length, ")");
-}
-
 const void *cj__find(cj_context *cj, cj__row_kind kind, const void *const *builtin,
                      const char *what, const char *name)
 {
@@ -102,10 +87,12 @@ const void *cj__find(cj_context *cj, cj__row_kind kind, const void *const *built
     names[n] = NULL;
     const char *nearest = cj__nearest(name, names);
     char all[512];
-    list_names(names, all, sizeof all);
+    cj__list_words(all, sizeof all, names, NAMES_SHOWN);
     if (nearest)
         cj_fail(cj, CJ_ERR_ARGUMENT, "unknown %s '%.100s' (did you mean '%s'?)", what, name,
                 nearest);
-    else cj_fail(cj, CJ_ERR_ARGUMENT, "unknown %s '%.100s'%s", what, name, all);
+    else if (n)
+        cj_fail(cj, CJ_ERR_ARGUMENT, "unknown %s '%.100s' (there are: %s)", what, name, all);
+    else cj_fail(cj, CJ_ERR_ARGUMENT, "unknown %s '%.100s'", what, name);
     return NULL;
 }

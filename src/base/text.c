@@ -175,6 +175,21 @@ static bool is_part(const char *word, const char *whole)
     return false;
 }
 
+void cj__list_words(char *out, size_t size, const char *const *words, int shown)
+{
+    static const char rest[] = ", ...";
+    size_t length = 0;
+    out[0] = 0;
+    for (int i = 0; words[i]; i++) {
+        const bool fits = length + strlen(words[i]) + 2 + sizeof rest <= size;
+        const int n = cj__format(out + length, size - length, "%s%s", i ? ", " : "",
+                                 i < shown && fits ? words[i] : "...");
+        if (n < 0 || i >= shown || !fits) return;
+        length += (size_t)n;
+    }
+}
+
+
 const char *cj__nearest(const char *word, const char *const *words)
 {
     enum { PART_MIN = 5 };

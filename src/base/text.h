@@ -41,6 +41,8 @@ const char *cj__number(char out[32], double value);
 bool cj__parse_double(const char *text, size_t length, double *value);
 bool cj__parse_int64(const char *text, size_t length, int64_t *value);
 
+/* "a, b, c" of the first `shown` words (NULL-terminated), as many as fit; the rest is "...". */
+void cj__list_words(char *out, size_t size, const char *const *words, int shown);
 /* The word of `words` (NULL-terminated) that is nearest to `word` by edit distance, else the first
  * one that it is a part of (batchnorm, batch_normalization); NULL when there is none: for "unknown
  * layer 'dens': did you mean 'dense'?". */

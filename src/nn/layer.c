@@ -220,10 +220,11 @@ cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank, const
     cj_graph *g = b->graph;
     if (g->failed) return NULL;
     cj__named named;
-    cj_status failed = cj__named_parse(&g->arena, g->cj, CJ__ROW_INITIALIZER, initializer, &named);
-    if (failed) return cj__graph_fail(g, b->name, failed, "%s", cj_message(g->cj)), NULL;
     const char *full = full_name(b, name);
-    cj_tensor *t = full ? new_tensor(b, name, rank, dims) : NULL;
+    if (!full) return NULL;
+    cj_status failed = cj__named_parse(&g->arena, g->cj, CJ__ROW_INITIALIZER, initializer, &named);
+    if (failed) return cj__graph_fail(g, full, failed, "%s", cj_message(g->cj)), NULL;
+    cj_tensor *t = new_tensor(b, name, rank, dims);
     if (!t) return NULL;
     cj_initializer_target at = {.seed = cj__layers_of(g)->seed,
                                 .stream = (uint32_t)g->parameters.count,

@@ -114,8 +114,8 @@ static cj_status check_common(cj__arena *arena, const cj_optimizer *row,
     if (o->use_ema + (o->swa_start > 0) + averages > 1)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: two averages of the weights: %s", row->name,
                        averages ? "it makes one itself" : "use_ema and swa_start are both given");
-    if (o->constraint) return cj__constraint_check(arena, o->constraint);
-    return CJ_OK;
+    cj_status failed = o->constraint ? cj__constraint_check(arena, o->constraint) : CJ_OK;
+    return failed ? cj__prefix(cj, failed, "%s: constraint", row->name) : CJ_OK;
 }
 
 /* x times limit / norm where norm is above limit: 1 where both are the same. */

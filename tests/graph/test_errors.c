@@ -221,25 +221,9 @@ static void texts(void **state)
     builders();
     gradients_and_layers();
     programs();
-    char path[512];
-    golden_path(path, "graph/errors.txt");
     print_message("%d messages, %d with their place\n", cases, with_place);
-    if (getenv("CAJAL_UPDATE")) golden_write(path, text, length);
     assert_true(all_wrong);
-    size_t size;
-    unsigned char *golden = golden_bytes(path, &size);
-    size_t same = 0, line = 1;
-    while (same < size && same < length && (char)golden[same] == text[same])
-        line += text[same++] == '\n';
-    if (same < size || same < length) {
-        while (same && text[same - 1] != '\n') same--;
-        print_error("errors.txt, line %zu:\nexpected %.*s\nfound    %.*s\n", line,
-                    (int)strcspn((char *)golden + same, "\n"), golden + same,
-                    (int)strcspn(text + same, "\n"), text + same);
-    }
-    assert_int_equal(size, length);
-    assert_memory_equal(golden, text, size);
-    free(golden);
+    assert_true(golden_text_same("graph/errors.txt", text, length));
     cj_model_free(m);
     cj_context_free(cj);
 }

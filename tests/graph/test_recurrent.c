@@ -301,8 +301,9 @@ static void test_wrong(void **state)
     WRONG("r has 6 columns, expected 5", cj_lstm_node(x, w, f32(g, CJ_DIMS(1, 20, 6))));
     WRONG("w has size 1 along axis 0, expected 2",
           cj_lstm_node(x, w, r, .direction = "bidirectional"));
-    WRONG("there is no direction 'both'", cj_lstm_node(x, w, r, .direction = "both"));
-    WRONG("there is no activation 'gelu'", cj_lstm_node(x, w, r, .activation = "gelu"));
+    WRONG("lstm: direction='both' is none of forward, reverse, bidirectional",
+          cj_lstm_node(x, w, r, .direction = "both"));
+    WRONG("lstm: activation='gelu' is none of ", cj_lstm_node(x, w, r, .activation = "gelu"));
     WRONG("bias has size 20 along axis 1, expected 40",
           cj_lstm_node(x, w, r, .bias = f32(g, CJ_DIMS(1, 20))));
     WRONG("bias has rank 1, expected 2", cj_lstm_node(x, w, r, .bias = f32(g, CJ_DIMS(40))));

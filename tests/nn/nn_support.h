@@ -51,6 +51,17 @@ static inline const char *shape_of(cj_node *x)
     return text;
 }
 
+/* A layer's sample, "units=3 : 4, 5": options, and the shape of an input. */
+static inline int sample_shape(const char *sample, char options[200], int64_t dims[CJ_RANK_MAX])
+{
+    const char *colon = strchr(sample, ':');
+    assert_non_null(colon);
+    snprintf(options, 200, "%.*s", (int)(colon - sample), sample);
+    int rank = 0;
+    for (const char *p = colon; p && *p; p = strchr(p, ',')) dims[rank++] = strtoll(++p, NULL, 10);
+    return rank;
+}
+
 static inline double value_of(cj_context *cj, cj_tensor *t, int64_t i)
 {
     (void)cj;

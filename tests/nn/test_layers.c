@@ -3,17 +3,6 @@
  * from a file, and one step of descent lowers the loss. */
 #include "nn_support.h"
 
-/* "units=3 : 4, 5": options, and the shape of a sample. */
-static int sample_shape(const char *sample, char options[200], int64_t dims[CJ_RANK_MAX])
-{
-    const char *colon = strchr(sample, ':');
-    assert_non_null(colon);
-    snprintf(options, 200, "%.*s", (int)(colon - sample), sample);
-    int rank = 0;
-    for (const char *p = colon; p && *p; p = strchr(p, ',')) dims[rank++] = strtoll(++p, NULL, 10);
-    return rank;
-}
-
 /* A model of this layer between two dense ones, so that there are weights before and behind it. */
 static cj_model *sample_model(cj_context *cj, const cj_layer *row)
 {

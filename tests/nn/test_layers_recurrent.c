@@ -106,7 +106,7 @@ static void test_wrong(void **state)
     WRONG("merge_mode='max' is not concat, sum, mul or ave",
           cj_lstm(x, .units = 2, .bidirectional = true, .merge_mode = "max"));
     WRONG("[batch, steps, numbers] is expected", cj_gru(cj_input(m, "v", 4), .units = 2));
-    WRONG("there is no activation 'gelu'", cj_gru(x, .units = 2, .activation = "gelu"));
+    WRONG("activation='gelu' is none of", cj_gru(x, .units = 2, .activation = "gelu"));
     WRONG("dropout=1 leaves nothing", cj_lstm(x, .units = 2, .dropout = 1));
     WRONG("initial states go with layers=1",
           cj_lstm(x, .units = 4, .layers = 2, .initial_h = cj_input(m, "h", 4)));

@@ -97,7 +97,7 @@ static void text_that_is_refused(void **state)
         {"input 4, dense 3 kernel_regularizer=l3",
          "dense/kernel: unknown regularizer 'l3' (did you mean 'l1'?)"},
         {"input 4, dense 3 kernel_initializer=he_unifrom",
-         "dense: unknown initializer 'he_unifrom' (did you mean 'he_uniform'?)"},
+         "dense/kernel: unknown initializer 'he_unifrom' (did you mean 'he_uniform'?)"},
         {"input 4, dense 3, input 4", "input: only the first layer can be the input"},
         {"input 4 dtype=i32, dense 3", "the dtype of a model is f32 or f64, not i32"},
         {"dense 3", "without data a model begins with its input, such as \"input 28 28 1, flatten, "

@@ -55,4 +55,28 @@ static inline void golden_write(const char *path, const void *bytes, size_t size
     }
 }
 
+/* Whether tests/golden/NAME holds this text; if not, the first line that differs is shown.
+ * CAJAL_UPDATE=1 writes it anew. */
+static inline int golden_text_same(const char *name, const char *text, size_t length)
+{
+    char path[512];
+    golden_path(path, name);
+    if (getenv("CAJAL_UPDATE")) golden_write(path, text, length);
+    size_t size, same = 0, line = 1;
+    unsigned char *golden = golden_bytes(path, &size);
+    while (same < size && same < length && (char)golden[same] == text[same])
+        line += text[same++] == '\n';
+    int equal = same == size && same == length;
+    if (!equal) {
+        while (same && text[same - 1] != '\n') same--;
+        size_t end = same; /* the file's bytes end without a 0 */
+        while (end < size && golden[end] != '\n') end++;
+        fprintf(stderr, "%s, line %zu:\nexpected %.*s\nfound    %.*s\n", name, line,
+                (int)(end - same), (char *)golden + same, (int)strcspn(text + same, "\n"),
+                text + same);
+    }
+    free(golden);
+    return equal;
+}
+
 #endif

@@ -366,11 +366,10 @@ ROW(gru, "z, r, n = W x + R h + b; h = (1 - z) n + z h for every step (Cho et al
 static bool find_word(cj_graph *g, const char *op, const char *what, const char *const *words,
                       const char *word, int initial, int *at)
 {
+    const cj_option o = {.name = what, .type = CJ_OPTION_TYPE_WORD, .words = words};
     *at = initial;
-    if (!word) return true;
-    for (*at = 0; words[*at]; ++*at)
-        if (!strcmp(words[*at], word)) return true;
-    cj__graph_fail(g, op, CJ_ERR_ARGUMENT, "there is no %s '%s'", what, word);
+    if (!word || !cj__option_word(g->cj, op, &o, word, at)) return true;
+    cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s", cj_message(g->cj));
     return false;
 }
 
@@ -397,10 +396,10 @@ static cj_node *build(const cj_op *op, cj_node *x, cj_node *w, cj_node *r,
     if (!find_word(g, op->name, "direction", cj__direction_words, o.direction, 0, &a.direction) ||
         !find_word(g, op->name, "activation", cj__gate_words, o.activation, CJ__GATE_TANH,
                    &a.activation) ||
-        !find_word(g, op->name, "activation", cj__gate_words, o.recurrent_activation,
+        !find_word(g, op->name, "recurrent_activation", cj__gate_words, o.recurrent_activation,
                    CJ__GATE_SIGMOID, &a.recurrent_activation) ||
-        !find_word(g, op->name, "activation", cj__gate_words, o.output_activation, a.activation,
-                   &a.output_activation))
+        !find_word(g, op->name, "output_activation", cj__gate_words, o.output_activation,
+                   a.activation, &a.output_activation))
         return NULL;
     return cj_apply(g, op, in, n, &a);
 }
