@@ -1,18 +1,19 @@
 /* losses_pairs.c: losses of how near embeddings are to each other.
  *
- * contrastive       the prediction is a distance
+ * contrastive, hinge_embedding   the prediction is a distance
+ * margin_ranking    two scores a sample: [batch, 2]
  * cosine_embedding  two embeddings a sample, stacked: [batch, 2, width]
  * triplet_margin    three, stacked: [batch, 3, width]
- * triplet           one, with a label; triplets are found in the batch
+ * triplet, circle   one, with a label; triplets, or pairs, are found in the batch
  * info_nce, nt_xent one, and its partner as the target; the rest of the batch are the others
  *
  * Where samples of a batch are compared, a sample's loss depends on the batch it came in. */
 #include "nn/losses.h"
 
 typedef struct pair_options {
-    double margin, temperature;
+    double margin, temperature, gamma;
     int mining, distance;
-    bool soft, swap, symmetric;
+    bool soft, swap, symmetric, remove_diagonal;
 } pair_options;
 
 /* More than any distance in float. */
@@ -33,6 +34,49 @@ CJ__LOSS_OF_ELEMENTS(
     "mean of t d^2 + (1 - t) max(0, margin - d)^2, the prediction a distance d, t 1 "
     "for alike (Hadsell et al. 2006)",
     pair_options, contrastive_table, contrastive(p, t, o->margin))
+
+static const cj_option hinge_embedding_table[] = {
+    CJ_OPTION_FLOAT(pair_options, margin, 1, 0, 1e6, "distance from which different ones are free"),
+    CJ_OPTION_END};
+CJ__LOSS_OF_ELEMENTS(hinge_embedding, "hinge_embedding_loss",
+                     "mean of d for t > 0 and max(0, margin - d) else, the prediction a distance "
+                     "d, t 1 for alike, -1 "
+                     "or 0 for different",
+                     pair_options, hinge_embedding_table,
+                     cj_where(cj_greater(t, cj__number_like(t, 0)), p,
+                              cj_relu(cj_shift(cj_neg(p), o->margin))))
+
+static const cj_option margin_ranking_table[] = {
+    CJ_OPTION_FLOAT(pair_options, margin, 0, 0, 1e6, "by how much the better one should lead"),
+    CJ_OPTION_END};
+static cj_node *build_margin_ranking(cj_node *prediction, cj_node *target, const void *options)
+{
+    static const char name[] = "margin_ranking";
+    const pair_options *o = options;
+    cj_graph *g = cj_node_graph(prediction);
+    if (!g) return NULL;
+    const int rank = prediction->type.rank;
+    if (rank != 2 || prediction->type.dim[1] != 2)
+        return cj_graph_fail(
+            g, CJ_ERR_SHAPE,
+            "%s: the prediction has rank %d and %s along axis 1, expected [batch, 2]", name, rank,
+            rank > 1 ? cj_dim_text(g, prediction->type.dim[1]) : "nothing");
+    cj_node *first = cj_slice_axis(prediction, 1, 0, 1),
+            *lead = cj_sub(first, cj_slice_axis(prediction, 1, 1, 1)),
+            *t = cj__target_like(first, target, name);
+    if (!t) return NULL;
+    return cj__loss_mean(cj_relu(cj_shift(cj_neg(cj_mul(cj__loss_sign(t), lead)), o->margin)));
+}
+const cj_loss cj_loss_margin_ranking = {
+    .name = "margin_ranking",
+    .doc =
+        "max(0, margin - s (a - b)), the prediction two scores a and b: [batch, 2], s = 1 for t > "
+        "0: a should be the larger one, else -1",
+    .options_size = sizeof(pair_options),
+    .options = margin_ranking_table,
+    .build = build_margin_ranking,
+    .class_target = true,
+    .aliases = "margin_ranking_loss"};
 
 /* Embedding i of those stacked along axis 1. */
 static cj_node *embedding(cj_node *prediction, int i)
@@ -156,24 +200,25 @@ static cj_node *any_along_last(cj_node *is)
     return cj_greater(n, cj__number_like(n, 0));
 }
 
-static bool pairs_of(cj_node *prediction, cj_node *target, pairs *out)
+/* own: a sample and itself count as a pair of one class. */
+static bool pairs_of(cj_node *prediction, cj_node *target, const char *loss, bool own, pairs *out)
 {
     cj_graph *g = cj_node_graph(prediction);
     if (!g || !target) return false;
     if (prediction->type.rank != 2) {
         cj_graph_fail(g, CJ_ERR_SHAPE,
-                      "triplet: the prediction has rank %d, expected [batch, width]",
+                      "%s: the prediction has rank %d, expected [batch, width]", loss,
                       prediction->type.rank);
         return false;
     }
     cj_node *label = cj_reduce_sum(prediction, 1, (const int64_t[]){-1}, true);
-    label = label ? cj__target_like(label, target, "triplet") : NULL;
+    label = label ? cj__target_like(label, target, loss) : NULL;
     if (!label) return false;
     cj_node *same = cj_equal(label, cj_transpose(label, NULL));
     cj_dim n = prediction->type.dim[0], square[2] = {n, n};
     cj_node *other = cj_not_equal(cj_iota(g, CJ_I32, 0, 2, square),
                                   cj_iota(g, CJ_I32, 1, 2, square));
-    cj_node *positive = cj_logical_and(same, other), *negative = cj_logical_not(same);
+    cj_node *positive = own ? same : cj_logical_and(same, other), *negative = cj_logical_not(same);
     out->positive = cj_logical_and(positive, any_along_last(negative));
     out->negative = cj_logical_and(negative, any_along_last(positive));
     return out->positive && out->negative;
@@ -209,7 +254,7 @@ static cj_node *build_triplet(cj_node *prediction, cj_node *target, const void *
 {
     const pair_options *o = options;
     pairs is;
-    if (!pairs_of(prediction, target, &is)) return NULL;
+    if (!pairs_of(prediction, target, "triplet", false, &is)) return NULL;
     cj_node *d = distances(prediction, o->distance);
     if (!d) return NULL;
     return o->mining == HARD ? hard(d, &is, o) : semi_hard(d, &is, o->margin);
@@ -219,7 +264,7 @@ static cj_node *count_triplet(cj_node *prediction, cj_node *target, const void *
 {
     const pair_options *o = options;
     pairs is;
-    if (!pairs_of(prediction, target, &is)) return NULL;
+    if (!pairs_of(prediction, target, "triplet", false, &is)) return NULL;
     cj_node *n = o->mining == HARD ? any_along_last(is.positive) : is.positive;
     return n ? cj__loss_last_sum(cj_cast(n, prediction->type.dtype), false) : NULL;
 }
@@ -235,6 +280,60 @@ const cj_loss cj_loss_triplet = {
     .class_target = true,
     .whole = true,
     .aliases = "triplet_semihard_loss, triplet_hard_loss(mining=hard)"};
+
+/* ---- All pairs of the batch ------------------------------------------------------------------ */
+
+static const cj_option circle_table[] = {
+    CJ_OPTION_FLOAT(pair_options, gamma, 80, 1e-6, 1e6, "how much the worst pairs outweigh others"),
+    CJ_OPTION_FLOAT(pair_options, margin, 0.4, 0, 1, "relaxation: the radius of the circle"),
+    CJ_OPTION_BOOL(pair_options, remove_diagonal, true,
+                   "a sample and itself are no pair of one class"),
+    CJ_OPTION_END};
+
+/* log of the sum of e^x over the pairs of each anchor; far below any other where there is none. */
+static cj_node *log_sum(cj_node *x, cj_node *pair)
+{
+    return cj_logsumexp(cj_where(pair, x, cj__number_like(x, -FAR)), 1, (const int64_t[]){-1},
+                        false);
+}
+
+/* With d = 1 - a b the weights of the paper are d + m for pairs of one class, where d >= 0, and
+ * max(0, 1 + m - d) for others, so that the exponents are g (d + m) (d - m) and
+ * g max(0, 1 + m - d) (1 - m - d). Keras lets gradients pass the weights. */
+static cj_node *build_circle(cj_node *prediction, cj_node *target, const void *options)
+{
+    const pair_options *o = options;
+    pairs is;
+    if (!pairs_of(prediction, target, "circle", !o->remove_diagonal, &is)) return NULL;
+    cj_node *d = cj_relu(cj_shift(
+        cj_neg(cj_matmul_transposed(prediction, prediction, false, true)), 1));
+    cj_node *near = cj_neg(d);
+    cj_node *positive = cj_scale(cj_mul(cj_shift(d, o->margin), cj_shift(d, -o->margin)), o->gamma),
+            *negative = cj_scale(cj_mul(cj_relu(cj_shift(near, 1 + o->margin)),
+                                        cj_shift(near, 1 - o->margin)),
+                                 o->gamma);
+    return cj_softplus(cj_add(log_sum(positive, is.positive), log_sum(negative, is.negative)));
+}
+/* Anchors with a pair of each kind. */
+static cj_node *count_circle(cj_node *prediction, cj_node *target, const void *options)
+{
+    const pair_options *o = options;
+    pairs is;
+    if (!pairs_of(prediction, target, "circle", !o->remove_diagonal, &is)) return NULL;
+    cj_node *any = any_along_last(is.positive);
+    return any ? cj_squeeze(cj_cast(any, prediction->type.dtype), -1) : NULL;
+}
+const cj_loss cj_loss_circle = {
+    .name = "circle",
+    .doc =
+        "log(1 + sum e^(gamma (d + margin) (d - margin)) sum e^(gamma max(0, 1 + margin - d) (1 - "
+        "margin - d))) over an anchor's pairs of one class, and of two, in the batch, d = 1 - a b, "
+        "the prediction embeddings of length 1 [batch, width], the target labels (Sun et al. 2020)",
+    .options_size = sizeof(pair_options),
+    .options = circle_table,
+    .build = build_circle,
+    .class_target = true,
+    .count = count_circle};
 
 /* ---- One of the batch is the partner --------------------------------------------------------- */
 

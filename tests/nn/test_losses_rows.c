@@ -88,8 +88,8 @@ static void check_file(const char *file)
     cj_tensors_free(golden);
 }
 
-static const char *const files[] = {"numbers", "binary", "classes",
-                                    "regions", "pairs",  "sequences"};
+static const char *const files[] = {"numbers", "binary",    "classes",   "regions",
+                                    "pairs",   "sequences", "embeddings"};
 enum { FILES = sizeof files / sizeof *files };
 #define FILE_TEST(name) \
     static void name(void **state) \
@@ -103,6 +103,7 @@ FILE_TEST(classes)
 FILE_TEST(regions)
 FILE_TEST(pairs)
 FILE_TEST(sequences)
+FILE_TEST(embeddings)
 
 /* A row without golden numbers fails. */
 static void every_row_has_golden_numbers(void **state)
@@ -316,6 +317,25 @@ static void refused(void **state)
          {4, 5},
          {4, 5},
          "triplet: the prediction has 1 along axis 1, the target 5"},
+        {"margin_ranking",
+         2,
+         1,
+         {4, 3},
+         {4},
+         "margin_ranking: the prediction has rank 2 and 3 along axis 1, expected [batch, 2]"},
+        {"margin_ranking",
+         2,
+         2,
+         {4, 2},
+         {4, 2},
+         "margin_ranking: the prediction has 1 along axis 1, the target 2"},
+        {"circle", 1, 1, {4}, {4}, "circle: the prediction has rank 1, expected [batch, width]"},
+        {"circle(gamma=0)",
+         2,
+         1,
+         {4, 3},
+         {4},
+         "circle: gamma=0 is not between 1e-06 and 1000000"},
         {"info_nce",
          1,
          1,
@@ -470,6 +490,7 @@ int main(void)
                                        cmocka_unit_test(regions),
                                        cmocka_unit_test(pairs),
                                        cmocka_unit_test(sequences),
+                                       cmocka_unit_test(embeddings),
                                        cmocka_unit_test(every_row_has_golden_numbers),
                                        cmocka_unit_test(reductions),
                                        cmocka_unit_test(partners_learn_too),

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Every row of the table of losses, by PyTorch in double and in float: values, means, gradients.
 
-    tools/golden/losses_rows.py     writes tests/golden/nn/losses_{numbers,binary,classes,regions,pairs,sequences}.npz
+    tools/golden/losses_rows.py     writes tests/golden/nn/losses_{numbers,binary,classes,regions,pairs,sequences,embeddings}.npz
 
 A case is called "loss|activation|shape": the text that names the loss and its options, what the prediction goes
 through first (plain, softmax, sigmoid), and a word. It has a batch (random samples, then extremes), the loss of each
@@ -537,6 +537,58 @@ def sequences():
     save("sequences")
 
 
+# ---- More of pairs: last, so that the random numbers above stay ------------------------------------------------------
+
+def circle(gamma=80.0, margin=0.4, own=False):
+    """Keras 3's Circle with its own embeddings as reference; anchors without a pair of both kinds do not count."""
+    def f(x, labels):
+        d = (1 - x @ x.T).clamp(min=0)
+        same = labels[:, None] == labels[None, :]
+        positive = same if own else same & ~torch.eye(len(x), dtype=torch.bool)
+        losses, counts = [], []
+        for i in range(len(x)):
+            near, far = d[i][positive[i]], d[i][~same[i]]
+            if len(near) == 0 or len(far) == 0:
+                losses.append(d[i, i] * 0)
+                counts.append(0.0)
+                continue
+            p = -gamma * (margin + near).clamp(min=0) * (margin - near)
+            n = gamma * (1 + margin - far).clamp(min=0) * (1 - margin - far)
+            total = torch.logsumexp(p, 0) + torch.logsumexp(n, 0)
+            losses.append(torch.logaddexp(total, total * 0))  # F.softplus is x itself from 20 on
+            counts.append(1.0)
+        return torch.stack(losses), torch.tensor(counts, dtype=x.dtype)
+    return f
+
+
+def embeddings():
+    for shape, size in (("one", (1,)), ("vector", (5,))):
+        d = np.concatenate([np.abs(rng.normal(size=(SAMPLES, *size))), np.zeros((1, *size)), np.full((1, *size), 1e4),
+                            np.full((1, *size), 1e-6), np.full((1, *size), -3.0)])
+        alike = rng.choice([-1.0, 1.0], size=d.shape)
+        for margin in (1.0, 0.25):
+            case("hinge_embedding" if margin == 1 else f"hinge_embedding(margin={margin})",
+                 elements(lambda d, t, m=margin: F.hinge_embedding_loss(d, t, margin=m, reduction="none")), d, alike, shape=shape)
+    x = np.concatenate([rng.normal(size=(SAMPLES, 2)), [[1e4, -1e4], [-1e4, 1e4], [1e-6, 0], [0, 2e-6]]])
+    better = rng.choice([-1.0, 1.0], size=len(x))
+    for margin in (0.0, 0.5):
+        case("margin_ranking" if not margin else f"margin_ranking(margin={margin})",
+             lambda x, t, m=margin: F.margin_ranking_loss(x[:, 0], x[:, 1], t, margin=m, reduction="none"), x, better)
+    x = rng.normal(size=(14, 4))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    labels = rng.integers(0, 4, size=14)
+    labels[13] = 9  # alone in its class
+    for text, options in (("circle", {}), ("circle(gamma=2, margin=0.25)", {"gamma": 2.0, "margin": 0.25}),
+                          ("circle(gamma=64, margin=0, remove_diagonal=false)", {"gamma": 64.0, "margin": 0.0, "own": True})):
+        # Of the pair of a sample and itself the distance is the rounding of 1 - 1, and its slope 0 or not.
+        chosen = x * 0.999 if "own" in options else x
+        case(text, circle(**options), chosen, labels)
+        case(text, circle(**options), chosen * 30, labels, shape="long")  # of no length 1: distances up to 900
+        case(text, circle(**options), chosen, labels * 0, shape="one_class")
+        case(text, circle(**options), chosen, np.arange(14), shape="all_classes")
+    save("embeddings")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     regression()
@@ -545,3 +597,4 @@ if __name__ == "__main__":
     margins_and_regions()
     pairs()
     sequences()
+    embeddings()
