@@ -144,6 +144,33 @@ ROW(relu, NULL, "y = max(x, 0); with its options slope (x - threshold) below the
 WITH_NUMBER(leaky_relu, NULL, "y = x for x >= 0, negative_slope x below (Maas et al. 2013)",
             negative_slope, 0.3, 0, 1e6, "slope for negative values",
             cj_leaky_relu(x, negative_slope));
+typedef struct rrelu_options {
+    double lower, upper;
+} rrelu_options;
+static const cj_option rrelu_table[] = {
+    CJ_OPTION_FLOAT(rrelu_options, lower, 1.0 / 8, 0, 1, "smallest slope for negative values"),
+    CJ_OPTION_FLOAT(rrelu_options, upper, 1.0 / 3, 0, 1, "largest slope for negative values"),
+    CJ_OPTION_END};
+/* In training each element has a slope of its own, outside of it all have the mean of these. */
+static cj_node *build_rrelu(cj_node *x, const void *options)
+{
+    const rrelu_options *o = options;
+    cj_graph *g = cj_node_graph(x);
+    if (!g) return NULL;
+    if (o->lower > o->upper)
+        return cj_graph_fail(g, CJ_ERR_ARGUMENT, "rrelu: lower=%g is above upper=%g", o->lower,
+                             o->upper);
+    cj_node *steady = cj_leaky_relu(x, (o->lower + o->upper) / 2);
+    if (o->lower == o->upper || !steady) return steady;
+    cj_node *share = cj_random_uniform(cj_random_key(g), CJ_F32, -1, x->type.rank, x->type.dim);
+    cj_node *slope = cj_cast(cj_shift(cj_scale(share, o->upper - o->lower), o->lower),
+                             x->type.dtype);
+    return cj_where(cj_training(g), cj_where(above(x, 0), x, cj_mul(x, slope)), steady);
+}
+ROW(rrelu, NULL,
+    "y = x for x > 0, a x below: in training a is random for each element, evenly from lower to "
+    "upper, else their mean (Xu et al. 2015)",
+    OPTIONS(rrelu));
 SIMPLE(relu6, NULL, "y = min(max(x, 0), 6)", cj_minimum(cj_relu(x), cj__number_like(x, 6)));
 SIMPLE(hard_sigmoid, "hardsigmoid", "y = min(max(x / 6 + 1/2, 0), 1)",
        cj_clip(cj_shift(cj_scale(x, 1.0 / 6), 0.5), 0, 1));

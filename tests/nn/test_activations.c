@@ -37,6 +37,7 @@ static const function functions[] = {
     {"relu_slope", "relu(negative_slope=0.2)"},
     {"leaky_relu", "leaky_relu"},
     {"steep", "leaky_relu(negative_slope=0.01)"},
+    {"rrelu", "rrelu(lower=0.25, upper=0.25)"},
     {"relu6", "relu6"},
     {"hard_sigmoid", "hard_sigmoid"},
     {"hard_silu", "hard_silu"},
@@ -93,6 +94,63 @@ static void as_torch(void **state)
         }
 }
 
+/* ---- rrelu: random slopes -------------------------------------------------------------------- */
+
+enum { N = 100000 };
+
+/* N values and slopes (gradients) of rrelu(lower=0.125, upper=0.375) at the same x. */
+static void run_rrelu(cj_dtype dtype, bool training, double x, double *y, double *slope)
+{
+    cj_graph *g = cj_graph_new(cj);
+    cj_node *in = cj_placeholder(g, "x", dtype, CJ_DIMS(N)), *d = NULL;
+    cj_node *out = cj_activation(in, "rrelu(lower=0.125, upper=0.375)"),
+            *one = cj_full_like(out, 1);
+    assert_ok(cj, cj_vjp(&out, &one, 1, &in, 1, &d));
+    cj_program *p = cj_compile(g, .outputs = {out, d}, .training = training);
+    cj_session *s = cj_session_new(p, cj_graph_store(g));
+    cj_tensor *values = cj_tensor_new(cj, dtype, 1, (int64_t[]){N}), *t[2] = {NULL, NULL};
+    void *v = cj_tensor_map(values, CJ_MAP_WRITE);
+    for (size_t i = 0; i < N; i++) cj_store_f64(dtype, v, i, x);
+    cj_tensor_unmap(values);
+    if (cj_run(s, (cj_feed[]){{in, values}}, 1, t, 2)) fail_msg("%s", cj_session_message(s));
+    for (size_t i = 0; i < N; i++) {
+        y[i] = cj_load_f64(dtype, cj_tensor_map_read(t[0]), i);
+        slope[i] = cj_load_f64(dtype, cj_tensor_map_read(t[1]), i);
+    }
+    cj_tensor_free(t[0]), cj_tensor_free(t[1]), cj_tensor_free(values);
+    cj_session_free(s);
+    cj_program_free(p);
+    cj_graph_free(g);
+}
+
+/* In training slopes are spread evenly: mean and deviation within five deviations of what N of them
+ * tell, and the value is x times the same slope. Outside, and above 0, nothing is random. */
+static void random_slopes(void **state)
+{
+    (void)state;
+    static double y[N], slope[N];
+    for (int k = 0; k < 2; k++) {
+        const cj_dtype dtype = k ? CJ_F32 : CJ_F64;
+        double sum = 0, squares = 0;
+        run_rrelu(dtype, true, -2, y, slope);
+        for (int i = 0; i < N; i++) {
+            if (!(slope[i] >= 0.125 && slope[i] <= 0.375) || y[i] != -2 * slope[i])
+                fail_msg("element %d: %.17g of slope %.17g", i, y[i], slope[i]);
+            sum += slope[i];
+            squares += (slope[i] - 0.25) * (slope[i] - 0.25);
+        }
+        const double deviation = 0.25 / sqrt(12);
+        assert_true(fabs(sum / N - 0.25) <= 5 * deviation / sqrt(N));
+        assert_true(fabs(sqrt(squares / N) - deviation) <= 5 * deviation / sqrt(2.0 * N));
+        for (int training = 0; training < 2; training++) {
+            run_rrelu(dtype, training, 3, y, slope);
+            for (int i = 0; i < N; i++) assert_true(y[i] == 3 && slope[i] == 1);
+        }
+        run_rrelu(dtype, false, -2, y, slope);
+        for (int i = 0; i < N; i++) assert_true(y[i] == -0.5 && slope[i] == 0.25);
+    }
+}
+
 static void every_row_is_checked(void **state)
 {
     (void)state;
@@ -120,6 +178,8 @@ static void refused(void **state)
         {"relu(max_value=-1)", "relu: max_value=-1 is less than 0"},
         {"squareplus(b=0)", "squareplus: b=0 is not between 1e-12 and 1000000"},
         {"gelu(approximate=maybe)", NULL},
+        {"rrelu(lower=0.5)", "rrelu: lower=0.5 is above upper=0.333333"},
+        {"rrelu(upper=2)", "rrelu: upper=2 is not between 0 and 1"},
         {"celu(alpha=0)", "celu: alpha=0 is not between 1e-06 and 1000000"},
         {"softplus(beta=nan)", NULL},
         {"softmax(axis=2)", NULL}, /* of a matrix */
@@ -167,6 +227,7 @@ int main(void)
     cj = test_context();
     golden = golden_load(cj, "nn/activations.npz");
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_torch),
+                                       cmocka_unit_test(random_slopes),
                                        cmocka_unit_test(every_row_is_checked),
                                        cmocka_unit_test(other_names),
                                        cmocka_unit_test(refused), cmocka_unit_test(none)};

@@ -81,6 +81,7 @@ ACTIVATIONS = {
     "log_softmax": lambda x: torch.log_softmax(x, -1), "log_softmax_axis": lambda x: torch.log_softmax(x, 1),
     "glu": F.glu, "glu_axis": lambda x: F.glu(x, 1), "sparsemax": Sparsemax.apply,
     "sparsemax_axis": over_first(Sparsemax.apply),
+    "rrelu": lambda x: F.rrelu(x, 0.125, 0.375, training=False),
 }
 
 
