@@ -33,6 +33,7 @@ typedef struct cj_batch_normalization_opts {
     bool no_center, no_scale;
     const char *gamma_initializer, *beta_initializer, *gamma_regularizer, *beta_regularizer;
     const char *name;
+    const char *gamma_constraint, *beta_constraint;
 } cj_batch_normalization_opts;
 /* cj_batch_norm (norm.h): in training with the batch's statistics, which also move
  * "name/moving_mean" and "name/moving_variance"; else with those. Parameters "name/gamma",
@@ -46,6 +47,7 @@ typedef struct cj_layer_normalization_opts {
     bool no_center, no_scale;
     const char *gamma_initializer, *beta_initializer, *gamma_regularizer, *beta_regularizer;
     const char *name;
+    const char *gamma_constraint, *beta_constraint;
 } cj_layer_normalization_opts;
 /* cj_layer_norm. gamma and beta have the sizes of the normalised axes. */
 CJ_API cj_node *cj_layer_normalization(cj_node *x, const cj_layer_normalization_opts *opts);
@@ -58,6 +60,7 @@ typedef struct cj_group_normalization_opts {
     bool no_center, no_scale;
     const char *gamma_initializer, *beta_initializer, *gamma_regularizer, *beta_regularizer;
     const char *name;
+    const char *gamma_constraint, *beta_constraint;
 } cj_group_normalization_opts;
 /* cj_group_norm, [batch, ..., channels]. */
 CJ_API cj_node *cj_group_normalization(cj_node *x, const cj_group_normalization_opts *opts);
@@ -69,6 +72,7 @@ typedef struct cj_instance_normalization_opts {
     bool no_center, no_scale;
     const char *gamma_initializer, *beta_initializer, *gamma_regularizer, *beta_regularizer;
     const char *name;
+    const char *gamma_constraint, *beta_constraint;
 } cj_instance_normalization_opts;
 /* cj_instance_norm, [batch, spatial..., channels]. */
 CJ_API cj_node *cj_instance_normalization(cj_node *x, const cj_instance_normalization_opts *opts);
@@ -80,6 +84,7 @@ typedef struct cj_rms_normalization_opts {
     bool no_scale;
     const char *gamma_initializer, *gamma_regularizer;
     const char *name;
+    const char *gamma_constraint;
 } cj_rms_normalization_opts;
 /* cj_rms_norm. */
 CJ_API cj_node *cj_rms_normalization(cj_node *x, const cj_rms_normalization_opts *opts);
@@ -158,6 +163,7 @@ typedef struct cj_prelu_opts {
     const char *alpha_regularizer;
     cj_ints shared_axes;           /* of the sample, from 1: the slope is the same along them */
     const char *name;
+    const char *alpha_constraint;
 } cj_prelu_opts;
 /* y = x for x >= 0, "name/alpha" x below; alpha has a sample's shape, 1 along shared axes. */
 CJ_API cj_node *cj_prelu(cj_node *x, const cj_prelu_opts *opts);
@@ -169,6 +175,7 @@ typedef struct cj_highway_opts {
     const char *gate_bias_initializer; /* default "constant(-2)" */
     const char *kernel_regularizer;
     const char *name;
+    const char *kernel_constraint;
 } cj_highway_opts;
 /* y = t activation(x W + b) + (1 - t) x with t = sigmoid(x W_t + b_t), on the last axis of n:
  * "name/kernel", "name/gate_kernel" [n, n], "name/bias", "name/gate_bias" [n]. */
@@ -185,6 +192,7 @@ typedef struct cj_mixture_of_experts_opts {
     const char *kernel_initializer; /* default "glorot_uniform" */
     const char *kernel_regularizer;
     const char *name;
+    const char *kernel_constraint;
 } cj_mixture_of_experts_opts;
 /* y = sum_e g_e activation(x W_e + b_e) on the last axis, g the softmax of the top_k largest of
  * x W_g: "name/gate_kernel" [inputs, experts], "name/kernel" [inputs, experts, units], "name/bias"
@@ -259,6 +267,7 @@ typedef struct cj_embedding_opts {
     const char *embeddings_initializer; /* default "random_uniform" */
     const char *embeddings_regularizer;
     const char *name;
+    const char *embeddings_constraint;
 } cj_embedding_opts;
 /* Rows of the table "name/embeddings" [input_dim, output_dim]: x of whole numbers [batch, ...]
  * gives [batch, ..., output_dim]. A number out of range is an error when running. */
@@ -328,6 +337,7 @@ typedef struct cj_conv2d_opts {
     const char *bias_initializer;   /* default "zeros" */
     const char *kernel_regularizer, *bias_regularizer;
     const char *name;
+    const char *kernel_constraint, *bias_constraint;
 } cj_conv2d_opts;
 typedef cj_conv2d_opts cj_conv1d_opts, cj_conv3d_opts;
 /* y = activation(conv(x, kernel) + bias). "name/kernel" is [filters, channels / groups, kernel...],
@@ -349,6 +359,7 @@ typedef struct cj_conv2d_transpose_opts {
     bool no_bias;
     const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer;
     const char *name;
+    const char *kernel_constraint, *bias_constraint;
 } cj_conv2d_transpose_opts;
 typedef cj_conv2d_transpose_opts cj_conv1d_transpose_opts, cj_conv3d_transpose_opts;
 /* The transpose of a convolution, which makes images larger. "name/kernel" is [channels, filters,
@@ -368,6 +379,7 @@ typedef struct cj_depthwise_conv2d_opts {
     bool no_bias;
     const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer;
     const char *name;
+    const char *kernel_constraint, *bias_constraint;
 } cj_depthwise_conv2d_opts;
 typedef cj_depthwise_conv2d_opts cj_depthwise_conv1d_opts;
 /* Each channel with filters of its own. "name/kernel" is [channels depth_multiplier, 1, kernel...];
@@ -388,6 +400,7 @@ typedef struct cj_separable_conv2d_opts {
     const char *depthwise_initializer, *pointwise_initializer, *bias_initializer;
     const char *depthwise_regularizer, *pointwise_regularizer, *bias_regularizer;
     const char *name;
+    const char *depthwise_constraint, *pointwise_constraint, *bias_constraint;
 } cj_separable_conv2d_opts;
 typedef cj_separable_conv2d_opts cj_separable_conv1d_opts;
 /* A depthwise convolution, then one of kernel 1 that mixes the channels (Chollet 2017):
@@ -428,6 +441,7 @@ typedef struct cj_multi_head_attention_opts {
     cj_node *value;       /* [batch, Tk, numbers]; default the query: self-attention */
     cj_node *key;         /* default value */
     cj_node *mask;        /* as cj_attention's: broadcastable to [batch, num_heads, Tq, Tk] */
+    const char *kernel_constraint, *bias_constraint;
 } cj_multi_head_attention_opts;
 /* Projections, cj_attention (sequence.h) for each head, and a projection of the result (Vaswani et
  * al. 2017): query [batch, Tq, numbers] -> [batch, Tq, output_dim]. Self-attention has one
@@ -580,6 +594,7 @@ typedef struct cj_recurrent_layer_opts {
     const char *name;
     cj_node *lengths;                 /* integers [batch]: how many steps of each sample count */
     cj_node *initial_h, *initial_c;   /* [directions, batch, units]; with one layer */
+    const char *kernel_constraint, *recurrent_constraint, *bias_constraint;
 } cj_recurrent_layer_opts;
 typedef cj_recurrent_layer_opts cj_simple_rnn_opts, cj_lstm_opts, cj_gru_opts;
 

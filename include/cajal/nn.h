@@ -104,6 +104,9 @@ typedef struct cj_dense_opts {
     const char *kernel_normalization; /* "weight": W = g V / |V| for each unit (Salimans and Kingma
                                          2016); "spectral": W over its largest singular value, by
                                          a step of the power method a training step (Miyato 2018) */
+    const char *kernel_constraint;  /* what W is kept to after each step of an optimizer:
+                                       "max_norm(2)" (norms along axis 0: of a unit), "non_neg" */
+    const char *bias_constraint;
 } cj_dense_opts;
 /* y = activation(x W + b) on the last axis. x [..., inputs], W "name/kernel" [inputs, units], b
  * "name/bias". */
@@ -198,6 +201,9 @@ typedef struct cj_layer {
 CJ_API cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank,
                                    const int64_t *dims, const char *initializer, int64_t fan_in,
                                    int64_t fan_out, const char *regularizer);
+/* What any optimizer keeps this parameter of the layer to after each step, a constraint such as
+ * "max_norm(2)"; it is saved with the model. NULL: nothing. Returns the parameter. */
+CJ_API cj_node *cj_layer_constraint(cj_layer_build *b, cj_node *parameter, const char *constraint);
 /* State that is not trained: running statistics. */
 CJ_API cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, const int64_t *dims,
                                double value);
@@ -401,7 +407,8 @@ typedef struct cj_initializer {
     cj_status (*fill)(cj_tensor *t, const cj_initializer_target *at, const void *options);
 } cj_initializer;
 
-/* What a parameter is kept to after each step of an optimizer (its option `constraint`). */
+/* What a parameter is kept to after each step of an optimizer: by the optimizer's option
+ * `constraint`, then by a layer's (cj_layer_constraint). */
 typedef struct cj_constraint {
     const char *name, *doc, *aliases;
     size_t options_size;

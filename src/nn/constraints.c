@@ -1,6 +1,7 @@
 /* constraints.c: what weights are kept to after each step: Keras's constraints. Norms are of the
  * weights along `axis`: of a dense layer's kernel [inputs, outputs] those of one output along axis
- * 0, of a convolution's along [0, 1, 2]. A scalar is its own. */
+ * 0, of a convolution's [filters, channels, height, width] those of a filter along [1, 2, 3] (in
+ * Keras, where filters come last, [0, 1, 2]). A scalar is its own. */
 #include "nn/optimizer.h"
 
 #include "base/registry.h"

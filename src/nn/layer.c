@@ -238,8 +238,10 @@ cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank, const
     if (failed) cj__graph_fail(g, b->name, failed, "'%s': %s", name, cj_message(g->cj));
     else parameter = cj_parameter(g, full, t);
     cj_tensor_free(t);
-    if (parameter && regularizer && *regularizer)
+    if (parameter && regularizer && *regularizer) {
         cj_layer_loss(b, cj__regularizer(parameter, regularizer));
+        cj__rule_add(g, parameter, CJ__ROW_REGULARIZER, regularizer);
+    }
     return g->failed ? NULL : parameter;
 }
 

@@ -16,6 +16,8 @@ static const cj_option dense_options[] = {
     CJ_OPTION_STRING(cj_dense_opts, kernel_regularizer, NULL, "added to the loss for W: l2(0.01)"),
     CJ_OPTION_STRING(cj_dense_opts, bias_regularizer, NULL, "added to the loss for b"),
     CJ_OPTION_STRING(cj_dense_opts, kernel_normalization, NULL, "of W: spectral or weight"),
+    CJ__CONSTRAINT_OPTION(cj_dense_opts, kernel_constraint),
+    CJ__CONSTRAINT_OPTION(cj_dense_opts, bias_constraint),
     CJ_OPTION_STRING(cj_dense_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 static cj_node *dense_build(cj_layer_build *b)
@@ -33,11 +35,14 @@ static cj_node *dense_build(cj_layer_build *b)
                NULL;
     cj_node *w = cj_layer_parameter(b, "kernel", 2, (int64_t[]){inputs, o->units},
                                     o->kernel_initializer, 0, 0, o->kernel_regularizer);
+    w = cj_layer_constraint(b, w, o->kernel_constraint);
     w = cj__layer_normalized(b, w, 1, o->kernel_normalization);
     cj_node *y = cj_matmul(x, w);
-    if (!o->no_bias)
-        y = cj_add(y, cj_layer_parameter(b, "bias", 1, &o->units, o->bias_initializer, 0, 0,
-                                         o->bias_regularizer));
+    if (!o->no_bias) {
+        cj_node *bias = cj_layer_parameter(b, "bias", 1, &o->units, o->bias_initializer, 0, 0,
+                                           o->bias_regularizer);
+        y = cj_add(y, cj_layer_constraint(b, bias, o->bias_constraint));
+    }
     return cj__layer_activate(b, y, o->activation);
 }
 

@@ -34,6 +34,8 @@ static const cj_option attention_options[] = {
                      "added to the loss for the projections: l2(0.01)"),
     CJ_OPTION_STRING(cj_multi_head_attention_opts, bias_regularizer, NULL,
                      "added to the loss for the biases"),
+    CJ__CONSTRAINT_OPTION(cj_multi_head_attention_opts, kernel_constraint),
+    CJ__CONSTRAINT_OPTION(cj_multi_head_attention_opts, bias_constraint),
     CJ_OPTION_STRING(cj_multi_head_attention_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 /* The sizes of one layer. */
@@ -84,10 +86,11 @@ static cj_node *project(cj_layer_build *b, const char *kernel, const char *bias,
     int64_t inputs = x ? cj_node_dim(x, -1) : 0;
     cj_node *w = cj_layer_parameter(b, kernel, 2, (int64_t[]){inputs, outputs},
                                     o->kernel_initializer, inputs, fan_out, o->kernel_regularizer);
-    cj_node *y = cj_matmul(x, w);
+    cj_node *y = cj_matmul(x, cj_layer_constraint(b, w, o->kernel_constraint));
     if (o->no_bias) return y;
-    return cj_add(y, cj_layer_parameter(b, bias, 1, &outputs, o->bias_initializer, inputs, fan_out,
-                                        o->bias_regularizer));
+    cj_node *added = cj_layer_parameter(b, bias, 1, &outputs, o->bias_initializer, inputs, fan_out,
+                                        o->bias_regularizer);
+    return cj_add(y, cj_layer_constraint(b, added, o->bias_constraint));
 }
 
 static cj_node *in_heads(cj_node *x, int64_t count, int64_t size)

@@ -17,11 +17,13 @@
     CJ_OPTION_BOOL(type, no_bias, false, "leave out the bias"), \
         CJ_OPTION_STRING(type, bias_initializer, "zeros", "first values of the bias"), \
         CJ_OPTION_STRING(type, bias_regularizer, NULL, "added to the loss for the bias"), \
+        CJ__CONSTRAINT_OPTION(type, bias_constraint), \
         CJ_OPTION_STRING(type, name, NULL, "of the layer"), CJ_OPTION_END
 #define KERNEL_OPTIONS(type) \
     CJ_OPTION_STRING(type, kernel_initializer, "glorot_uniform", "first values of the kernel"), \
         CJ_OPTION_STRING(type, kernel_regularizer, NULL, \
-                         "added to the loss for the kernel: l2(0.01)")
+                         "added to the loss for the kernel: l2(0.01)"), \
+        CJ__CONSTRAINT_OPTION(type, kernel_constraint)
 #define WINDOW_OPTIONS(type, words) \
     SIZES(type, strides, 1, 1, "steps of the kernel"), \
         CJ_OPTION_CHOICE(type, padding, "valid", words, "zeros around the image"), \
@@ -51,11 +53,16 @@ static cj_node *image(cj_layer_build *b, int spatial, int64_t *channels)
     return NULL;
 }
 
+/* What a layer's options say of one of its parameters. */
+typedef struct rules {
+    const char *initializer, *regularizer, *constraint;
+} rules;
+#define RULES(o, of) ((rules){(o)->of##_initializer, (o)->of##_regularizer, (o)->of##_constraint})
+
 /* Weights [first, second, kernel...]; fans are these numbers times the places of the kernel. */
 static cj_node *weights(cj_layer_build *b, const char *name, int spatial,
                         const int64_t sizes[CJ_SIZES], int64_t first, int64_t second,
-                        const char *initializer, const char *regularizer, int64_t fan_in,
-                        int64_t fan_out)
+                        rules with, int64_t fan_in, int64_t fan_out)
 {
     int64_t dims[2 + CJ_SIZES] = {first, second}, places = 1;
     for (int i = 0; i < spatial; i++) {
@@ -70,14 +77,17 @@ static cj_node *weights(cj_layer_build *b, const char *name, int spatial,
                    NULL;
     if (CJ__MUL_OVERFLOWS(fan_in, places, &fan_in)) fan_in = INT64_MAX;
     if (CJ__MUL_OVERFLOWS(fan_out, places, &fan_out)) fan_out = INT64_MAX;
-    return cj_layer_parameter(b, name, 2 + spatial, dims, initializer, fan_in, fan_out,
-                              regularizer);
+    cj_node *w = cj_layer_parameter(b, name, 2 + spatial, dims, with.initializer, fan_in, fan_out,
+                                    with.regularizer);
+    return cj_layer_constraint(b, w, with.constraint);
 }
 
-static cj_node *bias_of(cj_layer_build *b, bool none, int64_t size, const char *initializer,
-                        const char *regularizer)
+static cj_node *bias_of(cj_layer_build *b, bool none, int64_t size, rules with)
 {
-    return none ? NULL : cj_layer_parameter(b, "bias", 1, &size, initializer, 0, 0, regularizer);
+    if (none) return NULL;
+    cj_node *bias = cj_layer_parameter(b, "bias", 1, &size, with.initializer, 0, 0,
+                                       with.regularizer);
+    return cj_layer_constraint(b, bias, with.constraint);
 }
 
 static void copy_sizes(int64_t to[CJ_SIZES], const int64_t from[CJ_SIZES])
@@ -127,10 +137,10 @@ static cj_node *conv_build(cj_layer_build *b, int spatial)
         !divides(b, o->groups, o->filters, "filters"))
         return NULL;
     cj_node *w = weights(b, "kernel", spatial, o->kernel, o->filters, channels / o->groups,
-                         o->kernel_initializer, o->kernel_regularizer, channels / o->groups,
+                         RULES(o, kernel), channels / o->groups,
                          o->filters);
     cj_conv_opts c = {.padding = o->padding, .groups = o->groups};
-    c.bias = bias_of(b, o->no_bias, o->filters, o->bias_initializer, o->bias_regularizer);
+    c.bias = bias_of(b, o->no_bias, o->filters, RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
     return b->graph->failed ? NULL : cj__layer_activate(b, (cj_conv)(x, w, &c), o->activation);
@@ -174,9 +184,9 @@ static cj_node *transpose_build(cj_layer_build *b, int spatial)
                               "output_padding is for padding=valid"),
                NULL;
     cj_node *w = weights(b, "kernel", spatial, o->kernel, channels, o->filters,
-                         o->kernel_initializer, o->kernel_regularizer, o->filters, channels);
+                         RULES(o, kernel), o->filters, channels);
     cj_conv_opts c = {.padding = same ? o->padding : NULL};
-    c.bias = bias_of(b, o->no_bias, o->filters, o->bias_initializer, o->bias_regularizer);
+    c.bias = bias_of(b, o->no_bias, o->filters, RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
     for (int i = 0; i < spatial && !same; i++) { /* a stride wider than the window leaves a gap */
@@ -222,10 +232,10 @@ static cj_node *depthwise_build(cj_layer_build *b, int spatial)
     int64_t channels, out;
     cj_node *x = image(b, spatial, &channels);
     if (!x || !widen(b, channels, o->depth_multiplier, &out)) return NULL;
-    cj_node *w = weights(b, "kernel", spatial, o->kernel, out, 1, o->kernel_initializer,
-                         o->kernel_regularizer, channels, o->depth_multiplier);
+    cj_node *w = weights(b, "kernel", spatial, o->kernel, out, 1, RULES(o, kernel),
+                         channels, o->depth_multiplier);
     cj_conv_opts c = {.padding = o->padding, .groups = channels};
-    c.bias = bias_of(b, o->no_bias, out, o->bias_initializer, o->bias_regularizer);
+    c.bias = bias_of(b, o->no_bias, out, RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
     return b->graph->failed ? NULL : cj__layer_activate(b, (cj_conv)(x, w, &c), o->activation);
@@ -250,6 +260,8 @@ static const cj_option separable_options[] = {
                      "first values of the mixing kernel"),
     CJ_OPTION_STRING(cj_separable_conv2d_opts, depthwise_regularizer, NULL, "added to the loss"),
     CJ_OPTION_STRING(cj_separable_conv2d_opts, pointwise_regularizer, NULL, "added to the loss"),
+    CJ__CONSTRAINT_OPTION(cj_separable_conv2d_opts, depthwise_constraint),
+    CJ__CONSTRAINT_OPTION(cj_separable_conv2d_opts, pointwise_constraint),
     COMMON_OPTIONS(cj_separable_conv2d_opts)};
 
 static cj_node *separable_build(cj_layer_build *b, int spatial)
@@ -259,13 +271,11 @@ static cj_node *separable_build(cj_layer_build *b, int spatial)
     cj_node *x = image(b, spatial, &channels);
     if (!x || !widen(b, channels, o->depth_multiplier, &wide)) return NULL;
     cj_node *deep = weights(b, "depthwise_kernel", spatial, o->kernel, wide, 1,
-                            o->depthwise_initializer, o->depthwise_regularizer, channels,
-                            o->depth_multiplier);
+                            RULES(o, depthwise), channels, o->depth_multiplier);
     cj_node *point = weights(b, "pointwise_kernel", spatial, (int64_t[CJ_SIZES]){0}, o->filters,
-                             wide, o->pointwise_initializer, o->pointwise_regularizer, wide,
-                             o->filters);
+                             wide, RULES(o, pointwise), wide, o->filters);
     cj_conv_opts c = {.padding = o->padding, .groups = channels}, mix = {0};
-    mix.bias = bias_of(b, o->no_bias, o->filters, o->bias_initializer, o->bias_regularizer);
+    mix.bias = bias_of(b, o->no_bias, o->filters, RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
     if (b->graph->failed) return NULL;

@@ -20,6 +20,7 @@ static const cj_option embedding_options[] = {
                      "first values of the table"),
     CJ_OPTION_STRING(cj_embedding_opts, embeddings_regularizer, NULL,
                      "added to the loss for the table: l2(0.01)"),
+    CJ__CONSTRAINT_OPTION(cj_embedding_opts, embeddings_constraint),
     CJ_OPTION_STRING(cj_embedding_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 static cj_node *embedding_build(cj_layer_build *b)
@@ -37,6 +38,7 @@ static cj_node *embedding_build(cj_layer_build *b)
     cj_node *table = cj_layer_parameter(b, "embeddings", 2,
                                         (int64_t[]){o->input_dim, o->output_dim},
                                         o->embeddings_initializer, 0, 0, o->embeddings_regularizer);
+    table = cj_layer_constraint(b, table, o->embeddings_constraint);
     cj_embedding_lookup_opts how = {.struct_size = sizeof how,
                                     .has_padding = o->mask_zero || o->padding_index >= 0,
                                     .padding_index = o->mask_zero ? 0 : o->padding_index};

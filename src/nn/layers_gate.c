@@ -26,6 +26,7 @@ static cj_node *vectors_of(cj_layer_build *b, int64_t *inputs)
 static const cj_option prelu_options[] = {
     CJ_OPTION_STRING(cj_prelu_opts, alpha_initializer, "zeros", "first slopes"),
     CJ_OPTION_STRING(cj_prelu_opts, alpha_regularizer, NULL, "added to the loss for the slopes"),
+    CJ__CONSTRAINT_OPTION(cj_prelu_opts, alpha_constraint),
     CJ_OPTION_INTS(cj_prelu_opts, shared_axes, 1, CJ_RANK_MAX - 1,
                    "axes of the sample along which the slope is the same; the first is 1"),
     CJ_OPTION_STRING(cj_prelu_opts, name, NULL, "of the layer"), CJ_OPTION_END};
@@ -48,6 +49,7 @@ static cj_node *prelu_build(cj_layer_build *b)
     }
     cj_node *alpha = cj_layer_parameter(b, "alpha", rank, dims, o->alpha_initializer, 0, 0,
                                         o->alpha_regularizer);
+    alpha = cj_layer_constraint(b, alpha, o->alpha_constraint);
     cj_node *negative = cj_minimum(x, cj__number_like(x, 0));
     return cj_add(cj_relu(x), cj_mul(alpha, negative));
 }
@@ -64,6 +66,7 @@ static const cj_option highway_options[] = {
     CJ_OPTION_STRING(cj_highway_opts, gate_bias_initializer, "constant(-2)",
                      "first values of the gate's bias: below 0 x passes"),
     CJ_OPTION_STRING(cj_highway_opts, kernel_regularizer, NULL, "added to the loss for W"),
+    CJ__CONSTRAINT_OPTION(cj_highway_opts, kernel_constraint),
     CJ_OPTION_STRING(cj_highway_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 static cj_node *affine(cj_layer_build *b, cj_node *x, int64_t n, const char *kernel,
@@ -72,6 +75,7 @@ static cj_node *affine(cj_layer_build *b, cj_node *x, int64_t n, const char *ker
     const cj_highway_opts *o = b->options;
     cj_node *w = cj_layer_parameter(b, kernel, 2, (int64_t[]){n, n}, o->kernel_initializer, 0, 0,
                                     o->kernel_regularizer);
+    w = cj_layer_constraint(b, w, o->kernel_constraint);
     return cj_add(cj_matmul(x, w),
                   cj_layer_parameter(b, bias, 1, &n, bias_initializer, 0, 0, NULL));
 }
@@ -109,6 +113,7 @@ static const cj_option mixture_of_experts_options[] = {
                      "first values of W and of the gate"),
     CJ_OPTION_STRING(cj_mixture_of_experts_opts, kernel_regularizer, NULL,
                      "added to the loss for W"),
+    CJ__CONSTRAINT_OPTION(cj_mixture_of_experts_opts, kernel_constraint),
     CJ_OPTION_STRING(cj_mixture_of_experts_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 /* The logits of the k largest (of equals, all), minus infinity for the others. */
@@ -154,6 +159,7 @@ static cj_node *mixture_of_experts_build(cj_layer_build *b)
     cj_node *kernel = cj_layer_parameter(b, "kernel", 3, (int64_t[]){inputs, n, units},
                                          o->kernel_initializer, inputs, units,
                                          o->kernel_regularizer);
+    kernel = cj_layer_constraint(b, kernel, o->kernel_constraint);
     cj_node *logits = cj_matmul(x, gate), *gates = cj_softmax(only_largest(logits, k), -1);
     balance(b, logits, gates, o->load_balancing, n);
     cj_dim dims[CJ_RANK_MAX];

@@ -21,11 +21,13 @@
 #define GAMMA_OPTIONS(s) \
     CJ_OPTION_BOOL(s, no_scale, false, "leave out gamma"), \
         CJ_OPTION_STRING(s, gamma_initializer, "ones", "first values of gamma"), \
-        CJ_OPTION_STRING(s, gamma_regularizer, NULL, "added to the loss for gamma: l2(0.01)")
+        CJ_OPTION_STRING(s, gamma_regularizer, NULL, "added to the loss for gamma: l2(0.01)"), \
+        CJ__CONSTRAINT_OPTION(s, gamma_constraint)
 #define BETA_OPTIONS(s) \
     CJ_OPTION_BOOL(s, no_center, false, "leave out beta"), \
         CJ_OPTION_STRING(s, beta_initializer, "zeros", "first values of beta"), \
-        CJ_OPTION_STRING(s, beta_regularizer, NULL, "added to the loss for beta")
+        CJ_OPTION_STRING(s, beta_regularizer, NULL, "added to the loss for beta"), \
+        CJ__CONSTRAINT_OPTION(s, beta_constraint)
 #define END_OPTIONS(s) CJ_OPTION_STRING(s, name, NULL, "of the layer"), CJ_OPTION_END
 #define CHANNELS_TEXT "axis of the channels: 1 or the last"
 #define ROWS_TEXT "the first normalised axis"
@@ -50,15 +52,16 @@ static int channels_of(cj_layer_build *b, cj_node *x, int64_t axis)
 /* What a layer's options say of gamma or beta. */
 typedef struct vector {
     bool none;
-    const char *initializer, *regularizer;
+    const char *initializer, *regularizer, *constraint;
 } vector;
 
 static cj_node *vector_of(cj_layer_build *b, const char *name, cj_node *x, int first, int last,
                           vector v)
 {
-    return v.none ? NULL
-                  : cj_layer_parameter(b, name, last - first + 1, cj_node_type(x)->dim + first,
-                                       v.initializer, 0, 0, v.regularizer);
+    if (v.none) return NULL;
+    cj_node *p = cj_layer_parameter(b, name, last - first + 1, cj_node_type(x)->dim + first,
+                                    v.initializer, 0, 0, v.regularizer);
+    return cj_layer_constraint(b, p, v.constraint);
 }
 
 /* gamma and beta of x's sizes from one axis to another, for the operator. */
@@ -70,9 +73,15 @@ static void affine(cj_layer_build *b, cj_norm_opts *n, cj_node *x, int first, in
 }
 
 #define GAMMA(o) \
-    (vector) { (o)->no_scale, (o)->gamma_initializer, (o)->gamma_regularizer }
+    (vector) \
+    { \
+        (o)->no_scale, (o)->gamma_initializer, (o)->gamma_regularizer, (o)->gamma_constraint \
+    }
 #define BETA(o) \
-    (vector) { (o)->no_center, (o)->beta_initializer, (o)->beta_regularizer }
+    (vector) \
+    { \
+        (o)->no_center, (o)->beta_initializer, (o)->beta_regularizer, (o)->beta_constraint \
+    }
 
 /* ---- batch_normalization --------------------------------------------------------------------- */
 

@@ -35,6 +35,9 @@ static const char *const merge_modes[] = {"concat", "sum", "mul", "ave", NULL};
         O(STRING, kernel_regularizer, NULL, "added to the loss for W: l2(0.01)"), \
         O(STRING, recurrent_regularizer, NULL, "added to the loss for R"), \
         O(STRING, bias_regularizer, NULL, "added to the loss for b"), \
+        CJ__CONSTRAINT_OPTION(cj_recurrent_layer_opts, kernel_constraint), \
+        CJ__CONSTRAINT_OPTION(cj_recurrent_layer_opts, recurrent_constraint), \
+        CJ__CONSTRAINT_OPTION(cj_recurrent_layer_opts, bias_constraint), \
         O(STRING, name, NULL, "of the layer"), CJ_OPTION_END
 #define GATES O(STRING, recurrent_activation, "sigmoid", "of the gates"),
 #define LSTM_OPTIONS \
@@ -65,12 +68,14 @@ static const char *name_of(const cells *c, const char *what, int d)
 }
 
 static cj_node *parameter(const cells *c, const char *what, int d, int rank, const int64_t *dims,
-                          const char *initializer, const char *regularizer)
+                          const char *initializer, const char *regularizer,
+                          const char *constraint)
 {
     const char *name = name_of(c, what, d);
-    return name ? cj_layer_parameter(c->b, name, rank, dims, initializer,
-                                     rank > 1 ? dims[1] : 0, rank > 1 ? dims[0] : 0, regularizer)
-                : NULL;
+    if (!name) return NULL;
+    cj_node *p = cj_layer_parameter(c->b, name, rank, dims, initializer, rank > 1 ? dims[1] : 0,
+                                    rank > 1 ? dims[0] : 0, regularizer);
+    return cj_layer_constraint(c->b, p, constraint);
 }
 
 /* b [units of the gates], as recurrent.h wants it: that of W x, then that of R h. An LSTM begins by
@@ -80,7 +85,7 @@ static cj_node *bias(const cells *c, int d)
     const int64_t n = c->gates * c->o->units, both = 2 * n;
     cj_graph *g = c->b->graph;
     cj_node *b = parameter(c, "bias", d, 1, c->two_biases ? &both : &n, c->o->bias_initializer,
-                           c->o->bias_regularizer);
+                           c->o->bias_regularizer, c->o->bias_constraint);
     if (!b) return NULL;
     if (c->lstm && !c->o->no_unit_forget_bias) {
         cj_tensor *t = cj_store_get(cj_graph_store(g), cj_node_name(b));
@@ -102,13 +107,16 @@ static bool weights(const cells *c, int64_t inputs, cj_node **w, cj_node **r, cj
     cj_node *of[4][2] = {{NULL}};
     for (int d = 0; d < directions; d++) {
         of[0][d] = parameter(c, "kernel", d, 2, (int64_t[]){rows, inputs},
-                             c->o->kernel_initializer, c->o->kernel_regularizer);
+                             c->o->kernel_initializer, c->o->kernel_regularizer,
+                             c->o->kernel_constraint);
         of[1][d] = parameter(c, "recurrent_kernel", d, 2, (int64_t[]){rows, c->state},
-                             c->o->recurrent_initializer, c->o->recurrent_regularizer);
+                             c->o->recurrent_initializer, c->o->recurrent_regularizer,
+                             c->o->recurrent_constraint);
         if (!c->o->no_bias) of[2][d] = bias(c, d);
         if (c->lstm && c->o->projection > 0)
             of[3][d] = parameter(c, "projection", d, 2, (int64_t[]){c->state, c->o->units},
-                                 c->o->kernel_initializer, c->o->kernel_regularizer);
+                                 c->o->kernel_initializer, c->o->kernel_regularizer,
+                                 c->o->kernel_constraint);
     }
     if (c->b->graph->failed) return false;
     *w = cj_stack(of[0], directions, 0);

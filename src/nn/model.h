@@ -43,6 +43,15 @@ typedef struct cj__mask { /* a node and the mask beside it */
     cj_node *mask;
 } cj__mask;
 
+/* What a layer's option says of one of its parameters: layer_rules.c. */
+typedef struct cj__rule {
+    struct cj__rule *next;
+    cj_node *parameter;
+    int kind;         /* CJ__ROW_REGULARIZER or CJ__ROW_CONSTRAINT */
+    const char *text; /* "l2(0.01)" */
+    bool no_loss;     /* a regularizer from a file: its term is made in copies of the graph */
+} cj__rule;
+
 /* What layers leave in a graph: found by cj__layers_of, made when first needed, freed with the
  * graph. */
 typedef struct cj__layers {
@@ -54,6 +63,7 @@ typedef struct cj__layers {
     int n_updates, updates_capacity;
     cj__mask *masks;
     int n_masks, masks_capacity;
+    cj__rule *rules; /* in the order they were made, in the graph's arena */
     uint64_t seed;
     cj_dtype dtype;
     struct cj_model *model; /* or NULL */
@@ -134,6 +144,18 @@ void cj__layer_add_update(cj_layer_build *b, cj_node *variable, cj_node *value);
 cj_node *cj__layer_activate(cj_layer_build *b, cj_node *y, const char *function);
 /* A regularizer's term of the loss: a scalar. */
 cj_node *cj__regularizer(cj_node *parameter, const char *text);
+/* Writes a rule down; a later one of the same kind takes its place. NULL: none, or the graph has
+ * failed. */
+cj__rule *cj__rule_add(cj_graph *g, cj_node *parameter, int kind, const char *text);
+/* The text of a parameter's rule of this kind; NULL: none. */
+const char *cj__rule_of(const cj_graph *g, const cj_node *parameter, int kind);
+/* A rule from a file, for a graph that has no term of it yet. */
+cj_status cj__rule_read(cj_graph *g, cj_node *parameter, int kind, const char *text);
+/* The same rule for the parameter's copy in another graph, where a term that is missing is made. */
+void cj__rule_copy(cj_layer_build *to, const cj__rule *rule, cj_node *parameter);
+/* The option of a layer that has `field` for cj_layer_constraint. */
+#define CJ__CONSTRAINT_OPTION(type, field) \
+    CJ_OPTION_STRING(type, field, NULL, "what an optimizer keeps it to, such as max_norm(2)")
 /* How many numbers a sample has once categorical columns are one-hot. */
 int64_t cj__columns_width(int columns, const cj_column *info);
 

@@ -363,6 +363,8 @@ static cj_status copy_lists(cj_graph *g, cj_model *m, cj__layers *layers, cj_nod
     g->next_stream = model->next_stream;
     cj_layer_build b = {.graph = g, .name = "model"};
     for (int i = 0; i < from->n_losses; i++) cj_layer_loss(&b, copy_of(layers, from->losses[i]));
+    for (const cj__rule *rule = from->rules; rule; rule = rule->next)
+        cj__rule_copy(&b, rule, copy_of(layers, rule->parameter));
     for (int i = 0; i < from->n_updates; i++)
         cj__layer_add_update(&b, copy_of(layers, from->updates[i].variable),
                              copy_of(layers, from->updates[i].value));

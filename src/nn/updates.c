@@ -1,10 +1,12 @@
 /* updates.c: what one training step does to parameters and state.
  *
  *     gradients -> (mean of the last k) -> (clipped) -> the optimizer's row -> (lookahead)
- *               -> (constraint) -> (average) -> new parameters and slots, committed together
+ *               -> (constraint) -> (its layer's) -> (average) -> new parameters and slots,
+ *               committed together
  *
- * What stands in brackets are options of every optimizer (cj_optimizer_common) and is done here for
- * all of them; each parameter has those of its group. State is named PREFIX/SLOT/PARAMETER and
+ * What stands in brackets are options of every optimizer (cj_optimizer_common), but for constraints
+ * that a layer has for a parameter of its own, and is done here for all of them; each parameter has
+ * those of its group. State is named PREFIX/SLOT/PARAMETER and
  * begins as zeros. */
 #include "nn/optimizer.h"
 
@@ -270,6 +272,8 @@ static bool update_parameter(plan *p, cj_optimizer_step *s)
     if (p->graph->failed || !p->row->build(s) || p->graph->failed) return false;
     if (o && o->lookahead_steps > 0) s->new_parameter = lookahead(p, o, w, s->new_parameter);
     if (o && o->constraint) s->new_parameter = cj__constrained(s->new_parameter, o->constraint);
+    const char *own = cj__rule_of(p->graph, w, CJ__ROW_CONSTRAINT);
+    if (own) s->new_parameter = cj__constrained(s->new_parameter, own);
     if (o && (o->use_ema || o->swa_start > 0))
         s->new_parameter = averaged(p, o, w, s->new_parameter);
     add_update(p, w, s->new_parameter);

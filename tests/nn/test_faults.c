@@ -31,7 +31,8 @@ static cj_status from_text(cj_context *cj, void *arg)
     if (!data) return cj_last_status(cj);
     cj_model *m = cj_model_from_text(
         cj,
-        "dense(3, relu, kernel_regularizer=l1_l2(l1=0.1, l2=0.1)), dropout 0.5, dense 2 softmax",
+        "dense(3, relu, kernel_regularizer=l1_l2(l1=0.1, l2=0.1), kernel_constraint=non_neg), "
+        "dropout 0.5, dense 2 softmax",
         data, 1);
     cj_status failed = m ? use(m, data) : cj_last_status(cj);
     cj_model_free(m);
@@ -86,7 +87,8 @@ static cj_status mistakes(cj_context *cj, void *arg)
     (void)arg;
     static const char *const texts[] = {"input 4, dens 3", "input 4, dense 3 unit=4",
                                         "input 4, dense 3 rleu",
-                                        "input 4, dense 3 kernel_regularizer=l3"};
+                                        "input 4, dense 3 kernel_regularizer=l3",
+                                        "input 4, dense 3 kernel_constraint=non_ne"};
     for (size_t i = 0; i < CJ__COUNT(texts); i++) {
         assert_null(cj_model_from_text(cj, texts[i], NULL, 0));
         if (cj_last_status(cj) == CJ_ERR_MEMORY) return CJ_ERR_MEMORY;

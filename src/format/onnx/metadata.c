@@ -6,7 +6,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/registry.h"
 #include "format/onnx/file.h"
+
+static const char regularizers_key[] = "cajal.regularizers",
+                  constraints_key[] = "cajal.constraints";
 
 void cj__onnx_property(cj__onnx_properties *p, const char *key, const char *value)
 {
@@ -49,10 +53,23 @@ static void put_columns(cj__text *text, const cj_column *columns, int n)
     cj__text_char(text, ']');
 }
 
+/* {"dense/kernel": "l2(0.01)"}: the rules of this kind; nothing when there is none. */
+static void put_rules(cj__text *text, const cj__layers *layers, int kind)
+{
+    for (const cj__rule *rule = layers ? layers->rules : NULL; rule; rule = rule->next) {
+        if (rule->kind != kind) continue;
+        cj__text_add(text, *cj__text_string(text) ? "," : "{");
+        cj__text_json(text, rule->parameter->name);
+        cj__text_char(text, ':');
+        cj__text_json(text, rule->text);
+    }
+    if (*cj__text_string(text)) cj__text_char(text, '}');
+}
+
 static void put_text(cj__onnx_properties *p, const char *key, cj__text *text)
 {
     if (text->failed && !p->failed) p->failed = text->failed;
-    cj__onnx_property(p, key, cj__text_string(text));
+    if (*cj__text_string(text)) cj__onnx_property(p, key, cj__text_string(text));
     cj__text_clear(text);
 }
 
@@ -80,6 +97,10 @@ void cj__onnx_describe_model(cj__onnx_properties *p, cj_model *m)
     cj__onnx_property(p, "cajal.loss", m->loss);
     cj__onnx_property(p, "cajal.metrics", m->metrics);
     cj__onnx_property(p, "cajal.target", m->target);
+    put_rules(&text, m->graph->layers, CJ__ROW_REGULARIZER);
+    put_text(p, regularizers_key, &text);
+    put_rules(&text, m->graph->layers, CJ__ROW_CONSTRAINT);
+    put_text(p, constraints_key, &text);
     if (m->class_names) {
         put_list(&text, m->class_names, m->classes);
         put_text(p, "cajal.classes", &text);
@@ -235,7 +256,7 @@ static bool is_ours(cj__slice key)
     static const char *const keys[] = {"cajal.text",    "cajal.loss",       "cajal.metrics",
                                        "cajal.target",  "cajal.classes",    "cajal.class_count",
                                        "cajal.columns", "cajal.parameters", "cajal.variables",
-                                       "cajal.masks"};
+                                       "cajal.masks", regularizers_key, constraints_key};
     for (size_t i = 0; i < CJ__COUNT(keys); i++)
         if (cj__slice_is(key, keys[i])) return true;
     return false;
@@ -291,6 +312,25 @@ static cj_status recall_masks(cj__arena *arena, const cj__onnx_model *from, cj_m
     return CJ_OK;
 }
 
+/* What the layers' options said of parameters, for training to go on with. */
+static cj_status recall_rules(cj__arena *arena, const cj__onnx_model *from, cj_model *m,
+                              const char *key, int kind)
+{
+    const cj__onnx_entry *entry = find(from, key);
+    const cj__json *rules;
+    if (!entry) return CJ_OK;
+    CJ__TRY(cj__json_parse(arena, key, entry->value.at ? entry->value.at : "", entry->value.size,
+                           NULL, &rules));
+    if (rules->type != CJ__JSON_OBJECT) return bad(m->cj, key);
+    for (const cj__json *rule = rules->first; rule; rule = rule->next) {
+        cj_node *parameter = cj__nodes_find(&m->graph->parameters, rule->key);
+        if (!parameter || rule->type != CJ__JSON_STRING || !*rule->string) return bad(m->cj, key);
+        cj_status failed = cj__rule_read(m->graph, parameter, kind, rule->string);
+        if (failed) return cj__prefix(m->cj, failed, "metadata '%s': %s", key, rule->key);
+    }
+    return CJ_OK;
+}
+
 cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj_model *m)
 {
     const cj__json *classes;
@@ -322,5 +362,7 @@ cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj
     }
     CJ__TRY(recall_columns(arena, from, m));
     CJ__TRY(recall_masks(arena, from, m));
+    CJ__TRY(recall_rules(arena, from, m, regularizers_key, CJ__ROW_REGULARIZER));
+    CJ__TRY(recall_rules(arena, from, m, constraints_key, CJ__ROW_CONSTRAINT));
     return keep_others(from, m);
 }
