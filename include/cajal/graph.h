@@ -256,6 +256,12 @@ CJ_API cj_node *cj_top_k(cj_node *x, int64_t k, int axis, bool smallest);
 CJ_API cj_node *cj_matmul(cj_node *a, cj_node *b);
 /* Operands read transposed in their last two axes, without a copy. */
 CJ_API cj_node *cj_matmul_transposed(cj_node *a, cj_node *b, bool transpose_a, bool transpose_b);
+/* Sums of products of n operands (at most 16) by an equation, as numpy and PyTorch have them:
+ * "bij,bjk->bik" a batched product of matrices, "ii->i" a diagonal, "ij->ji" a transpose, "i,i" a
+ * dot product, "...d,de->...e" with any axes before. A letter names an axis, the same size wherever
+ * it stands, or 1; what is not behind "->" is summed; without "->" the result has the letters that
+ * occur once, sorted, behind "...". Operands are multiplied from the left. */
+CJ_API cj_node *cj_einsum(cj_node *const *x, int n, const char *equation);
 CJ_API cj_node *cj_softmax(cj_node *x, int axis);
 CJ_API cj_node *cj_log_softmax(cj_node *x, int axis);
 /* -log softmax(logits)[label] for logits [..., classes] and integer labels [...]: [...], stable. */

@@ -335,6 +335,16 @@ bool cj__onnx_get_word(cj__onnx_reader *r, const char *name, const char *initial
     return true;
 }
 
+const char *cj__onnx_get_text(cj__onnx_reader *r, const char *name)
+{
+    const cj__onnx_attribute *a = typed(r, name, CJ__ONNX_ATTR_STRING);
+    char *text = NULL;
+    if (!a) cj__onnx_fail(r, CJ_ERR_DATA, "it has no text '%s'", name);
+    else if (cj__slice_string(r->arena, a->as.s, name, &text))
+        cj__onnx_fail(r, cj_last_status(r->cj), "%s", cj_message(r->cj));
+    return text;
+}
+
 cj__onnx_graph *cj__onnx_get_graph(cj__onnx_reader *r, const char *name)
 {
     const cj__onnx_attribute *a = typed(r, name, CJ__ONNX_ATTR_GRAPH);

@@ -229,6 +229,8 @@ double cj__onnx_get_float(cj__onnx_reader *r, const char *name, double initial);
 /* How many; -1 when absent or (then the reader has failed) wrong. */
 int cj__onnx_get_ints(cj__onnx_reader *r, const char *name, int max, int64_t *out);
 bool cj__onnx_get_word(cj__onnx_reader *r, const char *name, const char *initial, char out[32]);
+/* Of any length, in the reader's arena; NULL with a failure when absent. */
+const char *cj__onnx_get_text(cj__onnx_reader *r, const char *name);
 cj__onnx_graph *cj__onnx_get_graph(cj__onnx_reader *r, const char *name);
 /* ints of an attribute (old opsets) or of input i (new ones). As the two above. */
 int cj__onnx_axes(cj__onnx_reader *r, const char *name, size_t i, int max, int64_t *out);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "format/onnx/map.h"
+#include "graph/ops/einsum.h"
 #include "graph/ops/map.h"
 #include "graph/ops/window.h"
 
@@ -67,6 +68,24 @@ static void read_gemm(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *y = cj_scale(cj_matmul_transposed(a, b, ta, tb), alpha);
     if (cj__onnx_has(r, 2) && beta != 0) y = cj_add(y, cj_scale(cj__onnx_node_in(r, 2), beta));
     cj__onnx_set(r, 0, y);
+}
+
+/* Products of matrices and sums, as which it is written again. */
+static void read_einsum(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x[CJ__EINSUM_OPERANDS];
+    const int n = (int)r->node->input.count;
+    const char *equation = cj__onnx_get_text(r, "equation");
+    (void)row;
+    if (!equation) return;
+    if (n > CJ__EINSUM_OPERANDS) {
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "%d operands, at most %d are read", n,
+                      CJ__EINSUM_OPERANDS);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        if (!(x[i] = cj__onnx_node_in(r, (size_t)i))) return;
+    cj__onnx_set(r, 0, cj_einsum(x, n, equation));
 }
 
 /* ---- Softmax --------------------------------------------------------------------------------- */
@@ -192,6 +211,7 @@ const cj__onnx_row cj__onnx_rows_linear[] = {
     {.onnx = "MatMul", .op = &cj_op_matmul, .write = write_matmul, .read = read_matmul,
      .types = CJ__ONNX_FLOATS_BF | CJ__ONNX_WIDE},
     {.onnx = "Gemm", .read = read_gemm},
+    {.onnx = "Einsum", .read = read_einsum},
     {.onnx = "Softmax", .op = &cj_op_softmax, .write = write_softmax, .read = read_softmax},
     {.onnx = "LogSoftmax", .op = &cj_op_log_softmax, .write = write_softmax, .read = read_softmax},
     {.onnx = "Hardmax", .read = read_hardmax},
