@@ -155,6 +155,29 @@ typedef struct cj_activity_regularization_opts {
 } cj_activity_regularization_opts;
 CJ_API cj_node *cj_activity_regularization(cj_node *x, const cj_activity_regularization_opts *opts);
 
+/* ---- Dense along any axes -------------------------------------------------------------------- */
+
+typedef struct cj_einsum_dense_opts {
+    size_t struct_size;
+    const char *equation;   /* required, of x, kernel and y: "abc,cd->abd", "...x,xy->...y" */
+    cj_ints output_shape;   /* of a sample, a number for each letter of the result but the batch's;
+                               axes of "..." are left out; 0 or -1: as in the input */
+    const char *activation; /* default none */
+    const char *bias_axes;  /* letters of the result that have a bias of their own: "d"; default no
+                               bias */
+    const char *kernel_initializer; /* default "glorot_uniform" */
+    const char *bias_initializer;   /* default "zeros" */
+    const char *kernel_regularizer, *bias_regularizer, *kernel_constraint, *bias_constraint;
+    const char *name;
+} cj_einsum_dense_opts;
+/* y = activation(einsum(equation, x, kernel) + bias): "name/kernel" has the axes of its letters,
+ * "name/bias" those of the result from the first of bias_axes on, 1 where one is for all. */
+CJ_API cj_node *cj_einsum_dense(cj_node *x, const cj_einsum_dense_opts *opts);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_einsum_dense(x, ...) CJ_LAYER_(cj_einsum_dense, x, __VA_ARGS__)
+#endif
+
 /* ---- Gates ----------------------------------------------------------------------------------- */
 
 typedef struct cj_prelu_opts {

@@ -105,6 +105,18 @@ def main():
     case("multi_hot", lambda x: hot(x).amax(1), whole)
     case("count", lambda x: hot(x).sum(1), whole)
     case("one_hot", lambda x: hot(x[:, 0]), whole[:, :1])
+    # EinsumDense: Keras's examples, attention's projection to heads, a kernel of two batches, "..." behind.
+    def dense(equation, f=lambda y: y):
+        return lambda x, kernel, bias=None: f(torch.einsum(equation, x, kernel) + (0 if bias is None else bias))
+    def mild(*shape):  # sums over the batch of numbers of 1e4 and 1 have no five digits in float
+        return np.concatenate([rng.normal(size=(10, *shape)), np.zeros((1, *shape)), np.full((1, *shape), 30.0)])
+    case("einsum_plain", dense("ab,bc->ac", torch.tanh), mild(4), kernel=weights(4, 3), bias=weights(3))
+    case("einsum_sequence", dense("abc,cd->abd"), mild(3, 4), kernel=weights(4, 5), bias=weights(5))
+    case("einsum_dots", dense("...x,xy->...y"), mild(2, 3, 4), kernel=weights(4, 5), bias=weights(5))
+    case("einsum_heads", dense("abc,cde->abde"), mild(3, 4), kernel=weights(4, 2, 3), bias=weights(2, 3))
+    case("einsum_steps", dense("abc,bcd->abd"), mild(3, 4), kernel=weights(3, 4, 2), bias=weights(3, 1))
+    case("einsum_behind", dense("ab...,bc->ac..."), mild(4, 2, 3), kernel=weights(4, 5), bias=weights(5, 1, 1))
+    case("einsum_no_bias", dense("abc,dc->adb"), mild(3, 4), kernel=weights(2, 4))
     np.savez_compressed(PATH, **arrays)
 
 
