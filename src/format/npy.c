@@ -21,6 +21,8 @@ typedef struct npy {
     const char *begin, *at, *end; /* of the header's text */
     cj_dtype dtype;
     bool swap, fortran;
+    bool is_text;   /* rows of `width` bytes, padded with zeros: u8 with one axis more */
+    int64_t width;
     int rank;
     int64_t shape[CJ_RANK_MAX];
 } npy;
@@ -66,6 +68,23 @@ static cj_status read_string(npy *p, const char **text, size_t *length)
     return p->at < p->end && *p->at++ == quote ? CJ_OK : unexpected(p, "the end of a string");
 }
 
+/* '|S5' are texts of five bytes at most; 'U' are UTF-32. */
+static cj_status read_text_type(npy *p, const char *text, size_t length)
+{
+    const bool number = cj__parse_int64(text + 2, length - 2, &p->width);
+    if (text[1] == 'U')
+        return cj_fail(p->cj, CJ_ERR_UNSUPPORTED,
+                       "npy: element type '%.*s' is text of 4 bytes a character, expected bytes as "
+                       "x.astype('S') makes of it in numpy",
+                       length > 40 ? 40 : (int)length, text);
+    if (!number || p->width < 0 || p->width > INT32_MAX / 8)
+        return cj_fail(p->cj, CJ_ERR_FORMAT, "npy: element type '%.*s' has no length",
+                       length > 40 ? 40 : (int)length, text);
+    p->is_text = true;
+    p->dtype = CJ_U8;
+    return CJ_OK;
+}
+
 /* '<f4': byte order, kind and size. */
 static cj_status read_descr(npy *p)
 {
@@ -76,6 +95,8 @@ static cj_status read_descr(npy *p)
                        "npy: records of several fields are not supported");
     CJ__TRY(read_string(p, &text, &length));
     char order = length ? text[0] : '\0';
+    if (length > 2 && (text[1] == 'S' || text[1] == 'U') && order && strchr("<>|", order))
+        return read_text_type(p, text, length);
     p->dtype = length > 1 ? cj__dtype_from_numpy(text + 1, length - 1) : CJ_DTYPE_NONE;
     bool ordered = order == '<' || order == '>';
     if (!p->dtype || (!ordered && (order != '|' || cj__dtype_bytes(p->dtype) > 1)))
@@ -179,11 +200,28 @@ static void from_fortran(const npy *p, int64_t count, size_t width, unsigned cha
     }
 }
 
+/* Of one that the header's shape counts: of a text all of its bytes. */
+static size_t element_bytes(const npy *p)
+{
+    return p->is_text ? (size_t)p->width : (size_t)cj__dtype_bytes(p->dtype);
+}
+
+/* The tensor's shape; returns its rank. */
+static int full_shape(const npy *p, int64_t shape[CJ_RANK_MAX])
+{
+    memcpy(shape, p->shape, sizeof p->shape);
+    if (p->is_text) shape[p->rank] = p->width;
+    return p->rank + p->is_text;
+}
+
 /* Whether they fill the `size` bytes behind the header. */
 static cj_status count_elements(const npy *p, size_t size, int64_t *count)
 {
-    size_t expected, width = cj__dtype_bytes(p->dtype);
+    size_t expected, width = element_bytes(p);
     cj__shape_text text;
+    if (p->is_text && p->rank == CJ_RANK_MAX)
+        return cj_fail(p->cj, CJ_ERR_UNSUPPORTED,
+                       "npy: texts of more than %d dimensions are not supported", CJ_RANK_MAX - 1);
     if (cj__count(p->rank, p->shape, count) && cj__bytes(*count, (int)width * 8, &expected) &&
         expected == size)
         return CJ_OK;
@@ -195,9 +233,11 @@ static cj_status count_elements(const npy *p, size_t size, int64_t *count)
 static cj_status read_elements(npy *p, const unsigned char *bytes, size_t size, cj_tensor **out)
 {
     int64_t count;
-    const size_t width = cj__dtype_bytes(p->dtype);
+    int64_t shape[CJ_RANK_MAX];
     CJ__TRY(count_elements(p, size, &count));
-    cj_tensor *t = cj__tensor_new_raw(p->cj, p->dtype, p->rank, p->shape);
+    const int rank = full_shape(p, shape);
+    const size_t width = element_bytes(p);
+    cj_tensor *t = cj__tensor_new_raw(p->cj, p->dtype, rank, shape);
     if (!t) return p->cj->status;
     unsigned char *to = cj__tensor_data(t);
     if (p->fortran && count) from_fortran(p, count, width, to, bytes);
@@ -264,10 +304,9 @@ static cj_status look(cj_context *cj, const cj__reader *file, unsigned char *hea
     CJ__TRY(read_header(&p, cj, head, size, &at));
     CJ__TRY(count_elements(&p, (size_t)file->size - at, &count));
     *out = (cj_npy_info){.dtype = p.dtype,
-                         .rank = p.rank,
                          .offset = (int64_t)at,
                          .plain = !p.swap && (!p.fortran || p.rank < 2)};
-    memcpy(out->shape, p.shape, sizeof p.shape);
+    out->rank = full_shape(&p, out->shape);
     return CJ_OK;
 }
 

@@ -58,6 +58,27 @@ static void reads_what_numpy_wrote(void **state)
     cj_tensor_free(t);
 }
 
+/* Texts are rows of bytes, padded with zeros. */
+static void texts_are_bytes(void **state)
+{
+    static const char *const names[] = {"bytes.npy", "bytes-fortran.npy"},
+                             *const texts[] = {"red", "", "green", "blue", "re", "\xc3\xa4"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        cj_tensor *t = load(names[i]);
+        assert_int_equal(cj_tensor_dtype(t), CJ_U8);
+        assert_int_equal(cj_tensor_rank(t), 3);
+        assert_memory_equal(cj_tensor_shape(t), ((int64_t[]){2, 3, 5}), 3 * sizeof(int64_t));
+        const unsigned char *bytes = cj_tensor_map_read(t);
+        for (int k = 0; k < 6; k++) {
+            char expected[5] = {0};
+            memcpy(expected, texts[k], strlen(texts[k]));
+            assert_memory_equal(bytes + 5 * k, expected, 5);
+        }
+        cj_tensor_free(t);
+    }
+}
+
 static void types_without_a_dtype_are_unsupported(void **state)
 {
     const char *names[] = {"format/text.npy", "format/record.npy", "format/complex.npy"};
@@ -93,6 +114,21 @@ static void headers_are_strict(void **state)
         {"{'descr':'|u1','fortran_order':False,'shape':()}", 1, NULL},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 16,
          "npy: shape (3,) of f32 does not fill the 16 bytes"},
+        {"{'descr': '|S2', 'fortran_order': False, 'shape': (3,), }", 6, NULL},
+        {"{'descr': '|S0', 'fortran_order': False, 'shape': (3,), }", 0, NULL},
+        {"{'descr': '|S2', 'fortran_order': False, 'shape': (3,), }", 7,
+         "npy: shape (3,) of u8 does not fill the 7 bytes"},
+        {"{'descr': '|S', 'fortran_order': False, 'shape': (3,), }", 0,
+         "npy: element type '|S' is not supported"},
+        {"{'descr': '|Sx', 'fortran_order': False, 'shape': (3,), }", 0,
+         "npy: element type '|Sx' has no length"},
+        {"{'descr': '|S999999999999', 'fortran_order': False, 'shape': (3,), }", 0,
+         "npy: element type '|S999999999999' has no length"},
+        {"{'descr': '|S1', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1), }", 1,
+         "npy: texts of more than 7 dimensions are not supported"},
+        {"{'descr': '<U1', 'fortran_order': False, 'shape': (3,), }", 12,
+         "npy: element type '<U1' is text of 4 bytes a character, expected bytes as "
+         "x.astype('S') makes of it in numpy"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3), }", 12,
          "npy: header character 53 is ',' (44), expected a ','"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (-3,), }", 12,
@@ -164,11 +200,12 @@ static void bombs_are_refused_cheaply(void **state)
 
 static void damage_never_crashes(void **state)
 {
-    const char *names[] = {"format/f4-little.npy", "format/i2-fortran.npy", "format/rank8.npy"};
+    const char *names[] = {"format/f4-little.npy", "format/i2-fortran.npy", "format/rank8.npy",
+                           "format/bytes-fortran.npy"};
     char path[512];
     size_t size;
     (void)state;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         unsigned char *bytes = golden_bytes(golden_path(path, names[i]), &size);
         refuse_truncations(cj, read_npy, bytes, size);
         assert_true(flip_every_bit(cj, read_npy, bytes, size) >
@@ -230,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reads_what_numpy_wrote, setup, teardown),
+        cmocka_unit_test_setup_teardown(texts_are_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(types_without_a_dtype_are_unsupported, setup, teardown),
         cmocka_unit_test_setup_teardown(headers_are_strict, setup, teardown),
         cmocka_unit_test_setup_teardown(bombs_are_refused_cheaply, setup, teardown),

@@ -43,6 +43,8 @@ def files():
     save("empty.npy", np.zeros((0, 4), "<f4"), (1, 0))
     save("fortran4.npy", np.asfortranarray(sample("i4", (2, 3, 4, 5))), (1, 0))
     save("rank8.npy", sample("u1", (1, 2, 1, 2, 1, 2, 1, 2)), (1, 0))
+    save("bytes.npy", np.array([[b"red", b"", b"green"], [b"blue", b"re", b"\xc3\xa4"]]), (1, 0))
+    save("bytes-fortran.npy", np.asfortranarray(np.array([[b"red", b"", b"green"], [b"blue", b"re", b"\xc3\xa4"]])), (1, 0))
     save("text.npy", np.array(["a", "bc"]), (1, 0))
     save("record.npy", np.zeros(2, [("x", "<f4"), ("y", "<i4")]), (1, 0))
     save("complex.npy", np.zeros(2, "<c8"), (1, 0))
