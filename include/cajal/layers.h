@@ -252,9 +252,44 @@ typedef struct cj_integer_lookup_opts {
     size_t struct_size;
     cj_ints vocabulary; /* required, each once */
     const char *name;
+    int64_t num_oov_indices; /* places for what is not in it, by x mod that; default 1; -1: none */
+    cj_ints mask_token;      /* one number that means nothing; default none */
+    const char *output_mode; /* "int" (default), or as category_encoding's */
+    bool invert;             /* numbers of places instead */
 } cj_integer_lookup_opts;
-/* i64 places in the vocabulary, from 1; 0 for what is not in it. */
+/* Keras's IntegerLookup: i64 places of x's shape. First is that of the mask, if there is one, then
+ * num_oov_indices for what is not in the vocabulary, then that: from 1, with 0 for others, by
+ * default. With no such place they are -1. Modes other than "int" leave the mask out. invert: the
+ * number at a place, -1 for those out of the vocabulary and for what is no place. */
 CJ_API cj_node *cj_integer_lookup(cj_node *x, const cj_integer_lookup_opts *opts);
+
+typedef struct cj_string_lookup_opts {
+    size_t struct_size;
+    const char *vocabulary;  /* required, each once: "red, green, 'dark, blue'" */
+    int64_t num_oov_indices; /* places for what is not in it, by a hash; default 1; -1: none */
+    const char *mask_token;  /* a text that means nothing; default none */
+    const char *output_mode; /* "int" (default), or as category_encoding's */
+    const char *name;
+} cj_string_lookup_opts;
+/* Keras's StringLookup: the same for texts, which are rows of bytes with zeros behind them: x
+ * [batch, ..., width] -> [batch, ...]. Several places out of the vocabulary are told apart by
+ * cj_hashing's hash with salt 0, not by Keras's. */
+CJ_API cj_node *cj_string_lookup(cj_node *x, const cj_string_lookup_opts *opts);
+
+typedef struct cj_hashing_opts {
+    size_t struct_size;
+    int64_t num_bins;        /* required */
+    int64_t salt;            /* 0 or more: another number, other bins */
+    const char *mask_value;  /* a text, or a number as text, that has bin 0 for itself */
+    const char *output_mode; /* "int" (default), or as category_encoding's */
+    bool text;               /* x are texts; so they are when x is u8 */
+    const char *name;
+} cj_hashing_opts;
+/* Keras's Hashing, with another hash: i64 bins 0 .. num_bins-1 of whole numbers [batch, ...], or of
+ * texts [batch, ..., width] as cj_string_lookup has them. h = sum of b[i] k^(i+1) mod 2^31-1, b the
+ * bytes of a text or the four 16 bit parts of a number, the lowest first, k = 2 + ((salt + 1)
+ * 0x9e3779b97f4a7c15 mod 2^64 >> 33) mod (2^31-3); the bin is h mod the number of bins. */
+CJ_API cj_node *cj_hashing(cj_node *x, const cj_hashing_opts *opts);
 
 typedef struct cj_category_encoding_opts {
     size_t struct_size;
@@ -325,6 +360,8 @@ CJ_API cj_node *cj_sine_position_encoding(cj_node *x, const cj_sine_position_enc
 #define cj_normalization(x, ...) CJ_LAYER_(cj_normalization, x, __VA_ARGS__)
 #define cj_discretization(x, ...) CJ_LAYER_(cj_discretization, x, __VA_ARGS__)
 #define cj_integer_lookup(x, ...) CJ_LAYER_(cj_integer_lookup, x, __VA_ARGS__)
+#define cj_string_lookup(x, ...) CJ_LAYER_(cj_string_lookup, x, __VA_ARGS__)
+#define cj_hashing(x, ...) CJ_LAYER_(cj_hashing, x, __VA_ARGS__)
 #define cj_category_encoding(x, ...) CJ_LAYER_(cj_category_encoding, x, __VA_ARGS__)
 #define cj_gaussian_noise(x, ...) CJ_LAYER_(cj_gaussian_noise, x, __VA_ARGS__)
 #define cj_gaussian_dropout(x, ...) CJ_LAYER_(cj_gaussian_dropout, x, __VA_ARGS__)

@@ -194,6 +194,7 @@ typedef struct cj_layer {
     const char *sample; /* options and input shape for the generic test: "units=3 : 4, 5" */
     int inputs_min;     /* 0 counts as 2 */
     cj_layer_masking masking; /* default CJ_MASK_STOPS */
+    bool whole_numbers; /* of categories, or bytes of texts: fit does not scale u8 for it */
 } cj_layer;
 
 /* A trainable parameter "layer/name". fan_in and fan_out: for the initializer (0: from the shape,

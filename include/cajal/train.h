@@ -84,7 +84,8 @@ typedef struct cj_fit_opts {
     const char *monitor;        /* default val_loss, else loss */
     bool no_restore; /* with patience: keep the last weights instead of the best epoch's */
     const char
-        *normalize;  /* "auto" (default): pixels by 1/255, tables by mean and deviation; "none" */
+        *normalize;  /* "auto" (default): u8 by 1/255, but for layers of whole numbers (embedding,
+                       look-ups, hashing), tables by mean and deviation; "none" */
     const char *run; /* run directory (made): results.csv, best.onnx, last.onnx, checkpoint/ */
     bool overwrite;             /* the run directory may have a run in it, which is lost */
     bool resume;                /* go on from the run directory's checkpoint */

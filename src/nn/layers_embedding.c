@@ -45,8 +45,8 @@ static cj_node *embedding_build(cj_layer_build *b)
     return (cj_embedding_lookup)(table, x, &how);
 }
 
-CJ__LAYER_ROW(embedding, embedding_options, "each whole number becomes a row of a table",
-              embedding_build, "input_dim=50, output_dim=3, mask_zero=true : 4", CJ_MASK_READS)
+CJ__LAYER_OF_NUMBERS(embedding, "each whole number becomes a row of a table", embedding_build,
+                     "input_dim=50, output_dim=3, mask_zero=true : 4", CJ_MASK_READS)
 
 /* ---- positions ------------------------------------------------------------------------------- */
 

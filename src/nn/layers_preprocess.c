@@ -1,7 +1,7 @@
 /* layers_preprocess.c: what data needs before a network takes it, as layers, so that it is saved in
  * the model: scales, bins, categories. Nothing here is learned, and no gradient passes where whole
  * numbers come out. */
-#include "nn/model.h"
+#include "nn/preprocess.h"
 
 #include <cajal/layers.h>
 
@@ -27,10 +27,10 @@ static const cj_option normalization_options[] = {
     CJ_OPTION_BOOL(cj_normalization_opts, invert, false, "y = x sqrt(variance) + mean instead"),
     CJ_OPTION_STRING(cj_normalization_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
-/* A constant vector of these numbers. */
-static cj_node *constant_list(cj_layer_build *b, cj_dtype dtype, int64_t n, const void *v)
+cj_node *cj__layer_constant(cj_layer_build *b, cj_dtype dtype, int rank, const int64_t *dims,
+                            const void *values)
 {
-    cj_tensor *t = cj_tensor_from(b->graph->cj, dtype, 1, &n, v);
+    cj_tensor *t = cj_tensor_from(b->graph->cj, dtype, rank, dims, values);
     cj_node *y = t ? cj_constant(b->graph, t) : NULL;
     if (!t) cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory");
     cj_tensor_free(t);
@@ -46,7 +46,7 @@ static cj_node *vector_for(cj_layer_build *b, cj_node *x, const cj_floats *list,
                               "%s has %lld numbers, expected one, or %s as the last axis has",
                               option, (long long)n, cj_dim_text(b->graph, last)),
                NULL;
-    return cj_cast(constant_list(b, CJ_F64, n, list->v), x->type.dtype);
+    return cj_cast(cj__layer_constant(b, CJ_F64, 1, &n, list->v), x->type.dtype);
 }
 
 /* As Keras: a deviation below its epsilon, 1e-7, counts as that. */
@@ -83,61 +83,54 @@ static cj_node *discretization_build(cj_layer_build *b)
                                   "bin_boundaries[%d]=%g is not above %g before it", i, list->v[i],
                                   list->v[i - 1]),
                    NULL;
-    cj_node *bounds = cj_cast(constant_list(b, CJ_F64, list->n, list->v), x->type.dtype);
+    const int64_t n = list->n;
+    cj_node *bounds = cj_cast(cj__layer_constant(b, CJ_F64, 1, &n, list->v), x->type.dtype);
     cj_node *reached = cj_cast(cj_greater_equal(cj_expand_dims(x, -1), bounds), CJ_I64);
     return cj_reduce_sum(reached, 1, (int64_t[]){-1}, false);
 }
 
-static const cj_option integer_lookup_options[] = {
-    CJ_OPTION_INTS(cj_integer_lookup_opts, vocabulary, -9007199254740992.0, 9007199254740992.0,
-                   "numbers that are known"),
-    CJ_OPTION_STRING(cj_integer_lookup_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+/* ---- Categories ------------------------------------------------------------------------------ */
 
-static cj_node *integer_lookup_build(cj_layer_build *b)
+const char *const cj__encode_words[] = {"int", "one_hot", "multi_hot", "count", NULL};
+
+int cj__encode_mode(const char *word)
 {
-    const cj_ints *list = &((const cj_integer_lookup_opts *)b->options)->vocabulary;
-    const int64_t n = list->n;
-    if (!n)
-        return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "a vocabulary is required"), NULL;
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < i; k++)
-            if (list->v[i] == list->v[k])
-                return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
-                                      "%lld is in the vocabulary twice", (long long)list->v[i]),
-                       NULL;
-    cj_node *known = constant_list(b, CJ_I64, n, list->v);
-    cj_node *x = cj_cast(b->x[0], CJ_I64);
-    cj_node *same = cj_cast(cj_equal(cj_expand_dims(x, -1), known), CJ_I64);
-    cj_node *places = cj_cumsum(cj_broadcast_to(cj_scalar(b->graph, CJ_I64, 1), 1, &n), 0, false,
-                                false);
-    return cj_reduce_sum(cj_mul(same, places), 1, (int64_t[]){-1}, false);
+    int mode = 0;
+    while (cj__encode_words[mode] && strcmp(cj__encode_words[mode], word)) mode++;
+    return mode;
 }
 
-static const char *const output_modes[] = {"multi_hot", "one_hot", "count", NULL};
-enum { MULTI_HOT, ONE_HOT, COUNT };
+cj_node *cj__encode(cj_layer_build *b, cj_node *places, int64_t depth, int mode)
+{
+    const int64_t numbers = -2;
+    if (!places || mode == CJ__ENCODE_INT) return places;
+    const int rank = cj_node_rank(places);
+    if (mode == CJ__ENCODE_ONE_HOT && rank > 1 && cj_node_dim(places, -1) == 1)
+        places = cj_squeeze(places, -1);
+    if (mode != CJ__ENCODE_ONE_HOT && rank == 1) places = cj_expand_dims(places, -1);
+    cj_node *hot = cj_one_hot(places, depth, cj__layers_of(b->graph)->dtype);
+    return mode == CJ__ENCODE_ONE_HOT ? hot
+           : mode == CJ__ENCODE_COUNT ? cj_reduce_sum(hot, 1, &numbers, false)
+                                      : cj_reduce_max(hot, 1, &numbers, false);
+}
+
 static const cj_option category_encoding_options[] = {
     CJ_OPTION_INT(cj_category_encoding_opts, num_tokens, 0, 1, 0x1p31, "how many categories"),
-    CJ_OPTION_CHOICE(cj_category_encoding_opts, output_mode, "multi_hot", output_modes,
+    CJ_OPTION_CHOICE(cj_category_encoding_opts, output_mode, "multi_hot",
+                     cj__encode_words + CJ__ENCODE_ONE_HOT,
                      "1 for each that occurs; an axis more for each number; or how often"),
     CJ_OPTION_STRING(cj_category_encoding_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
 static cj_node *category_encoding_build(cj_layer_build *b)
 {
     const cj_category_encoding_opts *o = b->options;
-    int mode = 0;
-    while (output_modes[mode] && strcmp(output_modes[mode], o->output_mode)) mode++;
-    cj_node *x = b->x[0];
-    if (cj_node_rank(x) < 2 && mode != ONE_HOT)
+    const int mode = cj__encode_mode(o->output_mode);
+    if (cj_node_rank(b->x[0]) < 2 && mode != CJ__ENCODE_ONE_HOT)
         return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
                               "its input is of rank %d; [batch, ..., numbers] is expected",
-                              cj_node_rank(x)),
+                              cj_node_rank(b->x[0])),
                NULL;
-    if (mode == ONE_HOT && cj_node_rank(x) > 1 && cj_node_dim(x, -1) == 1) x = cj_squeeze(x, -1);
-    cj_node *hot = cj_one_hot(cj_cast(x, CJ_I64), o->num_tokens, cj__layers_of(b->graph)->dtype);
-    const int64_t numbers = -2;
-    return mode == ONE_HOT ? hot
-           : mode == COUNT ? cj_reduce_sum(hot, 1, &numbers, false)
-                           : cj_reduce_max(hot, 1, &numbers, false);
+    return cj__encode(b, cj_cast(b->x[0], CJ_I64), o->num_tokens, mode);
 }
 
 CJ__LAYER_WITH_MASKS(rescaling, "y = scale x + offset", rescaling_build, "scale=0.5, offset=1 : 4",
@@ -146,10 +139,7 @@ CJ__LAYER_WITH_MASKS(normalization, "y = (x - mean) / sqrt(variance), numbers th
                      normalization_build, "mean=[1, 2, 3], variance=[1, 4, 9] : 3", CJ_MASK_PASSES)
 CJ__LAYER_OF_KEYWORDS(discretization, "the number of the bin that x lies in, from 0",
                       discretization_build, "bin_boundaries=[-1, 0, 0.5] : 4")
-CJ__LAYER_OF_KEYWORDS(integer_lookup,
-                      "the place of x in the vocabulary, from 1; 0 for what is not in it",
-                      integer_lookup_build, "vocabulary=[10, 20, 40] : 4")
-CJ__LAYER_OF_KEYWORDS(category_encoding,
+CJ__LAYER_OF_NUMBERS(category_encoding,
                       "whole numbers as zeros and ones, or counts; others than 0 to "
                       "num_tokens - 1 count as none",
-                      category_encoding_build, "num_tokens=5, output_mode=count : 4")
+                      category_encoding_build, "num_tokens=5, output_mode=count : 4", CJ_MASK_STOPS)

@@ -117,6 +117,11 @@ cj_node *cj__layer_float(cj_layer_build *b, cj_node *x);
 /* The row of a layer of one input, whose options, in `table`, are those of its keyword structure,
  * and the builder that takes them; masks: a cj_layer_masking. */
 #define CJ__LAYER_ROW(type, table, text, builder, example, masks) \
+    CJ__LAYER_ROW_OF(type, table, text, builder, example, masks, false)
+/* The same of a layer that takes whole numbers, with the table type_options. */
+#define CJ__LAYER_OF_NUMBERS(type, text, builder, example, masks) \
+    CJ__LAYER_ROW_OF(type, type##_options, text, builder, example, masks, true)
+#define CJ__LAYER_ROW_OF(type, table, text, builder, example, masks, whole) \
     const cj_layer cj_layers_##type = {.name = #type, \
                                        .doc = text, \
                                        .inputs = 1, \
@@ -124,7 +129,8 @@ cj_node *cj__layer_float(cj_layer_build *b, cj_node *x);
                                        .options = table, \
                                        .build = builder, \
                                        .sample = example, \
-                                       .masking = masks}; \
+                                       .masking = masks, \
+                                       .whole_numbers = whole}; \
     cj_node *(cj_##type)(cj_node * x, const cj_##type##_opts *opts) \
     { \
         return cj__layer_keywords(&x, 1, &cj_layers_##type, opts); \

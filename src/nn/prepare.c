@@ -125,6 +125,16 @@ static cj_status standardise(cj_model *m, const cj_dataset *train, int number, c
     return CJ_OK;
 }
 
+/* Numbers of categories and bytes of texts are no measure of anything. */
+static bool is_for_numbers(const cj_model *m, const cj_node *x)
+{
+    const cj__layers *layers = m->graph->layers;
+    for (int i = 0; layers && i < layers->count; i++)
+        for (int k = 0; k < layers->items[i].n; k++)
+            if (layers->items[i].x[k] == x && layers->items[i].row->whole_numbers) return true;
+    return false;
+}
+
 static cj_status decide(cj_model *m, const cj_dataset *train, int number, bool normalize,
                         const cj_node *x, cj__preparation *out)
 {
@@ -140,7 +150,7 @@ static cj_status decide(cj_model *m, const cj_dataset *train, int number, bool n
     if (p.columns) CJ__TRY(copy_columns(&m->arena, field, &p.column_info));
     CJ__TRY(check_shape(m, x, &p, cj_dataset_name(train)));
     if (normalize && p.columns) CJ__TRY(standardise(m, train, number, &p));
-    else if (normalize && p.dtype == CJ_U8) {
+    else if (normalize && p.dtype == CJ_U8 && !is_for_numbers(m, x)) {
         if (!(p.scale = cj__arena_array(&m->arena, 1, sizeof *p.scale))) return m->cj->status;
         p.scale[0] = 1.0 / 255;
     }

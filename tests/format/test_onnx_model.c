@@ -123,6 +123,68 @@ static void a_trained_model_comes_back(void **state)
     cj_context_free(cj);
 }
 
+static void dump_graph(cj_context *cj, cj_graph *g, const char *name, const cj_tensor *x,
+                       const cj_tensor *y)
+{
+    char file[300];
+    cj__format(file, sizeof(file), "%s/%s.onnx", folder, name);
+    assert_int_equal(cj_onnx_save_graph(g, file), CJ_OK);
+    cj__format(file, sizeof(file), "%s/%s_in_0.npy", folder, name);
+    assert_int_equal(cj_npy_save(cj, file, x), CJ_OK);
+    cj__format(file, sizeof(file), "%s/%s_0.npy", folder, name);
+    assert_int_equal(cj_npy_save(cj, file, y), CJ_OK);
+}
+
+/* Vocabularies, hashes and equations: what ONNX has no strings for goes as arithmetic on whole
+ * numbers, and other programs can run it. */
+static void categories_in_files(void **state)
+{
+    static const char *const cases[][3] = {
+        {"string_lookup", "vocabulary=\"red, green\"", "text"},
+        {"string_lookup",
+         "vocabulary=\"red, green\", num_oov_indices=3, mask_token=\"\", output_mode=count",
+         "text"},
+        {"hashing", "num_bins=7, salt=3, mask_value=\"\"", "text"},
+        {"hashing", "num_bins=1000003, output_mode=int", "number"},
+        {"integer_lookup", "vocabulary=[4, -7], num_oov_indices=2, mask_token=0", "number"},
+        {"integer_lookup", "vocabulary=[4, -7], output_mode=multi_hot", "number"},
+        {"integer_lookup", "vocabulary=[4, -7], invert=true", "number"},
+        {"einsum_dense", "equation=\"ab,cb->ac\", output_shape=3, bias_axes=c", "real"}};
+    static const char texts[4][2][5] = {
+        {"red", "green"}, {"", "blue"}, {"gree", "redd"}, {"a", "r"}};
+    static const int64_t numbers[] = {4, -7, 0, 1, 2, 3, INT64_MAX, INT64_MIN};
+    static const float reals[] = {1, 2, 3, 4, 5, -6, 7, 0.5f};
+    (void)state;
+    cj_context *cj = cj_context_new(NULL);
+    for (size_t i = 0; i < CJ__COUNT(cases); i++) {
+        const bool text = *cases[i][2] == 't', number = *cases[i][2] == 'n';
+        const int64_t shape[] = {4, 2, 5};
+        cj_tensor *x = cj_tensor_from(cj, text ? CJ_U8 : number ? CJ_I64 : CJ_F32, text ? 3 : 2,
+                                      shape, text     ? (const void *)texts
+                                             : number ? (const void *)numbers
+                                                      : (const void *)reals),
+                  *a[OUTPUTS_MAX] = {NULL}, *b[OUTPUTS_MAX] = {NULL};
+        cj_graph *g = cj_graph_new(cj);
+        cj_node *in = cj_placeholder(g, "x", cj_tensor_dtype(x), cj_tensor_rank(x), shape);
+        cj_graph_output(g, "y", cj_layer_apply(&in, 1, cases[i][0], cases[i][1]));
+        cj_status failed = cj_graph_failed(g);
+        if (!failed) failed = run_graph(cj, g, &(cj_feed){in, x}, 1, a);
+        if (!failed) failed = cj_onnx_save_graph(g, path);
+        cj_graph *h = failed ? NULL : cj_onnx_load_graph(cj, path);
+        if (!h || run_graph(cj, h, &(cj_feed){cj_graph_input_at(h, 0), x}, 1, b))
+            fail_msg("%s(%s): %s", cases[i][0], cases[i][1], cj_message(cj));
+        if (!cj_tensor_equal(a[0], b[0]))
+            fail_msg("%s(%s): the file gives other places", cases[i][0], cases[i][1]);
+        char name[40];
+        cj__format(name, sizeof name, "layer_%s_%zu", cases[i][0], i);
+        if (folder) dump_graph(cj, g, name, x, a[0]);
+        free_all(a, 1), free_all(b, 1);
+        cj_tensor_free(x);
+        cj_graph_free(g), cj_graph_free(h);
+    }
+    cj_context_free(cj);
+}
+
 /* Every truncation and some flipped bytes of a file: an error or a model, never a crash. */
 static void damaged_files_are_survived(void **state)
 {
@@ -153,6 +215,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trained_model_comes_back),
         cmocka_unit_test(damaged_files_are_survived),
+        cmocka_unit_test(categories_in_files),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);

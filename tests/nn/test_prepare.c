@@ -47,6 +47,35 @@ static void check_values(cj_context *cj, cj_tensor *t, int n, const double *expe
     }
 }
 
+/* Bytes of texts and numbers of categories in u8 are what they are. */
+static void texts_as_they_are(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    const char texts[3][6] = {"red", "green", "grey"};
+    cj_dataset *data = memory_data(cj, CJ_U8, 2, (int64_t[]){3, 6}, texts, (int32_t[]){0, 1, 0});
+    static const char *const layers[][2] = {{"string_lookup", "vocabulary=\"green, red\""},
+                                            {"embedding", "input_dim=256, output_dim=1, "
+                                                          "embeddings_initializer=identity"}};
+    for (int i = 0; i < 2; i++) {
+        cj_model *m = cj_model_new(cj);
+        cj_node *x = cj_input(m, "text", 6);
+        cj_output(m, "y", cj_layer_apply(&x, 1, layers[i][0], layers[i][1]));
+        assert_ok(cj, cj__model_prepare(m, data, "auto"));
+        cj_tensor *t = cj_tensor_from(cj, CJ_U8, 2, (int64_t[]){3, 6}, texts),
+                  *y = run_raw(cj, m, t);
+        if (i == 0) check_values(cj, y, 3, (double[]){2, 1, 0}, 0);
+        else /* the identity's first column: 1 at number 0 */
+            for (int k = 0; k < 18; k++)
+                assert_true(value_of(cj, y, k) == (((const char *)texts)[k] ? 0 : 1));
+        cj_tensor_free(t);
+        cj_tensor_free(y);
+        cj_model_free(m);
+    }
+    cj_dataset_free(data);
+    cj_context_free(cj);
+}
+
 static void pictures_by_255(void **state)
 {
     (void)state;
@@ -288,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_by_255),
+        cmocka_unit_test(texts_as_they_are),
         cmocka_unit_test(arrays_stay_as_they_are),
         cmocka_unit_test(tables_are_standardised_and_expanded),
         cmocka_unit_test(later_data_must_agree),

@@ -66,6 +66,97 @@ def experts(top_k, activation):
     return layer
 
 
+def encode(places, depth, mode):
+    """Keras's encode_categorical_inputs of places [batch, n]; -1 counts as none."""
+    if mode == "int":
+        return torch.tensor(places)
+    hot = torch.tensor((places[..., None] == np.arange(depth)).astype(np.float64))
+    if mode == "one_hot":
+        return hot[:, 0] if hot.ndim == 3 and hot.shape[1] == 1 else hot
+    return hot.sum(-2) if mode == "count" else hot.amax(-2)
+
+
+def polynomial(parts, salt, bins):
+    """The hash of layers_lookup.c, in whole numbers of any size."""
+    p = 2**31 - 1
+    k = 2 + ((((salt + 1) * 0x9E3779B97F4A7C15) % 2**64) >> 33) % (p - 2)
+    return sum(part * pow(k, i + 1, p) for i, part in enumerate(parts)) % p % bins
+
+
+def hashed(value, salt, bins):
+    if isinstance(value, bytes):
+        return polynomial(value, salt, bins)
+    return polynomial([(value >> 16 * i) & 0xFFFF for i in range(4)], salt, bins)
+
+
+def lookup(vocabulary, oov=1, mask=None, mode="int"):
+    """Keras's IndexLookup of an array of numbers or bytes; several places for others by remainder, or by our hash."""
+    def place(value):
+        first = int(mode == "int" and mask is not None)
+        if mask is not None and value == mask:
+            return 0 if mode == "int" else -1
+        if value in vocabulary:
+            return first + oov + vocabulary.index(value)
+        if oov == 0:
+            return -1
+        return first + (hashed(value, 0, oov) if isinstance(value, bytes) else value % oov)
+    return lambda x: encode(np.vectorize(place, otypes=[np.int64])(values(x)), oov + len(vocabulary), mode)
+
+
+def hashing(bins, salt=0, mask=None, mode="int"):
+    def place(value):
+        if mask is not None and bins > 1:
+            return 0 if value == mask else 1 + hashed(value, salt, bins - 1)
+        return hashed(value, salt, bins)
+    return lambda x: encode(np.vectorize(place, otypes=[np.int64])(values(x)), bins, mode)
+
+
+def values(x):
+    """Numbers as Python has them; rows of u8 as bytes without the zeros behind."""
+    x = np.ascontiguousarray(x.numpy())
+    if x.dtype != np.uint8:
+        return x.astype(object)
+    return x.view(f"S{x.shape[-1]}")[..., 0].astype(object)
+
+
+def categories():
+    words = [b"red", b"green", b"blue", b"dark, blue", b"it's", "ä".encode(), b"a longer text than fits", b""]
+    texts = rng.choice(np.array(words[:6] + [b"", b"re", b"reds", b"Red", b"\xff\xfe\x80", b"0123456789"], dtype="S10"), size=(12, 4))
+    rows = texts.view(np.uint8).reshape(12, 4, 10)
+    known = words[:6] + [words[6]]
+    assert lookup([b"a", b"b", b"c", b"d"])(torch.tensor(np.array([[b"a", b"c", b"d"], [b"d", b"z", b"b"]]).view(np.uint8).reshape(2, 3, 1))).tolist() == [[1, 3, 4], [4, 0, 2]]  # Keras's example
+    case("string", lookup(known), rows)
+    case("string_one", lookup(known), rows[:, 0])
+    case("string_mask", lookup(known, 3, b""), rows)
+    case("string_none", lookup(known, 0), rows)
+    case("string_count", lookup(known, 1, b"re", "count"), rows)
+    case("string_multi_hot", lookup(known, 2, None, "multi_hot"), rows)
+    case("string_one_hot", lookup(known, 0, None, "one_hot"), rows[:, :1])
+    whole = rng.choice([-3, -2, -1, 0, 1, 2, 7, 9, 2**31, -(2**31) - 1, 2**53, -(2**53), 2**63 - 1, -(2**63)], size=(12, 4))
+    numbers_known = [7, 2, -1, 2**53]
+    case("integer_oov", lookup(numbers_known, 3), whole)
+    case("integer_mask", lookup(numbers_known, 2, 0), whole)
+    case("integer_none", lookup(numbers_known, 0, 9), whole)
+    case("integer_count", lookup(numbers_known, 2, 0, "count"), whole)
+    case("integer_one_hot", lookup(numbers_known, 1, None, "one_hot"), whole)
+    table = [0] + [-1] * 2 + numbers_known
+    case("integer_invert", lambda x: torch.tensor(np.array([table[i] if 0 <= i < len(table) else -1 for i in x.numpy().ravel()]).reshape(x.shape)), rng.integers(-3, 10, size=(12, 4)))
+    case("hashing", hashing(10), whole)
+    case("hashing_salt", hashing(1000003, 133), whole)
+    case("hashing_one", hashing(1, 5, 0), whole)
+    case("hashing_mask", hashing(5, 2**53, -1), whole)
+    case("hashing_count", hashing(4, 1, None, "count"), whole)
+    case("hashing_text", hashing(10), rows)
+    case("hashing_text_salt", hashing(2**31 - 1, 7), rows)
+    case("hashing_text_mask", hashing(3, 1, b"", "multi_hot"), rows)
+    # Even: 10000 numbers in 10 bins, 5 deviations of a count.
+    for salt in range(5):
+        counts = np.bincount([hashed(i, salt, 10) for i in range(10000)], minlength=10)
+        assert np.abs(counts - 1000).max() < 5 * 30, (salt, counts)
+        counts = np.bincount([hashed(str(i).encode(), salt, 10) for i in range(10000)], minlength=10)
+        assert np.abs(counts - 1000).max() < 5 * 30, (salt, counts)
+
+
 def main():
     a, b, c = numbers(3, 4), numbers(3, 4), numbers(3, 4)
     case("add", lambda x, y, z: x + y + z, a, b, c)
@@ -117,6 +208,7 @@ def main():
     case("einsum_steps", dense("abc,bcd->abd"), mild(3, 4), kernel=weights(3, 4, 2), bias=weights(3, 1))
     case("einsum_behind", dense("ab...,bc->ac..."), mild(4, 2, 3), kernel=weights(4, 5), bias=weights(5, 1, 1))
     case("einsum_no_bias", dense("abc,dc->adb"), mild(3, 4), kernel=weights(2, 4))
+    categories()
     np.savez_compressed(PATH, **arrays)
 
 
