@@ -82,6 +82,29 @@ static cj_status masks(cj_context *cj, void *arg)
     return failed;
 }
 
+/* Layers that take lists and equations apart. */
+static cj_status lists(cj_context *cj, void *arg)
+{
+    (void)arg;
+    static const char *const layers[][2] = {
+        {"einsum_dense", "equation=\"abc,cd->abd\", output_shape=[0, 2], bias_axes=d, "
+                         "kernel_constraint=max_norm(1)"},
+        {"string_lookup", "vocabulary=\"red, 'dark, blue'\", num_oov_indices=2, mask_token=x"},
+        {"integer_lookup", "vocabulary=[1, 2], mask_token=0, output_mode=count"},
+        {"hashing", "num_bins=5, mask_value=3"},
+        {"hashing", "num_bins=5, text=true, mask_value=x"}};
+    for (size_t i = 0; i < CJ__COUNT(layers); i++) {
+        cj_model *m = cj_model_new(cj);
+        if (!m) return cj_last_status(cj);
+        cj_node *x = cj_input(m, "x", 3, 4);
+        cj_layer_apply(&x, 1, layers[i][0], layers[i][1]);
+        cj_status failed = cj_model_failed(m);
+        cj_model_free(m);
+        if (failed) return failed;
+    }
+    return CJ_OK;
+}
+
 static cj_status mistakes(cj_context *cj, void *arg)
 {
     (void)arg;
@@ -115,6 +138,8 @@ static cj_status losses(cj_context *cj, void *arg)
         {"multi_margin(class_weights=[1, 2, 3])", 2, 1, {4, 3}, {4}},
         {"dice(per_class=true)", 3, 3, {4, 5, 3}, {4, 5, 3}},
         {"triplet", 2, 1, {4, 3}, {4}},
+        {"circle", 2, 1, {4, 3}, {4}},
+        {"margin_ranking", 2, 1, {4, 2}, {4}},
         {"triplet(mining=hard, distance=cosine)", 2, 1, {4, 3}, {4}},
         {"triplet_margin(swap=true)", 3, 1, {4, 3, 5}, {4}},
         {"nt_xent", 2, 2, {4, 3}, {4, 3}},
@@ -145,6 +170,7 @@ static void allocations_fail(void **state)
     assert_true(faults_sweep_memory(masks, NULL, NULL, 0) > 20);
     assert_true(faults_sweep_memory(mistakes, NULL, NULL, 0) > 10);
     assert_true(faults_sweep_memory(losses, NULL, NULL, 0) > 100);
+    assert_true(faults_sweep_memory(lists, NULL, NULL, 0) > 50);
 }
 
 int main(void)

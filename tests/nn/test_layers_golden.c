@@ -49,7 +49,8 @@ static const struct {
     {"einsum_behind", "einsum_dense",
      "equation=\"ab...,bc->ac...\", output_shape=5, bias_axes=c"},
     {"einsum_no_bias", "einsum_dense", "equation=\"abc,dc->adb\", output_shape=[2, 3]"},
-#define KNOWN "vocabulary=\"red, green, blue, 'dark, blue', \\\"it's\\\", ä, a longer text than fits\""
+#define KNOWN \
+    "vocabulary=\"red, green, blue, 'dark, blue', \\\"it's\\\", ä, a longer text than fits\""
     {"string", "string_lookup", KNOWN},
     {"string_one", "string_lookup", KNOWN},
     {"string_mask", "string_lookup", KNOWN ", num_oov_indices=3, mask_token=\"\""},
