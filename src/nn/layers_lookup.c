@@ -70,18 +70,36 @@ static cj_node *hash(cj_layer_build *b, cj_node *x, int64_t n, uint64_t salt, in
     return cj_mod(h, cj_scalar(b->graph, CJ_I64, (double)bins));
 }
 
-/* Is x [..., width] this text? bool [...]; a longer text is none of these. */
+typedef struct words {
+    const char **at;
+    int64_t n;
+} words;
+
+/* Which of the words the texts x [..., width] are: i64 [..., n] of 0 and 1. A word that is longer
+ * is none: its row of bytes begins with what is no byte. */
+static cj_node *which(cj_layer_build *b, cj_node *x, int64_t width, const words *w)
+{
+    int64_t count;
+    int64_t *row = CJ__MUL_OVERFLOWS(w->n, width, &count)
+                       ? NULL
+                       : cj__arena_array(&b->graph->arena, (size_t)count, sizeof *row);
+    if (!row) return cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory"), NULL;
+    for (int64_t i = 0; i < w->n; i++) {
+        const int64_t length = (int64_t)strlen(w->at[i]);
+        for (int64_t k = 0; k < length && k < width; k++)
+            row[i * width + k] = (unsigned char)w->at[i][k];
+        if (length > width) row[i * width] = -1;
+    }
+    cj_node *rows = cj__layer_constant(b, CJ_I64, 2, (int64_t[]){w->n, width}, row);
+    cj_node *other = cj_cast(cj_not_equal(cj_expand_dims(x, -2), rows), CJ_I64);
+    cj_node *differences = cj_reduce_sum(other, 1, (const int64_t[]){-1}, false);
+    return cj_cast(cj_equal(differences, cj_scalar(b->graph, CJ_I64, 0)), CJ_I64);
+}
+
+/* Is x this text? bool [...] */
 static cj_node *is_text(cj_layer_build *b, cj_node *x, int64_t width, const char *text)
 {
-    const int64_t length = (int64_t)strlen(text);
-    int64_t *padded = cj__arena_array(&b->graph->arena, (size_t)width, sizeof *padded);
-    if (!padded) return cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory"), NULL;
-    for (int64_t i = 0; i < width && i < length; i++) padded[i] = (unsigned char)text[i];
-    if (length > width) padded[0] = -1; /* no byte */
-    cj_node *other = cj_cast(cj_not_equal(x, cj__layer_constant(b, CJ_I64, 1, &width, padded)),
-                             CJ_I64);
-    return cj_equal(cj_reduce_sum(other, 1, (const int64_t[]){-1}, false),
-                    cj_scalar(b->graph, CJ_I64, 0));
+    return cj_cast(cj_squeeze(which(b, x, width, &(words){&text, 1}), -1), CJ_BOOL);
 }
 
 /* ---- Places in a vocabulary ------------------------------------------------------------------ */
@@ -212,11 +230,6 @@ static const cj_option string_lookup_options[] = {
                      "a text that is place 0, or left out; without it none"),
     CJ_OPTION_STRING(cj_string_lookup_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
-typedef struct words {
-    const char **at;
-    int64_t n;
-} words;
-
 /* The next item of a list, without blanks around it and without its quotes. */
 static bool next_word(cj_layer_build *b, const char **p, const char **word)
 {
@@ -261,39 +274,17 @@ static bool take_words(cj_layer_build *b, const char *list, const char *mask, wo
     return false;
 }
 
-/* The words as rows of `width` bytes. One that is longer is never found: its row begins with what
- * is no byte. */
-static cj_node *rows_of(cj_layer_build *b, const words *w, int64_t width)
-{
-    int64_t count;
-    int64_t *row = CJ__MUL_OVERFLOWS(w->n, width, &count)
-                       ? NULL
-                       : cj__arena_array(&b->graph->arena, (size_t)count, sizeof *row);
-    if (!row) return cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory"), NULL;
-    for (int64_t i = 0; i < w->n; i++) {
-        const int64_t length = (int64_t)strlen(w->at[i]);
-        for (int64_t k = 0; k < length && k < width; k++)
-            row[i * width + k] = (unsigned char)w->at[i][k];
-        if (length > width) row[i * width] = -1;
-    }
-    return cj__layer_constant(b, CJ_I64, 2, (int64_t[]){w->n, width}, row);
-}
-
 static cj_node *string_lookup_build(cj_layer_build *b)
 {
     const cj_string_lookup_opts *o = b->options;
     lookup l = {.out = places_out(o->num_oov_indices), .mode = cj__encode_mode(o->output_mode)};
     words w;
     int64_t width;
-    const int64_t last = -1;
     if (!take_words(b, o->vocabulary, o->mask_token, &w)) return NULL;
     cj_node *x = bytes_of(b, b->x[0], &width);
     if (!x) return NULL;
     l.n = w.n;
-    cj_node *other = cj_cast(cj_not_equal(cj_expand_dims(x, -2), rows_of(b, &w, width)), CJ_I64);
-    l.same = cj_cast(cj_equal(cj_reduce_sum(other, 1, &last, false),
-                              cj_scalar(b->graph, CJ_I64, 0)),
-                     CJ_I64);
+    l.same = which(b, x, width, &w);
     if (l.out > 1) l.other = hash(b, x, width, 0, l.out);
     if (o->mask_token) l.masked = is_text(b, x, width, o->mask_token);
     return place_of(b, &l);

@@ -7,8 +7,7 @@
 
 static cj_context *cj;
 
-/* A model of the layer's sample with these options more, its parameters moved to -1 by one step of
- * sgd; returns how many numbers of which parameters are below 0 then. */
+/* A model of the layer's sample with these options more. */
 static cj_model *sample_with(const cj_layer *row, const char *more)
 {
     char given[200], options[400];
@@ -69,15 +68,16 @@ static void every_option(void **state)
     int options = 0;
     for (int k = 0; (row = cj_layer_at(cj, k)); k++)
         for (const cj_option *o = row->options; o && o->type; o++) {
-            const char *end = strstr(o->name, "_constraint"),
-                       *end_2 = strstr(o->name, "_regularizer");
+            const char *constraint = strstr(o->name, "_constraint"),
+                       *regularizer = strstr(o->name, "_regularizer");
             char other[100], more[200], path[600];
-            if (end_2) { /* what has a regularizer has a constraint */
-                snprintf(other, sizeof other, "%.*s_constraint", (int)(end_2 - o->name), o->name);
+            if (regularizer) { /* what has a regularizer has a constraint */
+                snprintf(other, sizeof other, "%.*s_constraint", (int)(regularizer - o->name),
+                         o->name);
                 if (!cj__option_find(row->options, other))
                     fail_msg("%s has %s and no %s", row->name, o->name, other);
             }
-            if (!end) continue;
+            if (!constraint) continue;
             options++;
             const cj_option *bias = cj__option_find(row->options, "no_bias");
             snprintf(more, sizeof more, "%s=non_neg%s", o->name,

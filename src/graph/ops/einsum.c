@@ -230,8 +230,9 @@ static cj_dim product(const sizes *s, const group *labels)
     return size;
 }
 
-/* t with its axes in the order of the groups, which are one axis each: [batch, rows, columns].
- * Where they stand as [batch, columns, rows] they stay, and *transposed says so. */
+/* t with its axes in the order of the groups, which are one axis each: [batch, rows, columns], or
+ * [rows, columns] without a batch. Where they stand as [batch, columns, rows] they stay, and
+ * *transposed says so. */
 static cj_node *as_matrices(const sizes *s, const term *t, const group *batch, const group *rows,
                             const group *columns, bool *transposed)
 {
@@ -251,8 +252,8 @@ static cj_node *as_matrices(const sizes *s, const term *t, const group *batch, c
     *transposed = same[1] && !same[0];
     if (*transposed) order[1] = columns, order[2] = rows;
     cj_node *x = same[0] || same[1] ? t->x : cj_transpose(t->x, p);
-    return cj_reshape(x, 3, (cj_dim[]){product(s, batch), product(s, order[1]),
-                                       product(s, order[2])});
+    const cj_dim dims[] = {product(s, batch), product(s, order[1]), product(s, order[2])};
+    return batch->n ? cj_reshape(x, 3, dims) : cj_reshape(x, 2, dims + 1);
 }
 
 /* Sums what nobody else has. */
@@ -284,15 +285,7 @@ static void join(const sizes *s, term *a, term *b, uint64_t later)
     bool ta, tb;
     cj_node *x = as_matrices(s, a, &batch, &of_a, &inner, &ta),
             *y = as_matrices(s, b, &batch, &inner, &of_b, &tb), *z;
-    if (!inner.n) {
-        if (ta) x = cj_transpose(x, (const int64_t[]){0, 2, 1});
-        if (tb) y = cj_transpose(y, (const int64_t[]){0, 2, 1});
-        z = cj_mul(x, y);
-    } else if (batch.n) {
-        z = cj_matmul_transposed(x, y, ta, tb);
-    } else {
-        z = cj_matmul_transposed(cj_squeeze(x, 0), cj_squeeze(y, 0), ta, tb);
-    }
+    z = inner.n ? cj_matmul_transposed(x, y, ta, tb) : cj_mul(x, y); /* [.., n, 1] [.., 1, m] */
     const group *order[] = {&batch, &of_a, &of_b};
     cj_dim dims[CJ_RANK_MAX];
     a->rank = 0;
@@ -339,8 +332,9 @@ cj_node *cj_einsum(cj_node *const *x, int n, const char *equation)
                               "'%.100s' is of %d operand%s, %d %s there", equation, e.n,
                               e.n == 1 ? "" : "s", n, n == 1 ? "is" : "are"),
                NULL;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         if (cj__is_zero(x[i])) return cj_zero;
+    for (int i = 0; i < n; i++) {
         if (!take_operand(&s, &e.in[i], x[i], i, &t[i])) return NULL;
         take_diagonals(&s, &t[i]);
     }
