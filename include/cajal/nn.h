@@ -203,7 +203,8 @@ CJ_API cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank
                                    const int64_t *dims, const char *initializer, int64_t fan_in,
                                    int64_t fan_out, const char *regularizer);
 /* What any optimizer keeps this parameter of the layer to after each step, a constraint such as
- * "max_norm(2)"; it is saved with the model. NULL: nothing. Returns the parameter. */
+ * "max_norm(2)"; it is saved with the model. One that searches (lbfgs) refuses to. NULL: nothing.
+ * Returns the parameter. */
 CJ_API cj_node *cj_layer_constraint(cj_layer_build *b, cj_node *parameter, const char *constraint);
 /* State that is not trained: running statistics. */
 CJ_API cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, const int64_t *dims,

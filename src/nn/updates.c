@@ -365,6 +365,21 @@ static void build_each(plan *p, cj_node *const *parameters, cj_node *const *grad
                       p->row->name, unused);
 }
 
+/* A search goes down the slope of the loss alone; it would not come to rest at a constraint. */
+static bool search_is_free(const plan *p, cj_node *const *parameters, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const char *own = cj__rule_of(p->graph, parameters[i], CJ__ROW_CONSTRAINT);
+        if (!own) continue;
+        cj_graph_fail(p->graph, CJ_ERR_UNSUPPORTED,
+                      "%s: searches by the loss and keeps to no constraint, and its layer keeps "
+                      "'%s' to %s",
+                      p->row->name, parameters[i]->name, own);
+        return false;
+    }
+    return true;
+}
+
 /* All of them together, in evaluations; a step is counted when its search ends. */
 static void build_search(plan *p, cj_node *const *parameters, cj_node *const *gradients, int n,
                          const cj_updates_opts *o)
@@ -377,6 +392,7 @@ static void build_search(plan *p, cj_node *const *parameters, cj_node *const *gr
                       p->row->name);
         return;
     }
+    if (!search_is_free(p, parameters, n)) return;
     const double rate = o->learning_rate > 0 ? o->learning_rate : p->row->learning_rate;
     cj_node **lists = cj__arena_array(&g->arena, 2 * (size_t)n, sizeof *lists);
     if (!lists) {

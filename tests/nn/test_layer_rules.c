@@ -128,6 +128,21 @@ static void behind_the_optimizers(void **state)
     cj_model_free(m);
 }
 
+/* A search by the loss cannot keep to anything. */
+static void searching(void **state)
+{
+    (void)state;
+    cj_model *m = cj_model_new(cj);
+    cj_node *x = cj_input(m, "x", 3), *d = NULL;
+    cj_node *loss = cj_mean(cj_dense(x, .units = 1, .kernel_constraint = "non_neg")),
+            *p = cj_graph_parameter_at(cj_model_graph(m), 0);
+    assert_ok(cj, cj_grad(loss, &p, 1, &d));
+    assert_null(cj_updates("lbfgs", &p, &d, 1, .loss = loss));
+    assert_said(cj, "lbfgs: searches by the loss and keeps to no constraint, and its layer keeps "
+                    "'dense/kernel' to non_neg");
+    cj_model_free(m);
+}
+
 static cj_node *careless_build(cj_layer_build *b)
 {
     return cj_layer_constraint(b, b->x[0], "non_neg");
@@ -200,6 +215,7 @@ int main(void)
     cj = test_context();
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_option),
                                        cmocka_unit_test(behind_the_optimizers),
+                                       cmocka_unit_test(searching),
                                        cmocka_unit_test(spoiled_files), cmocka_unit_test(refused)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     cj_context_free(cj);
