@@ -333,16 +333,19 @@ static cj_node *hashing_build(cj_layer_build *b)
     return cj__encode(b, bin, o->num_bins, cj__encode_mode(o->output_mode));
 }
 
-CJ__LAYER_OF_NUMBERS(integer_lookup, "the place of x in the vocabulary, behind those for what is "
-                                      "not in it: from 1, and 0",
-                      integer_lookup_build,
-                      "vocabulary=[10, 20, 40], num_oov_indices=2, output_mode=count : 4", CJ_MASK_STOPS)
+CJ__LAYER_OF_NUMBERS(integer_lookup,
+                     "the place of x in the vocabulary, behind those for what is "
+                     "not in it: from 1, and 0",
+                     integer_lookup_build,
+                     "vocabulary=[10, 20, 40], num_oov_indices=2, output_mode=count : 4",
+                     CJ_MASK_STOPS)
 CJ__LAYER_OF_NUMBERS(string_lookup,
-                      "the place of texts [..., width of bytes] in the vocabulary, behind those "
-                      "for what is not in it: from 1, and 0",
-                      string_lookup_build,
-                      "vocabulary=\"red, green\", num_oov_indices=3, mask_token=\"\" : 3, 5", CJ_MASK_STOPS)
+                     "the place of texts [..., width of bytes] in the vocabulary, behind those "
+                     "for what is not in it: from 1, and 0",
+                     string_lookup_build,
+                     "vocabulary=\"red, green\", num_oov_indices=3, mask_token=\"\" : 3, 5",
+                     CJ_MASK_STOPS)
 CJ__LAYER_OF_NUMBERS(hashing,
-                      "one of num_bins for each number or text, by a polynomial of its parts "
-                      "modulo 2^31 - 1 (Carter and Wegman 1979)",
-                      hashing_build, "num_bins=7, salt=3, mask_value=0 : 4", CJ_MASK_STOPS)
+                     "one of num_bins for each number or text, by a polynomial of its parts "
+                     "modulo 2^31 - 1 (Carter and Wegman 1979)",
+                     hashing_build, "num_bins=7, salt=3, mask_value=0 : 4", CJ_MASK_STOPS)
