@@ -125,13 +125,20 @@ static cj_status standardise(cj_model *m, const cj_dataset *train, int number, c
     return CJ_OK;
 }
 
-/* Numbers of categories and bytes of texts are no measure of anything. */
+extern const cj_layer cj_layers_reshape, cj_layers_flatten;
+
+/* Numbers of categories and bytes of texts are no measure of anything. Only their shape may change
+ * before the layer that takes them; layers are in the order they were made in. */
 static bool is_for_numbers(const cj_model *m, const cj_node *x)
 {
     const cj__layers *layers = m->graph->layers;
-    for (int i = 0; layers && i < layers->count; i++)
-        for (int k = 0; k < layers->items[i].n; k++)
-            if (layers->items[i].x[k] == x && layers->items[i].row->whole_numbers) return true;
+    for (int i = 0; layers && i < layers->count; i++) {
+        const cj__layer_record *r = &layers->items[i];
+        for (int k = 0; k < r->n; k++)
+            if (r->x[k] == x && r->row->whole_numbers) return true;
+        if (r->x[0] == x && (r->row == &cj_layers_reshape || r->row == &cj_layers_flatten))
+            x = r->y;
+    }
     return false;
 }
 

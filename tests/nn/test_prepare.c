@@ -56,15 +56,17 @@ static void texts_as_they_are(void **state)
     cj_dataset *data = memory_data(cj, CJ_U8, 2, (int64_t[]){3, 6}, texts, (int32_t[]){0, 1, 0});
     static const char *const layers[][2] = {{"string_lookup", "vocabulary=\"green, red\""},
                                             {"embedding", "input_dim=256, output_dim=1, "
-                                                          "embeddings_initializer=identity"}};
-    for (int i = 0; i < 2; i++) {
+                                                          "embeddings_initializer=identity"},
+                                            {"string_lookup", "vocabulary=\"green, red\""}};
+    for (int i = 0; i < 3; i++) {
         cj_model *m = cj_model_new(cj);
         cj_node *x = cj_input(m, "text", 6);
+        if (i == 2) x = cj_reshape_layer(x, 2, (int64_t[]){1, 6});
         cj_output(m, "y", cj_layer_apply(&x, 1, layers[i][0], layers[i][1]));
         assert_ok(cj, cj__model_prepare(m, data, "auto"));
         cj_tensor *t = cj_tensor_from(cj, CJ_U8, 2, (int64_t[]){3, 6}, texts),
                   *y = run_raw(cj, m, t);
-        if (i == 0) check_values(cj, y, 3, (double[]){2, 1, 0}, 0);
+        if (i != 1) check_values(cj, y, 3, (double[]){2, 1, 0}, 0);
         else /* the identity's first column: 1 at number 0 */
             for (int k = 0; k < 18; k++)
                 assert_true(value_of(cj, y, k) == (((const char *)texts)[k] ? 0 : 1));
