@@ -140,6 +140,23 @@ CJ_API cj_node *cj_concatenate(cj_node *const *x, int n,
  * options may be NULL. */
 CJ_API cj_node *cj_layer_apply(cj_node *const *x, int n, const char *layer, const char *options);
 
+/* ---- Shared layers --------------------------------------------------------------------------- */
+
+/* Layers that are made from here on are of a scope, called "critic.dense" and so on; NULL: of none.
+ * Made again after the scope has been entered again, in the same order or by the same .name, they
+ * are the same layers: their parameters and state are shared. So what a discriminator, a Siamese
+ * network or tied weights need is a function that is called twice:
+ *
+ *     cj_layer_scope(g, "critic");
+ *     cj_node *of_real = critic(real);
+ *     cj_layer_scope(g, "critic");
+ *     cj_node *of_fake = critic(fake);
+ *     cj_layer_scope(g, NULL);
+ *
+ * A layer's kernel counts once in the regularisation, and running means take the mean of what all
+ * uses see. */
+CJ_API void cj_layer_scope(cj_graph *g, const char *name);
+
 /* ---- Masks ----------------------------------------------------------------------------------- */
 
 /* As in Keras, a mask says which steps of a sequence count: bool, true where one does, [batch,
@@ -171,6 +188,7 @@ typedef struct cj_layer_build {
     const void *options; /* the row's structure */
     cj_node *mask;       /* of the result, where build gives one (cj_mask_of): before what the row
                             says */
+    bool shared;         /* it was made before (cj_layer_scope): what it asks for is there */
 } cj_layer_build;
 
 /* What becomes of the mask of a layer's inputs (cj_mask_of), where build gives the result none. */

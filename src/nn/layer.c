@@ -9,6 +9,7 @@
 #include "nn/model.h"
 
 #include "base/registry.h"
+#include "tensor/tensor.h"
 
 #include <string.h>
 
@@ -40,55 +41,6 @@ static cj_status check_options(cj_graph *g, const cj_layer *row, const void *opt
             return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "%s is required", o->name);
     cj_status failed = cj__options_check(g->cj, row->name, table_of(row), options);
     return failed ? cj__graph_fail(g, NULL, failed, "%s", cj_message(g->cj)) : CJ_OK;
-}
-
-/* ---- Names ----------------------------------------------------------------------------------- */
-
-static bool is_taken(const cj__layers *layers, const char *name)
-{
-    for (int i = 0; i < layers->count; i++)
-        if (!strcmp(layers->items[i].name, name)) return true;
-    return false;
-}
-
-/* Parameters are called "layer/kernel", and text has layers apart by blanks and commas. */
-static bool is_name(const char *name)
-{
-    size_t length = strlen(name);
-    for (size_t i = 0; i < length; i++) {
-        char c = name[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!letter && c != '_' && c != '-' && c != '.') return false;
-    }
-    return length > 0 && length <= 100;
-}
-
-/* The name that was asked for, or Keras's: "dense", "dense_1" ... NULL: the graph has failed. */
-static const char *name_of(cj_graph *g, const cj__layers *layers, const cj_layer *row,
-                           const void *options)
-{
-    const cj_option *o = cj__option_find(table_of(row), "name");
-    const char *asked = o && o->type == CJ_OPTION_TYPE_STRING
-                            ? *(const char *const *)((const char *)options + o->offset)
-                            : NULL;
-    if (asked) {
-        if (!is_name(asked))
-            cj__graph_fail(
-                g, row->name, CJ_ERR_ARGUMENT,
-                "the name '%.100s' is not made of up to 100 letters, digits, '_', '-' and '.'",
-                asked);
-        else if (is_taken(layers, asked))
-            cj__graph_fail(g, row->name, CJ_ERR_EXISTS, "there is a layer '%s' already", asked);
-        return g->failed ? NULL : asked;
-    }
-    int number = 0;
-    for (int i = 0; i < layers->count; i++) number += layers->items[i].row == row;
-    for (;; number++) {
-        char *name = number ? cj__arena_printf(&g->arena, "%s_%d", row->name, number)
-                            : cj__arena_strdup(&g->arena, row->name);
-        if (!name) return cj__graph_fail(g, row->name, CJ_ERR_MEMORY, "out of memory"), NULL;
-        if (!is_taken(layers, name)) return name;
-    }
 }
 
 /* ---- Building -------------------------------------------------------------------------------- */
@@ -140,16 +92,19 @@ cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void
     if (!copy || !inputs || cj__options_copy(&g->arena, table_of(row), copy, options))
         return cj__graph_fail(g, row->name, CJ_ERR_MEMORY, "out of memory"), NULL;
     cj__layer_record record = {.row = row,
-                               .name = name_of(g, layers, row, copy),
+                               .scoped = layers->scope != NULL,
+                               .entry = layers->scope_entry,
                                .options = copy,
                                .x = inputs,
                                .n = n,
                                .first_parameter = g->parameters.count};
-    if (!record.name) return NULL;
+    bool shared = false;
+    if (!(record.name = cj__layer_name(g, layers, row, copy, &shared))) return NULL;
     int64_t state = layers->state_elements;
     const char *outer = g->layer; /* a layer inside a layer belongs to that */
     cj__graph_layer(g, outer ? outer : record.name);
-    cj_layer_build b = {.graph = g, .name = record.name, .x = inputs, .n = n, .options = copy};
+    cj_layer_build b = {
+        .graph = g, .name = record.name, .x = inputs, .n = n, .options = copy, .shared = shared};
     record.y = row->build(&b);
     if (!g->failed && (!record.y || cj_node_graph(record.y) != g))
         cj__graph_fail(g, record.name, CJ_ERR_STATE,
@@ -213,6 +168,24 @@ static cj_tensor *new_tensor(cj_layer_build *b, const char *name, int rank, cons
     return t;
 }
 
+/* The parameter or state of a layer that is shared. */
+static cj_node *made_before(cj_layer_build *b, const char *full, int rank, const int64_t *dims)
+{
+    cj_graph *g = b->graph;
+    cj_node *there = cj_find_variable(g, full);
+    bool same = there && there->type.dtype == parameter_dtype(b) && there->type.rank == rank;
+    for (int i = 0; same && i < rank; i++) same = there->type.dim[i] == dims[i];
+    if (same) return there;
+    cj__shape_text now, before;
+    return cj__graph_fail(g, b->name, CJ_ERR_SHAPE,
+                          "it is shared with what was made before, but its '%s' is %s here and %s "
+                          "there",
+                          full + strlen(b->name) + 1, cj__shape_string(&now, rank, dims),
+                          there ? cj__shape_string(&before, there->type.rank, there->type.dim)
+                                : "none"),
+           NULL;
+}
+
 cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank, const int64_t *dims,
                             const char *initializer, int64_t fan_in, int64_t fan_out,
                             const char *regularizer)
@@ -222,6 +195,7 @@ cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank, const
     cj__named named;
     const char *full = full_name(b, name);
     if (!full) return NULL;
+    if (b->shared) return made_before(b, full, rank, dims);
     cj_status failed = cj__named_parse(&g->arena, g->cj, CJ__ROW_INITIALIZER, initializer, &named);
     if (failed) return cj__graph_fail(g, full, failed, "%s", cj_message(g->cj)), NULL;
     cj_tensor *t = new_tensor(b, name, rank, dims);
@@ -251,6 +225,7 @@ cj_node *cj_layer_state(cj_layer_build *b, const char *name, int rank, const int
     cj_graph *g = b->graph;
     if (g->failed) return NULL;
     const char *full = full_name(b, name);
+    if (full && b->shared) return made_before(b, full, rank, dims);
     cj_tensor *t = full ? new_tensor(b, name, rank, dims) : NULL;
     if (!t) return NULL;
     void *v = cj_tensor_map(t, CJ_MAP_WRITE);
@@ -291,10 +266,26 @@ void cj_layer_loss(cj_layer_build *b, cj_node *loss)
     layers->losses[layers->n_losses++] = loss;
 }
 
+/* State of a layer that is shared takes the mean of what its uses give it. */
+static bool join_update(const cj_layer_build *b, cj__layers *layers, cj_node *variable,
+                        cj_node *value)
+{
+    int uses = 1; /* with this one */
+    if (!b->shared) return false;
+    for (int i = 0; i < layers->count; i++) uses += !strcmp(layers->items[i].name, b->name);
+    for (int i = 0; i < layers->n_updates; i++) {
+        cj_update *u = &layers->updates[i];
+        if (u->variable != variable) continue;
+        u->value = cj_add(u->value, cj_scale(cj_sub(value, u->value), 1 / (double)uses));
+        return true;
+    }
+    return false;
+}
+
 void cj__layer_add_update(cj_layer_build *b, cj_node *variable, cj_node *value)
 {
     cj__layers *layers = cj__layers_of(b->graph);
-    if (!layers || !variable || !value) return;
+    if (!layers || !variable || !value || join_update(b, layers, variable, value)) return;
     if (layers->n_updates == layers->updates_capacity) {
         cj_update *more = grown(b, layers->updates, &layers->updates_capacity, sizeof *more);
         if (!more) return;

@@ -36,6 +36,8 @@ typedef struct cj__layer_record { /* for summary, text and configuration */
     cj_node *y;
     int first_parameter, n_parameters; /* of the graph's parameters */
     int64_t state_elements;            /* not trained */
+    bool scoped;                       /* it was made in a scope, */
+    int entry;                         /* when cj__layers.scope_entry was that */
 } cj__layer_record;
 
 typedef struct cj__mask { /* a node and the mask beside it */
@@ -64,6 +66,8 @@ typedef struct cj__layers {
     cj__mask *masks;
     int n_masks, masks_capacity;
     cj__rule *rules; /* in the order they were made, in the graph's arena */
+    const char *scope; /* where layers are made now, or NULL */
+    int scope_entry;   /* how often that has changed */
     uint64_t seed;
     cj_dtype dtype;
     struct cj_model *model; /* or NULL */
@@ -79,6 +83,10 @@ cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void
 /* The same with a keyword structure that begins with its size; zero is the default of each field.
  */
 cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const void *options);
+/* layer_names.c: what a layer to be built is called; *shared: it was made before. NULL: the graph
+ * has failed. */
+const char *cj__layer_name(cj_graph *g, const cj__layers *layers, const cj_layer *row,
+                           const void *options, bool *shared);
 /* mask.c: the mask of a built layer's result y, as build or the row has it, is written down; y, or
  * a copy of it where y is an input whose mask stops here. */
 cj_node *cj__mask_result(const cj_layer *row, const cj_layer_build *b, cj_node *y);
