@@ -96,6 +96,8 @@ endfunction()
 
 cj_library(ZLIB zlib.h z zlib1g-dev "no .gz data sets, no compressed .npz")
 cj_library(YAML yaml.h yaml libyaml-dev "no recipe files, but key=value on the command line works")
+cj_library(PNG png.h png libpng-dev "no PNG pictures")
+cj_library(JPEG jpeglib.h jpeg libjpeg62-turbo-dev "no JPEG pictures")
 
 set(cj_threads "our pthread pool")
 if(CJ_OPENMP)

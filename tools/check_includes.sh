@@ -18,6 +18,7 @@ graph: base tensor
 backend: base tensor graph
 runtime: base tensor graph backend
 nn: base tensor graph runtime data format
+format/picture: base tensor
 format/onnx: base tensor graph runtime nn format
 format/keras: base tensor graph runtime nn format
 train: base tensor graph runtime nn data format format/onnx format/keras
@@ -57,6 +58,7 @@ metric.h nn
 schedule.h nn
 zoo.h nn
 io.h tensor
+picture.h tensor
 onnx.h format/onnx
 safetensors.h format
 npy.h format
@@ -207,6 +209,7 @@ self_test() {
     expect bad src/tensor/tensor.c '"graph/graph.h"'
     expect bad src/data/csv.c '"graph/graph.h"'
     expect bad src/data/csv.c '<cajal/nn.h>'
+    expect good src/data/pictures.c '<cajal/picture.h>'
     expect bad src/data/csv.c '"format/npy.h"'
     expect bad src/format/npy.c '"data/csv.h"'
     expect bad src/format/npy.c '"graph/graph.h"'

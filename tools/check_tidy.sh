@@ -19,6 +19,8 @@ check() { # root
                 "alloca longjmp assert", word, " ")
             for (i = 1; i <= n; i++) banned[word[i]] = 1
             allowed["src/base/environment.c", "getenv"] = 1   # the one place that reads the environment
+            allowed["src/format/picture/png.c", "longjmp"] = 1  # libpng and libjpeg report errors
+            allowed["src/format/picture/jpeg.c", "longjmp"] = 1 # in no other way
             banned_name["stdout"] = banned_name["stderr"] = banned_name["stdin"] = 1
         }
         function complain(why) { print FILENAME ":" FNR ": " why; bad++ }

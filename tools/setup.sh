@@ -20,6 +20,8 @@ build|libc6-dev|required|inc stdio.h|C library headers|-
 build|ninja-build|optional|cmd ninja|faster builds|make is used instead
 build|zlib1g-dev|optional|inc zlib.h|compressed data sets (.gz) and .npz files|CMAKE_FLAGS=-DCJ_ZLIB=OFF
 build|libyaml-dev|optional|inc yaml.h|recipes (.yaml)|CMAKE_FLAGS=-DCJ_YAML=OFF
+build|libpng-dev|optional|inc png.h|PNG pictures|CMAKE_FLAGS=-DCJ_PNG=OFF
+build|libjpeg62-turbo-dev|optional|inc jpeglib.h|JPEG pictures|CMAKE_FLAGS=-DCJ_JPEG=OFF
 build|libdnnl-dev|optional|inc oneapi/dnnl/dnnl.h|the fastest convolutions and matrix products|CMAKE_FLAGS=-DCJ_DNNL=OFF
 run|dataset-fashion-mnist|optional|file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz|the pictures that `make run` learns from|put the four .gz files of Fashion-MNIST into ~/.cache/cajal/fashion-mnist
 test|libcmocka-dev|required|inc cmocka.h|unit tests|CMAKE_FLAGS=-DCJ_OWN_CMOCKA=ON

@@ -6,7 +6,8 @@
  *     graph.h    graphs and their gradients          train.h    fit, evaluate, predict, save, load
  *     run.h      programs and sessions               io.h       .npy, .npz, safetensors
  *     op.h       operators of your own               recipe.h   recipes; option.h: named options
- *     sequence.h attention, caches for decoding      signal.h   Fourier transforms, windows, mel */
+ *     sequence.h attention, caches for decoding      signal.h   Fourier transforms, windows, mel
+ *     picture.h  pictures in files and their sizes */
 #ifndef CAJAL_CAJAL_H
 #define CAJAL_CAJAL_H
 
@@ -21,6 +22,7 @@
 #include <cajal/norm.h>
 #include <cajal/op.h>
 #include <cajal/option.h>
+#include <cajal/picture.h>
 #include <cajal/pool.h>
 #include <cajal/recipe.h>
 #include <cajal/recurrent.h>

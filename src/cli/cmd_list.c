@@ -7,6 +7,7 @@
 
 #include <cajal/nn.h>
 #include <cajal/op.h>
+#include <cajal/picture.h>
 #include <cajal/run.h>
 
 #include "cli/cli.h"
@@ -66,17 +67,19 @@ static bool dataset_at(cj_context *cj, int i, item *out)
     return row != NULL;
 }
 
+/* Formats of data sets, and behind them those of pictures. */
 static bool format_at(cj_context *cj, int i, item *out)
 {
     (void)cj;
+    int others = 0;
+    while (cj_file_format_at(others)) others++;
     const cj_file_format *row = cj_file_format_at(i);
-    if (row)
-        *out = (item){.name = row->name,
-                      .doc = row->doc,
-                      .more = row->suffixes,
-                      .about = "Files end in",
-                      .key = "suffixes"};
-    return row != NULL;
+    const cj_picture_format *picture = row ? NULL : cj_picture_format_at(i - others);
+    *out = (item){.about = "Files end in", .key = "suffixes"};
+    if (row) out->name = row->name, out->doc = row->doc, out->more = row->suffixes;
+    if (picture)
+        out->name = picture->name, out->doc = picture->doc, out->more = picture->suffixes;
+    return row || picture;
 }
 
 static bool backend_at(cj_context *cj, int i, item *out)

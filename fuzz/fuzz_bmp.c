@@ -1,0 +1,2 @@
+/* fuzz_bmp.c: any bytes as a BMP picture; see picture.h. */
+#include "picture.h"

@@ -1,0 +1,2 @@
+/* fuzz_jpeg.c: any bytes as a JPEG picture; see picture.h. */
+#include "picture.h"
