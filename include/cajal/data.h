@@ -234,13 +234,16 @@ typedef struct cj_loader_opts {
     bool shuffle;       /* each epoch in another order, a function of (seed, epoch) alone */
     uint64_t seed;
     bool drop_last;     /* leave out a last batch that is not full */
-    int prefetch;       /* batches read ahead by a thread; 0: 2; at most 64 */
+    int prefetch;       /* batches read ahead by threads; 0: one more than these; at most 64 */
     bool no_prefetch;   /* no thread: each batch is read when it is asked for */
     int64_t epoch;      /* to begin with */
     bool balanced;      /* every class as often as every other, in an epoch of as many samples: of a
                            large class some are left out, those of a small one come again, but only
                            after all others of it. It needs a target with classes; classes without
                            samples do not count. */
+    int workers; /* threads that read ahead, a batch each; at most 64. 0: one; where samples come
+                    from a callback or from pictures in files as many as the context has threads,
+                    at most 8. Batches and their order do not depend on it. */
 } cj_loader_opts;
 
 /* A batch belongs to the loader; it is valid until the next call on the loader. */
@@ -253,10 +256,10 @@ typedef struct cj_batch {
     cj_tensor *const *tensors; /* one a field: [count, shape of the field ...] */
 } cj_batch;
 
-/* cj_loader_new(ds, .batch_size = 128, .shuffle = true). Runs at most one thread, none before the
- * first batch is asked for. After the first batch nothing is allocated. */
+/* cj_loader_new(ds, .batch_size = 128, .shuffle = true). No thread runs before the first batch is
+ * asked for. After the first batch nothing is allocated. */
 CJ_API cj_loader *cj_loader_new(cj_dataset *ds, const cj_loader_opts *opts);
-/* Stops and joins the thread, in the middle of an epoch too. NULL is a no-op. */
+/* Stops and joins the threads, in the middle of an epoch too. NULL is a no-op. */
 CJ_API void cj_loader_free(cj_loader *loader);
 /* The next batch, or count 0 once at the end of each epoch; the call after that begins the next
  * epoch. A read that failed in the background is reported here, for the batch it belongs to, and

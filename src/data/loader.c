@@ -1,20 +1,23 @@
-/* loader.c: batches in order, read ahead by one thread.
+/* loader.c: batches in order, read ahead by threads.
  *
- * A ring of slots, each with one tensor a field, made when the loader starts. The thread fills the
- * slots from `produced` on, the consumer takes them from `consumed` on; the slot given out last is
- * not touched until the next call:
+ * A ring of slots, each with one tensor a field, made when the loader starts. Threads claim slots
+ * one after another, from `claimed` on, fill them side by side, and mark them ready; the consumer
+ * takes them in order, from `consumed` on; the slot given out last is not touched until the next
+ * call:
  *
- *     slot      0        1        2        3         slots = prefetch + 1
- *            [given]  [ready]  [filling] [free]
- *               ^consumed-1       ^produced
+ *     slot      0        1        2        3        4         slots = prefetch + 1
+ *            [given]  [ready]  [filling] [ready]  [free]
+ *               ^consumed-1                          ^claimed
  *
  * Which samples are in batch (epoch, step) is a function of (seed, epoch, step) alone, so there is
- * no state to save: resuming is a seek. A seek begins a new generation; what the thread is filling
- * then is dropped. A failed read stops the thread at that slot; the consumer gets its status and
- * message when it comes there.
+ * no state to save: resuming is a seek; and how many threads there are changes nothing but time. A
+ * seek begins a new generation: what threads are filling then is dropped, and its slot not claimed
+ * again before they are done. A thread whose read failed keeps the message and stops until a seek;
+ * the consumer gets status and message when it comes to that slot. Slots are claimed in order, so
+ * the slots before it are always in somebody's hands.
  *
  * No wait is unbounded: each looks every 100 ms whether to stop (free) or was cancelled (context).
- * The thread uses a child context, for its own messages, and blocks signals, which belong to the
+ * Each thread has a child context, for its own messages, and blocks signals, which belong to the
  * program. */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
@@ -28,10 +31,20 @@
 
 #undef cj_loader_new
 
-enum { PREFETCH_MAX = 64, PREFETCH_DEFAULT = 2, BATCH_DEFAULT = 32, WAIT_NS = 100000000 };
+enum { PREFETCH_MAX = 64, BATCH_DEFAULT = 32, WAIT_NS = 100000000 };
+enum { WORKERS_MAX = 64, WORKERS_DEFAULT_MAX = 8 };
+
+typedef struct worker {
+    cj_loader *loader;
+    cj_context child;
+    pthread_t thread;
+    bool stuck; /* it has failed in this generation */
+} worker;
 
 typedef struct slot {
+    bool busy, ready;     /* somebody fills it; it is full, or has failed */
     cj_status status;
+    worker *by;           /* who filled it and has the message */
     int64_t epoch, step, count;
     int64_t *indices;      /* [batch_size] */
     cj_tensor **full;      /* [fields] */
@@ -42,7 +55,6 @@ typedef struct slot {
 struct cj_loader {
     cj__owned owned;
     cj_context *cj;
-    cj_context child; /* of the thread; of the consumer without one */
     cj__arena arena;
     cj_dataset *ds;
     bool shuffle, balanced;
@@ -51,21 +63,22 @@ struct cj_loader {
     int64_t batch_size, last_size, steps;
     int fields, slots;
     slot *slot;            /* [slots] */
-    int64_t *order;        /* [count], the epoch being read; belongs to who fills */
+    int64_t *order;        /* [count], the epoch being claimed */
     int64_t order_epoch;   /* -1: none yet */
     int64_t epoch, step;   /* what the consumer gets next; step == steps: the end of the epoch */
 
-    bool threaded, started;
-    pthread_t thread;
-    pthread_mutex_t mutex; /* guards what follows */
+    bool threaded;
+    int workers, started;  /* how many there shall be, and are; without threads one fills */
+    worker *worker;        /* [workers] */
+    pthread_mutex_t mutex; /* guards what follows, `order` and the slots' states */
     pthread_cond_t changed;
-    bool stop, stuck;      /* stuck: the slot produced last has failed */
+    bool stop;
     uint64_t generation;
-    int64_t produced, consumed;      /* since the last seek */
-    int64_t next_epoch, next_step;   /* what is filled next */
+    int64_t claimed, consumed;       /* since the last seek */
+    int64_t next_epoch, next_step;   /* what is claimed next */
 };
 
-/* ---- Filling, by the thread or without one --------------------------------------------------- */
+/* ---- Filling, by threads or without one ------------------------------------------------------ */
 
 static void prepare_order(cj_loader *l, int64_t epoch)
 {
@@ -83,18 +96,23 @@ static cj_tensor **tensors_of(const cj_loader *l, const slot *s)
     return s->count == l->batch_size ? s->full : s->last;
 }
 
-static cj_status fill(cj_loader *l, slot *s, int64_t epoch, int64_t step)
+/* Decides what the slot shall have. Short work: the lock is held. */
+static void assign(cj_loader *l, slot *s, int64_t epoch, int64_t step)
 {
     s->epoch = epoch;
     s->step = step;
     s->count = step == l->steps - 1 ? l->last_size : l->batch_size;
     prepare_order(l, epoch);
     memcpy(s->indices, l->order + step * l->batch_size, (size_t)s->count * sizeof *s->indices);
-    CJ__TRY(cj__check_cancel(&l->child));
+}
+
+static cj_status fill(cj_loader *l, slot *s, cj_context *child)
+{
+    CJ__TRY(cj__check_cancel(child));
     for (int i = 0; i < l->fields; i++) {
         cj_tensor *t = tensors_of(l, s)[i];
         void *to = cj_tensor_map(t, CJ_MAP_WRITE);
-        cj_status failed = to ? cj__dataset_read(&l->child, l->ds, s->indices, s->count, i, to)
+        cj_status failed = to ? cj__dataset_read(child, l->ds, s->indices, s->count, i, to)
                               : CJ_ERR_MEMORY;
         cj_tensor_unmap(t);
         CJ__TRY(failed);
@@ -117,9 +135,8 @@ static void wait_briefly(cj_loader *l)
     pthread_cond_timedwait(&l->changed, &l->mutex, &until);
 }
 
-static void *read_ahead(void *argument)
+static void block_signals(void)
 {
-    cj_loader *l = argument;
     sigset_t ours; /* a fault still reaches the program's handler */
     sigfillset(&ours);
     sigdelset(&ours, SIGSEGV);
@@ -127,25 +144,45 @@ static void *read_ahead(void *argument)
     sigdelset(&ours, SIGFPE);
     sigdelset(&ours, SIGILL);
     pthread_sigmask(SIG_BLOCK, &ours, NULL);
+}
+
+/* The next slot, with what it shall have; NULL while there is none. The lock is held. */
+static slot *claim(cj_loader *l, worker *w)
+{
+    slot *s = &l->slot[l->claimed % l->slots];
+    /* The slot before `consumed` is in the hands of the consumer. */
+    if (w->stuck || s->busy || l->claimed - l->consumed >= l->slots - 1) return NULL;
+    s->busy = true;
+    s->by = w;
+    assign(l, s, l->next_epoch, l->next_step);
+    l->claimed++;
+    if (++l->next_step == l->steps) {
+        l->next_step = 0;
+        l->next_epoch++;
+    }
+    return s;
+}
+
+static void *read_ahead(void *argument)
+{
+    worker *w = argument;
+    cj_loader *l = w->loader;
+    block_signals();
     pthread_mutex_lock(&l->mutex);
     while (!l->stop) {
-        /* The slot before `consumed` is in the hands of the consumer. */
-        if (l->stuck || l->produced - l->consumed >= l->slots - 1) {
+        slot *s = claim(l, w);
+        if (!s) {
             wait_briefly(l);
             continue;
         }
-        uint64_t generation = l->generation;
-        int64_t epoch = l->next_epoch, step = l->next_step;
-        slot *s = &l->slot[l->produced % l->slots];
+        const uint64_t generation = l->generation;
         pthread_mutex_unlock(&l->mutex);
-        cj_status status = fill(l, s, epoch, step);
+        const cj_status status = fill(l, s, &w->child);
         pthread_mutex_lock(&l->mutex);
-        if (generation != l->generation) continue;
+        s->busy = false;
+        s->ready = generation == l->generation;
         s->status = status;
-        l->stuck = status != CJ_OK;
-        l->produced++;
-        l->next_step = step + 1 < l->steps ? step + 1 : 0;
-        l->next_epoch = epoch + (l->next_step == 0);
+        w->stuck = s->ready && status != CJ_OK;
         pthread_cond_broadcast(&l->changed);
     }
     pthread_mutex_unlock(&l->mutex);
@@ -166,38 +203,45 @@ static void give(cj_loader *l, const slot *s, cj_batch *batch)
     l->step++;
 }
 
-static cj_status report(cj_loader *l, cj_status status)
+static cj_status report(cj_loader *l, cj_status status, const cj_context *child)
 {
-    if (status == CJ_ERR_MEMORY && !cj_message(&l->child)[0])
+    if (status == CJ_ERR_MEMORY && !cj_message(child)[0])
         return cj_fail(l->cj, status, "loader: out of memory");
-    return cj_fail(l->cj, status, "%s", cj_message(&l->child));
+    return cj_fail(l->cj, status, "%s", cj_message(child));
+}
+
+/* A system that gives some threads, but not all, makes it slower and nothing else. */
+static cj_status start(cj_loader *l)
+{
+    while (l->started < l->workers &&
+           !pthread_create(&l->worker[l->started].thread, NULL, read_ahead, &l->worker[l->started]))
+        l->started++;
+    if (l->started) return CJ_OK;
+    return cj_fail(l->cj, CJ_ERR_LIMIT,
+                   "loader: the system gives no thread; open it with no_prefetch");
 }
 
 static cj_status next_threaded(cj_loader *l, cj_batch *batch)
 {
     cj_status failed = CJ_OK;
-    if (!l->started) {
-        l->started = pthread_create(&l->thread, NULL, read_ahead, l) == 0;
-        if (!l->started)
-            return cj_fail(l->cj, CJ_ERR_LIMIT,
-                           "loader: the system gives no thread; open it with no_prefetch");
-    }
+    if (!l->started) CJ__TRY(start(l));
     pthread_mutex_lock(&l->mutex);
-    while (l->consumed == l->produced) {
+    slot *s = &l->slot[l->consumed % l->slots];
+    while (!s->ready) {
         pthread_mutex_unlock(&l->mutex);
         CJ__TRY(cj__check_cancel(l->cj));
         pthread_mutex_lock(&l->mutex);
-        if (l->consumed == l->produced) wait_briefly(l);
+        if (!s->ready) wait_briefly(l);
     }
-    slot *s = &l->slot[l->consumed % l->slots];
-    failed = s->status;
-    if (!failed) {
+    if (s->status) failed = report(l, s->status, &s->by->child);
+    else {
+        s->ready = false;
         l->consumed++; /* and so gives back the slot before */
         give(l, s, batch);
         pthread_cond_broadcast(&l->changed);
     }
     pthread_mutex_unlock(&l->mutex);
-    return failed ? report(l, failed) : CJ_OK;
+    return failed;
 }
 
 cj_status cj_loader_next(cj_loader *l, cj_batch *batch)
@@ -210,8 +254,9 @@ cj_status cj_loader_next(cj_loader *l, cj_batch *batch)
     }
     CJ__TRY(cj__check_cancel(l->cj));
     if (l->threaded) return next_threaded(l, batch);
-    cj_status failed = fill(l, &l->slot[0], l->epoch, l->step);
-    if (failed) return report(l, failed);
+    assign(l, &l->slot[0], l->epoch, l->step);
+    cj_status failed = fill(l, &l->slot[0], &l->worker[0].child);
+    if (failed) return report(l, failed, &l->worker[0].child);
     give(l, &l->slot[0], batch);
     return CJ_OK;
 }
@@ -226,8 +271,9 @@ cj_status cj_loader_seek(cj_loader *l, int64_t epoch, int64_t step)
     l->epoch = epoch;
     l->step = step;
     l->generation++;
-    l->produced = l->consumed = 0;
-    l->stuck = false;
+    l->claimed = l->consumed = 0;
+    for (int i = 0; i < l->slots; i++) l->slot[i].ready = false;
+    for (int i = 0; i < l->workers; i++) l->worker[i].stuck = false;
     l->next_epoch = step < l->steps ? epoch : epoch + 1;
     l->next_step = step < l->steps ? step : 0;
     pthread_cond_broadcast(&l->changed);
@@ -249,7 +295,7 @@ static void release(cj_loader *l)
         l->stop = true;
         pthread_cond_broadcast(&l->changed);
         pthread_mutex_unlock(&l->mutex);
-        pthread_join(l->thread, NULL);
+        for (int i = 0; i < l->started; i++) pthread_join(l->worker[i].thread, NULL);
     }
     for (int i = 0; l->slot && i < l->slots; i++) {
         slot *s = &l->slot[i];
@@ -260,8 +306,9 @@ static void release(cj_loader *l)
     }
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->mutex);
+    for (int i = 0; l->worker && i < l->workers; i++)
+        cj__context_release_child(&l->worker[i].child);
     cj__arena_release(&l->arena);
-    cj__context_release_child(&l->child);
     cj__dataset_unref(l->ds);
     cj__free(l->cj, l, sizeof *l);
 }
@@ -300,6 +347,17 @@ static cj_status make_slot(cj_loader *l, slot *s)
     return CJ_OK;
 }
 
+static cj_status make_workers(cj_loader *l)
+{
+    l->worker = cj__arena_array(&l->arena, (size_t)l->workers, sizeof *l->worker);
+    if (!l->worker) return cj_last_status(l->cj);
+    for (int i = 0; i < l->workers; i++) {
+        l->worker[i].loader = l;
+        cj__context_init_child(&l->worker[i].child, l->cj);
+    }
+    return CJ_OK;
+}
+
 static cj_status make_slots(cj_loader *l)
 {
     l->slot = cj__arena_array(&l->arena, (size_t)l->slots, sizeof *l->slot);
@@ -319,6 +377,9 @@ static cj_status check(cj_context *cj, const cj_dataset *ds, const cj_loader_opt
     if (o->prefetch < 0 || o->prefetch > PREFETCH_MAX)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "loader: prefetch=%d is not between 0 and %d",
                        o->prefetch, PREFETCH_MAX);
+    if (o->workers < 0 || o->workers > WORKERS_MAX)
+        return cj_fail(cj, CJ_ERR_ARGUMENT, "loader: workers=%d is not between 0 and %d",
+                       o->workers, WORKERS_MAX);
     if (o->epoch < 0 || o->epoch > UINT32_MAX)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "loader: epoch=%lld is not between 0 and 2^32-1",
                        (long long)o->epoch);
@@ -339,6 +400,17 @@ static cj_status count_steps(cj_loader *l, int64_t batch_size, bool drop_last)
     l->steps = n / l->batch_size + (rest > 0 && !drop_last);
     l->last_size = rest > 0 && !drop_last ? rest : l->batch_size;
     return CJ_OK;
+}
+
+/* One thread copies samples that lie in memory as fast as they are used; what a callback makes may
+ * take long. */
+static int choose_workers(const cj_dataset *ds, const cj_loader_opts *o)
+{
+    if (o->no_prefetch) return 1;
+    if (o->workers) return o->workers;
+    if (!cj__dataset_root(ds)->source.read) return 1;
+    const int threads = cj_threads(ds->cj);
+    return threads < WORKERS_DEFAULT_MAX ? threads : WORKERS_DEFAULT_MAX;
 }
 
 static bool make_locks(cj_loader *l)
@@ -365,17 +437,17 @@ cj_loader *cj_loader_new(cj_dataset *ds, const cj_loader_opts *opts)
     l->cj = cj;
     l->ds = ds;
     cj__dataset_ref(ds);
-    cj__context_init_child(&l->child, cj);
     cj__arena_init(&l->arena, cj);
     l->shuffle = o.shuffle;
     l->balanced = o.balanced;
     l->seed = o.seed;
     l->fields = cj_dataset_fields(ds);
     l->threaded = !o.no_prefetch;
-    l->slots = o.no_prefetch ? 1 : (o.prefetch ? o.prefetch : PREFETCH_DEFAULT) + 1;
+    l->workers = choose_workers(ds, &o);
+    l->slots = o.no_prefetch ? 1 : (o.prefetch ? o.prefetch : l->workers + 1) + 1;
     l->order_epoch = -1;
     l->epoch = l->next_epoch = o.epoch;
-    if (count_steps(l, o.batch_size, o.drop_last) || make_slots(l) ||
+    if (count_steps(l, o.batch_size, o.drop_last) || make_slots(l) || make_workers(l) ||
         (l->balanced && cj__balance_init(&l->balance, &l->arena, ds))) {
         release(l);
         return NULL;

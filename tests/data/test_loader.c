@@ -324,6 +324,97 @@ static void a_slow_source_changes_nothing(void **state)
     cj_context_free(cj);
 }
 
+/* ---- Several threads ------------------------------------------------------------------------- */
+
+/* Samples that take now long, now no time, so that batches become ready out of order. */
+static cj_status read_unevenly(cj_context *cj, void *user, const int64_t *indices, int64_t n,
+                               int field, void *out)
+{
+    (void)cj;
+    (void)user;
+    (void)field;
+    for (int64_t i = 0; i < n; i++) ((float *)out)[i] = (float)indices[i];
+    nanosleep(&(struct timespec){.tv_nsec = indices[0] * 7919 % 5 * 300000}, NULL);
+    return CJ_OK;
+}
+
+static cj_dataset *uneven_set(cj_context *cj, int64_t n)
+{
+    cj_field field = {.name = "x", .dtype = CJ_F32};
+    return cj_dataset_new(cj, &(cj_dataset_source){.name = "uneven",
+                                                   .count = n,
+                                                   .field_count = 1,
+                                                   .fields = &field,
+                                                   .read = read_unevenly});
+}
+
+static void workers_change_nothing(void **state)
+{
+    (void)state;
+    enum { N = 97, EPOCHS = 3 };
+    static const struct { int workers, prefetch; bool none; } ways[] = {
+        {0, 0, true}, {0, 0, false}, {1, 0, false},  {2, 0, false}, {3, 1, false},
+        {7, 3, false}, {4, 9, false}, {64, 0, false}, {5, 64, false}};
+    int64_t first[N * EPOCHS];
+    for (size_t k = 0; k < CJ__COUNT(ways); k++) {
+        cj_context *cj = test_context();
+        cj_loader *l = cj_loader_new(uneven_set(cj, N), .batch_size = 5, .shuffle = true, .seed = 3,
+                                     .workers = ways[k].workers, .prefetch = ways[k].prefetch,
+                                     .no_prefetch = ways[k].none);
+        cj_batch b;
+        for (int64_t e = 0, at = 0; e < EPOCHS; e++)
+            for (;;) {
+                assert_int_equal(cj_loader_next(l, &b), CJ_OK);
+                if (!b.count) break;
+                assert_int_equal(b.epoch, e);
+                assert_int_equal(b.first, at - e * N);
+                const float *v = cj_tensor_map_read(b.tensors[0]);
+                for (int64_t i = 0; i < b.count; i++, at++) {
+                    assert_true(v[i] == (float)b.indices[i]);
+                    if (!k) first[at] = b.indices[i];
+                    assert_int_equal(b.indices[i], first[at]);
+                }
+            }
+        cj_context_free(cj);
+    }
+}
+
+static void workers_seek_fail_and_end(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    cj_batch b;
+    cj_loader *l = cj_loader_new(uneven_set(cj, 97), .batch_size = 5, .workers = 4);
+    for (int turn = 0; turn < 100; turn++) { /* while others are at work on the batches of before */
+        const int64_t step = turn * 13 % 19;
+        assert_int_equal(cj_loader_seek(l, turn % 3, step), CJ_OK);
+        for (int i = 0; i < turn % 4 && step + i < 19; i++) {
+            assert_int_equal(cj_loader_next(l, &b), CJ_OK);
+            assert_int_equal(b.step, step + i);
+            assert_true(((const float *)cj_tensor_map_read(b.tensors[0]))[4] ==
+                        (float)(5 * b.step + 4));
+        }
+    }
+    cj_loader_free(l);
+    moody m = {.bad = 57};
+    l = cj_loader_new(moody_set(cj, &m), .batch_size = 1, .workers = 5);
+    for (int turn = 0; turn < 20; turn++) { /* every batch before comes; the failure stays */
+        assert_int_equal(cj_loader_seek(l, turn, 50), CJ_OK);
+        for (int i = 50; i < 57; i++) {
+            assert_int_equal(cj_loader_next(l, &b), CJ_OK);
+            assert_int_equal(b.first, i);
+        }
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(cj_loader_next(l, &b), CJ_ERR_IO);
+            assert_message(cj, CJ_ERR_IO, "sample 57 is gone");
+        }
+    }
+    assert_null(cj_loader_new(uneven_set(cj, 9), .workers = 65));
+    assert_message(cj, CJ_ERR_ARGUMENT, "loader: workers=65 is not between 0 and 64");
+    assert_null(cj_loader_new(uneven_set(cj, 9), .workers = -1));
+    cj_context_free(cj);
+}
+
 /* Two threads with a context each, and two loaders over the same data in one of them. */
 static void *work(void *argument)
 {
@@ -469,6 +560,8 @@ int main(void)
         cmocka_unit_test(a_failed_read_reaches_the_consumer),
         cmocka_unit_test(cancelling_ends_a_wait),
         cmocka_unit_test(a_slow_source_changes_nothing),
+        cmocka_unit_test(workers_change_nothing),
+        cmocka_unit_test(workers_seek_fail_and_end),
         cmocka_unit_test(contexts_and_loaders_do_not_meet),
         cmocka_unit_test(classes_in_equal_parts),
         cmocka_unit_test(balanced_from_any_epoch),
