@@ -26,7 +26,7 @@
 #ifndef CAJAL_DATA_H
 #define CAJAL_DATA_H
 
-#include <cajal/tensor.h>
+#include <cajal/picture.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -56,6 +56,7 @@ typedef struct cj_field {
     const char *const *class_names; /* `classes` of them, or NULL */
     int columns;                   /* of a table: shape is [columns]; else 0 */
     const cj_column *column_info;
+    cj_picture_fit fit; /* of pictures in files: how they came to this size */
 } cj_field;
 
 /* How many numbers one statistic of the field has: the size of its last axis (columns of a table,
@@ -67,6 +68,10 @@ CJ_API int64_t cj_field_channels(const cj_field *field);
 typedef struct cj_dataset cj_dataset;
 
 typedef enum cj_header { CJ_HEADER_AUTO, CJ_HEADER_YES, CJ_HEADER_NO } cj_header;
+typedef enum cj_bad_sample {
+    CJ_BAD_SAMPLE_STOP,
+    CJ_BAD_SAMPLE_SKIP /* read all when opened; leave out those that cannot be, and count them */
+} cj_bad_sample;
 typedef enum cj_missing { CJ_MISSING_ERROR, CJ_MISSING_DROP /* leave such rows out */ } cj_missing;
 
 /* Zero is the default of each. Those from `target` on are for tables. */
@@ -74,7 +79,7 @@ typedef struct cj_dataset_opts {
     size_t struct_size; /* set by the macro; 0 counts as sizeof(cj_dataset_opts) */
     const char *source; /* a name or a path: see cj_dataset_open */
     const char *split;  /* "train" (the default), "test" or "all"; "auto": the test part where
-                           there is one, else the whole */
+                           there is one, else the whole; of folders of pictures "validation" too */
     const char *folder; /* where a named data set is looked for, instead of the default places */
     int64_t limit;      /* at most so many samples, the first ones */
     int classes;        /* of the label; default: 10 for IDX files, what is found for tables */
@@ -96,6 +101,11 @@ typedef struct cj_dataset_opts {
     const char *format; /* a name of cj_file_format_at; default: by the end of the path, else csv */
     const char *widths; /* of fixed-width columns, "5,3,10" characters; default: found */
     const char *weight; /* name or number, as target: the column with the weight of each sample */
+    /* Of pictures in files: */
+    int64_t height, width; /* both or none; default: that of the first one, which all must have */
+    cj_picture_fit fit;    /* how they come to that size, by CJ_PICTURE_BILINEAR */
+    cj_picture_colour colour;
+    cj_bad_sample on_bad_sample;
 } cj_dataset_opts;
 
 /* cj_dataset_open(cj, "mnist"), cj_dataset_open(cj, "./iris.csv", .target = "species").
@@ -112,6 +122,12 @@ typedef struct cj_dataset_opts {
  *     folder of .npy files: arrays x and y (X, data, images, features, inputs; Y, target, targets,
  *     labels, label), or x_train, y_train, x_test, y_test. Whole numbers in one column are "label"
  *     i32 with classes, else "target" f32 [columns];
+ *   - a folder with a folder of pictures (cajal/picture.h) for each class, or with train/, test/
+ *     and val/ (valid/, validation/) that each have those: "image" u8 [height, width, 3 or 1],
+ *     "label" i32 []. Classes are the sorted names of the folders, in train/ where there is one;
+ *     pictures are sorted by class and name, and read when they are asked for, so there may be more
+ *     of them than memory. `limit` takes that many, evenly from all. Names that begin with a dot,
+ *     files that do not end as pictures do, and folders in those of classes do not count;
  *   - anything else is a table: CSV (RFC 4180), JSON lines, ARFF, SVMlight or columns of fixed
  *     width; each .gz as well.
  *

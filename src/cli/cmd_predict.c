@@ -1,5 +1,5 @@
 /* cmd_predict.c: cajal predict: what a model says of samples: a table, an .npy of raw samples, an
- * IDX file, or a data set.
+ * IDX file, a data set, or pictures.
  *
  * The model knows its preparation, so samples go in as they are; a table is read with the columns
  * and categories of the model. One line a sample, in the order of the input. */
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cajal/io.h>
+#include <cajal/picture.h>
 
 #include "cli/data.h"
 #include "cli/json.h"
@@ -84,12 +85,54 @@ static cj_tensor *predict_array(cli *c, const char *path, cj_model *m, const cj_
     return outputs;
 }
 
+/* Pictures of kinds that are not read are still no tables. */
 static bool is_picture(const char *path)
 {
-    static const char *const suffixes[] = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
-        if (cli_ends_with(path, suffixes[i])) return true;
-    return false;
+    return cj_picture_format_of(path) || cli_ends_with(path, ".gif") ||
+           cli_ends_with(path, ".webp");
+}
+
+/* A picture in the size and colours of training goes to `to`. */
+static cj_status read_picture(cj_context *cj, const char *path, const cj_model_info *info,
+                              unsigned char *to)
+{
+    const int64_t *shape = info->input_shape;
+    cj_tensor *picture, *fitted = NULL;
+    cj_status failed = cj_picture_load(
+        cj, path, shape[2] == 1 ? CJ_PICTURE_GREY : CJ_PICTURE_RGB, &picture);
+    if (!failed)
+        failed = cj_picture_make_fit(picture, shape[0], shape[1], info->input_fit,
+                                     CJ_PICTURE_BILINEAR, &fitted);
+    if (!failed) memcpy(to, cj_tensor_map_read(fitted), cj_tensor_size_bytes(fitted));
+    cj_tensor_free(fitted);
+    cj_tensor_free(picture);
+    return failed;
+}
+
+static cj_tensor *predict_pictures(cli *c, const char *const *paths, int n, cj_model *m,
+                                   const cj_model_info *info)
+{
+    if (!cli_takes_pictures(info))
+        return cli_misused(c, "predict: %.500s: the model was not trained on pictures of one size",
+                           paths[0]),
+               NULL;
+    const int64_t *shape = info->input_shape, size = shape[0] * shape[1] * shape[2];
+    cj_tensor *outputs = cj_tensor_new(c->cj, CJ_F32, 2, (int64_t[]){n, info->output_size});
+    cj_tensor *samples = outputs ? cj_tensor_new(c->cj, CJ_U8, 2, (int64_t[]){n, size}) : NULL;
+    unsigned char *to = samples ? cj_tensor_map(samples, CJ_MAP_WRITE) : NULL;
+    cj_session *s = to ? cj_model_session(m) : NULL;
+    cj_status failed = s ? CJ_OK : cj_last_status(c->cj);
+    for (int i = 0; !failed && i < n; i++)
+        failed = read_picture(c->cj, paths[i], info, to + i * size);
+    if (failed) cli_failed(c, c->cj);
+    else if ((failed = cj_predict(s, to, n, cj_tensor_map(outputs, CJ_MAP_WRITE),
+                                  info->output_size)))
+        cli_fail(c, failed, "%s", cj_session_message(s));
+    cj_session_free(s);
+    cj_tensor_free(samples);
+    if (!failed) return outputs;
+    cj_tensor_free(outputs);
+    return NULL;
 }
 
 static cj_tensor *predict_dataset(cli *c, const char *source, bool word, cj_model *m,
@@ -134,17 +177,78 @@ static guess read_output(const cj_model_info *info, const double *out, int64_t n
     return g;
 }
 
-static void print_json_guess(cli_json *j, const cj_model_info *info, guess g, const double *out,
-                             int64_t n)
+enum { TOP = 5 };
+
+/* The likeliest classes of one sample, the likeliest first; how many: 0 without classes. */
+static int read_top(const cj_model_info *info, const double *out, int64_t n, guess top[TOP])
+{
+    const guess first = read_output(info, out, n);
+    int count = 0;
+    if (first.label < 0) return 0;
+    if (n == 1) { /* two classes by one output */
+        top[0] = first;
+        top[1] = (guess){!first.label, 1 - first.probability};
+        return 2;
+    }
+    const bool logits = info->loss && strstr(info->loss, "from_logits=true");
+    for (int i = 0; i < n; i++) {
+        const double p = logits ? first.probability * exp(out[i] - out[first.label]) : out[i];
+        int at = count < TOP ? count++ : TOP;
+        for (; at > 0 && p > top[at - 1].probability; at--)
+            if (at < TOP) top[at] = top[at - 1];
+        if (at < TOP) top[at] = (guess){i, p};
+    }
+    return count;
+}
+
+static const char *label_text(const cj_model_info *info, int label, char number[32])
+{
+    snprintf(number, 32, "%d", label);
+    return info->class_names ? info->class_names[label] : number;
+}
+
+static void print_json_top(cli_json *j, const cj_model_info *info, const double *out, int64_t n)
+{
+    guess top[TOP];
+    char number[32];
+    const int count = read_top(info, out, n, top);
+    cli_json_list(j, "top");
+    for (int i = 0; i < count; i++) {
+        cli_json_object(j, NULL);
+        cli_json_string(j, "label", label_text(info, top[i].label, number));
+        cli_json_int(j, "class", top[i].label);
+        cli_json_number(j, "probability", top[i].probability);
+        cli_json_end(j);
+    }
+    cli_json_end(j);
+}
+
+/* "cat.png  cat 0.9312  dog 0.0521 ..." with tabs between. */
+static void print_top(FILE *to, const char *path, const cj_model_info *info, const double *out,
+                      int64_t n)
+{
+    guess top[TOP];
+    char number[32];
+    const int count = read_top(info, out, n, top);
+    fprintf(to, "%s", path);
+    for (int i = 0; i < count; i++)
+        fprintf(to, "\t%s\t%.4f", label_text(info, top[i].label, number), top[i].probability);
+    for (int64_t i = 0; !count && i < n; i++) fprintf(to, "\t%.7g", out[i]);
+    fprintf(to, "\n");
+}
+
+static void print_json_guess(cli_json *j, const char *path, const cj_model_info *info, guess g,
+                             const double *out, int64_t n)
 {
     char number[32];
     cli_json_object(j, NULL);
+    if (path) cli_json_string(j, "picture", path);
     if (g.label >= 0) {
-        snprintf(number, sizeof number, "%d", g.label);
-        cli_json_string(j, "label", info->class_names ? info->class_names[g.label] : number);
+        cli_json_string(j, "label", label_text(info, g.label, number));
         cli_json_int(j, "class", g.label);
         cli_json_number(j, "probability", g.probability);
     }
+    if (path) print_json_top(j, info, out, n);
     cli_json_list(j, "output");
     for (int64_t i = 0; i < n; i++) cli_json_number(j, NULL, out[i]);
     cli_json_end(j);
@@ -160,7 +264,9 @@ static void print_guess(FILE *to, const cj_model_info *info, guess g, const doub
         for (int64_t i = 0; i < n; i++) fprintf(to, "%.7g%c", out[i], i + 1 < n ? '\t' : '\n');
 }
 
-static int print_all(cli *c, const char *model, const cj_model_info *info, cj_tensor *outputs)
+/* `pictures`: their paths, one a sample; NULL: samples have no names. */
+static int print_all(cli *c, const char *model, const cj_model_info *info, cj_tensor *outputs,
+                     const char *const *pictures)
 {
     int64_t count = cj_tensor_shape(outputs)[0], n = count ? cj_tensor_count(outputs) / count : 0;
     const void *data = cj_tensor_map_read(outputs);
@@ -176,7 +282,9 @@ static int print_all(cli *c, const char *model, const cj_model_info *info, cj_te
         for (int64_t k = 0; k < n; k++)
             out[k] = cj_load_f64(cj_tensor_dtype(outputs), data, (size_t)(i * n + k));
         guess g = read_output(info, out, n);
-        if (c->json) print_json_guess(&j, info, g, out, n);
+        const char *path = pictures ? pictures[i] : NULL;
+        if (c->json) print_json_guess(&j, path, info, g, out, n);
+        else if (path) print_top(c->out, path, info, out, n);
         else print_guess(c->out, info, g, out, n);
     }
     if (c->json) {
@@ -189,25 +297,28 @@ static int print_all(cli *c, const char *model, const cj_model_info *info, cj_te
     return CLI_DONE;
 }
 
-static int predict(cli *c, const char *path, const char *source, bool word)
+/* `inputs` has n_inputs words, or the key data; several are pictures. */
+static int predict(cli *c, const char *path, const char *const *inputs, int n_inputs)
 {
+    const bool word = n_inputs > 0;
+    const char *source = word ? inputs[0] : cli_string(c, "data");
     cj_model_info info;
     cj_model *m = cli_model_load(c, path);
     if (!m) return c->status;
     cj_model_get_info(m, &info);
-    if (is_picture(source))
-        return cli_misused(
-            c,
-            "predict: %.500s: pictures are not read yet; expected a table (.csv), arrays "
-            "(.npy, .npz), an IDX file (-ubyte), a CIFAR file (.bin) or data=NAME",
-            source);
+    const bool pictures = word && is_picture(source);
+    for (int i = 1; i < n_inputs; i++)
+        if (!pictures || !is_picture(inputs[i]))
+            return cli_misused(c, "predict: expected one input, or pictures only; found '%.500s'",
+                               inputs[i]);
     if (!strcmp(source, "-")) source = "/dev/stdin";
     const char *format = cli_string(c, "format");
     const bool array = format ? !strcmp(format, "npy") : cli_ends_with(source, ".npy");
-    cj_tensor *outputs = array ? predict_array(c, source, m, &info)
-                                                       : predict_dataset(c, source, word, m, &info);
+    cj_tensor *outputs = pictures ? predict_pictures(c, inputs, n_inputs, m, &info)
+                         : array  ? predict_array(c, source, m, &info)
+                                  : predict_dataset(c, source, word, m, &info);
     if (!outputs) return c->status;
-    int status = print_all(c, path, &info, outputs);
+    int status = print_all(c, path, &info, outputs, pictures ? inputs : NULL);
     cj_tensor_free(outputs);
     return status;
 }
@@ -216,14 +327,13 @@ static int run(cli *c)
 {
     cj_recipe *recipe = cli_recipe(c, NULL);
     if (!recipe) return c->status;
-    const char *source = cli_string(c, "data");
-    bool word = c->args.n_words == 2;
-    if (c->args.n_words < 1 || c->args.n_words > 2 || word == (source != NULL))
+    const int inputs = c->args.n_words - 1;
+    if (inputs < 0 || (inputs > 0) == (cli_string(c, "data") != NULL))
         return cli_misused(
-            c, "predict: expected a model and one input: cajal predict MODEL.onnx INPUT, or "
-               "data=NAME instead of INPUT");
+            c, "predict: expected a model and one input, or pictures: cajal predict MODEL.onnx "
+               "INPUT, or data=NAME instead of INPUT");
     if (!cli_context(c, recipe)) return c->status;
-    return predict(c, c->args.words[0], word ? c->args.words[1] : source, word);
+    return predict(c, c->args.words[0], c->args.words + 1, inputs);
 }
 
 static const char *const keys[] = {"data",    "format",  "widths", "split", "types",   "drop",
@@ -232,15 +342,17 @@ static const char *const keys[] = {"data",    "format",  "widths", "split", "typ
 const cj_command cj_command_predict = {
     .name = "predict",
     .summary = "tell what a model says of new samples",
-    .usage = "MODEL.onnx INPUT|data=NAME [limit=N] [KEY=VALUE...]",
+    .usage = "MODEL.onnx INPUT|PICTURE...|data=NAME [limit=N] [KEY=VALUE...]",
     .text =
         "  cajal predict runs/train1/best.onnx flowers.csv\n"
         "  cajal predict runs/train1/best.onnx shoes.npy --json\n"
-        "  cajal predict runs/train1/best.onnx data=fashion-mnist limit=5\n\n"
+        "  cajal predict runs/train1/best.onnx data=fashion-mnist limit=5\n"
+        "  cajal predict runs/train1/best.onnx cat.png dog.jpg\n\n"
         "INPUT is a table (the columns of training, a target is not needed), an .npy array of raw\n"
         "samples, an IDX file, or - for a table on standard input. Prints the class and its\n"
         "probability, or the outputs of a regression, a line a sample. --json tells predictions:\n"
-        "label, class, probability and output of each.\n",
+        "label, class, probability and output of each.\n"
+        "Pictures are brought to the size of training; a line has the five likeliest classes.\n",
     .keys = keys,
     .run = run,
 };

@@ -96,12 +96,57 @@ static bool read_types(cli *c, types *t)
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
+/* "64" or "64x48", height first; false after a failure that has been told. */
+static bool read_size(cli *c, cj_dataset_opts *o)
+{
+    const char *text = cli_string(c, "size");
+    char *end = NULL;
+    if (!text) return true;
+    o->height = o->width = strtol(text, &end, 10);
+    if (*end == 'x') o->width = strtol(end + 1, &end, 10);
+    if (!*end && o->height > 0 && o->width > 0) return true;
+    cli_misused(c, "%s: size: expected pixels such as 64 or 48x64 (height x width), found '%.40s'",
+                c->command->name, text);
+    return false;
+}
+
+static bool is_word(cli *c, const char *key, const char *word)
+{
+    const char *text = cli_string(c, key);
+    return text && !strcmp(text, word);
+}
+
+/* How pictures in files become samples: as the keys say, or as the model knows them. */
+static bool read_pictures(cli *c, const char *source, const cj_model_info *info, cj_dataset_opts *o)
+{
+    struct stat there;
+    if (is_word(c, "resize", "crop")) o->fit = CJ_FIT_CROP;
+    if (is_word(c, "resize", "pad")) o->fit = CJ_FIT_PAD;
+    if (is_word(c, "colour", "grey")) o->colour = CJ_PICTURE_GREY;
+    if (is_word(c, "on_bad_sample", "skip")) o->on_bad_sample = CJ_BAD_SAMPLE_SKIP;
+    if (!read_size(c, o)) return false;
+    if (o->height || !cli_takes_pictures(info) || stat(source, &there) || !S_ISDIR(there.st_mode))
+        return true;
+    o->height = info->input_shape[0];
+    o->width = info->input_shape[1];
+    o->fit = info->input_fit;
+    o->colour = info->input_shape[2] == 1 ? CJ_PICTURE_GREY : CJ_PICTURE_RGB;
+    return true;
+}
+
+bool cli_takes_pictures(const cj_model_info *info)
+{
+    return info && info->input_dtype == CJ_U8 && info->input_rank == 3 &&
+           info->input_shape[0] > 0 && info->input_shape[1] > 0 &&
+           (info->input_shape[2] == 1 || info->input_shape[2] == 3);
+}
+
 cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opts)
 {
     types t = {.n = 0};
     cj_dataset_opts o = {.struct_size = sizeof o, .source = source, .split = opts->split};
     const char *header = cli_string(c, "header"), *missing = cli_string(c, "missing");
-    if (!read_types(c, &t)) return NULL;
+    if (!read_types(c, &t) || !read_pictures(c, source, opts->info, &o)) return NULL;
     char *drop = cli_joined(c, "drop"), *widths = cli_joined(c, "widths");
     o.format = cli_string(c, "format");
     o.widths = widths;

@@ -15,12 +15,14 @@ typedef struct cli_data_opts {
     bool no_target;            /* whatever the keys say */
 } cli_data_opts;
 
-/* Opens a data set with what the keys format, widths, target, weight, types, drop, missing, header
- * and limit say of it, those that the command has. It belongs to c->cj. NULL after a failure that
- * has been told. */
+/* Opens a data set with what the keys format, widths, target, weight, types, drop, missing, header,
+ * limit, size, resize, colour and on_bad_sample say of it, those that the command has. It belongs
+ * to c->cj. NULL after a failure that has been told. */
 cj_dataset *cli_data_open(cli *c, const char *source, const cli_data_opts *opts);
 #define cli_data_open(c, source, ...) (cli_data_open)(c, source, &(cli_data_opts){__VA_ARGS__})
 
+/* Are the model's raw samples pictures of a known size, u8 [height, width, 1 or 3]? NULL: no. */
+bool cli_takes_pictures(const cj_model_info *info);
 /* Is it read as a table? Decided by the key format and the name. */
 bool cli_data_is_table(cli *c, const char *source);
 /* Does the path end so? */

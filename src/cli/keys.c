@@ -41,6 +41,13 @@ const cj_key cli_keys[] = {
     {"stream", CJ_KEY_BOOL, 0, 0, "false", NULL,
      "leave the samples in their file and read them when they are needed: for data larger than "
      "memory"},
+    {"size", CJ_KEY_STRING, 0, 0, NULL, "N|HxW",
+     "pixels that pictures in files are brought to; without it all must have one size"},
+    {"resize", CJ_KEY_WORD, 0, 0, "stretch", "stretch|crop|pad",
+     "how they come to it: distorted, the middle of what covers it, or with black margins"},
+    {"colour", CJ_KEY_WORD, 0, 0, "rgb", "rgb|grey", "channels of pictures in files, 3 or 1"},
+    {"on_bad_sample", CJ_KEY_WORD, 0, 0, "stop", "stop|skip",
+     "pictures that cannot be read: stop, or read all first, leave those out and count them"},
     {"batch_size", CJ_KEY_INT, 1, 1 << 24, NULL, "N",
      "samples a step; without it 32 to train, with lbfgs up to 4096, and 256 to evaluate"},
     /* model */
@@ -107,6 +114,7 @@ const char *const cli_keys_common[] = {"json",    "quiet",     "verbose",  "help
 const char *const cli_keys_train[] = {
     "data",          "format",   "widths",    "target",        "weight",   "types",
     "drop",          "missing",  "header",    "limit",         "stream",   "validation_split",
+    "size",          "resize",   "colour",    "on_bad_sample",
     "normalize",     "shuffle",  "balanced",  "batch_size",
     "model",         "from",     "resume",    "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",

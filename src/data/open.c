@@ -13,6 +13,7 @@
 #include "data/cifar.h"
 #include "data/dataset.h"
 #include "data/format.h"
+#include "data/picture_files.h"
 
 #undef cj_dataset_open
 
@@ -69,6 +70,10 @@ static cj_dataset *open_folder(cj_context *cj, const cj_dataset_row *row,
     cj__arena arena;
     cj__arena_init(&arena, cj);
     int n = list_places(&arena, row->name, opts->folder, places);
+    if (opts->split && !strcmp(opts->split, "validation")) {
+        cj_fail(cj, CJ_ERR_NOT_FOUND, "data set '%s' has the parts train and test", row->name);
+        goto out;
+    }
     for (int i = 0; i < n && !found; i++) {
         if (!places[i] || look(cj, places[i], &found)) goto out;
         if (!found) continue;
@@ -175,11 +180,18 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
         cj_fail(cj, CJ_ERR_ARGUMENT, "%s: is a folder; format=%s is for a file", path, o.format);
         return NULL;
     }
-    bool arrays = false, cifar = false;
-    if (folder && (cj__arrays_look(cj, path, &arrays) || cj__cifar_look(cj, path, &cifar)))
+    bool arrays = false, cifar = false, idx = false, classes = false;
+    if (folder && (cj__arrays_look(cj, path, &arrays) || cj__cifar_look(cj, path, &cifar) ||
+                   cj__idx_look(cj, path, &idx)))
         return NULL;
-    if (o.split && !strcmp(o.split, "auto") && !arrays && format != &cj__format_npz)
-        o.split = folder ? "test" : NULL; /* arrays tell themselves */
+    if (folder && !arrays && !cifar && !idx && cj__class_folders_look(cj, path, &classes))
+        return NULL;
+    if (o.split && !strcmp(o.split, "auto") && !arrays && !classes && format != &cj__format_npz)
+        o.split = folder ? "test" : NULL; /* arrays and pictures tell themselves */
+    if (o.split && !strcmp(o.split, "validation") && !classes) {
+        cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: split=validation is for folders of pictures", path);
+        return NULL;
+    }
     opts = &o;
     if (info.kind == CJ_FILE_NONE) {
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: no such file or folder", path);
@@ -187,6 +199,7 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
     }
     if (!folder) return format->open(cj, path, opts);
     if (arrays) return cj__arrays_open_folder(cj, path, opts);
+    if (classes) return cj__class_folders_open(cj, path, opts);
     return (cifar ? cj__cifar_open_folder : cj__idx_open_folder)(cj, path, path, opts);
 }
 
@@ -195,13 +208,23 @@ static cj_status check_options(cj_context *cj, const cj_dataset_opts *o)
     if (!o->source || !o->source[0])
         return cj_fail(cj, CJ_ERR_ARGUMENT, "data set: no name and no path given");
     if (o->split && strcmp(o->split, "train") && strcmp(o->split, "test") &&
-        strcmp(o->split, "all") && strcmp(o->split, "auto"))
+        strcmp(o->split, "all") && strcmp(o->split, "auto") && strcmp(o->split, "validation"))
         return cj_fail(cj, CJ_ERR_ARGUMENT,
-                       "data set %s: split='%s' is none of train, test, all, auto",
+                       "data set %s: split='%s' is none of train, test, all, auto, validation",
                        o->source, o->split);
     if (o->limit < 0)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "data set %s: limit=%lld is negative", o->source,
                        (long long)o->limit);
+    if (o->height < 0 || o->width < 0 || !o->height != !o->width ||
+        o->height > CJ_PICTURE_PIXELS_MAX || o->width > CJ_PICTURE_PIXELS_MAX)
+        return cj_fail(cj, CJ_ERR_ARGUMENT,
+                       "data set %s: pictures of height %lld and width %lld are not possible",
+                       o->source, (long long)o->height, (long long)o->width);
+    if ((unsigned)o->fit > CJ_FIT_PAD || (unsigned)o->colour > CJ_PICTURE_GREY ||
+        (unsigned)o->on_bad_sample > CJ_BAD_SAMPLE_SKIP)
+        return cj_fail(cj, CJ_ERR_ARGUMENT,
+                       "data set %s: fit=%d, colour=%d or on_bad_sample=%d is none of the choices",
+                       o->source, (int)o->fit, (int)o->colour, (int)o->on_bad_sample);
     if (o->classes < 0 || (o->class_names && o->classes == 0) || o->columns < 0 ||
         (o->columns > 0 && !o->column_info))
         return cj_fail(cj, CJ_ERR_ARGUMENT,
@@ -239,6 +262,21 @@ static cj_dataset *check_weight(cj_context *cj, cj_dataset *ds, const cj_dataset
     return NULL;
 }
 
+/* Samples have the size that was asked for; only pictures in files are brought to it. */
+static cj_dataset *check_size(cj_context *cj, cj_dataset *ds, const cj_dataset_opts *o)
+{
+    const cj_field *field = ds ? cj_dataset_field(ds, 0) : NULL;
+    if (!ds || !o->height ||
+        (field->rank == 3 && field->shape[0] == o->height && field->shape[1] == o->width))
+        return ds;
+    cj_fail(cj, CJ_ERR_ARGUMENT,
+            "%s: only pictures in files are brought to a size; these samples have another than "
+            "%lld x %lld",
+            cj_dataset_name(ds), (long long)o->height, (long long)o->width);
+    cj_dataset_free(ds);
+    return NULL;
+}
+
 cj_dataset *cj_dataset_open(cj_context *cj, const cj_dataset_opts *opts)
 {
     cj_dataset_opts o;
@@ -246,10 +284,11 @@ cj_dataset *cj_dataset_open(cj_context *cj, const cj_dataset_opts *opts)
     const cj_dataset_row *row = strchr(o.source, '/') || o.format
                                     ? NULL
                                     : cj__find_quiet(cj, CJ__ROW_DATASET, builtin, o.source);
-    if (!row && is_path(&o)) return check_weight(cj, open_path(cj, o.source, &o), &o);
+    if (!row && is_path(&o))
+        return check_size(cj, check_weight(cj, open_path(cj, o.source, &o), &o), &o);
     if (!row) row = cj__find(cj, CJ__ROW_DATASET, builtin, "data set", o.source);
     if (row && o.split && !strcmp(o.split, "auto")) o.split = "test";
-    if (row) return check_weight(cj, row->open(cj, row, &o), &o);
+    if (row) return check_size(cj, check_weight(cj, row->open(cj, row, &o), &o), &o);
     fail_word(cj, o.source);
     return NULL;
 }

@@ -13,6 +13,7 @@
 #include "graph/graph.h"
 
 #include <cajal/nn.h>
+#include <cajal/picture.h>
 
 typedef struct cj__preparation {
     bool known;           /* false: raw samples are what the graph takes */
@@ -25,6 +26,7 @@ typedef struct cj__preparation {
     double *offset, *scale; /* in the model's arena; NULL: none */
     int columns;          /* of a table */
     const cj_column *column_info; /* categorical columns become one-hot, in place */
+    cj_picture_fit fit;   /* of pictures in files: how they came to `shape` */
 } cj__preparation;
 
 typedef struct cj__layer_record { /* for summary, text and configuration */

@@ -151,7 +151,8 @@ static cj_status decide(cj_model *m, const cj_dataset *train, int number, bool n
                          .dtype = field->dtype,
                          .rank = field->rank,
                          .channels = 1,
-                         .columns = field->columns};
+                         .columns = field->columns,
+                         .fit = field->fit};
     if (!p.field) return m->cj->status;
     memcpy(p.shape, field->shape, sizeof p.shape);
     if (p.columns) CJ__TRY(copy_columns(&m->arena, field, &p.column_info));

@@ -204,6 +204,7 @@ void cj_model_get_info(cj_model *m, cj_model_info *info)
         info->input_rank = known ? p->rank : x->type.rank - 1;
         for (int i = 0; i < info->input_rank; i++)
             info->input_shape[i] = known ? p->shape[i] : x->type.dim[i + 1];
+        info->input_fit = p ? p->fit : CJ_FIT_STRETCH;
         info->columns = known ? p->columns : 0;
         info->column_info = known ? p->column_info : NULL;
     }

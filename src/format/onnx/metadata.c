@@ -73,7 +73,13 @@ static void put_text(cj__onnx_properties *p, const char *key, cj__text *text)
     cj__text_clear(text);
 }
 
-/* What the graph does to raw samples, for who reads the file: it is in the graph already. */
+/* The first is what is meant when nothing is said. */
+static const char *const fits[] = {[CJ_FIT_STRETCH] = "stretch",
+                                   [CJ_FIT_CROP] = "crop",
+                                   [CJ_FIT_PAD] = "pad"};
+
+/* What the graph does to raw samples, for who reads the file: it is in the graph already. How a
+ * picture becomes a raw sample is not. */
 static void put_preparation(cj__text *text, const cj__preparation *p)
 {
     cj__text_format(text, "{\"dtype\":\"%s\",\"shape\":[", cj_dtype_info(p->dtype)->name);
@@ -83,7 +89,9 @@ static void put_preparation(cj__text *text, const cj__preparation *p)
     if (p->columns) cj__text_add(text, ",\"one-hot\"");
     if (p->offset) cj__text_add(text, ",\"subtract\"");
     if (p->scale) cj__text_add(text, ",\"multiply\"");
-    cj__text_add(text, "]}");
+    cj__text_char(text, ']');
+    if (p->fit) cj__text_format(text, ",\"resize\":\"%s\"", fits[p->fit]);
+    cj__text_char(text, '}');
 }
 
 void cj__onnx_describe_model(cj__onnx_properties *p, cj_model *m)
@@ -250,6 +258,25 @@ static cj_status recall_columns(cj__arena *arena, const cj__onnx_model *from, cj
     return CJ_OK;
 }
 
+/* How pictures come to the size of raw samples. */
+static cj_status recall_fit(cj__arena *arena, const cj__onnx_model *from, cj_model *m)
+{
+    const char *key = "cajal.input";
+    const cj__onnx_entry *entry = find(from, key);
+    const cj__json *input;
+    if (!entry || !m->n_preparations) return CJ_OK;
+    CJ__TRY(cj__json_parse(arena, key, entry->value.at ? entry->value.at : "", entry->value.size,
+                           NULL, &input));
+    const cj__json *resize = input->type == CJ__JSON_OBJECT ? cj__json_find(input, "resize") : NULL;
+    if (!resize) return CJ_OK;
+    for (size_t i = 0; resize->type == CJ__JSON_STRING && i < CJ__COUNT(fits); i++)
+        if (!strcmp(resize->string, fits[i])) {
+            m->preparation[0].fit = (cj_picture_fit)i;
+            return CJ_OK;
+        }
+    return bad(m->cj, key);
+}
+
 /* Keys that stand for a field of the model are not kept twice. */
 static bool is_ours(cj__slice key)
 {
@@ -361,6 +388,7 @@ cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj
         for (int k = 0; k < p->rank; k++) p->shape[k] = x->dim[k + 1];
     }
     CJ__TRY(recall_columns(arena, from, m));
+    CJ__TRY(recall_fit(arena, from, m));
     CJ__TRY(recall_masks(arena, from, m));
     CJ__TRY(recall_rules(arena, from, m, regularizers_key, CJ__ROW_REGULARIZER));
     CJ__TRY(recall_rules(arena, from, m, constraints_key, CJ__ROW_CONSTRAINT));

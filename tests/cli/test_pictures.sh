@@ -1,0 +1,54 @@
+# test_pictures.sh: from folders of pictures to a model and its five likeliest classes.
+set -u
+cajal=${CAJAL_COMMAND:?}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+fail() { echo "$1"; cat out err; exit 1; }
+run() { "$cajal" "$@" >out 2>err || fail "failed: cajal $*"; }
+refuse() { # status, part of the message, command
+    local status=$1 part=$2; shift 2
+    "$cajal" "$@" >out 2>err
+    local got=$?
+    [[ $got == "$status" ]] || fail "status $got, expected $status: cajal $*"
+    grep -qF -- "$part" err || fail "expected '$part': cajal $*"
+}
+
+# Dark, middle and bright pictures of several sizes; PGM needs no library.
+for class in bright dark middle; do
+    for part in train test; do
+        mkdir -p "pets/$part/$class"
+        for i in 1 2 3 4 5 6 7 8; do
+            case $class in dark) v=$((i * 4)) ;; middle) v=$((120 + i)) ;; bright) v=$((230 + i)) ;; esac
+            h=$((4 + i % 3)) w=$((5 + i % 2))
+            { echo "P2 $w $h 255"; for ((k = 0; k < h * w; k++)); do echo "$v"; done; } >"pets/$part/$class/$i.pgm"
+        done
+    done
+done
+
+run train data=./pets size=4x6 resize=crop model="flatten, dense 16 relu, dense 3 softmax" epochs=60 \
+    learning_rate=0.02 batch_size=6 out=run --quiet --json
+run evaluate run/best.onnx data=./pets --json
+grep -q '"accuracy": *1[,}.]*' out || fail "not learnt"
+run predict run/best.onnx pets/test/dark/3.pgm pets/test/bright/2.pgm
+[[ $(wc -l <out) == 2 ]] || fail "expected two lines"
+[[ $(cut -f1,2 out | tr '\n\t' ', ') == "pets/test/dark/3.pgm dark,pets/test/bright/2.pgm bright," ]] || fail "other classes"
+[[ $(head -1 out | tr '\t' '\n' | wc -l) == 7 ]] || fail "expected three classes a picture"
+run predict run/best.onnx pets/test/middle/1.pgm --json
+grep -q '"picture": *"pets/test/middle/1.pgm"' out && grep -q '"top"' out || fail "no picture or top in JSON"
+run predict run/best.onnx data=./pets limit=6
+[[ $(wc -l <out) == 6 ]] || fail "expected six lines"
+grep -aq '"resize":"crop"' run/best.onnx || fail "the model does not know how pictures came to their size"
+
+refuse 1 "'size' brings all to one" train data=./pets model="flatten, dense 3 softmax" epochs=1 out=no
+refuse 2 "size: expected pixels such as 64 or 48x64" train data=./pets size=big model="dense 3" out=no
+refuse 2 "expected one of stretch|crop|pad" train data=./pets size=4 resize=cropp model="dense 3" out=no
+echo "no picture" >bad.png
+refuse 1 "bad.png" predict run/best.onnx bad.png
+refuse 2 "expected one input, or pictures only" predict run/best.onnx pets/test/dark/3.pgm x.csv
+refuse 1 "none.pgm" predict run/best.onnx none.pgm
+cp bad.png pets/train/dark/9.pgm
+refuse 1 "dark/9.pgm" train data=./pets size=4 model="flatten, dense 3 softmax" epochs=1 out=stopped
+run train data=./pets size=4 colour=grey on_bad_sample=skip model="flatten, dense 3 softmax" epochs=1 out=skipped
+grep -q "1 of 25 pictures cannot be read" err || fail "bad pictures are not counted"
+echo "pictures work"
