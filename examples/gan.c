@@ -16,7 +16,7 @@
  * critic is applied three times (cj_layer_scope).
  *
  *     gan                     12 steps: what the tests run
- *     gan 1500 made.pgm       minutes: shirts, trousers and bags can be told on its sheet of 8 x 8 */
+ *     gan 1500 made.pgm       minutes: shirts, trousers, bags can be told on its sheet of 8 x 8 */
 #include <cajal/cajal.h>
 #include <math.h>
 #include <stdlib.h>
