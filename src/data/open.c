@@ -216,7 +216,7 @@ static cj_status check_options(cj_context *cj, const cj_dataset_opts *o)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "data set %s: limit=%lld is negative", o->source,
                        (long long)o->limit);
     if (o->height < 0 || o->width < 0 || !o->height != !o->width ||
-        o->height > CJ_PICTURE_PIXELS_MAX || o->width > CJ_PICTURE_PIXELS_MAX)
+        (o->height && o->height > CJ_PICTURE_PIXELS_MAX / o->width))
         return cj_fail(cj, CJ_ERR_ARGUMENT,
                        "data set %s: pictures of height %lld and width %lld are not possible",
                        o->source, (long long)o->height, (long long)o->width);

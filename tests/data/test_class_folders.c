@@ -280,6 +280,9 @@ static void wrong_folders_are_named(void **state)
     assert_null(cj_dataset_open(cj, "./x", .height = 3));
     assert_message(cj, CJ_ERR_ARGUMENT,
                    "data set ./x: pictures of height 3 and width 0 are not possible");
+    assert_null(cj_dataset_open(cj, "./x", .height = 100000, .width = 100000));
+    assert_message(cj, CJ_ERR_ARGUMENT,
+                   "data set ./x: pictures of height 100000 and width 100000 are not possible");
     assert_null(cj_dataset_open(cj, "./x", .fit = (cj_picture_fit)7));
     cj_context_free(cj);
 }
