@@ -100,6 +100,36 @@ typedef struct cj_local_response_normalization_opts {
 CJ_API cj_node *cj_local_response_normalization(cj_node *x,
                                                 const cj_local_response_normalization_opts *opts);
 
+typedef struct cj_unit_normalization_opts {
+    size_t struct_size;
+    int64_t axis; /* default the last */
+    const char *name;
+} cj_unit_normalization_opts;
+/* x / max(|x|, 1e-12), the length along one axis; no parameters. */
+CJ_API cj_node *cj_unit_normalization(cj_node *x, const cj_unit_normalization_opts *opts);
+
+/* ---- Layers of layers ------------------------------------------------------------------------ */
+
+/* Their layers are written as in a model's text (docs/layers.md), in brackets or without, and have
+ * names of their own. */
+typedef struct cj_residual_opts {
+    size_t struct_size;
+    const char *layers;     /* required: "dense 8 relu, dense 8" */
+    const char *activation; /* of the sum; default none */
+    const char *shortcut;   /* layers of the way around; default none: x itself */
+    const char *name;
+} cj_residual_opts;
+/* activation(layers(x) + shortcut(x)), which are to be of one shape (He et al. 2015). */
+CJ_API cj_node *cj_residual(cj_node *x, const cj_residual_opts *opts);
+
+typedef struct cj_time_distributed_opts {
+    size_t struct_size;
+    const char *layer; /* required: one, "conv2d 8 3", or several one after another */
+    const char *name;
+} cj_time_distributed_opts;
+/* x [batch, steps, ...] -> [batch, steps, ...]: each step is a sample to the layers. */
+CJ_API cj_node *cj_time_distributed(cj_node *x, const cj_time_distributed_opts *opts);
+
 /* ---- Merges ---------------------------------------------------------------------------------- */
 
 /* Several inputs (two or more) become one, element by element, broadcast as operators do; nn.h has
@@ -147,6 +177,17 @@ typedef cj_gaussian_dropout_opts cj_alpha_dropout_opts;
 CJ_API cj_node *cj_gaussian_dropout(cj_node *x, const cj_gaussian_dropout_opts *opts);
 /* Dropout for networks of selu: mean 0 and deviation 1 stay (Klambauer et al. 2017). */
 CJ_API cj_node *cj_alpha_dropout(cj_node *x, const cj_alpha_dropout_opts *opts);
+
+typedef struct cj_spatial_dropout2d_opts {
+    size_t struct_size;
+    double rate; /* 0 <= rate < 1 */
+    const char *name;
+} cj_spatial_dropout2d_opts;
+typedef cj_spatial_dropout2d_opts cj_spatial_dropout1d_opts, cj_spatial_dropout3d_opts;
+/* Dropout of whole channels: x [batch, 1 to 3 spatial axes, channels]. */
+CJ_API cj_node *cj_spatial_dropout1d(cj_node *x, const cj_spatial_dropout1d_opts *opts);
+CJ_API cj_node *cj_spatial_dropout2d(cj_node *x, const cj_spatial_dropout2d_opts *opts);
+CJ_API cj_node *cj_spatial_dropout3d(cj_node *x, const cj_spatial_dropout3d_opts *opts);
 
 typedef struct cj_activity_regularization_opts {
     size_t struct_size;
@@ -372,6 +413,12 @@ CJ_API cj_node *cj_sine_position_encoding(cj_node *x, const cj_sine_position_enc
 #define cj_group_normalization(x, ...) CJ_LAYER_(cj_group_normalization, x, __VA_ARGS__)
 #define cj_instance_normalization(x, ...) CJ_LAYER_(cj_instance_normalization, x, __VA_ARGS__)
 #define cj_rms_normalization(x, ...) CJ_LAYER_(cj_rms_normalization, x, __VA_ARGS__)
+#define cj_unit_normalization(x, ...) CJ_LAYER_(cj_unit_normalization, x, __VA_ARGS__)
+#define cj_residual(x, ...) CJ_LAYER_(cj_residual, x, __VA_ARGS__)
+#define cj_time_distributed(x, ...) CJ_LAYER_(cj_time_distributed, x, __VA_ARGS__)
+#define cj_spatial_dropout1d(x, ...) CJ_LAYER_(cj_spatial_dropout1d, x, __VA_ARGS__)
+#define cj_spatial_dropout2d(x, ...) CJ_LAYER_(cj_spatial_dropout2d, x, __VA_ARGS__)
+#define cj_spatial_dropout3d(x, ...) CJ_LAYER_(cj_spatial_dropout3d, x, __VA_ARGS__)
 #define cj_local_response_normalization(x, ...) \
     CJ_LAYER_(cj_local_response_normalization, x, __VA_ARGS__)
 #define cj_embedding(x, ...) CJ_LAYER_(cj_embedding, x, __VA_ARGS__)
@@ -573,7 +620,8 @@ CJ_API cj_node *cj_adaptive_average_pool3d(cj_node *x,
 typedef struct cj_up_sampling2d_opts {
     size_t struct_size;
     int64_t size[CJ_SIZES];    /* how many times larger; default 2 */
-    const char *interpolation; /* "nearest" (default), "bilinear" (image.h: linear, half_pixel) */
+    const char *interpolation; /* "nearest" (default), "bilinear" (image.h: linear, half_pixel),
+                                  "bicubic" (the same with Keys's a = -0.5) */
     const char *name;
 } cj_up_sampling2d_opts;
 typedef cj_up_sampling2d_opts cj_up_sampling1d_opts, cj_up_sampling3d_opts;
@@ -675,10 +723,41 @@ CJ_API cj_node *cj_gru(cj_node *x, const cj_gru_opts *opts);
  * [directions, batch, units]. */
 CJ_API cj_node *cj_recurrent_state(cj_node *y, int i);
 
+typedef struct cj_conv_lstm2d_opts {
+    size_t struct_size;
+    int64_t filters;                  /* required */
+    int64_t kernel[CJ_SIZES];         /* required */
+    int64_t strides[CJ_SIZES];        /* of the convolution of x; default 1 */
+    const char *padding;              /* of it: "valid" (default), "same" */
+    const char *activation;           /* default "tanh" */
+    int64_t dilation[CJ_SIZES];       /* default 1 */
+    const char *recurrent_activation; /* default "sigmoid" */
+    bool return_sequences, go_backwards;
+    bool no_bias, no_unit_forget_bias;
+    const char *kernel_initializer;    /* default "glorot_uniform" */
+    const char *recurrent_initializer; /* default "orthogonal" */
+    const char *bias_initializer;      /* default "zeros" */
+    const char *kernel_regularizer, *recurrent_regularizer, *bias_regularizer;
+    const char *kernel_constraint, *recurrent_constraint, *bias_constraint;
+    const char *name;
+} cj_conv_lstm2d_opts;
+typedef cj_conv_lstm2d_opts cj_conv_lstm1d_opts, cj_conv_lstm3d_opts;
+/* An lstm whose W x and R h are convolutions (Shi et al. 2015): x [batch, steps, 1 to 3 spatial
+ * axes, channels] -> [batch, spatial..., filters], with return_sequences [batch, steps, ...].
+ * Parameters with the gates i, f, c, o one after another: "name/kernel" [4 filters, channels,
+ * kernel...], "name/recurrent_kernel" [4 filters, filters, kernel...] (stride 1, padding same),
+ * "name/bias" [4 filters]. A masked step leaves the state alone. */
+CJ_API cj_node *cj_conv_lstm1d(cj_node *x, const cj_conv_lstm1d_opts *opts);
+CJ_API cj_node *cj_conv_lstm2d(cj_node *x, const cj_conv_lstm2d_opts *opts);
+CJ_API cj_node *cj_conv_lstm3d(cj_node *x, const cj_conv_lstm3d_opts *opts);
+
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define cj_simple_rnn(x, ...) CJ_LAYER_(cj_simple_rnn, x, __VA_ARGS__)
 #define cj_lstm(x, ...) CJ_LAYER_(cj_lstm, x, __VA_ARGS__)
 #define cj_gru(x, ...) CJ_LAYER_(cj_gru, x, __VA_ARGS__)
+#define cj_conv_lstm1d(x, ...) CJ_LAYER_(cj_conv_lstm1d, x, __VA_ARGS__)
+#define cj_conv_lstm2d(x, ...) CJ_LAYER_(cj_conv_lstm2d, x, __VA_ARGS__)
+#define cj_conv_lstm3d(x, ...) CJ_LAYER_(cj_conv_lstm3d, x, __VA_ARGS__)
 #endif
 
 #ifdef __cplusplus

@@ -107,6 +107,7 @@ struct cj_graph {
     cj_store *store;       /* made with the first variable */
     cj_store *shared_store; /* of the graph this one was cloned from; not owned */
     cj_node *random_key, *training;
+    cj_dim rows_per_sample; /* of the nodes made now; 0: 1 */
     int64_t next_stream;
     cj__nodes tensors;     /* attribute tensors held: released with the graph */
     cj_graph *next_body;   /* bodies owned: a list */

@@ -97,6 +97,7 @@ cj_node *cj__layer_add(cj_node *const *x, int n, const cj_layer *row, const void
                                .options = copy,
                                .x = inputs,
                                .n = n,
+                               .inner = g->layer != NULL,
                                .first_parameter = g->parameters.count};
     bool shared = false;
     if (!(record.name = cj__layer_name(g, layers, row, copy, &shared))) return NULL;

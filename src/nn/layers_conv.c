@@ -5,10 +5,9 @@
  */
 #include <string.h>
 
-#include <cajal/conv.h>
 #include <cajal/layers.h>
 
-#include "nn/model.h"
+#include "nn/layers_conv.h"
 
 #define FAR 2147483647
 #define SIZES(type, field, initial, min, help) \
@@ -53,16 +52,9 @@ static cj_node *image(cj_layer_build *b, int spatial, int64_t *channels)
     return NULL;
 }
 
-/* What a layer's options say of one of its parameters. */
-typedef struct rules {
-    const char *initializer, *regularizer, *constraint;
-} rules;
-#define RULES(o, of) ((rules){(o)->of##_initializer, (o)->of##_regularizer, (o)->of##_constraint})
-
-/* Weights [first, second, kernel...]; fans are these numbers times the places of the kernel. */
-static cj_node *weights(cj_layer_build *b, const char *name, int spatial,
-                        const int64_t sizes[CJ_SIZES], int64_t first, int64_t second,
-                        rules with, int64_t fan_in, int64_t fan_out)
+cj_node *cj__conv_weights(cj_layer_build *b, const char *name, int spatial,
+                          const int64_t sizes[CJ_SIZES], int64_t first, int64_t second,
+                          cj__rules with, int64_t fan_in, int64_t fan_out)
 {
     int64_t dims[2 + CJ_SIZES] = {first, second}, places = 1;
     for (int i = 0; i < spatial; i++) {
@@ -82,7 +74,7 @@ static cj_node *weights(cj_layer_build *b, const char *name, int spatial,
     return cj_layer_constraint(b, w, with.constraint);
 }
 
-static cj_node *bias_of(cj_layer_build *b, bool none, int64_t size, rules with)
+static cj_node *bias_of(cj_layer_build *b, bool none, int64_t size, cj__rules with)
 {
     if (none) return NULL;
     cj_node *bias = cj_layer_parameter(b, "bias", 1, &size, with.initializer, 0, 0,
@@ -136,11 +128,11 @@ static cj_node *conv_build(cj_layer_build *b, int spatial)
     if (!x || !divides(b, o->groups, channels, "channels") ||
         !divides(b, o->groups, o->filters, "filters"))
         return NULL;
-    cj_node *w = weights(b, "kernel", spatial, o->kernel, o->filters, channels / o->groups,
-                         RULES(o, kernel), channels / o->groups,
+    cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, o->filters, channels / o->groups,
+                         CJ__RULES(o, kernel), channels / o->groups,
                          o->filters);
     cj_conv_opts c = {.padding = o->padding, .groups = o->groups};
-    c.bias = bias_of(b, o->no_bias, o->filters, RULES(o, bias));
+    c.bias = bias_of(b, o->no_bias, o->filters, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
     return b->graph->failed ? NULL : cj__layer_activate(b, (cj_conv)(x, w, &c), o->activation);
@@ -183,10 +175,10 @@ static cj_node *transpose_build(cj_layer_build *b, int spatial)
         return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
                               "output_padding is for padding=valid"),
                NULL;
-    cj_node *w = weights(b, "kernel", spatial, o->kernel, channels, o->filters,
-                         RULES(o, kernel), o->filters, channels);
+    cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, channels, o->filters,
+                         CJ__RULES(o, kernel), o->filters, channels);
     cj_conv_opts c = {.padding = same ? o->padding : NULL};
-    c.bias = bias_of(b, o->no_bias, o->filters, RULES(o, bias));
+    c.bias = bias_of(b, o->no_bias, o->filters, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
     for (int i = 0; i < spatial && !same; i++) { /* a stride wider than the window leaves a gap */
@@ -232,10 +224,10 @@ static cj_node *depthwise_build(cj_layer_build *b, int spatial)
     int64_t channels, out;
     cj_node *x = image(b, spatial, &channels);
     if (!x || !widen(b, channels, o->depth_multiplier, &out)) return NULL;
-    cj_node *w = weights(b, "kernel", spatial, o->kernel, out, 1, RULES(o, kernel),
+    cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, out, 1, CJ__RULES(o, kernel),
                          channels, o->depth_multiplier);
     cj_conv_opts c = {.padding = o->padding, .groups = channels};
-    c.bias = bias_of(b, o->no_bias, out, RULES(o, bias));
+    c.bias = bias_of(b, o->no_bias, out, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
     return b->graph->failed ? NULL : cj__layer_activate(b, (cj_conv)(x, w, &c), o->activation);
@@ -270,12 +262,12 @@ static cj_node *separable_build(cj_layer_build *b, int spatial)
     int64_t channels, wide;
     cj_node *x = image(b, spatial, &channels);
     if (!x || !widen(b, channels, o->depth_multiplier, &wide)) return NULL;
-    cj_node *deep = weights(b, "depthwise_kernel", spatial, o->kernel, wide, 1,
-                            RULES(o, depthwise), channels, o->depth_multiplier);
-    cj_node *point = weights(b, "pointwise_kernel", spatial, (int64_t[CJ_SIZES]){0}, o->filters,
-                             wide, RULES(o, pointwise), wide, o->filters);
+    cj_node *deep = cj__conv_weights(b, "depthwise_kernel", spatial, o->kernel, wide, 1,
+                            CJ__RULES(o, depthwise), channels, o->depth_multiplier);
+    cj_node *point = cj__conv_weights(b, "pointwise_kernel", spatial, (int64_t[CJ_SIZES]){0}, o->filters,
+                             wide, CJ__RULES(o, pointwise), wide, o->filters);
     cj_conv_opts c = {.padding = o->padding, .groups = channels}, mix = {0};
-    mix.bias = bias_of(b, o->no_bias, o->filters, RULES(o, bias));
+    mix.bias = bias_of(b, o->no_bias, o->filters, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
     if (b->graph->failed) return NULL;

@@ -67,6 +67,55 @@ static cj_node *alpha_dropout_build(cj_layer_build *b)
     return cj_where(cj_training(b->graph), cj_shift(cj_scale(y, a), -a * rate * v), x);
 }
 
+/* ---- spatial_dropout1d, spatial_dropout2d, spatial_dropout3d --------------------------------- */
+
+static const cj_option spatial_dropout_options[] = {
+    CJ_OPTION_FLOAT(cj_spatial_dropout2d_opts, rate, 0, 0, 1,
+                    "share of the channels that become zero, less than 1"),
+    CJ_OPTION_STRING(cj_spatial_dropout2d_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+
+/* One draw for each channel of a sample: dropout of ones [batch, 1..., channels]. */
+static cj_node *spatial_dropout(cj_layer_build *b, int spatial)
+{
+    const double rate = ((const cj_spatial_dropout2d_opts *)b->options)->rate;
+    cj_node *x = leaves_something(b, rate) ? cj__layer_float(b, b->x[0]) : NULL;
+    if (!x) return NULL;
+    if (cj_node_rank(x) != spatial + 2)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
+                              "its input is of rank %d; batch, %d spatial ax%cs and channels are "
+                              "expected",
+                              cj_node_rank(x), spatial, spatial == 1 ? 'i' : 'e'),
+               NULL;
+    if (rate == 0) return x;
+    cj_dim dims[5] = {cj_node_dim(x, 0), 1, 1, 1, 1};
+    dims[spatial + 1] = cj_node_dim(x, -1);
+    cj_node *ones = cj_broadcast_to(cj__number_like(x, 1), spatial + 2, dims);
+    return cj_mul(x, cj_dropout_node(ones, rate));
+}
+
+#define SPATIAL_DROPOUT(n, example) \
+    static cj_node *spatial_dropout##n##d_build(cj_layer_build *b) \
+    { \
+        return spatial_dropout(b, n); \
+    } \
+    const cj_layer cj_layers_spatial_dropout##n##d = { \
+        .name = "spatial_dropout" #n "d", \
+        .doc = "in training, whole channels of a sample are zero at random; the others grow by " \
+               "1 / (1 - rate) (Tompson et al. 2014)", \
+        .inputs = 1, \
+        .options_size = sizeof(cj_spatial_dropout2d_opts), \
+        .options = spatial_dropout_options, \
+        .build = spatial_dropout##n##d_build, \
+        .sample = example, \
+        .masking = CJ_MASK_PASSES}; \
+    cj_node *(cj_spatial_dropout##n##d)(cj_node * x, const cj_spatial_dropout2d_opts *opts) \
+    { \
+        return cj__layer_keywords(&x, 1, &cj_layers_spatial_dropout##n##d, opts); \
+    }
+SPATIAL_DROPOUT(1, "rate=0.25 : 4, 8")
+SPATIAL_DROPOUT(2, "rate=0.25 : 3, 2, 8")
+SPATIAL_DROPOUT(3, "rate=0.25 : 2, 3, 2, 8")
+
 CJ__LAYER_WITH_MASKS(gaussian_noise, "in training, x + normal noise", gaussian_noise_build,
                      "stddev=0.1 : 8", CJ_MASK_PASSES)
 CJ__LAYER_WITH_MASKS(

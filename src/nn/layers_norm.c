@@ -281,3 +281,23 @@ static cj_node *response_build(cj_layer_build *b)
 CJ__LAYER_OF_KEYWORDS(local_response_normalization,
            "each channel divided by the strength of its neighbours (Krizhevsky et al. 2012)",
            response_build, "size=3, alpha=0.1 : 4, 5")
+
+/* ---- unit_normalization ---------------------------------------------------------------------- */
+
+static const cj_option unit_normalization_options[] = {
+    AXIS_OPTION(cj_unit_normalization_opts, "whose numbers make a vector"),
+    END_OPTIONS(cj_unit_normalization_opts)};
+
+/* A length below 1e-12 counts as that, so that zeros stay. */
+static cj_node *unit_build(cj_layer_build *b)
+{
+    const cj_unit_normalization_opts *o = b->options;
+    cj_node *x = cj__layer_float(b, b->x[0]);
+    const int64_t axis = axis_of(b, x, o->axis);
+    if (axis < 0) return NULL;
+    cj_node *square = cj_reduce_sum(cj_square(x), 1, &axis, true);
+    return cj_mul(x, cj_rsqrt(cj_maximum(square, cj__number_like(x, 1e-24))));
+}
+
+CJ__LAYER_WITH_MASKS(unit_normalization, "vectors along an axis get length 1: y = x / |x|",
+                     unit_build, "axis=1 : 4, 3", CJ_MASK_PASSES)

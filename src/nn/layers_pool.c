@@ -13,7 +13,7 @@
 #define NAME(type) CJ_OPTION_STRING(type, name, NULL, "of the layer"), CJ_OPTION_END
 
 static const char *const padding_words[] = {"valid", "same", NULL};
-static const char *const interpolation_words[] = {"nearest", "bilinear", NULL};
+static const char *const interpolation_words[] = {"nearest", "bilinear", "bicubic", NULL};
 
 /* The input as floats, checked to be [batch, `spatial` axes, channels]. */
 static cj_node *image(cj_layer_build *b, int spatial)
@@ -162,8 +162,12 @@ static cj_node *up_build(cj_layer_build *b, int spatial)
 {
     const cj_up_sampling2d_opts *o = b->options;
     cj_node *x = image(b, spatial);
-    if (x && !strcmp(o->interpolation, "bilinear")) {
-        cj_resize_opts r = {.struct_size = sizeof r, .mode = "linear"};
+    if (x && strcmp(o->interpolation, "nearest") != 0) { /* Keys's cubic, as Keras has it */
+        const bool cubic = !strcmp(o->interpolation, "bicubic");
+        cj_resize_opts r = {.struct_size = sizeof r,
+                            .mode = cubic ? "cubic" : "linear",
+                            .cubic_a = cubic ? -0.5 : 0,
+                            .exclude_outside = cubic};
         for (int i = 0; i < spatial; i++)
             r.sizes[i] = cj_dim_mul(b->graph, cj_node_dim(x, i + 1), size_at(o->size, i));
         return (cj_resize)(x, &r);
@@ -176,7 +180,8 @@ static cj_node *up_build(cj_layer_build *b, int spatial)
 ROW(up_sampling1d, up_build(b, 1), up_options, "size=3 : 4, 2", UP_DOC)
 ROW(up_sampling2d, up_build(b, 2), up_options, "size=[2, 3], interpolation=bilinear : 3, 2, 2",
     UP_DOC)
-ROW(up_sampling3d, up_build(b, 3), up_options, " : 2, 2, 3, 1", UP_DOC)
+ROW(up_sampling3d, up_build(b, 3), up_options, "size=[1, 2], interpolation=bicubic : 2, 2, 3, 1",
+    UP_DOC)
 
 /* ---- Padding and cropping -------------------------------------------------------------------- */
 

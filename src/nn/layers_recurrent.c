@@ -78,8 +78,17 @@ static cj_node *parameter(const cells *c, const char *what, int d, int rank, con
     return cj_layer_constraint(c->b, p, constraint);
 }
 
-/* b [units of the gates], as recurrent.h wants it: that of W x, then that of R h. An LSTM begins by
- * remembering: the forget gate's bias is 1 (Jozefowicz et al. 2015). */
+void cj__forget_nothing(cj_node *bias, int64_t units)
+{
+    cj_tensor *t = bias ? cj_store_get(cj_graph_store(cj_node_graph(bias)), cj_node_name(bias))
+                        : NULL;
+    void *v = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
+    for (int64_t i = 0; v && i < units; i++)
+        cj_store_f64(cj_tensor_dtype(t), v, (size_t)(units + i), 1);
+    if (v) cj_tensor_unmap(t);
+}
+
+/* b [units of the gates], as recurrent.h wants it: that of W x, then that of R h. */
 static cj_node *bias(const cells *c, int d)
 {
     const int64_t n = c->gates * c->o->units, both = 2 * n;
@@ -87,13 +96,7 @@ static cj_node *bias(const cells *c, int d)
     cj_node *b = parameter(c, "bias", d, 1, c->two_biases ? &both : &n, c->o->bias_initializer,
                            c->o->bias_regularizer, c->o->bias_constraint);
     if (!b) return NULL;
-    if (c->lstm && !c->o->no_unit_forget_bias) {
-        cj_tensor *t = cj_store_get(cj_graph_store(g), cj_node_name(b));
-        void *v = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
-        for (int64_t i = 0; v && i < c->o->units; i++)
-            cj_store_f64(cj_tensor_dtype(t), v, (size_t)(c->o->units + i), 1);
-        if (v) cj_tensor_unmap(t);
-    }
+    if (c->lstm && !c->o->no_unit_forget_bias) cj__forget_nothing(b, c->o->units);
     if (c->two_biases) return b;
     cj_node *parts[] = {b, cj_broadcast_to(cj_scalar(g, cj_node_dtype(b), 0), 1, &n)};
     return cj_concat(parts, 2, 0);

@@ -40,6 +40,7 @@ typedef struct cj__layer_record { /* for summary, text and configuration */
     int64_t state_elements;            /* not trained */
     bool scoped;                       /* it was made in a scope, */
     int entry;                         /* when cj__layers.scope_entry was that */
+    bool inner; /* of another layer, whose record comes behind and has its parameters, too */
 } cj__layer_record;
 
 typedef struct cj__mask { /* a node and the mask beside it */
@@ -70,6 +71,7 @@ typedef struct cj__layers {
     cj__rule *rules; /* in the order they were made, in the graph's arena */
     const char *scope; /* where layers are made now, or NULL */
     int scope_entry;   /* how often that has changed */
+    int depth;         /* layers in layers, while they are built */
     uint64_t seed;
     cj_dtype dtype;
     struct cj_model *model; /* or NULL */
@@ -150,12 +152,19 @@ cj_node *cj__layer_float(cj_layer_build *b, cj_node *x);
     CJ__LAYER_ROW(type, type##_options, text, builder, example, masks)
 #define CJ__LAYER_OF_KEYWORDS(type, text, builder, example) \
     CJ__LAYER_WITH_MASKS(type, text, builder, example, CJ_MASK_STOPS)
+/* layers_recurrent.c: an LSTM begins by remembering: the forget gate's bias, the second of `units`
+ * numbers, is 1 (Jozefowicz et al. 2015). */
+void cj__forget_nothing(cj_node *bias, int64_t units);
 /* layer_kernel.c: what a layer uses instead of its parameter `kernel`, whose outputs lie along
  * `axis`: how is NULL (the kernel itself), "spectral" or "weight". Every layer with the option
  * kernel_normalization calls it behind cj_layer_parameter. */
 cj_node *cj__layer_normalized(cj_layer_build *b, cj_node *kernel, int axis, const char *how);
 /* cj_layer_update without its checks and its guard. */
 void cj__layer_add_update(cj_layer_build *b, cj_node *variable, cj_node *value);
+/* x through the layers of a text, one after another as a model's: the layers of option `option` of
+ * the layer that is being built. They may have such layers themselves. */
+enum { CJ__LAYERS_DEEP = 16 };
+cj_node *cj__layers_follow(cj_layer_build *b, cj_node *x, const char *option, const char *text);
 /* As cj_activation; an error names the layer. */
 cj_node *cj__layer_activate(cj_layer_build *b, cj_node *y, const char *function);
 /* A regularizer's term of the loss: a scalar. */

@@ -225,9 +225,13 @@ static void add_calls(table *t, const cj_graph *g)
 static bool follows(const cj_graph *g, const cj__layers *layers)
 {
     if (g->inputs.count != 1) return false;
-    for (int i = 0; i < layers->count; i++)
-        if (layers->items[i].n != 1 || (i && layers->items[i].x[0] != layers->items[i - 1].y))
-            return false;
+    const cj_node *x = NULL;
+    for (int i = 0; i < layers->count; i++) {
+        const cj__layer_record *r = &layers->items[i];
+        if (r->inner) continue;
+        if (r->n != 1 || (x && r->x[0] != x)) return false;
+        x = r->y;
+    }
     return true;
 }
 
@@ -245,12 +249,23 @@ static void add_table(table *t, cj_model *m)
         if (i) separator(t);
         add_row(t, g->inputs.items[i].name, "input_layer", &g->inputs.items[i].node->type, 0, "-");
     }
+    bool first = !inputs;
     for (int i = 0; i < layers->count; i++) {
-        if (i || inputs) separator(t);
+        if (layers->items[i].inner) continue;
+        if (!first) separator(t);
+        first = false;
         add_layer(t, g, layers, &layers->items[i]);
     }
     if (!layers->count) add_calls(t, g);
     rule(t, "└", "─", "┴", "┘");
+}
+
+/* Layer i of those that are not of another; NULL past the last. */
+static const cj__layer_record *outer_layer(const cj__layers *layers, int i)
+{
+    int k = 0;
+    while (k < layers->count && (layers->items[k].inner || i-- > 0)) k++;
+    return k < layers->count ? &layers->items[k] : NULL;
 }
 
 bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info)
@@ -266,8 +281,8 @@ bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info)
                                 parameters, cj__model_multiply_adds(m, NULL, call)};
         return true;
     }
-    if (!layers || i < 0 || i >= layers->count) return false;
-    const cj__layer_record *r = &layers->items[i];
+    const cj__layer_record *r = layers && i >= 0 ? outer_layer(layers, i) : NULL;
+    if (!r) return false;
     *info = (cj_layer_info){r->name, r->row->name, &r->y->type, parameters_of(m->graph, r),
                             cj__model_multiply_adds(m, r->name, NULL)};
     return true;

@@ -249,6 +249,66 @@ cj_node *cj_layer_apply(cj_node *const *x, int n, const char *layer, const char 
     return apply(g, x, n, layer, &w);
 }
 
+/* ---- A layer's text -------------------------------------------------------------------------- */
+
+/* The layer in [p, end), number `number` of a list: its name and its words. */
+static cj_status read_layer(cj_graph *g, int number, const char *p, const char *end, char **name,
+                            words *w)
+{
+    char *text = copy_trimmed(&g->arena, p, end);
+    if (!text) return g->cj->status;
+    size_t n = 0, length = strlen(text);
+    while (is_word_char(text[n])) n++;
+    if (!length)
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "layer %d of the model is empty", number);
+    if (!n)
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "'%.100s' does not begin with the name of a layer",
+                       text);
+    const char *rest = text + n, *stop = text + length;
+    bool bracket = *rest == '(' && word_end(rest, stop, false) == stop && stop[-1] == ')';
+    if (*rest && !bracket && !is_blank(*rest))
+        return cj_fail(g->cj, CJ_ERR_ARGUMENT,
+                       "'%.100s' is not of the form name(key=value, key=value) or name word word",
+                       text);
+    if (!(*name = copy_trimmed(&g->arena, text, rest))) return g->cj->status;
+    return split_words(&g->arena, *name, rest + bracket, stop - bracket, bracket, w);
+}
+
+/* Layers one after another, in brackets or not, each into the one behind it. */
+static cj_node *follow(cj_graph *g, cj_node *x, const char *option, const char *text)
+{
+    const char *why, *end, *p = text, *stop = text + strlen(text);
+    char *name;
+    words w;
+    if (*text == '[' && word_end(text, stop, false) == stop) {
+        text = copy_trimmed(&g->arena, text + 1, stop - 1);
+        if (!(p = text)) return cj_graph_fail(g, CJ_ERR_MEMORY, "out of memory");
+    }
+    for (int number = 1; x && !g->failed; p = end + 1, number++) {
+        if (!(end = cj__option_item_end(p, &why)))
+            return cj_graph_fail(g, CJ_ERR_ARGUMENT, "%s '%.100s': %s", option, text, why);
+        cj_status failed = read_layer(g, number, p, end, &name, &w);
+        if (failed) return cj_graph_fail(g, failed, "%s: %s", option, cj_message(g->cj));
+        x = apply(g, &x, 1, name, &w);
+        if (!*end) return x;
+    }
+    return NULL;
+}
+
+cj_node *cj__layers_follow(cj_layer_build *b, cj_node *x, const char *option, const char *text)
+{
+    cj__layers *layers = cj__layers_of(b->graph);
+    if (!layers || !x || b->graph->failed) return NULL;
+    if (layers->depth == CJ__LAYERS_DEEP)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_LIMIT,
+                              "layers in layers are more than %d deep", CJ__LAYERS_DEEP),
+               NULL;
+    layers->depth++;
+    x = follow(b->graph, x, option, text);
+    layers->depth--;
+    return x;
+}
+
 /* ---- Text to model --------------------------------------------------------------------------- */
 
 /* The first layer "input 28 28 1": no row, because it has no operand. */
@@ -317,27 +377,11 @@ static cj_status begin_from_words(builder *b, const words *w)
 static cj_status add_layer(builder *b, const char *p, const char *end)
 {
     cj_graph *g = b->m->graph;
+    char *name;
     words w;
     if (++b->layers > LAYERS_MAX)
         return cj_fail(g->cj, CJ_ERR_LIMIT, "the model has more than %d layers", LAYERS_MAX);
-    char *text = copy_trimmed(&g->arena, p, end);
-    if (!text) return g->cj->status;
-    size_t n = 0, length = strlen(text);
-    while (is_word_char(text[n])) n++;
-    if (!length)
-        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "layer %d of the model is empty", b->layers);
-    if (!n)
-        return cj_fail(g->cj, CJ_ERR_ARGUMENT, "'%.100s' does not begin with the name of a layer",
-                       text);
-    const char *rest = text + n, *stop = text + length;
-    bool bracket = *rest == '(' && word_end(rest, stop, false) == stop && stop[-1] == ')';
-    if (*rest && !bracket && !is_blank(*rest))
-        return cj_fail(g->cj, CJ_ERR_ARGUMENT,
-                       "'%.100s' is not of the form name(key=value, key=value) or name word word",
-                       text);
-    char *name = copy_trimmed(&g->arena, text, rest);
-    if (!name) return g->cj->status;
-    CJ__TRY(split_words(&g->arena, name, rest + bracket, stop - bracket, bracket, &w));
+    CJ__TRY(read_layer(g, b->layers, p, end, &name, &w));
     if (!strcmp(name, "input")) return begin_from_words(b, &w);
     if (!b->x) CJ__TRY(begin_from_data(b));
     b->x = apply(g, &b->x, 1, name, &w);
@@ -470,8 +514,12 @@ static bool is_chain(const cj_model *m, const cj__layers *layers)
     const cj_graph *g = m->graph;
     if (g->inputs.count != 1 || g->outputs.count != 1) return false;
     const cj_node *x = g->inputs.items[0].node;
-    for (int i = 0; i < layers->count; x = layers->items[i].y, i++)
-        if (layers->items[i].n != 1 || layers->items[i].x[0] != x) return false;
+    for (int i = 0; i < layers->count; i++) {
+        const cj__layer_record *r = &layers->items[i];
+        if (r->inner) continue;
+        if (r->n != 1 || r->x[0] != x) return false;
+        x = r->y;
+    }
     return x == g->outputs.items[0].node;
 }
 
@@ -496,6 +544,7 @@ const char *cj_model_text(cj_model *m)
     const cj_option *name = cj__option_find(input_table, "name");
     if (strcmp(x->name, "x")) print_option(&out, name, &(input_options){.name = x->name}, false);
     for (int i = 0; i < layers->count && !out.failed; i++) {
+        if (layers->items[i].inner) continue;
         const char *automatic = automatic_name(m, layers, i);
         if (!automatic) out.failed = m->cj->status;
         else cj__text_add(&out, ", "), print_layer(&out, &layers->items[i], automatic);

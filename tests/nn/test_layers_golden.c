@@ -78,6 +78,20 @@ static const struct {
     {"hashing_text_mask", "hashing",
      "num_bins=3, salt=1, mask_value=\"\", output_mode=multi_hot"},
     {"one_hot", "category_encoding", "num_tokens=5, output_mode=one_hot"},
+    {"unit", "unit_normalization", ""},
+    {"unit_axis", "unit_normalization", "axis=1"},
+    {"bicubic", "up_sampling2d", "size=[2, 3], interpolation=bicubic"},
+    {"bicubic_1d", "up_sampling1d", "size=4, interpolation=bicubic"},
+    {"conv_lstm1d", "conv_lstm1d", "filters=2, kernel=3"},
+    {"conv_lstm1d_back", "conv_lstm1d",
+     "filters=2, kernel=2, padding=same, dilation=2, go_backwards=true, return_sequences=true, "
+     "activation=sigmoid, recurrent_activation=hard_sigmoid"},
+    {"conv_lstm2d", "conv_lstm2d",
+     "filters=2, kernel=[3, 2], strides=[2, 1], padding=same, return_sequences=true"},
+    {"conv_lstm3d", "conv_lstm3d", "filters=1, kernel=2, no_bias=true"},
+    {"time_distributed", "time_distributed", "layer=[dense 3 tanh, repeat_vector 2]"},
+    {"residual", "residual", "layers=[dense 4 tanh], shortcut=[dense(4)], activation=relu"},
+    {"residual_plain", "residual", "layers=dense(3)"},
 };
 
 enum { INPUTS = 3, WRT = INPUTS + 4 };
@@ -122,15 +136,18 @@ static void check(const char *name, const char *layer, const char *options, cj_d
     }
     cj_node *y = cj_layer_apply(x, n, layer, options);
     if (!y) fail_msg("%s: %s", name, cj_message(cj));
-    static const char *const parameters[] = {"alpha",     "kernel",      "bias",
-                                             "gate_bias", "gate_kernel"};
-    static char p_keys[5][32];
+    static const char *const parameters[] = {"alpha",       "kernel",           "bias",
+                                             "gate_bias",   "gate_kernel",      "recurrent_kernel",
+                                             "dense/kernel", "dense/bias",      "dense_1/kernel",
+                                             "dense_1/bias"};
+    static char p_keys[10][32];
     int n_parameters = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 10; i++) {
         snprintf(p_keys[i], sizeof p_keys[i], "p_%s", parameters[i]);
         const cj_tensor *value = golden_find(golden, name, p_keys[i]);
         if (!value) continue;
-        snprintf(part, sizeof part, "%s/%s", layer, parameters[i]);
+        if (strchr(parameters[i], '/')) snprintf(part, sizeof part, "%s", parameters[i]);
+        else snprintf(part, sizeof part, "%s/%s", layer, parameters[i]);
         set_parameter(cj_model_store(m), part, value);
         keys[n_wrt] = p_keys[i];
         wrt[n_wrt++] = cj_find_variable(g, part);
@@ -388,6 +405,27 @@ static void refused(void **state)
          "einsum_dense: dimension 0 of 'bias' is not a known number"},
         {1, "category_encoding", "", NULL},
         {1, "category_encoding", "num_tokens=3, output_mode=some", NULL},
+        {1, "unit_normalization", "axis=3", NULL},
+        {1, "spatial_dropout1d", "rate=1",
+         "spatial_dropout1d: rate=1 leaves nothing; less than 1 is expected"},
+        {1, "spatial_dropout2d", "rate=0.5",
+         "spatial_dropout2d: its input is of rank 3; batch, 2 spatial axes and channels are "
+         "expected"},
+        {1, "conv_lstm1d", "filters=2, kernel=2",
+         "conv_lstm1d: its input is of rank 3 and has 4 as last size; [batch, steps, time, "
+         "channels] is expected"},
+        {1, "conv_lstm1d", "filters=2", NULL},
+        {1, "residual", "", "residual: layers is required: [dense 8, dropout 0.5]"},
+        {1, "residual", "layers=[dense 5]",
+         "residual: its layers give [batch, 3, 5], the way around them [batch, 3, 4]; one shape is "
+         "expected (shortcut=[...] changes it)"},
+        {1, "residual", "layers=[dense 1]", NULL}, /* an addition would broadcast it */
+        {1, "residual", "layers=[dense 4, dens 4]", NULL},
+        {1, "residual", "layers=[dense 4,]", "layers: layer 2 of the model is empty"},
+        {1, "residual", "layers=[input 4]", NULL},
+        {1, "time_distributed", "", "time_distributed: layer is required: [dense 8, dropout 0.5]"},
+        {1, "time_distributed", "layer=add",
+         "add: it takes two or more inputs; in text, layers follow one another"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         cj_model *m = cj_model_new(cj);

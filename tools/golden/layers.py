@@ -46,6 +46,11 @@ def case(name, layer, *inputs, **parameters):
             arrays[f"{name}/d_{key}"] = t.grad.numpy()
 
 
+def case_of(name, layer, x, **parameters):
+    """A layer whose parameters, in this order, are those of layers inside of it."""
+    case(name, lambda x, **p: layer(x, *p.values()), x, **parameters)
+
+
 def unit(x, axis):
     return x * torch.rsqrt((x * x).sum(axis, keepdim=True).clamp(min=1e-12))
 
@@ -157,6 +162,57 @@ def categories():
         assert np.abs(counts - 1000).max() < 5 * 30, (salt, counts)
 
 
+def same_pads(n, kernel, stride, dilation):
+    """TensorFlow's padding "same" of one axis: what does not divide by two goes behind."""
+    reach = (kernel - 1) * dilation + 1
+    total = max((-(-n // stride) - 1) * stride + reach - n, 0)
+    return total // 2, total - total // 2
+
+
+def convolve(x, w, stride, dilation, same):
+    """x [n, spatial..., in], w [out, in, kernel...]."""
+    d = w.ndim - 2
+    x = x.movedim(-1, 1)
+    if same:
+        pads = [same_pads(x.shape[2 + i], w.shape[2 + i], stride[i], dilation) for i in range(d)]
+        x = torch.nn.functional.pad(x, [p for pair in reversed(pads) for p in pair])
+    f = [torch.nn.functional.conv1d, torch.nn.functional.conv2d, torch.nn.functional.conv3d][d - 1]
+    return f(x, w, stride=stride, dilation=dilation).movedim(1, -1)
+
+
+def conv_lstm(d, stride=1, dilation=1, same=False, back=False, sequences=False, a=torch.tanh, s=torch.sigmoid):
+    """keras/src/layers/rnn/conv_lstm.py, whose gates are i, f, c, o."""
+    strides = stride if isinstance(stride, list) else [stride] * d
+
+    def layer(x, kernel, recurrent_kernel, bias=None):
+        steps = [convolve(x[:, t], kernel, strides, dilation, same) for t in range(x.shape[1])]
+        if bias is not None:
+            steps = [z + bias for z in steps]
+        n = kernel.shape[0] // 4
+        h = c = torch.zeros(*steps[0].shape[:-1], n, dtype=torch.float64)
+        out = []
+        for z in reversed(steps) if back else steps:
+            z = z + convolve(h, recurrent_kernel, [1] * d, 1, True)
+            i, f, g, o = z.split(n, -1)
+            c = s(f) * c + s(i) * a(g)
+            h = s(o) * a(c)
+            out.append(h)
+        return torch.stack(out, 1) if sequences else h
+    return layer
+
+
+def bicubic(n, times):
+    """Weights [n times, n] of Keys's cubic (a = -1/2) at half pixels; what lies outside does not count."""
+    at = (np.arange(n * times) + 0.5) / times - 0.5
+    d = np.abs(at[:, None] - np.arange(n))
+    w = np.where(d <= 1, (1.5 * d - 2.5) * d * d + 1, np.where(d < 2, ((-0.5 * d + 2.5) * d - 4) * d + 2, 0))
+    return torch.tensor(w / w.sum(1, keepdims=True))
+
+
+def hard_sigmoid(x):
+    return torch.clamp(x / 6 + 0.5, 0, 1)
+
+
 def main():
     a, b, c = numbers(3, 4), numbers(3, 4), numbers(3, 4)
     case("add", lambda x, y, z: x + y + z, a, b, c)
@@ -209,6 +265,25 @@ def main():
     case("einsum_behind", dense("ab...,bc->ac..."), mild(4, 2, 3), kernel=weights(4, 5), bias=weights(5, 1, 1))
     case("einsum_no_bias", dense("abc,dc->adb"), mild(3, 4), kernel=weights(2, 4))
     categories()
+    unit_of = lambda axis: lambda x: x * torch.rsqrt((x * x).sum(axis, keepdim=True).clamp(min=1e-24))  # noqa: E731
+    case("unit", unit_of(-1), numbers(3, 4))
+    case("unit_axis", unit_of(1), numbers(3, 4))
+    case("bicubic", lambda x: torch.einsum("bhwc,yh,xw->byxc", x, bicubic(3, 2), bicubic(4, 3)), numbers(3, 4, 2))
+    case("bicubic_1d", lambda x: torch.einsum("bhc,yh->byc", x, bicubic(2, 4)), numbers(2, 2))
+    # Of far numbers 30 is enough: gates are then 0 or 1 to the last bit.
+    far = lambda *shape: np.clip(numbers(*shape)[2:], -30, 30)  # noqa: E731
+    case("conv_lstm1d", conv_lstm(1), far(3, 5, 2), kernel=weights(8, 2, 3), recurrent_kernel=weights(8, 2, 3), bias=weights(8))
+    case("conv_lstm1d_back", conv_lstm(1, dilation=2, same=True, back=True, sequences=True, a=torch.sigmoid, s=hard_sigmoid),
+         far(3, 4, 1) * 0.07, kernel=weights(8, 1, 2), recurrent_kernel=weights(8, 2, 2), bias=weights(8))
+    case("conv_lstm2d", conv_lstm(2, stride=[2, 1], same=True, sequences=True), far(2, 3, 4, 2), kernel=weights(8, 2, 3, 2),
+         recurrent_kernel=weights(8, 2, 3, 2), bias=weights(8))
+    case("conv_lstm3d", conv_lstm(3), far(2, 2, 3, 2, 1), kernel=weights(4, 1, 2, 2, 2), recurrent_kernel=weights(4, 1, 2, 2, 2))
+    dense = {"dense/kernel": weights(4, 3), "dense/bias": weights(3)}
+    case_of("time_distributed", lambda x, w, v: torch.tanh(x @ w + v)[:, :, None].expand(-1, -1, 2, -1), numbers(5, 4), **dense)
+    two = {"dense/kernel": weights(3, 4), "dense/bias": weights(4), "dense_1/kernel": weights(3, 4), "dense_1/bias": weights(4)}
+    case_of("residual", lambda x, w, v, w1, v1: torch.relu(torch.tanh(x @ w + v) + x @ w1 + v1), numbers(2, 3), **two)
+    one = {"dense/kernel": weights(3, 3), "dense/bias": weights(3)}
+    case_of("residual_plain", lambda x, w, v: x @ w + v + x, numbers(2, 3), **one)
     np.savez_compressed(PATH, **arrays)
 
 

@@ -14,9 +14,8 @@
 #define KEY_NAME "random/key"
 enum { KEY_WORDS = 3, CHUNK = 256 };
 
-cj_node *cj_random_key(cj_graph *g)
+static cj_node *key_of(cj_graph *g)
 {
-    if (!g || g->failed) return NULL;
     if (!g->random_key) g->random_key = cj_find_variable(g, KEY_NAME);
     if (g->random_key) return g->random_key;
     cj_tensor *zeros = cj_tensor_new(g->cj, CJ_I64, 1, (int64_t[]){KEY_WORDS});
@@ -24,6 +23,18 @@ cj_node *cj_random_key(cj_graph *g)
     g->random_key = cj_variable(g, KEY_NAME, zeros);
     cj_tensor_free(zeros);
     return g->random_key;
+}
+
+/* Where a sample has several rows (the steps of a sequence, each a sample to the layers inside),
+ * its first one is that many times further on. */
+cj_node *cj_random_key(cj_graph *g)
+{
+    if (!g || g->failed) return NULL;
+    cj_node *key = key_of(g);
+    if (!key || !g->rows_per_sample) return key;
+    cj_node *one = cj_scalar(g, CJ_I64, 1);
+    return cj_mul(key, cj_stack((cj_node *[]){one, one, cj_dim_value(g, g->rows_per_sample)}, 3,
+                                0));
 }
 
 cj_status cj__infer_key(cj_infer *infer, int i)
