@@ -6,11 +6,13 @@
  *     graph.h    graphs and their gradients          train.h    fit, evaluate, predict, save, load
  *     run.h      programs and sessions               io.h       .npy, .npz, safetensors
  *     op.h       operators of your own               recipe.h   recipes; option.h: named options
+ *     augment.h  pictures changed at random          image.h    resizing, sampling, pixel shuffle
  *     sequence.h attention, caches for decoding      signal.h   Fourier transforms, windows, mel
  *     picture.h  pictures in files and their sizes */
 #ifndef CAJAL_CAJAL_H
 #define CAJAL_CAJAL_H
 
+#include <cajal/augment.h>
 #include <cajal/base.h>
 #include <cajal/conv.h>
 #include <cajal/data.h>

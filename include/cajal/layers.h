@@ -677,6 +677,101 @@ CJ_API cj_node *cj_cropping3d(cj_node *x, const cj_cropping3d_opts *opts);
 #define cj_cropping3d(x, ...) CJ_LAYER_(cj_cropping3d, x, __VA_ARGS__)
 #endif
 
+/* ---- Augmentation ---------------------------------------------------------------------------- */
+
+/* Pictures [batch, height, width, channels] of known height and width. Random layers change them in
+ * training only, every sample by numbers that depend on (seed, step, sample) alone; outside of
+ * training, and in saved models, they are not there. A factor {1, {f}} means -f .. f, two numbers
+ * what lies between them; in text random_rotation 0.1 or random_rotation [-0.1, 0.2]. augment.h has
+ * the same with numbers that are given. */
+typedef struct cj_random_flip_opts {
+    size_t struct_size;
+    const char *mode; /* "horizontal_and_vertical" (default), "horizontal", "vertical" */
+    const char *name;
+} cj_random_flip_opts;
+CJ_API cj_node *cj_random_flip(cj_node *x, const cj_random_flip_opts *opts);
+
+typedef struct cj_random_rotation_opts {
+    size_t struct_size;
+    cj_floats factor; /* required: shares of a full turn, counter-clockwise */
+    const char *interpolation; /* "bilinear" (default), "nearest" */
+    const char *fill_mode;     /* "reflect" (default), "constant", "nearest" (augment.h) */
+    double fill_value;         /* of constant */
+    const char *name;
+} cj_random_rotation_opts;
+CJ_API cj_node *cj_random_rotation(cj_node *x, const cj_random_rotation_opts *opts);
+
+typedef struct cj_random_translation_opts {
+    size_t struct_size;
+    cj_floats height_factor; /* required: shares of the height, down */
+    cj_floats width_factor;  /* of the width, to the right; default as the height's */
+    const char *interpolation; /* "bilinear" (default), "nearest" */
+    const char *fill_mode;     /* "reflect" (default), "constant", "nearest" (augment.h) */
+    double fill_value;         /* of constant */
+    const char *name;
+} cj_random_translation_opts;
+CJ_API cj_node *cj_random_translation(cj_node *x, const cj_random_translation_opts *opts);
+
+typedef struct cj_random_zoom_opts {
+    size_t struct_size;
+    cj_floats
+        height_factor; /* required: what is seen is larger by this share (the picture smaller) */
+    cj_floats width_factor;  /* default: the same number as the height's */
+    const char *interpolation; /* "bilinear" (default), "nearest" */
+    const char *fill_mode;     /* "reflect" (default), "constant", "nearest" (augment.h) */
+    double fill_value;         /* of constant */
+    const char *name;
+} cj_random_zoom_opts;
+CJ_API cj_node *cj_random_zoom(cj_node *x, const cj_random_zoom_opts *opts);
+
+typedef struct cj_random_shear_opts {
+    size_t struct_size;
+    cj_floats x_factor; /* required: tangents */
+    cj_floats y_factor; /* default 0 */
+    const char *interpolation; /* "bilinear" (default), "nearest" */
+    const char *fill_mode;     /* "reflect" (default), "constant", "nearest" (augment.h) */
+    double fill_value;         /* of constant */
+    const char *name;
+} cj_random_shear_opts;
+CJ_API cj_node *cj_random_shear(cj_node *x, const cj_random_shear_opts *opts);
+
+typedef struct cj_random_crop_opts {
+    size_t struct_size;
+    int64_t height, width; /* required */
+    int64_t padding;       /* zeros around the picture before; default 0 */
+    const char *name;
+} cj_random_crop_opts;
+/* Outside of training the middle. */
+CJ_API cj_node *cj_random_crop(cj_node *x, const cj_random_crop_opts *opts);
+
+typedef struct cj_center_crop_opts {
+    size_t struct_size;
+    int64_t height, width; /* required */
+    const char *name;
+} cj_center_crop_opts;
+CJ_API cj_node *cj_center_crop(cj_node *x, const cj_center_crop_opts *opts);
+
+typedef struct cj_resizing_opts {
+    size_t struct_size;
+    int64_t height, width;     /* required */
+    const char *interpolation; /* "bilinear" (default), "nearest", "bicubic" (a = -0.5) */
+    bool antialias;            /* as image.h has it */
+    const char *name;
+} cj_resizing_opts;
+/* cj_resize with half_pixel coordinates. */
+CJ_API cj_node *cj_resizing(cj_node *x, const cj_resizing_opts *opts);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_random_flip(x, ...) CJ_LAYER_(cj_random_flip, x, __VA_ARGS__)
+#define cj_random_rotation(x, ...) CJ_LAYER_(cj_random_rotation, x, __VA_ARGS__)
+#define cj_random_translation(x, ...) CJ_LAYER_(cj_random_translation, x, __VA_ARGS__)
+#define cj_random_zoom(x, ...) CJ_LAYER_(cj_random_zoom, x, __VA_ARGS__)
+#define cj_random_shear(x, ...) CJ_LAYER_(cj_random_shear, x, __VA_ARGS__)
+#define cj_random_crop(x, ...) CJ_LAYER_(cj_random_crop, x, __VA_ARGS__)
+#define cj_center_crop(x, ...) CJ_LAYER_(cj_center_crop, x, __VA_ARGS__)
+#define cj_resizing(x, ...) CJ_LAYER_(cj_resizing, x, __VA_ARGS__)
+#endif
+
 /* ---- Recurrence ------------------------------------------------------------------------------ */
 
 /* Of simple_rnn, lstm and gru: each takes the fields that are its own. */

@@ -1,0 +1,48 @@
+/* augment.h: pictures flipped, turned, shifted and cut, each sample by numbers of its own, as graph
+ * nodes. The layers random_flip, random_rotation ... (layers.h) draw those numbers.
+ *
+ *     y = cj_image_affine(x, .angle = angles, .interpolation = "nearest");
+ *
+ * Pictures x are floats [batch, height, width, channels] with known height and width; numbers of a
+ * sample are nodes [batch]. Coordinates are in pixels from the centre of the picture, to the right
+ * and down. */
+#ifndef CAJAL_AUGMENT_H
+#define CAJAL_AUGMENT_H
+
+#include <cajal/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cj_image_affine_opts {
+    size_t struct_size;
+    cj_node *angle;                     /* radians, clockwise; each of these may be left out */
+    cj_node *translate_x, *translate_y; /* pixels */
+    cj_node *scale_x, *scale_y;         /* above 1: larger */
+    cj_node *shear_x, *shear_y;         /* tangents of torchvision's angles */
+    const char *interpolation;          /* "bilinear" (default), "nearest" */
+    const char *fill_mode;              /* of what lies outside: "constant" (default), "reflect":
+                                           d c b a | a b c d | d c b a, "nearest": a a | a b c d */
+    double fill_value;                  /* of constant */
+} cj_image_affine_opts;
+/* torchvision's affine: the picture is sheared and scaled, then turned, then moved. */
+CJ_API cj_node *cj_image_affine(cj_node *x, const cj_image_affine_opts *opts);
+/* flip: bools [batch]: those samples' axis 1 (upside down) or 2 (left and right) is turned. */
+CJ_API cj_node *cj_image_flip(cj_node *x, cj_node *flip, int axis);
+/* [batch, height, width, channels] from row `top` and column `left` on: i64 [batch], such that all
+ * of it lies inside (else an error when running). */
+CJ_API cj_node *cj_image_crop(cj_node *x, cj_node *top, cj_node *left, int64_t height,
+                              int64_t width);
+
+#if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_image_affine(x, ...) \
+    cj_at_end((cj_image_affine)( \
+        cj_at(x, CJ_HERE), \
+        &(cj_image_affine_opts){.struct_size = sizeof(cj_image_affine_opts), __VA_ARGS__}))
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

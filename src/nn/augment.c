@@ -1,0 +1,129 @@
+/* augment.c: what the layers of augmentation do, by numbers that are given for each sample.
+ *
+ * An affine picture is read backwards: the result's pixel p, from the centre, is x at
+ *
+ *     q = M^-1 (p - t),   M = rotation * shear * scale
+ *
+ * With r the angle, u and v the tangents of the shears (torchvision's _get_inverse_affine_matrix):
+ *
+ *     rotation * shear = [a b; c d]    a = cos r + v sin r    b = -u a - sin r
+ *                                      c = sin r - v cos r    d = -u c + cos r
+ *
+ * whose determinant is 1, so that M^-1 = diag(1 / sx, 1 / sy) [d -b; -c a]. */
+#include "nn/model.h"
+
+#include <cajal/augment.h>
+#include <cajal/image.h>
+
+#include <string.h>
+
+/* A picture's height and width; false: the graph has failed. */
+static bool picture(cj_node *x, const char *what, int64_t *height, int64_t *width)
+{
+    if (!x || cj__is_zero(x)) return false;
+    cj_graph *g = cj_node_graph(x);
+    if (g->failed) return false;
+    const bool fits = cj_node_rank(x) == 4 &&
+                      cj_dtype_info(cj_node_dtype(x))->kind == CJ_KIND_FLOAT;
+    *height = fits ? cj_node_dim(x, 1) : 0;
+    *width = fits ? cj_node_dim(x, 2) : 0;
+    if (*height > 0 && *width > 0) return true;
+    cj__graph_fail(g, what, CJ_ERR_SHAPE,
+                   "its input is of rank %d; pictures [batch, height, width, channels] of floats, "
+                   "of known sizes, are expected",
+                   cj_node_rank(x));
+    return false;
+}
+
+/* A number of each sample in x's dtype, to be broadcast with [batch, height, width]. */
+static cj_node *of_sample(cj_node *x, cj_node *v, double neutral)
+{
+    if (!v) return cj__number_like(x, neutral);
+    v = cj_cast(v, cj_node_dtype(x));
+    return cj_reshape(v, 3, (cj_dim[]){cj_node_dim(x, 0), 1, 1});
+}
+
+/* Distances of pixels from the centre along axis 1 or 2. */
+static cj_node *from_centre(cj_node *x, int axis)
+{
+    cj_dim dims[3] = {1, 1, 1};
+    dims[axis] = cj_node_dim(x, axis);
+    cj_node *at = cj_iota(cj_node_graph(x), cj_node_dtype(x), axis, 3, dims);
+    return cj_shift(at, -0.5 * (double)(dims[axis] - 1));
+}
+
+static cj_node *twice(cj_node *a, cj_node *x, cj_node *b, cj_node *y)
+{
+    return cj_add(cj_mul(a, x), cj_mul(b, y));
+}
+
+cj_node *(cj_image_affine)(cj_node *x, const cj_image_affine_opts *o)
+{
+    int64_t height, width;
+    if (!picture(x, "image_affine", &height, &width)) return NULL;
+    const char *fill = o->fill_mode ? o->fill_mode : "constant";
+    const char *between = o->interpolation ? o->interpolation : "bilinear";
+    const bool constant = !strcmp(fill, "constant"), linear = !strcmp(between, "bilinear");
+    if (!constant && strcmp(fill, "reflect") != 0 && strcmp(fill, "nearest") != 0)
+        return cj__graph_fail(cj_node_graph(x), "image_affine", CJ_ERR_ARGUMENT,
+                              "fill_mode='%.40s' is not constant, reflect or nearest", fill),
+               NULL;
+    if (!linear && strcmp(between, "nearest") != 0)
+        return cj__graph_fail(cj_node_graph(x), "image_affine", CJ_ERR_ARGUMENT,
+                              "interpolation='%.40s' is not bilinear or nearest", between),
+               NULL;
+    cj_node *angle = of_sample(x, o->angle, 0), *u = of_sample(x, o->shear_x, 0),
+            *v = of_sample(x, o->shear_y, 0), *sine = cj_sin(angle), *cosine = cj_cos(angle);
+    cj_node *a = cj_add(cosine, cj_mul(v, sine)), *c = cj_sub(sine, cj_mul(v, cosine));
+    cj_node *minus_b = cj_add(cj_mul(u, a), sine), *d = cj_sub(cosine, cj_mul(u, c));
+    cj_node *px = cj_sub(from_centre(x, 2), of_sample(x, o->translate_x, 0)),
+            *py = cj_sub(from_centre(x, 1), of_sample(x, o->translate_y, 0));
+    cj_node *qx = cj_div(twice(d, px, minus_b, py), of_sample(x, o->scale_x, 1)),
+            *qy = cj_div(twice(cj_neg(c), px, a, py), of_sample(x, o->scale_y, 1));
+    const cj_dim dims[] = {cj_node_dim(x, 0), height, width};
+    cj_node *grid[] = {cj_broadcast_to(cj_scale(qx, 2.0 / (double)width), 3, dims),
+                       cj_broadcast_to(cj_scale(qy, 2.0 / (double)height), 3, dims)};
+    const bool shifted = constant && o->fill_value != 0; /* what lies outside is read as 0 */
+    const cj_grid_sample_opts how = {.struct_size = sizeof how,
+                                     .mode = linear ? "linear" : "nearest",
+                                     .padding = constant                   ? "zeros"
+                                                : !strcmp(fill, "reflect") ? "reflection"
+                                                                           : "border"};
+    cj_node *from = shifted ? cj_shift(x, -o->fill_value) : x;
+    cj_node *y = (cj_grid_sample)(from, cj_stack(grid, 2, 3), &how);
+    return shifted ? cj_shift(y, o->fill_value) : y;
+}
+
+cj_node *cj_image_flip(cj_node *x, cj_node *flip, int axis)
+{
+    int64_t height, width;
+    if (!flip || !picture(x, "image_flip", &height, &width)) return NULL;
+    if (axis != 1 && axis != 2)
+        return cj__graph_fail(cj_node_graph(x), "image_flip", CJ_ERR_ARGUMENT,
+                              "axis %d is not 1 (rows) or 2 (columns)", axis),
+               NULL;
+    flip = cj_reshape(flip, 4, (cj_dim[]){cj_node_dim(x, 0), 1, 1, 1});
+    return cj_where(flip, cj_reverse(x, axis), x);
+}
+
+/* Row n H W + (top + y) W + left + x of the pictures' pixels. */
+cj_node *cj_image_crop(cj_node *x, cj_node *top, cj_node *left, int64_t height, int64_t width)
+{
+    int64_t h, w;
+    if (!top || !left || !picture(x, "image_crop", &h, &w)) return NULL;
+    cj_graph *g = cj_node_graph(x);
+    if (height < 1 || width < 1 || height > h || width > w)
+        return cj__graph_fail(g, "image_crop", CJ_ERR_SHAPE,
+                              "%lldx%lld of pictures of %lldx%lld", (long long)height,
+                              (long long)width, (long long)h, (long long)w),
+               NULL;
+    const cj_dim batch = cj_node_dim(x, 0), each[] = {batch, 1, 1};
+    cj_node *row = cj_add(cj_reshape(cj_cast(top, CJ_I64), 3, each),
+                          cj_iota(g, CJ_I64, 1, 3, (cj_dim[]){1, height, 1}));
+    cj_node *column = cj_add(cj_reshape(cj_cast(left, CJ_I64), 3, each),
+                             cj_iota(g, CJ_I64, 2, 3, (cj_dim[]){1, 1, width}));
+    cj_node *first = cj_mul(cj_iota(g, CJ_I64, 0, 3, each), cj_scalar(g, CJ_I64, (double)(h * w)));
+    cj_node *at = cj_add(first, cj_add(cj_mul(row, cj_scalar(g, CJ_I64, (double)w)), column));
+    cj_dim pixels = cj_dim_mul(g, batch, h * w);
+    return cj_gather(cj_reshape(x, 2, (cj_dim[]){pixels, cj_node_dim(x, 3)}), at, 0);
+}

@@ -1,0 +1,292 @@
+/* layers_augment.c: layers that change pictures in training, and only there: what they learn from
+ * one epoch to the next is never the same twice.
+ *
+ * Each draws a few numbers a sample, from (seed, step, sample) as all random numbers of a graph
+ * (random.c): they depend neither on threads nor on how samples are cut into batches. A saved model
+ * does not have them, because they do nothing outside of training; resizing and the middle of a
+ * crop, which do, it has. */
+#include "nn/model.h"
+
+#include <cajal/augment.h>
+#include <cajal/image.h>
+#include <cajal/layers.h>
+
+#include <math.h>
+#include <string.h>
+
+enum { FAR = 1 << 20 };
+
+#define NAME(type) CJ_OPTION_STRING(type, name, NULL, "of the layer"), CJ_OPTION_END
+#define FILL(type) \
+    CJ_OPTION_CHOICE(type, interpolation, "bilinear", interpolation_words, "between pixels"), \
+        CJ_OPTION_CHOICE(type, fill_mode, "reflect", fill_words, "what lies outside"), \
+        CJ_OPTION_FLOAT(type, fill_value, 0, -1e30, 1e30, "of constant")
+
+static const char *const interpolation_words[] = {"bilinear", "nearest", NULL};
+static const char *const fill_words[] = {"reflect", "constant", "nearest", NULL};
+
+/* ---- What they share ------------------------------------------------------------------------- */
+
+/* The input as floats, checked to be pictures of known sizes. */
+static cj_node *pictures(cj_layer_build *b)
+{
+    cj_node *x = cj__layer_float(b, b->x[0]);
+    if (!x || (cj_node_rank(x) == 4 && cj_node_dim(x, 1) > 0 && cj_node_dim(x, 2) > 0)) return x;
+    return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
+                          "its input is of rank %d; [batch, height, width, channels] of known "
+                          "height and width is expected",
+                          cj_node_rank(x)),
+           NULL;
+}
+
+/* n numbers of each sample in [0, 1): [batch, n]. */
+static cj_node *draws(cj_layer_build *b, cj_node *x, int64_t n)
+{
+    cj_node *u = cj_random_uniform(cj_random_key(b->graph), CJ_F32, -1, 2,
+                                   (cj_dim[]){cj_node_dim(x, 0), n});
+    return cj_cast(u, cj_node_dtype(x));
+}
+
+/* Number i of each sample: [batch]. */
+static cj_node *draw(cj_node *u, int64_t i)
+{
+    return cj_squeeze(cj_slice_axis(u, 1, i, 1), 1);
+}
+
+/* One number f means -f .. f, two mean what lies between them. */
+typedef struct range {
+    double low, high;
+} range;
+
+static bool range_of(cj_layer_build *b, const char *option, const cj_floats *list, range *r)
+{
+    if (list->n == 1) *r = (range){-fabs(list->v[0]), fabs(list->v[0])};
+    else if (list->n == 2) *r = (range){list->v[0], list->v[1]};
+    if ((list->n == 1 || list->n == 2) && r->low <= r->high) return true;
+    cj__graph_fail(
+        b->graph, b->name, CJ_ERR_ARGUMENT,
+        "%s has %d number%s; one, f for -f .. f, or two, the smaller first, are expected", option,
+        list->n, list->n == 1 ? "" : "s");
+    return false;
+}
+
+static cj_node *between(cj_node *u, int64_t i, range r, double factor)
+{
+    return cj_shift(cj_scale(draw(u, i), (r.high - r.low) * factor), r.low * factor);
+}
+
+static cj_node *in_training(cj_layer_build *b, cj_node *y, cj_node *otherwise)
+{
+    return cj_where(cj_training(b->graph), y, otherwise);
+}
+
+/* ---- random_flip ----------------------------------------------------------------------------- */
+
+static const char *const flip_words[] = {"horizontal_and_vertical", "horizontal", "vertical", NULL};
+static const cj_option random_flip_options[] = {
+    CJ_OPTION_CHOICE(cj_random_flip_opts, mode, "horizontal_and_vertical", flip_words, "which way"),
+    NAME(cj_random_flip_opts)};
+
+static cj_node *random_flip_build(cj_layer_build *b)
+{
+    const cj_random_flip_opts *o = b->options;
+    cj_node *x = pictures(b), *y = x;
+    if (!x) return NULL;
+    cj_node *heads = cj_less(draws(b, x, 2), cj__number_like(x, 0.5));
+    if (strcmp(o->mode, "vertical") != 0) y = cj_image_flip(y, draw(heads, 0), 2);
+    if (strcmp(o->mode, "horizontal") != 0) y = cj_image_flip(y, draw(heads, 1), 1);
+    return in_training(b, y, x);
+}
+CJ__LAYER_OF_KEYWORDS(random_flip, "in training, half of the pictures are turned around",
+                      random_flip_build, "mode=horizontal : 3, 4, 2")
+
+/* ---- random_rotation, random_translation, random_zoom, random_shear -------------------------- */
+
+static const cj_option random_rotation_options[] = {
+    CJ_OPTION_FLOATS(cj_random_rotation_opts, factor, -1, 1,
+                     "share of a full turn, counter-clockwise: f for -f .. f, or two numbers"),
+    FILL(cj_random_rotation_opts), NAME(cj_random_rotation_opts)};
+static const cj_option random_translation_options[] = {
+    CJ_OPTION_FLOATS(cj_random_translation_opts, height_factor, -1, 1,
+                     "share of the height, down: f for -f .. f, or two numbers"),
+    CJ_OPTION_FLOATS(cj_random_translation_opts, width_factor, -1, 1,
+                     "share of the width, to the right; none: as the height's"),
+    FILL(cj_random_translation_opts), NAME(cj_random_translation_opts)};
+static const cj_option random_zoom_options[] = {
+    CJ_OPTION_FLOATS(cj_random_zoom_opts, height_factor, -0.99, 1e3,
+                     "what is seen is larger by this share: above 0 the picture is smaller"),
+    CJ_OPTION_FLOATS(cj_random_zoom_opts, width_factor, -0.99, 1e3,
+                     "of the width; none: the height's, number by number"),
+    FILL(cj_random_zoom_opts), NAME(cj_random_zoom_opts)};
+static const cj_option random_shear_options[] = {
+    CJ_OPTION_FLOATS(cj_random_shear_opts, x_factor, -10, 10,
+                     "columns a row is moved further than the one above it"),
+    CJ_OPTION_FLOATS(cj_random_shear_opts, y_factor, -10, 10,
+                     "rows a column is moved further than the one before it; none: 0"),
+    FILL(cj_random_shear_opts), NAME(cj_random_shear_opts)};
+
+static cj_image_affine_opts affine(const char *interpolation, const char *fill_mode, double value)
+{
+    return (cj_image_affine_opts){.struct_size = sizeof(cj_image_affine_opts),
+                                  .interpolation = interpolation,
+                                  .fill_mode = fill_mode,
+                                  .fill_value = value};
+}
+
+static cj_node *random_rotation_build(cj_layer_build *b)
+{
+    const cj_random_rotation_opts *o = b->options;
+    const double turn = -2 * 3.14159265358979323846; /* angles of augment.h are clockwise */
+    cj_node *x = pictures(b);
+    range r;
+    if (!x || !range_of(b, "factor", &o->factor, &r)) return NULL;
+    cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
+    how.angle = between(draws(b, x, 1), 0, r, turn);
+    return in_training(b, (cj_image_affine)(x, &how), x);
+}
+
+static cj_node *random_translation_build(cj_layer_build *b)
+{
+    const cj_random_translation_opts *o = b->options;
+    const cj_floats *wide = o->width_factor.n ? &o->width_factor : &o->height_factor;
+    cj_node *x = pictures(b);
+    range down, right;
+    if (!x || !range_of(b, "height_factor", &o->height_factor, &down) ||
+        !range_of(b, "width_factor", wide, &right))
+        return NULL;
+    cj_node *u = draws(b, x, 2);
+    cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
+    how.translate_y = between(u, 0, down, (double)cj_node_dim(x, 1));
+    how.translate_x = between(u, 1, right, (double)cj_node_dim(x, 2));
+    return in_training(b, (cj_image_affine)(x, &how), x);
+}
+
+static cj_node *random_zoom_build(cj_layer_build *b)
+{
+    const cj_random_zoom_opts *o = b->options;
+    cj_node *x = pictures(b);
+    range high, wide;
+    if (!x || !range_of(b, "height_factor", &o->height_factor, &high) ||
+        (o->width_factor.n && !range_of(b, "width_factor", &o->width_factor, &wide)))
+        return NULL;
+    cj_node *u = draws(b, x, 2);
+    cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
+    how.scale_y = cj_reciprocal(cj_shift(between(u, 0, high, 1), 1));
+    how.scale_x = o->width_factor.n ? cj_reciprocal(cj_shift(between(u, 1, wide, 1), 1))
+                                    : how.scale_y;
+    return in_training(b, (cj_image_affine)(x, &how), x);
+}
+
+static cj_node *random_shear_build(cj_layer_build *b)
+{
+    const cj_random_shear_opts *o = b->options;
+    cj_node *x = pictures(b);
+    range along, down;
+    if (!x || !range_of(b, "x_factor", &o->x_factor, &along) ||
+        (o->y_factor.n && !range_of(b, "y_factor", &o->y_factor, &down)))
+        return NULL;
+    cj_node *u = draws(b, x, 2);
+    cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
+    how.shear_x = between(u, 0, along, 1);
+    if (o->y_factor.n) how.shear_y = between(u, 1, down, 1);
+    return in_training(b, (cj_image_affine)(x, &how), x);
+}
+
+CJ__LAYER_OF_KEYWORDS(random_rotation, "in training, pictures are turned about their centre",
+                      random_rotation_build, "factor=0.1 : 4, 3, 2")
+CJ__LAYER_OF_KEYWORDS(random_translation, "in training, pictures are shifted",
+                      random_translation_build,
+                      "height_factor=0.2, width_factor=[0, 0.5], fill_mode=constant, "
+                      "fill_value=0.5 : 4, 3, 2")
+CJ__LAYER_OF_KEYWORDS(random_zoom, "in training, pictures are made larger or smaller",
+                      random_zoom_build, "height_factor=[-0.2, 0.1], fill_mode=nearest : 4, 3, 2")
+CJ__LAYER_OF_KEYWORDS(random_shear, "in training, rows and columns of pictures are sheared",
+                      random_shear_build, "x_factor=0.2, interpolation=nearest : 4, 3, 2")
+
+/* ---- random_crop, center_crop ---------------------------------------------------------------- */
+
+static const cj_option random_crop_options[] = {
+    CJ_OPTION_INT(cj_random_crop_opts, height, 0, 1, FAR, "rows that are left"),
+    CJ_OPTION_INT(cj_random_crop_opts, width, 0, 1, FAR, "columns that are left"),
+    CJ_OPTION_INT(cj_random_crop_opts, padding, 0, 0, FAR, "zeros around the picture before"),
+    NAME(cj_random_crop_opts)};
+static const cj_option center_crop_options[] = {
+    CJ_OPTION_INT(cj_center_crop_opts, height, 0, 1, FAR, "rows that are left"),
+    CJ_OPTION_INT(cj_center_crop_opts, width, 0, 1, FAR, "columns that are left"),
+    NAME(cj_center_crop_opts)};
+
+/* The middle; of an odd rest the larger half is left out below and to the right, as in Keras. */
+static cj_node *middle(cj_layer_build *b, cj_node *x, int64_t height, int64_t width)
+{
+    const int64_t h = cj_node_dim(x, 1), w = cj_node_dim(x, 2);
+    if (height <= h && width <= w)
+        return cj_slice_axis(cj_slice_axis(x, 1, (h - height) / 2, height), 2, (w - width) / 2,
+                             width);
+    return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
+                          "%lldx%lld pixels of pictures of %lldx%lld", (long long)height,
+                          (long long)width, (long long)h, (long long)w),
+           NULL;
+}
+
+static cj_node *offset(cj_layer_build *b, cj_node *u, int64_t i, int64_t places)
+{
+    cj_node *at = cj_cast(cj_scale(draw(u, i), (double)places), CJ_I64);
+    return cj_minimum(at, cj_scalar(b->graph, CJ_I64, (double)(places - 1)));
+}
+
+static cj_node *random_crop_build(cj_layer_build *b)
+{
+    const cj_random_crop_opts *o = b->options;
+    const int64_t edge[] = {0, o->padding, o->padding, 0};
+    cj_node *x = pictures(b), *large = o->padding ? cj_pad(x, edge, edge, 0) : x;
+    cj_node *centre = large ? middle(b, large, o->height, o->width) : NULL;
+    if (!centre) return NULL;
+    cj_node *u = draws(b, x, 2);
+    cj_node *top = offset(b, u, 0, cj_node_dim(large, 1) - o->height + 1),
+            *left = offset(b, u, 1, cj_node_dim(large, 2) - o->width + 1);
+    return in_training(b, cj_image_crop(large, top, left, o->height, o->width), centre);
+}
+
+static cj_node *center_crop_build(cj_layer_build *b)
+{
+    const cj_center_crop_opts *o = b->options;
+    cj_node *x = pictures(b);
+    return x ? cj_identity(middle(b, x, o->height, o->width)) : NULL;
+}
+
+CJ__LAYER_OF_KEYWORDS(random_crop,
+                      "in training, a part of each picture, from anywhere; else its middle",
+                      random_crop_build, "height=3, width=4, padding=1 : 4, 3, 2")
+CJ__LAYER_OF_KEYWORDS(center_crop, "the middle of each picture", center_crop_build,
+                      "height=2, width=3 : 5, 4, 2")
+
+/* ---- resizing -------------------------------------------------------------------------------- */
+
+static const char *const resizing_words[] = {"bilinear", "nearest", "bicubic", NULL};
+static const cj_option resizing_options[] = {
+    CJ_OPTION_INT(cj_resizing_opts, height, 0, 1, FAR, "of the result"),
+    CJ_OPTION_INT(cj_resizing_opts, width, 0, 1, FAR, "of the result"),
+    CJ_OPTION_CHOICE(cj_resizing_opts, interpolation, "bilinear", resizing_words,
+                     "between pixels"),
+    CJ_OPTION_BOOL(cj_resizing_opts, antialias, false, "all pixels count where it shrinks"),
+    NAME(cj_resizing_opts)};
+
+static cj_node *resizing_build(cj_layer_build *b)
+{
+    const cj_resizing_opts *o = b->options;
+    const bool cubic = !strcmp(o->interpolation, "bicubic"),
+               nearest = !strcmp(o->interpolation, "nearest");
+    cj_node *x = pictures(b);
+    const cj_resize_opts how = {.struct_size = sizeof how,
+                                .sizes = {o->height, o->width},
+                                .mode = cubic     ? "cubic"
+                                        : nearest ? "nearest"
+                                                  : "linear",
+                                .nearest = "round_prefer_ceil",
+                                .cubic_a = cubic ? -0.5 : 0,
+                                .antialias = o->antialias && !nearest,
+                                .exclude_outside = cubic || (o->antialias && !nearest)};
+    return (cj_resize)(x, &how);
+}
+CJ__LAYER_OF_KEYWORDS(resizing, "pictures of another size", resizing_build,
+                      "height=5, width=2 : 3, 4, 2")

@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+"""Pictures changed by numbers of each sample: torchvision's functional transforms, in double.
+
+    tools/golden/augment.py      writes tests/golden/nn/augment.npz
+
+Pictures are [12, 7, 6, 3] in 0 .. 1, random; the tenth is black, the eleventh white, the last one has a single white
+pixel. Torchvision makes its grids in float where numbers are Python's, so its own functions are called with grids in
+double: the coordinates of _gen_affine_grid, which are written out here, and torch's grid_sample, which it calls too.
+"""
+import math
+import pathlib
+
+import numpy as np
+import torch
+import torchvision.transforms.functional as F
+
+PATH = pathlib.Path(__file__).resolve().parents[2] / "tests/golden/nn/augment.npz"
+rng = np.random.default_rng(11)
+N, H, W, C = 12, 7, 6, 3
+arrays = {}
+
+
+def pictures():
+    x = rng.uniform(size=(N, H, W, C))
+    x[9], x[10], x[11] = 0, 1, 0
+    x[11, 3, 2] = 1
+    return x.astype(np.float32).astype(np.float64)
+
+
+def numbers(low, high):
+    v = rng.uniform(low, high, size=N)
+    v[0], v[1], v[2] = low, high, (low + high) / 2
+    return v.astype(np.float32).astype(np.float64)
+
+
+def grid_of(inverse):
+    """torchvision's _gen_affine_grid in double."""
+    x, y = torch.arange(W).double() + 0.5 - W / 2, torch.arange(H).double() + 0.5 - H / 2
+    base = torch.stack([x[None].expand(H, W), y[:, None].expand(H, W), torch.ones(H, W).double()], -1)
+    theta = torch.tensor(inverse).double().view(2, 3)
+    return (base @ theta.T / torch.tensor([W / 2, H / 2]).double())[None]
+
+
+def main():
+    x = pictures()
+    first = torch.tensor(x).permute(0, 3, 1, 2)
+    arrays["x"] = x
+    angle, tx, ty = numbers(-180, 180), numbers(-3, 3), numbers(-8, 8)  # degrees; far outside, too
+    scale, sx, sy = numbers(0.4, 2.5), numbers(-50, 50), numbers(-50, 50)
+    arrays["angle"], arrays["tx"], arrays["ty"], arrays["scale"] = np.radians(angle), tx, ty, scale
+    arrays["shear_x"], arrays["shear_y"] = np.tan(np.radians(sx)), np.tan(np.radians(sy))
+    for fill, padding in ("constant", "zeros"), ("reflect", "reflection"), ("nearest", "border"):
+        for how in "bilinear", "nearest":
+            out = []
+            for i in range(N):
+                inverse = F._get_inverse_affine_matrix([0, 0], angle[i], [tx[i], ty[i]], scale[i], [sx[i], sy[i]])
+                out.append(torch.nn.functional.grid_sample(first[i:i + 1], grid_of(inverse), how, padding, align_corners=False))
+            arrays[f"affine_{fill}_{how}"] = torch.cat(out).permute(0, 2, 3, 1).numpy()
+    whole = [F.affine(first[i].float(), float(angle[i]), [int(tx[i]), int(ty[i])], float(scale[i]), [float(sx[i]), float(sy[i])],
+                      interpolation=F.InterpolationMode.BILINEAR) for i in range(N)]
+    arrays["affine_torchvision"] = torch.stack(whole).permute(0, 2, 3, 1).double().numpy()
+    arrays["tx_whole"], arrays["ty_whole"] = np.trunc(tx), np.trunc(ty)
+    turned = [F.rotate(first[i].float(), float(angle[i]), F.InterpolationMode.NEAREST) for i in range(N)]
+    arrays["rotate_torchvision"] = torch.stack(turned).permute(0, 2, 3, 1).double().numpy()
+    flip = rng.integers(0, 2, N)
+    arrays["flip"] = flip
+    arrays["flip_2"] = torch.stack([F.hflip(p) if f else p for p, f in zip(first, flip)]).permute(0, 2, 3, 1).numpy()
+    arrays["flip_1"] = torch.stack([F.vflip(p) if f else p for p, f in zip(first, flip)]).permute(0, 2, 3, 1).numpy()
+    top, left = rng.integers(0, H - 4 + 1, N), rng.integers(0, W - 3 + 1, N)
+    top[:2], left[:2] = [0, H - 4], [W - 3, 0]
+    arrays["top"], arrays["left"] = top, left
+    arrays["crop"] = torch.stack([F.crop(p, t, s, 4, 3) for p, t, s in zip(first, top, left)]).permute(0, 2, 3, 1).numpy()
+    arrays["center_crop"] = F.center_crop(first, [3, 4]).permute(0, 2, 3, 1).numpy()
+    for how in "bilinear", "nearest-exact":
+        y = torch.nn.functional.interpolate(first, (5, 9), mode=how)
+        arrays["resizing_" + how.split("-")[0]] = y.permute(0, 2, 3, 1).numpy()
+    y = torch.nn.functional.interpolate(first, (3, 4), mode="bilinear", antialias=True)
+    arrays["resizing_antialias"] = y.permute(0, 2, 3, 1).numpy()
+    np.savez_compressed(PATH, **arrays)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
