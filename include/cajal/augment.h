@@ -35,6 +35,24 @@ CJ_API cj_node *cj_image_flip(cj_node *x, cj_node *flip, int axis);
 CJ_API cj_node *cj_image_crop(cj_node *x, cj_node *top, cj_node *left, int64_t height,
                               int64_t width);
 
+/* ---- Colours --------------------------------------------------------------------------------- */
+
+/* torchvision's functional transforms on values 0 .. 1, to which results are clipped; a factor
+ * [batch] of 1 leaves a picture as it is. Those with grey in them take 1 or 3 channels. */
+CJ_API cj_node *cj_image_brightness(cj_node *x, cj_node *factor); /* 0: black */
+CJ_API cj_node *cj_image_contrast(cj_node *x, cj_node *factor);   /* 0: the mean grey */
+CJ_API cj_node *cj_image_saturation(cj_node *x, cj_node *factor); /* 0: grey */
+CJ_API cj_node *cj_image_sharpness(cj_node *x, cj_node *factor);  /* 0: smooth; above 1: sharper */
+CJ_API cj_node *cj_image_hue(cj_node *x, cj_node *shift);         /* in turns of the circle */
+CJ_API cj_node *cj_image_grayscale(cj_node *x);                   /* as many channels as before */
+CJ_API cj_node *cj_image_invert(cj_node *x);
+CJ_API cj_node *cj_image_solarize(cj_node *x, cj_node *threshold); /* inverts what is not below */
+CJ_API cj_node *cj_image_posterize(cj_node *x, int bits);          /* 1 to 8 of 8 bits are left */
+CJ_API cj_node *cj_image_auto_contrast(cj_node *x);                /* each channel becomes 0 .. 1 */
+/* A rectangle of each sample gets a value; whole numbers [batch]. */
+CJ_API cj_node *cj_image_erase(cj_node *x, cj_node *top, cj_node *left, cj_node *height,
+                               cj_node *width, double value);
+
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define cj_image_affine(x, ...) \
     cj_at_end((cj_image_affine)( \

@@ -761,6 +761,59 @@ typedef struct cj_resizing_opts {
 /* cj_resize with half_pixel coordinates. */
 CJ_API cj_node *cj_resizing(cj_node *x, const cj_resizing_opts *opts);
 
+/* Colours are 0 .. 1, as fit prepares pictures: results are clipped to that. */
+typedef struct cj_random_brightness_opts {
+    size_t struct_size;
+    cj_floats factor; /* required: {1, {f}}: a factor from 1 - f to 1 + f; or from one to another */
+    const char *name;
+} cj_random_brightness_opts;
+typedef cj_random_brightness_opts cj_random_contrast_opts, cj_random_saturation_opts,
+    cj_random_sharpness_opts;
+typedef struct cj_random_hue_opts {
+    size_t struct_size;
+    cj_floats factor; /* required: shares of the circle of colours, up to 0.5 */
+    const char *name;
+} cj_random_hue_opts;
+typedef struct cj_random_grayscale_opts {
+    size_t struct_size;
+    double factor; /* share of the pictures; default 0.5 */
+    const char *name;
+} cj_random_grayscale_opts;
+typedef cj_random_grayscale_opts cj_random_invert_opts;
+typedef struct cj_solarization_opts {
+    size_t struct_size;
+    cj_floats threshold_factor; /* required: {1, {f}} is 0 .. f */
+    const char *name;
+} cj_solarization_opts;
+typedef struct cj_random_posterization_opts {
+    size_t struct_size;
+    int64_t factor; /* required: bits that are left, 1 to 8 */
+    const char *name;
+} cj_random_posterization_opts;
+typedef struct cj_auto_contrast_opts {
+    size_t struct_size;
+    const char *name;
+} cj_auto_contrast_opts;
+typedef struct cj_random_erasing_opts {
+    size_t struct_size;
+    double factor;     /* share of the pictures; default 1 */
+    cj_floats scale;   /* share of a picture; default 0.02 to 0.33 */
+    double fill_value; /* default 0 */
+    const char *name;
+} cj_random_erasing_opts;
+CJ_API cj_node *cj_random_brightness(cj_node *x, const cj_random_brightness_opts *opts);
+CJ_API cj_node *cj_random_contrast(cj_node *x, const cj_random_contrast_opts *opts);
+CJ_API cj_node *cj_random_saturation(cj_node *x, const cj_random_saturation_opts *opts);
+CJ_API cj_node *cj_random_sharpness(cj_node *x, const cj_random_sharpness_opts *opts);
+CJ_API cj_node *cj_random_hue(cj_node *x, const cj_random_hue_opts *opts);
+CJ_API cj_node *cj_random_grayscale(cj_node *x, const cj_random_grayscale_opts *opts);
+CJ_API cj_node *cj_random_invert(cj_node *x, const cj_random_invert_opts *opts);
+CJ_API cj_node *cj_solarization(cj_node *x, const cj_solarization_opts *opts);
+CJ_API cj_node *cj_random_posterization(cj_node *x, const cj_random_posterization_opts *opts);
+/* In every program, not in training alone. */
+CJ_API cj_node *cj_auto_contrast(cj_node *x, const cj_auto_contrast_opts *opts);
+CJ_API cj_node *cj_random_erasing(cj_node *x, const cj_random_erasing_opts *opts);
+
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define cj_random_flip(x, ...) CJ_LAYER_(cj_random_flip, x, __VA_ARGS__)
 #define cj_random_rotation(x, ...) CJ_LAYER_(cj_random_rotation, x, __VA_ARGS__)
@@ -769,6 +822,17 @@ CJ_API cj_node *cj_resizing(cj_node *x, const cj_resizing_opts *opts);
 #define cj_random_shear(x, ...) CJ_LAYER_(cj_random_shear, x, __VA_ARGS__)
 #define cj_random_crop(x, ...) CJ_LAYER_(cj_random_crop, x, __VA_ARGS__)
 #define cj_center_crop(x, ...) CJ_LAYER_(cj_center_crop, x, __VA_ARGS__)
+#define cj_random_brightness(x, ...) CJ_LAYER_(cj_random_brightness, x, __VA_ARGS__)
+#define cj_random_contrast(x, ...) CJ_LAYER_(cj_random_contrast, x, __VA_ARGS__)
+#define cj_random_saturation(x, ...) CJ_LAYER_(cj_random_saturation, x, __VA_ARGS__)
+#define cj_random_sharpness(x, ...) CJ_LAYER_(cj_random_sharpness, x, __VA_ARGS__)
+#define cj_random_hue(x, ...) CJ_LAYER_(cj_random_hue, x, __VA_ARGS__)
+#define cj_random_grayscale(x, ...) CJ_LAYER_(cj_random_grayscale, x, __VA_ARGS__)
+#define cj_random_invert(x, ...) CJ_LAYER_(cj_random_invert, x, __VA_ARGS__)
+#define cj_solarization(x, ...) CJ_LAYER_(cj_solarization, x, __VA_ARGS__)
+#define cj_random_posterization(x, ...) CJ_LAYER_(cj_random_posterization, x, __VA_ARGS__)
+#define cj_auto_contrast(x, ...) CJ_LAYER_(cj_auto_contrast, x, __VA_ARGS__)
+#define cj_random_erasing(x, ...) CJ_LAYER_(cj_random_erasing, x, __VA_ARGS__)
 #define cj_resizing(x, ...) CJ_LAYER_(cj_resizing, x, __VA_ARGS__)
 #endif
 

@@ -5,7 +5,7 @@
  * (random.c): they depend neither on threads nor on how samples are cut into batches. A saved model
  * does not have them, because they do nothing outside of training; resizing and the middle of a
  * crop, which do, it has. */
-#include "nn/model.h"
+#include "nn/layers_augment.h"
 
 #include <cajal/augment.h>
 #include <cajal/image.h>
@@ -16,7 +16,7 @@
 
 enum { FAR = 1 << 20 };
 
-#define NAME(type) CJ_OPTION_STRING(type, name, NULL, "of the layer"), CJ_OPTION_END
+#define NAME(type) CJ__PICTURES_NAME(type)
 #define FILL(type) \
     CJ_OPTION_CHOICE(type, interpolation, "bilinear", interpolation_words, "between pixels"), \
         CJ_OPTION_CHOICE(type, fill_mode, "reflect", fill_words, "what lies outside"), \
@@ -27,8 +27,7 @@ static const char *const fill_words[] = {"reflect", "constant", "nearest", NULL}
 
 /* ---- What they share ------------------------------------------------------------------------- */
 
-/* The input as floats, checked to be pictures of known sizes. */
-static cj_node *pictures(cj_layer_build *b)
+cj_node *cj__pictures(cj_layer_build *b)
 {
     cj_node *x = cj__layer_float(b, b->x[0]);
     if (!x || (cj_node_rank(x) == 4 && cj_node_dim(x, 1) > 0 && cj_node_dim(x, 2) > 0)) return x;
@@ -39,29 +38,22 @@ static cj_node *pictures(cj_layer_build *b)
            NULL;
 }
 
-/* n numbers of each sample in [0, 1): [batch, n]. */
-static cj_node *draws(cj_layer_build *b, cj_node *x, int64_t n)
+cj_node *cj__draws(cj_layer_build *b, cj_node *x, int64_t n)
 {
     cj_node *u = cj_random_uniform(cj_random_key(b->graph), CJ_F32, -1, 2,
                                    (cj_dim[]){cj_node_dim(x, 0), n});
     return cj_cast(u, cj_node_dtype(x));
 }
 
-/* Number i of each sample: [batch]. */
-static cj_node *draw(cj_node *u, int64_t i)
+cj_node *cj__draw(cj_node *u, int64_t i)
 {
     return cj_squeeze(cj_slice_axis(u, 1, i, 1), 1);
 }
 
-/* One number f means -f .. f, two mean what lies between them. */
-typedef struct range {
-    double low, high;
-} range;
-
-static bool range_of(cj_layer_build *b, const char *option, const cj_floats *list, range *r)
+bool cj__range_of(cj_layer_build *b, const char *option, const cj_floats *list, cj__range *r)
 {
-    if (list->n == 1) *r = (range){-fabs(list->v[0]), fabs(list->v[0])};
-    else if (list->n == 2) *r = (range){list->v[0], list->v[1]};
+    if (list->n == 1) *r = (cj__range){-fabs(list->v[0]), fabs(list->v[0])};
+    else if (list->n == 2) *r = (cj__range){list->v[0], list->v[1]};
     if ((list->n == 1 || list->n == 2) && r->low <= r->high) return true;
     cj__graph_fail(
         b->graph, b->name, CJ_ERR_ARGUMENT,
@@ -70,12 +62,12 @@ static bool range_of(cj_layer_build *b, const char *option, const cj_floats *lis
     return false;
 }
 
-static cj_node *between(cj_node *u, int64_t i, range r, double factor)
+cj_node *cj__between(cj_node *u, int64_t i, cj__range r, double factor)
 {
-    return cj_shift(cj_scale(draw(u, i), (r.high - r.low) * factor), r.low * factor);
+    return cj_shift(cj_scale(cj__draw(u, i), (r.high - r.low) * factor), r.low * factor);
 }
 
-static cj_node *in_training(cj_layer_build *b, cj_node *y, cj_node *otherwise)
+cj_node *cj__in_training(cj_layer_build *b, cj_node *y, cj_node *otherwise)
 {
     return cj_where(cj_training(b->graph), y, otherwise);
 }
@@ -90,12 +82,12 @@ static const cj_option random_flip_options[] = {
 static cj_node *random_flip_build(cj_layer_build *b)
 {
     const cj_random_flip_opts *o = b->options;
-    cj_node *x = pictures(b), *y = x;
+    cj_node *x = cj__pictures(b), *y = x;
     if (!x) return NULL;
-    cj_node *heads = cj_less(draws(b, x, 2), cj__number_like(x, 0.5));
-    if (strcmp(o->mode, "vertical") != 0) y = cj_image_flip(y, draw(heads, 0), 2);
-    if (strcmp(o->mode, "horizontal") != 0) y = cj_image_flip(y, draw(heads, 1), 1);
-    return in_training(b, y, x);
+    cj_node *heads = cj_less(cj__draws(b, x, 2), cj__number_like(x, 0.5));
+    if (strcmp(o->mode, "vertical") != 0) y = cj_image_flip(y, cj__draw(heads, 0), 2);
+    if (strcmp(o->mode, "horizontal") != 0) y = cj_image_flip(y, cj__draw(heads, 1), 1);
+    return cj__in_training(b, y, x);
 }
 CJ__LAYER_OF_KEYWORDS(random_flip, "in training, half of the pictures are turned around",
                       random_flip_build, "mode=horizontal : 3, 4, 2")
@@ -137,59 +129,59 @@ static cj_node *random_rotation_build(cj_layer_build *b)
 {
     const cj_random_rotation_opts *o = b->options;
     const double turn = -2 * 3.14159265358979323846; /* angles of augment.h are clockwise */
-    cj_node *x = pictures(b);
-    range r;
-    if (!x || !range_of(b, "factor", &o->factor, &r)) return NULL;
+    cj_node *x = cj__pictures(b);
+    cj__range r;
+    if (!x || !cj__range_of(b, "factor", &o->factor, &r)) return NULL;
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
-    how.angle = between(draws(b, x, 1), 0, r, turn);
-    return in_training(b, (cj_image_affine)(x, &how), x);
+    how.angle = cj__between(cj__draws(b, x, 1), 0, r, turn);
+    return cj__in_training(b, (cj_image_affine)(x, &how), x);
 }
 
 static cj_node *random_translation_build(cj_layer_build *b)
 {
     const cj_random_translation_opts *o = b->options;
     const cj_floats *wide = o->width_factor.n ? &o->width_factor : &o->height_factor;
-    cj_node *x = pictures(b);
-    range down, right;
-    if (!x || !range_of(b, "height_factor", &o->height_factor, &down) ||
-        !range_of(b, "width_factor", wide, &right))
+    cj_node *x = cj__pictures(b);
+    cj__range down, right;
+    if (!x || !cj__range_of(b, "height_factor", &o->height_factor, &down) ||
+        !cj__range_of(b, "width_factor", wide, &right))
         return NULL;
-    cj_node *u = draws(b, x, 2);
+    cj_node *u = cj__draws(b, x, 2);
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
-    how.translate_y = between(u, 0, down, (double)cj_node_dim(x, 1));
-    how.translate_x = between(u, 1, right, (double)cj_node_dim(x, 2));
-    return in_training(b, (cj_image_affine)(x, &how), x);
+    how.translate_y = cj__between(u, 0, down, (double)cj_node_dim(x, 1));
+    how.translate_x = cj__between(u, 1, right, (double)cj_node_dim(x, 2));
+    return cj__in_training(b, (cj_image_affine)(x, &how), x);
 }
 
 static cj_node *random_zoom_build(cj_layer_build *b)
 {
     const cj_random_zoom_opts *o = b->options;
-    cj_node *x = pictures(b);
-    range high, wide;
-    if (!x || !range_of(b, "height_factor", &o->height_factor, &high) ||
-        (o->width_factor.n && !range_of(b, "width_factor", &o->width_factor, &wide)))
+    cj_node *x = cj__pictures(b);
+    cj__range high, wide;
+    if (!x || !cj__range_of(b, "height_factor", &o->height_factor, &high) ||
+        (o->width_factor.n && !cj__range_of(b, "width_factor", &o->width_factor, &wide)))
         return NULL;
-    cj_node *u = draws(b, x, 2);
+    cj_node *u = cj__draws(b, x, 2);
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
-    how.scale_y = cj_reciprocal(cj_shift(between(u, 0, high, 1), 1));
-    how.scale_x = o->width_factor.n ? cj_reciprocal(cj_shift(between(u, 1, wide, 1), 1))
+    how.scale_y = cj_reciprocal(cj_shift(cj__between(u, 0, high, 1), 1));
+    how.scale_x = o->width_factor.n ? cj_reciprocal(cj_shift(cj__between(u, 1, wide, 1), 1))
                                     : how.scale_y;
-    return in_training(b, (cj_image_affine)(x, &how), x);
+    return cj__in_training(b, (cj_image_affine)(x, &how), x);
 }
 
 static cj_node *random_shear_build(cj_layer_build *b)
 {
     const cj_random_shear_opts *o = b->options;
-    cj_node *x = pictures(b);
-    range along, down;
-    if (!x || !range_of(b, "x_factor", &o->x_factor, &along) ||
-        (o->y_factor.n && !range_of(b, "y_factor", &o->y_factor, &down)))
+    cj_node *x = cj__pictures(b);
+    cj__range along, down;
+    if (!x || !cj__range_of(b, "x_factor", &o->x_factor, &along) ||
+        (o->y_factor.n && !cj__range_of(b, "y_factor", &o->y_factor, &down)))
         return NULL;
-    cj_node *u = draws(b, x, 2);
+    cj_node *u = cj__draws(b, x, 2);
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
-    how.shear_x = between(u, 0, along, 1);
-    if (o->y_factor.n) how.shear_y = between(u, 1, down, 1);
-    return in_training(b, (cj_image_affine)(x, &how), x);
+    how.shear_x = cj__between(u, 0, along, 1);
+    if (o->y_factor.n) how.shear_y = cj__between(u, 1, down, 1);
+    return cj__in_training(b, (cj_image_affine)(x, &how), x);
 }
 
 CJ__LAYER_OF_KEYWORDS(random_rotation, "in training, pictures are turned about their centre",
@@ -230,7 +222,7 @@ static cj_node *middle(cj_layer_build *b, cj_node *x, int64_t height, int64_t wi
 
 static cj_node *offset(cj_layer_build *b, cj_node *u, int64_t i, int64_t places)
 {
-    cj_node *at = cj_cast(cj_scale(draw(u, i), (double)places), CJ_I64);
+    cj_node *at = cj_cast(cj_scale(cj__draw(u, i), (double)places), CJ_I64);
     return cj_minimum(at, cj_scalar(b->graph, CJ_I64, (double)(places - 1)));
 }
 
@@ -238,19 +230,19 @@ static cj_node *random_crop_build(cj_layer_build *b)
 {
     const cj_random_crop_opts *o = b->options;
     const int64_t edge[] = {0, o->padding, o->padding, 0};
-    cj_node *x = pictures(b), *large = o->padding ? cj_pad(x, edge, edge, 0) : x;
+    cj_node *x = cj__pictures(b), *large = o->padding ? cj_pad(x, edge, edge, 0) : x;
     cj_node *centre = large ? middle(b, large, o->height, o->width) : NULL;
     if (!centre) return NULL;
-    cj_node *u = draws(b, x, 2);
+    cj_node *u = cj__draws(b, x, 2);
     cj_node *top = offset(b, u, 0, cj_node_dim(large, 1) - o->height + 1),
             *left = offset(b, u, 1, cj_node_dim(large, 2) - o->width + 1);
-    return in_training(b, cj_image_crop(large, top, left, o->height, o->width), centre);
+    return cj__in_training(b, cj_image_crop(large, top, left, o->height, o->width), centre);
 }
 
 static cj_node *center_crop_build(cj_layer_build *b)
 {
     const cj_center_crop_opts *o = b->options;
-    cj_node *x = pictures(b);
+    cj_node *x = cj__pictures(b);
     return x ? cj_identity(middle(b, x, o->height, o->width)) : NULL;
 }
 
@@ -276,7 +268,7 @@ static cj_node *resizing_build(cj_layer_build *b)
     const cj_resizing_opts *o = b->options;
     const bool cubic = !strcmp(o->interpolation, "bicubic"),
                nearest = !strcmp(o->interpolation, "nearest");
-    cj_node *x = pictures(b);
+    cj_node *x = cj__pictures(b);
     const cj_resize_opts how = {.struct_size = sizeof how,
                                 .sizes = {o->height, o->width},
                                 .mode = cubic     ? "cubic"

@@ -27,13 +27,14 @@ typedef struct given {
     int n;
 } given;
 
-static void open_given(given *v, cj_dtype dtype)
+static void open_with(given *v, cj_dtype dtype, const char *x)
 {
     v->g = cj_graph_new(cj);
     v->n = 1;
-    v->x = batch_placeholder(v->g, "x", dtype, array("x"));
-    v->feeds[0] = (cj_feed){v->x, cj_tensor_cast(array("x"), dtype)};
+    v->x = batch_placeholder(v->g, "x", dtype, array(x));
+    v->feeds[0] = (cj_feed){v->x, cj_tensor_cast(array(x), dtype)};
 }
+static void open_given(given *v, cj_dtype dtype) { open_with(v, dtype, "x"); }
 
 /* The node of a golden array; floats are of x's dtype. */
 static cj_node *number(given *v, const char *name)
@@ -139,9 +140,51 @@ static void moved_pixels(void **state)
     }
 }
 
+/* Thresholds are compared with values that float rounds as it rounds them. */
+static void colours(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        cj_node *(*with)(cj_node *x, cj_node *number);
+        const char *number;
+        cj_node *(*alone)(cj_node *x);
+    } cases[] = {
+        {"brightness", cj_image_brightness, "factor", NULL},
+        {"contrast", cj_image_contrast, "factor", NULL},
+        {"saturation", cj_image_saturation, "factor", NULL},
+        {"sharpness", cj_image_sharpness, "factor", NULL},
+        {"hue", cj_image_hue, "shift", NULL},
+        {"solarize", cj_image_solarize, "threshold", NULL},
+        {"grayscale", NULL, NULL, cj_image_grayscale},
+        {"invert", NULL, NULL, cj_image_invert},
+        {"auto_contrast", NULL, NULL, cj_image_auto_contrast},
+    };
+    for (size_t i = 0; i < 4 * sizeof cases / sizeof *cases; i++) {
+        const size_t k = i / 4;
+        const cj_dtype dtype = i % 2 ? CJ_F32 : CJ_F64;
+        given v;
+        open_with(&v, dtype, "coloured");
+        cj_node *y = cases[k].with ? cases[k].with(v.x, number(&v, cases[k].number))
+                                   : cases[k].alone(v.x);
+        check(&v, y, cases[k].name, dtype == CJ_F64 ? 1e-10 : 1e-5, backends[i / 2 % 2]);
+    }
+    for (int i = 0; i < 4; i++) {
+        const cj_dtype dtype = i % 2 ? CJ_F32 : CJ_F64;
+        given v;
+        open_with(&v, dtype, "coloured");
+        check(&v, cj_image_posterize(v.x, 3), "posterize", 1e-6, backends[i / 2]);
+        open_with(&v, dtype, "coloured");
+        cj_node *top = number(&v, "erase_top"), *left = number(&v, "erase_left");
+        cj_node *y = cj_image_erase(v.x, top, left, number(&v, "erase_height"),
+                                    number(&v, "erase_width"), 0.25);
+        check(&v, y, "erase", 1e-7, backends[i / 2]);
+    }
+}
+
 /* ---- The layers ------------------------------------------------------------------------------ */
 
-enum { N = 600, H = 6, W = 5, C = 2, PICTURE = H * W * C };
+enum { N = 600, H = 6, W = 5, C = 3, PICTURE = H * W * C };
 
 static cj_tensor *samples(void)
 {
@@ -156,6 +199,8 @@ static cj_tensor *samples(void)
 static const char *const layers[] = {
     "random_flip", "random_rotation 0.2", "random_translation 0.3 fill_mode=constant",
     "random_zoom [-0.3, 0.2]", "random_shear 0.3 y_factor=0.1", "random_crop 6 5 padding=2",
+    "random_brightness 0.5", "random_contrast 0.5", "random_saturation [0.2, 0.9]",
+    "random_sharpness 0.9", "random_hue 0.5", "solarization [0.2, 0.8]", "random_erasing",
 };
 enum { LAYERS = sizeof layers / sizeof *layers };
 
@@ -207,7 +252,7 @@ static void how_often(void **state)
     int64_t n;
     cj_tensor *x = samples();
     const float *was = cj_tensor_map_read(x);
-    float *y = run_in_cuts(cj, "input 6 5 2, random_flip horizontal", x, N, 1, true, NULL, &n);
+    float *y = run_in_cuts(cj, "input 6 5 3, random_flip horizontal", x, N, 1, true, NULL, &n);
     int flips = 0;
     for (int i = 0; i < N; i++) {
         const bool flipped = y[i * PICTURE] != was[0];
@@ -216,7 +261,7 @@ static void how_often(void **state)
     }
     assert_true(fabs(flips - N / 2.0) < 5 * sqrt(N / 4.0));
     free(y);
-    y = run_in_cuts(cj, "input 6 5 2, random_crop 4 4", x, N, 1, true, NULL, &n);
+    y = run_in_cuts(cj, "input 6 5 3, random_crop 4 4", x, N, 1, true, NULL, &n);
     int places[3][2] = {{0}};
     for (int i = 0; i < N; i++) {
         const int at = (int)lround((double)y[i * 4 * 4 * C] * PICTURE) / C;
@@ -261,6 +306,43 @@ static void how_far(void **state)
     cj_tensor_free(x);
 }
 
+/* How many pictures lose their colour, become negative; how much of them is erased. */
+static void how_much(void **state)
+{
+    (void)state;
+    int64_t n;
+    cj_tensor *x = samples();
+    const float *was = cj_tensor_map_read(x);
+    static const char *const texts[] = {"input 6 5 3, random_grayscale 0.2",
+                                        "input 6 5 3, random_invert 0.2",
+                                        "input 6 5 3, random_erasing 0.2 fill_value=9"};
+    for (int k = 0; k < 3; k++) {
+        float *y = run_in_cuts(cj, texts[k], x, 50, 1, true, NULL, &n);
+        int changed = 0;
+        for (int i = 0; i < N; i++)
+            changed += memcmp(y + i * PICTURE, was + i * PICTURE, PICTURE * sizeof *y) != 0;
+        if (fabs(changed - 0.2 * N) >= 5 * sqrt(0.16 * N)) fail_msg("%s: %d", texts[k], changed);
+        free(y);
+    }
+    float *y = run_in_cuts(cj, "input 6 5 3, random_erasing scale=[0.3, 0.5] fill_value=9", x, N, 1,
+                           true, NULL, &n);
+    double share = 0;
+    for (int64_t i = 0; i < n; i++) share += y[i] == 9;
+    share /= (double)n; /* 0.4 on average, a little less where a side would be too long */
+    if (!(share > 0.33 && share < 0.42)) fail_msg("erased: %g", share);
+    free(y);
+    y = run_in_cuts(cj, "input 6 5 3, random_brightness [0.5, 0.75]", x, N, 1, true, NULL, &n);
+    double least = 1, most = 0, sum = 0;
+    for (int i = 0; i < N; i++) {
+        const double f = (double)y[i * PICTURE + PICTURE - 1] / (double)was[PICTURE - 1];
+        least = fmin(least, f), most = fmax(most, f), sum += f / N;
+    }
+    assert_true(least >= 0.5 - 1e-6 && least < 0.51 && most <= 0.75 + 1e-6 && most > 0.74);
+    assert_true(fabs(sum - 0.625) < 5 * 0.25 / sqrt(12.0 * N));
+    free(y);
+    cj_tensor_free(x);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -278,6 +360,12 @@ static void refused(void **state)
         {"input 6 5 2, random_crop", "random_crop: height is required"},
         {"input 6 5 2, center_crop 6 6", "center_crop: 6x6 pixels of pictures of 6x5"},
         {"input 6 5 2, random_flip sideways", NULL},
+        {"input 6 5 2, random_saturation 0.5",
+         "image_saturation: its input is of rank 4 with 2 as last size; pictures [batch, height, "
+         "width, 1 or 3] of floats are expected"},
+        {"input 6 5 3, random_hue 0.6", NULL},
+        {"input 6 5 3, random_posterization 9", NULL},
+        {"input 6 5 3, random_erasing scale=[0.4, 0.2]", NULL},
         {"input 6 5 2, resizing 3", "resizing: width is required"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -305,7 +393,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(affine),    cmocka_unit_test(as_torchvision),
-        cmocka_unit_test(moved_pixels), cmocka_unit_test(random_layers),
+        cmocka_unit_test(moved_pixels), cmocka_unit_test(colours),
+        cmocka_unit_test(how_much),     cmocka_unit_test(random_layers),
         cmocka_unit_test(how_often), cmocka_unit_test(how_far),
         cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -41,6 +41,31 @@ def grid_of(inverse):
     return (base @ theta.T / torch.tensor([W / 2, H / 2]).double())[None]
 
 
+def colours(first):
+    """torchvision in double; its posterize takes bytes."""
+    def keep(name, pictures):
+        arrays[name] = torch.stack(pictures).permute(0, 2, 3, 1).numpy()
+
+    factor, shift, threshold = numbers(0, 2.5), numbers(-0.5, 0.5), numbers(0, 1)
+    arrays["factor"], arrays["shift"], arrays["threshold"] = factor, shift, threshold
+    first = first.clone()
+    first[8, 1:] = first[8, :1]  # one grey picture, and pixels with two equal channels
+    first[7, 1] = first[7, 0]
+    arrays["coloured"] = first.permute(0, 2, 3, 1).numpy()
+    for name in "brightness", "contrast", "saturation", "sharpness":
+        keep(name, [getattr(F, "adjust_" + name)(p, f) for p, f in zip(first, factor)])
+    keep("hue", [F.adjust_hue(p, h) for p, h in zip(first, shift)])
+    keep("solarize", [F.solarize(p, t) for p, t in zip(first, threshold)])
+    keep("grayscale", [F.rgb_to_grayscale(p, 3) for p in first])
+    keep("invert", [F.invert(p) for p in first])
+    keep("auto_contrast", [F.autocontrast(p) for p in first])
+    bytes_ = (first * 255).round().to(torch.uint8)
+    keep("posterize", [F.posterize(p, 3).double() / 255 for p in bytes_])
+    top, left, height, width = rng.integers(0, H, N), rng.integers(0, W, N), rng.integers(1, H + 1, N), rng.integers(1, W + 1, N)
+    arrays["erase_top"], arrays["erase_left"], arrays["erase_height"], arrays["erase_width"] = top, left, height, width
+    keep("erase", [F.erase(p, i, j, h, w, torch.tensor(0.25)) for p, i, j, h, w in zip(first, top, left, height, width)])
+
+
 def main():
     x = pictures()
     first = torch.tensor(x).permute(0, 3, 1, 2)
@@ -76,6 +101,7 @@ def main():
         arrays["resizing_" + how.split("-")[0]] = y.permute(0, 2, 3, 1).numpy()
     y = torch.nn.functional.interpolate(first, (3, 4), mode="bilinear", antialias=True)
     arrays["resizing_antialias"] = y.permute(0, 2, 3, 1).numpy()
+    colours(first)
     np.savez_compressed(PATH, **arrays)
 
 

@@ -1,0 +1,186 @@
+/* augment_colour.c: colours of pictures by numbers that are given for each sample, by torchvision's
+ * formulas on values 0 .. 1, to which results are clipped. The grey of a picture of three channels
+ * is 0.2989 r + 0.587 g + 0.114 b; of one of any other number, where it has a meaning, itself. */
+#include "nn/model.h"
+
+#include <cajal/augment.h>
+#include <cajal/pool.h>
+
+/* x when it is pictures of as many channels as is expected (0: any); else the graph has failed. */
+static cj_node *coloured(cj_node *x, const char *what, bool three)
+{
+    if (!x || cj__is_zero(x)) return NULL;
+    const bool floats = cj_dtype_info(cj_node_dtype(x))->kind == CJ_KIND_FLOAT;
+    const int64_t channels = cj_node_rank(x) == 4 && floats ? cj_node_dim(x, 3) : -1;
+    if (channels >= 1 && (!three || channels == 1 || channels == 3)) return x;
+    return cj__graph_fail(cj_node_graph(x), what, CJ_ERR_SHAPE,
+                          "its input is of rank %d with %s as last size; pictures [batch, height, "
+                          "width, %s] of floats are expected",
+                          cj_node_rank(x),
+                          cj_node_rank(x) ? cj_dim_text(cj_node_graph(x), cj_node_dim(x, -1)) : "-",
+                          three ? "1 or 3" : "channels"),
+           NULL;
+}
+
+static cj_node *of_sample(cj_node *x, cj_node *v)
+{
+    v = cj_cast(v, cj_node_dtype(x));
+    return cj_reshape(v, 4, (cj_dim[]){cj_node_dim(x, 0), 1, 1, 1});
+}
+
+/* [batch, height, width, 1] */
+static cj_node *grey(cj_node *x)
+{
+    static const double weights[] = {0.2989, 0.587, 0.114};
+    cj_node *sum = NULL;
+    if (cj_node_dim(x, 3) == 1) return x;
+    for (int i = 0; i < 3; i++) {
+        cj_node *part = cj_scale(cj_slice_axis(x, 3, i, 1), weights[i]);
+        sum = sum ? cj_add(sum, part) : part;
+    }
+    return sum;
+}
+
+/* factor x + (1 - factor) other: 0 is the other one, 1 is x, and above it goes on. */
+static cj_node *blend(cj_node *x, cj_node *other, cj_node *factor)
+{
+    cj_node *f = of_sample(x, factor);
+    cj_node *rest = cj_sub(cj__number_like(x, 1), f);
+    return cj_clip(cj_add(cj_mul(f, x), cj_mul(rest, other)), 0, 1);
+}
+
+cj_node *cj_image_brightness(cj_node *x, cj_node *factor)
+{
+    if (!factor || !(x = coloured(x, "image_brightness", false))) return NULL;
+    return cj_clip(cj_mul(x, of_sample(x, factor)), 0, 1);
+}
+
+cj_node *cj_image_contrast(cj_node *x, cj_node *factor)
+{
+    if (!factor || !(x = coloured(x, "image_contrast", true))) return NULL;
+    return blend(x, cj_reduce_mean(grey(x), 3, (int64_t[]){1, 2, 3}, true), factor);
+}
+
+cj_node *cj_image_saturation(cj_node *x, cj_node *factor)
+{
+    if (!factor || !(x = coloured(x, "image_saturation", true))) return NULL;
+    return blend(x, grey(x), factor);
+}
+
+cj_node *cj_image_grayscale(cj_node *x)
+{
+    if (!(x = coloured(x, "image_grayscale", true))) return NULL;
+    return cj_broadcast_to(grey(x), 4, cj_node_type(x)->dim);
+}
+
+cj_node *cj_image_invert(cj_node *x)
+{
+    if (!(x = coloured(x, "image_invert", false))) return NULL;
+    return cj_sub(cj__number_like(x, 1), x);
+}
+
+cj_node *cj_image_solarize(cj_node *x, cj_node *threshold)
+{
+    if (!threshold || !(x = coloured(x, "image_solarize", false))) return NULL;
+    return cj_where(cj_less(x, of_sample(x, threshold)), x, cj_image_invert(x));
+}
+
+/* Of v = round(255 x), of 8 bits, the lower ones become 0. */
+cj_node *cj_image_posterize(cj_node *x, int bits)
+{
+    if (!(x = coloured(x, "image_posterize", false))) return NULL;
+    if (bits < 1 || bits > 8)
+        return cj__graph_fail(cj_node_graph(x), "image_posterize", CJ_ERR_ARGUMENT,
+                              "%d bits; 1 to 8 are expected", bits),
+               NULL;
+    const double step = (double)(1 << (8 - bits));
+    return cj_scale(cj_floor(cj_scale(cj_round(cj_scale(x, 255)), 1 / step)), step / 255);
+}
+
+/* A channel without any contrast stays as it is. */
+cj_node *cj_image_auto_contrast(cj_node *x)
+{
+    const int64_t places[] = {1, 2};
+    if (!(x = coloured(x, "image_auto_contrast", false))) return NULL;
+    cj_node *low = cj_reduce_min(x, 2, places, true), *high = cj_reduce_max(x, 2, places, true);
+    cj_node *span = cj_sub(high, low), *some = cj_greater(span, cj__number_like(x, 0));
+    cj_node *full = cj_div(cj_sub(x, low), cj_where(some, span, cj__number_like(span, 1)));
+    return cj_clip(cj_where(some, full, x), 0, 1);
+}
+
+/* Pillow's smoothing filter, 1/13 [1 1 1; 1 5 1; 1 1 1], as 9/13 of a mean and 4/13 of the pixel;
+ * pixels at the edge stay. */
+cj_node *cj_image_sharpness(cj_node *x, cj_node *factor)
+{
+    const int64_t edge[] = {0, 1, 1, 0}, off[] = {0, -1, -1, 0};
+    if (!factor || !(x = coloured(x, "image_sharpness", false))) return NULL;
+    const int64_t h = cj_node_dim(x, 1), w = cj_node_dim(x, 2);
+    if ((h >= 0 && h <= 2) || (w >= 0 && w <= 2)) return x;
+    cj_node *inner = cj_pad(x, off, off, 0);
+    cj_node *mean = (cj_avg_pool)(x, &(cj_pool_opts){.struct_size = sizeof(cj_pool_opts),
+                                                    .kernel = {3, 3},
+                                                    .strides = {1, 1}});
+    cj_node *change = cj_scale(cj_sub(mean, inner), 9.0 / 13);
+    return blend(x, cj_add(x, cj_pad(change, edge, edge, 0)), factor);
+}
+
+/* ---- Hue ------------------------------------------------------------------------------------- */
+
+/* x mod 1, in 0 .. 1. */
+static cj_node *turn(cj_node *x)
+{
+    return cj_sub(x, cj_floor(x));
+}
+
+/* The hue in turns: where red is the largest, (g - b) / chroma sixths, green 2 + (b - r) / chroma,
+ * blue 4 + (r - g) / chroma. Gray has hue 0. */
+static cj_node *hue(cj_node *const c[3], cj_node *high, cj_node *chroma)
+{
+    cj_node *grey_one = cj_equal(chroma, cj__number_like(chroma, 0));
+    cj_node *divisor = cj_where(grey_one, cj__number_like(chroma, 1), chroma), *sixths[3];
+    for (int i = 0; i < 3; i++)
+        sixths[i] = cj_shift(cj_div(cj_sub(c[(i + 1) % 3], c[(i + 2) % 3]), divisor), 2 * i);
+    cj_node *h = cj_where(cj_equal(c[0], high), sixths[0],
+                          cj_where(cj_equal(c[1], high), sixths[1], sixths[2]));
+    return turn(cj_scale(h, 1.0 / 6));
+}
+
+/* Back again, channel by channel (Smith 1978): with k = (n + 6 h) mod 6 and n = 5, 3, 1 a channel
+ * is high - chroma max(0, min(k, 4 - k, 1)). */
+cj_node *cj_image_hue(cj_node *x, cj_node *shift)
+{
+    if (!shift || !(x = coloured(x, "image_hue", true))) return NULL;
+    if (cj_node_dim(x, 3) == 1) return x;
+    const int64_t last = 3;
+    cj_node *c[3], *y[3];
+    for (int i = 0; i < 3; i++) c[i] = cj_slice_axis(x, 3, i, 1);
+    cj_node *high = cj_reduce_max(x, 1, &last, true),
+            *chroma = cj_sub(high, cj_reduce_min(x, 1, &last, true));
+    cj_node *h = turn(cj_add(hue(c, high, chroma), of_sample(x, shift)));
+    for (int i = 0; i < 3; i++) {
+        cj_node *k = cj_scale(turn(cj_shift(h, (5 - 2 * i) / 6.0)), 6);
+        cj_node *ramp = cj_minimum(k, cj_sub(cj__number_like(k, 4), k));
+        y[i] = cj_sub(high, cj_mul(chroma, cj_clip(ramp, 0, 1)));
+    }
+    return cj_clip(cj_concat(y, 3, 3), 0, 1);
+}
+
+/* ---- Erasing --------------------------------------------------------------------------------- */
+
+/* from <= place < from + size along an axis, [batch, ...]. */
+static cj_node *inside(cj_node *x, int axis, cj_node *from, cj_node *size)
+{
+    cj_dim dims[4] = {1, 1, 1, 1};
+    dims[axis] = cj_node_dim(x, axis);
+    cj_node *at = cj_iota(cj_node_graph(x), cj_node_dtype(x), axis, 4, dims);
+    cj_node *low = of_sample(x, from), *high = cj_add(low, of_sample(x, size));
+    return cj_logical_and(cj_greater_equal(at, low), cj_less(at, high));
+}
+
+cj_node *cj_image_erase(cj_node *x, cj_node *top, cj_node *left, cj_node *height, cj_node *width,
+                        double value)
+{
+    if (!top || !left || !height || !width || !(x = coloured(x, "image_erase", false))) return NULL;
+    cj_node *in = cj_logical_and(inside(x, 1, top, height), inside(x, 2, left, width));
+    return cj_where(in, cj__number_like(x, value), x);
+}

@@ -1,0 +1,26 @@
+/* layers_augment.h: what layers of augmentation share. */
+#ifndef CAJAL_NN_LAYERS_AUGMENT_H
+#define CAJAL_NN_LAYERS_AUGMENT_H
+
+#include "nn/model.h"
+
+/* One number f means -f .. f, two mean what lies between them. */
+typedef struct cj__range {
+    double low, high;
+} cj__range;
+
+#define CJ__PICTURES_NAME(type) CJ_OPTION_STRING(type, name, NULL, "of the layer"), CJ_OPTION_END
+
+/* The input as floats, checked to be pictures of known sizes. */
+cj_node *cj__pictures(cj_layer_build *b);
+/* n numbers of each sample in [0, 1): [batch, n]; number i of each sample: [batch]. */
+cj_node *cj__draws(cj_layer_build *b, cj_node *x, int64_t n);
+cj_node *cj__draw(cj_node *u, int64_t i);
+/* false: the option is none of the two, and the graph has failed. */
+bool cj__range_of(cj_layer_build *b, const char *option, const cj_floats *list, cj__range *r);
+/* Number i of each sample, in the range, times factor. */
+cj_node *cj__between(cj_node *u, int64_t i, cj__range r, double factor);
+/* y in training programs, else the other one. */
+cj_node *cj__in_training(cj_layer_build *b, cj_node *y, cj_node *otherwise);
+
+#endif
