@@ -45,6 +45,7 @@ conv.h graph
 image.h graph
 pool.h graph
 norm.h graph
+augment.h nn
 layers.h nn
 signal.h graph
 sequence.h graph

@@ -129,8 +129,8 @@ static cj_node *conv_build(cj_layer_build *b, int spatial)
         !divides(b, o->groups, o->filters, "filters"))
         return NULL;
     cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, o->filters, channels / o->groups,
-                         CJ__RULES(o, kernel), channels / o->groups,
-                         o->filters);
+                                  CJ__RULES(o, kernel), channels / o->groups,
+                                  o->filters);
     cj_conv_opts c = {.padding = o->padding, .groups = o->groups};
     c.bias = bias_of(b, o->no_bias, o->filters, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
@@ -176,7 +176,7 @@ static cj_node *transpose_build(cj_layer_build *b, int spatial)
                               "output_padding is for padding=valid"),
                NULL;
     cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, channels, o->filters,
-                         CJ__RULES(o, kernel), o->filters, channels);
+                                  CJ__RULES(o, kernel), o->filters, channels);
     cj_conv_opts c = {.padding = same ? o->padding : NULL};
     c.bias = bias_of(b, o->no_bias, o->filters, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
@@ -225,7 +225,7 @@ static cj_node *depthwise_build(cj_layer_build *b, int spatial)
     cj_node *x = image(b, spatial, &channels);
     if (!x || !widen(b, channels, o->depth_multiplier, &out)) return NULL;
     cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, out, 1, CJ__RULES(o, kernel),
-                         channels, o->depth_multiplier);
+                                  channels, o->depth_multiplier);
     cj_conv_opts c = {.padding = o->padding, .groups = channels};
     c.bias = bias_of(b, o->no_bias, out, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
@@ -263,9 +263,9 @@ static cj_node *separable_build(cj_layer_build *b, int spatial)
     cj_node *x = image(b, spatial, &channels);
     if (!x || !widen(b, channels, o->depth_multiplier, &wide)) return NULL;
     cj_node *deep = cj__conv_weights(b, "depthwise_kernel", spatial, o->kernel, wide, 1,
-                            CJ__RULES(o, depthwise), channels, o->depth_multiplier);
-    cj_node *point = cj__conv_weights(b, "pointwise_kernel", spatial, (int64_t[CJ_SIZES]){0}, o->filters,
-                             wide, CJ__RULES(o, pointwise), wide, o->filters);
+                                     CJ__RULES(o, depthwise), channels, o->depth_multiplier);
+    cj_node *point = cj__conv_weights(b, "pointwise_kernel", spatial, (int64_t[CJ_SIZES]){0},
+                                      o->filters, wide, CJ__RULES(o, pointwise), wide, o->filters);
     cj_conv_opts c = {.padding = o->padding, .groups = channels}, mix = {0};
     mix.bias = bias_of(b, o->no_bias, o->filters, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
