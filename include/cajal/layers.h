@@ -445,6 +445,8 @@ typedef struct cj_conv2d_opts {
     const char *kernel_regularizer, *bias_regularizer;
     const char *name;
     const char *kernel_constraint, *bias_constraint;
+    int64_t pads[CJ_SIZES];         /* zeros at each end of each axis, for padding valid (PyTorch's
+                                       padding); a number left out repeats the one before it */
 } cj_conv2d_opts;
 typedef cj_conv2d_opts cj_conv1d_opts, cj_conv3d_opts;
 /* y = activation(conv(x, kernel) + bias). "name/kernel" is [filters, channels / groups, kernel...],
@@ -487,6 +489,8 @@ typedef struct cj_depthwise_conv2d_opts {
     const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer;
     const char *name;
     const char *kernel_constraint, *bias_constraint;
+    int64_t pads[CJ_SIZES];         /* zeros at each end of each axis, for padding valid (PyTorch's
+                                       padding); a number left out repeats the one before it */
 } cj_depthwise_conv2d_opts;
 typedef cj_depthwise_conv2d_opts cj_depthwise_conv1d_opts;
 /* Each channel with filters of its own. "name/kernel" is [channels depth_multiplier, 1, kernel...];
@@ -574,6 +578,10 @@ typedef struct cj_max_pool2d_opts {
     int64_t strides[CJ_SIZES]; /* default the size */
     const char *padding;       /* "valid" (default), "same" */
     const char *name;
+    int64_t pads[CJ_SIZES];    /* at each end of each axis, for padding valid; they never win */
+    bool ceil_mode;            /* valid: a last window may reach over the end of the image, but must
+                                  not begin behind it */
+    bool count_include_pad;    /* for a mean, pads count as elements of 0 */
 } cj_max_pool2d_opts;
 typedef cj_max_pool2d_opts cj_max_pool1d_opts, cj_max_pool3d_opts, cj_average_pool1d_opts,
     cj_average_pool2d_opts, cj_average_pool3d_opts;

@@ -28,6 +28,8 @@
         CJ_OPTION_CHOICE(type, padding, "valid", words, "zeros around the image"), \
         CJ_OPTION_STRING(type, activation, NULL, "function of the result"), \
         SIZES(type, dilation, 1, 1, "distance of the kernel's places")
+#define PADS_OPTION(type) \
+    SIZES(type, pads, 0, 0, "zeros at each end of each axis, instead of padding")
 
 static const char *const padding_words[] = {"valid", "same", NULL};
 static const char *const causal_words[] = {"valid", "same", "causal", NULL};
@@ -82,6 +84,26 @@ static cj_node *bias_of(cj_layer_build *b, bool none, int64_t size, cj__rules wi
     return cj_layer_constraint(b, bias, with.constraint);
 }
 
+/* The number for an axis; one left out is the one before it, none at all is 1. */
+static int64_t size_at(const int64_t v[CJ_SIZES], int i)
+{
+    while (i && !v[i]) i--;
+    return v[i] ? v[i] : 1;
+}
+
+/* What a convolution's padding and pads say to the operator; false: they exclude each other. */
+static bool set_padding(cj_layer_build *b, cj_conv_opts *c, const char *padding,
+                        const int64_t pads[CJ_SIZES])
+{
+    c->padding = pads[0] ? NULL : padding;
+    if (!pads[0]) return true;
+    for (int i = 0; i < CJ_SIZES; i++) c->pads_before[i] = c->pads_after[i] = size_at(pads, i);
+    if (!strcmp(padding, "valid")) return true;
+    cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT,
+                   "pads are for padding=valid, and padding is %s", padding);
+    return false;
+}
+
 static void copy_sizes(int64_t to[CJ_SIZES], const int64_t from[CJ_SIZES])
 {
     for (int i = 0; i < CJ_SIZES; i++) to[i] = from[i];
@@ -111,6 +133,7 @@ static const cj_option conv1d_options[] = {
     WINDOW_OPTIONS(cj_conv2d_opts, causal_words),
     CJ_OPTION_INT(cj_conv2d_opts, groups, 1, 1, FAR, "independent parts of the channels"),
     KERNEL_OPTIONS(cj_conv2d_opts),
+    PADS_OPTION(cj_conv2d_opts),
     COMMON_OPTIONS(cj_conv2d_opts)};
 static const cj_option conv_options[] = {
     CJ_OPTION_INT(cj_conv2d_opts, filters, 0, 1, FAR, "channels of the result"),
@@ -118,6 +141,7 @@ static const cj_option conv_options[] = {
     WINDOW_OPTIONS(cj_conv2d_opts, padding_words),
     CJ_OPTION_INT(cj_conv2d_opts, groups, 1, 1, FAR, "independent parts of the channels"),
     KERNEL_OPTIONS(cj_conv2d_opts),
+    PADS_OPTION(cj_conv2d_opts),
     COMMON_OPTIONS(cj_conv2d_opts)};
 
 static cj_node *conv_build(cj_layer_build *b, int spatial)
@@ -131,7 +155,8 @@ static cj_node *conv_build(cj_layer_build *b, int spatial)
     cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, o->filters, channels / o->groups,
                                   CJ__RULES(o, kernel), channels / o->groups,
                                   o->filters);
-    cj_conv_opts c = {.padding = o->padding, .groups = o->groups};
+    cj_conv_opts c = {.groups = o->groups};
+    if (!set_padding(b, &c, o->padding, o->pads)) return NULL;
     c.bias = bias_of(b, o->no_bias, o->filters, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
@@ -145,7 +170,7 @@ ROW(conv2d, conv, 2, conv_options,
     "filters=4, kernel=[3, 2], padding=same, strides=2, groups=2, activation=tanh, "
     "kernel_regularizer=l2(0.001) : 5, 4, 2",
     CONV_DOC)
-ROW(conv3d, conv, 3, conv_options, "filters=2, kernel=2, no_bias=true : 3, 3, 2, 2",
+ROW(conv3d, conv, 3, conv_options, "filters=2, kernel=2, no_bias=true, pads=1 : 3, 3, 2, 2",
     CONV_DOC)
 
 /* ---- conv1d_transpose, conv2d_transpose, conv3d_transpose ------------------------------------ */
@@ -157,12 +182,6 @@ static const cj_option transpose_options[] = {
     SIZES(cj_conv2d_transpose_opts, output_padding, 0, 0, "elements added behind the result"),
     KERNEL_OPTIONS(cj_conv2d_transpose_opts),
     COMMON_OPTIONS(cj_conv2d_transpose_opts)};
-
-static int64_t size_at(const int64_t v[CJ_SIZES], int i)
-{
-    while (i && !v[i]) i--;
-    return v[i] ? v[i] : 1;
-}
 
 static cj_node *transpose_build(cj_layer_build *b, int spatial)
 {
@@ -207,7 +226,9 @@ static const cj_option depthwise_options[] = {
     WINDOW_OPTIONS(cj_depthwise_conv2d_opts, padding_words),
     CJ_OPTION_INT(cj_depthwise_conv2d_opts, depth_multiplier, 1, 1, FAR,
                   "results for each channel"),
-    KERNEL_OPTIONS(cj_depthwise_conv2d_opts), COMMON_OPTIONS(cj_depthwise_conv2d_opts)};
+    KERNEL_OPTIONS(cj_depthwise_conv2d_opts),
+    PADS_OPTION(cj_depthwise_conv2d_opts),
+    COMMON_OPTIONS(cj_depthwise_conv2d_opts)};
 
 /* Fails when channels times multiplier do not fit 31 bits. */
 static bool widen(cj_layer_build *b, int64_t channels, int64_t multiplier, int64_t *out)
@@ -226,7 +247,8 @@ static cj_node *depthwise_build(cj_layer_build *b, int spatial)
     if (!x || !widen(b, channels, o->depth_multiplier, &out)) return NULL;
     cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, out, 1, CJ__RULES(o, kernel),
                                   channels, o->depth_multiplier);
-    cj_conv_opts c = {.padding = o->padding, .groups = channels};
+    cj_conv_opts c = {.groups = channels};
+    if (!set_padding(b, &c, o->padding, o->pads)) return NULL;
     c.bias = bias_of(b, o->no_bias, out, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
     copy_sizes(c.dilations, o->dilation);
@@ -234,7 +256,7 @@ static cj_node *depthwise_build(cj_layer_build *b, int spatial)
 }
 
 #define DEPTHWISE_DOC "each channel convolved with filters of its own"
-ROW(depthwise_conv1d, depthwise, 1, depthwise_options, "kernel=3 : 5, 3", DEPTHWISE_DOC)
+ROW(depthwise_conv1d, depthwise, 1, depthwise_options, "kernel=3, pads=1 : 5, 3", DEPTHWISE_DOC)
 ROW(depthwise_conv2d, depthwise, 2, depthwise_options,
     "kernel=3, padding=same, depth_multiplier=2 : 4, 4, 2", DEPTHWISE_DOC)
 

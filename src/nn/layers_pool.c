@@ -48,13 +48,28 @@ static const cj_option pool_options[] = {
     SIZES(cj_max_pool2d_opts, size, 2, 1, "of the window"),
     SIZES(cj_max_pool2d_opts, strides, 0, 0, "from window to window; none: the size"),
     CJ_OPTION_CHOICE(cj_max_pool2d_opts, padding, "valid", padding_words, "around the image"),
+    SIZES(cj_max_pool2d_opts, pads, 0, 0, "at each end of each axis, instead of padding"),
+    CJ_OPTION_BOOL(cj_max_pool2d_opts, ceil_mode, false,
+                   "a last window may reach over the end of the image"),
+    CJ_OPTION_BOOL(cj_max_pool2d_opts, count_include_pad, false,
+                   "for a mean, pads count as elements of 0"),
     NAME(cj_max_pool2d_opts)};
 
 static cj_node *pool_build(cj_layer_build *b, int spatial, bool max)
 {
     const cj_max_pool2d_opts *o = b->options;
     cj_node *x = image(b, spatial);
-    cj_pool_opts p = {.struct_size = sizeof p, .padding = o->padding};
+    bool same = !strcmp(o->padding, "same"), pads = o->pads[0] != 0;
+    cj_pool_opts p = {.struct_size = sizeof p,
+                      .padding = pads || o->ceil_mode ? NULL : o->padding,
+                      .ceil_mode = o->ceil_mode,
+                      .count_include_pad = o->count_include_pad};
+    if (same && (pads || o->ceil_mode))
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "%s for padding=valid",
+                              pads ? "pads are" : "ceil_mode is"),
+               NULL;
+    for (int i = 0; i < spatial && pads; i++)
+        p.pads_before[i] = p.pads_after[i] = size_at(o->pads, i);
     memcpy(p.kernel, o->size, sizeof p.kernel);
     memcpy(p.strides, o->strides, sizeof p.strides);
     return max ? (cj_max_pool)(x, &p) : (cj_avg_pool)(x, &p);
@@ -66,8 +81,10 @@ ROW(max_pool1d, pool_build(b, 1, true), pool_options, "size=2 : 6, 2", MAX_DOC)
 ROW(max_pool2d, pool_build(b, 2, true), pool_options, "size=3, strides=2, padding=same : 5, 4, 2",
     MAX_DOC)
 ROW(max_pool3d, pool_build(b, 3, true), pool_options, "size=2 : 4, 2, 2, 2", MAX_DOC)
-ROW(average_pool1d, pool_build(b, 1, false), pool_options, "size=3, strides=1 : 6, 2", AVERAGE_DOC)
-ROW(average_pool2d, pool_build(b, 2, false), pool_options, "size=2 : 4, 6, 2", AVERAGE_DOC)
+ROW(average_pool1d, pool_build(b, 1, false), pool_options, "size=3, strides=1, pads=1 : 6, 2",
+    AVERAGE_DOC)
+ROW(average_pool2d, pool_build(b, 2, false), pool_options, "size=2, ceil_mode=true : 4, 5, 2",
+    AVERAGE_DOC)
 ROW(average_pool3d, pool_build(b, 3, false), pool_options,
     "size=[2, 1, 2], padding=same : 3, 2, 2, 2", AVERAGE_DOC)
 

@@ -106,6 +106,13 @@ static void text_that_is_refused(void **state)
         {"input, dense 3", "dense: its input is of rank 1 and has batch as last size; [batch, ..., "
                            "number] is expected"},
         {"input 1 1 1 1 1 1 1 1, dense 3", "input: 'x': samples of rank 8; at most 7 is possible"},
+        {"input 4 4 1, conv2d 2 3 same pads=1",
+         "conv2d: pads are for padding=valid, and padding is same"},
+        {"input 4 4 1, max_pool2d 3 padding=same pads=1", "max_pool2d: pads are for padding=valid"},
+        {"input 4 4 1, average_pool2d 3 padding=same ceil_mode",
+         "average_pool2d: ceil_mode is for padding=valid"},
+        {"input 4 4 1, max_pool2d 3 pads=-1",
+         "max_pool2d: pads=-1 is not between 0 and 2147483647"},
         {"input 6, reshape -1 -1", "reshape: only one size may be -1, found 2"},
     };
     cj_context *cj = test_context();
