@@ -3,11 +3,11 @@
  * Weights are [out, in / groups, kernel...], transposed ones [in, out, kernel...]. The fans of
  * initializers are Keras's, of its layout [kernel..., a, b]: fan_in = places a, fan_out = places b.
  */
-#include <string.h>
+#include "nn/layers_conv.h"
 
 #include <cajal/layers.h>
 
-#include "nn/layers_conv.h"
+#include <string.h>
 
 #define FAR 2147483647
 #define SIZES(type, field, initial, min, help) \

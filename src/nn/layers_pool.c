@@ -1,12 +1,12 @@
 /* layers_pool.c: the layers without parameters that change an image's size: pooling, global and
  * adaptive pooling, up-sampling, padding and cropping; each a row for 1, 2 or 3 spatial axes. */
-#include <string.h>
+#include "nn/model.h"
 
 #include <cajal/image.h>
 #include <cajal/layers.h>
 #include <cajal/pool.h>
 
-#include "nn/model.h"
+#include <string.h>
 
 #define FAR 2147483647
 #define SIZES(type, field, initial, min, help) CJ_OPTION_SIZES(type, field, initial, min, FAR, help)

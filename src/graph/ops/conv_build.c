@@ -2,12 +2,12 @@
  *
  * Numbers left out of a list repeat the one before; words of padding that the rows do not know
  * ("causal") become explicit pads. What is wrong with shapes the rows say. */
-#include <string.h>
+#include "graph/ops/block.h"
+#include "graph/ops/conv.h"
 
 #include <cajal/conv.h>
 
-#include "graph/ops/block.h"
-#include "graph/ops/conv.h"
+#include <string.h>
 
 typedef struct lists {
     cj__conv_attrs attrs;

@@ -6,11 +6,11 @@
  * Both only move elements: what they are lowered to is a transposition of [n, h, b, w, b', C],
  * whose axes stand in one order for the image and in another for the channels of a pixel. Each is
  * the other's inverse, and so its gradient. */
-#include <string.h>
+#include "graph/ops/image.h"
 
 #include <cajal/image.h>
 
-#include "graph/ops/image.h"
+#include <string.h>
 
 static cj_status shuffle_infer(cj_infer *infer)
 {

@@ -8,13 +8,13 @@
  * The elements around u are gathered from x as rows of channels and summed with weights that are
  * arithmetic on u - floor(u): that is the row's lowering, and the gradients with respect to x
  * (adding up at the same places) and to the grid are those of the operators used. */
-#include <math.h>
-#include <string.h>
+#include "graph/ops/image.h"
+#include "graph/ops/norm.h"
 
 #include <cajal/image.h>
 
-#include "graph/ops/image.h"
-#include "graph/ops/norm.h"
+#include <math.h>
+#include <string.h>
 
 enum { ZEROS, BORDER, REFLECTION };
 enum { LINEAR, NEAREST, CUBIC };

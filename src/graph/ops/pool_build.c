@@ -1,12 +1,12 @@
 /* pool_build.c: builders of poolings. Keyword options become the lists that the rows take; adaptive
  * and global pooling, indices as other libraries count them, and unpooling by those are made of
  * other operators. What is wrong with shapes the rows say. */
-#include <string.h>
+#include "graph/ops/block.h"
+#include "graph/ops/pool.h"
 
 #include <cajal/pool.h>
 
-#include "graph/ops/block.h"
-#include "graph/ops/pool.h"
+#include <string.h>
 
 typedef struct lists {
     cj__lp_pool_attrs attrs;

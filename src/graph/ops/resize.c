@@ -8,13 +8,13 @@
  *     with antialias         many           a matrix product
  *
  * An element outside stands for the nearest one inside, or has no weight with exclude_outside. */
-#include <math.h>
-#include <string.h>
+#include "graph/ops/image.h"
+#include "graph/ops/norm.h"
 
 #include <cajal/image.h>
 
-#include "graph/ops/image.h"
-#include "graph/ops/norm.h"
+#include <math.h>
+#include <string.h>
 
 enum { MOST = 1 << 20, TAPS = 4 };
 
