@@ -8,7 +8,7 @@
  *     op.h       operators of your own               recipe.h   recipes; option.h: named options
  *     augment.h  pictures changed at random          image.h    resizing, sampling, pixel shuffle
  *     sequence.h attention, caches for decoding      signal.h   Fourier transforms, windows, mel
- *     picture.h  pictures in files and their sizes */
+ *     picture.h  pictures in files and their sizes   zoo.h      the classic networks */
 #ifndef CAJAL_CAJAL_H
 #define CAJAL_CAJAL_H
 
@@ -33,5 +33,6 @@
 #include <cajal/signal.h>
 #include <cajal/tensor.h>
 #include <cajal/train.h>
+#include <cajal/zoo.h>
 
 #endif

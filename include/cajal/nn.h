@@ -17,6 +17,7 @@
 
 #include <cajal/data.h>
 #include <cajal/graph.h>
+#include <cajal/io.h>
 #include <cajal/layers.h>
 #include <cajal/recipe.h>
 #include <cajal/run.h>
@@ -73,7 +74,8 @@ CJ_API const char *cj_model_text(cj_model *m);
 CJ_API cj_status cj_model_summary(cj_model *m, FILE *to);
 
 typedef struct cj_model_counts {
-    int64_t parameters, trainable;
+    int64_t parameters, trainable; /* Keras's total, with running statistics; the weights alone:
+                                      PyTorch's count */
     int64_t multiply_adds; /* of one sample, forward */
     int layers;
 } cj_model_counts;
@@ -444,10 +446,27 @@ typedef struct cj_regularizer {
     cj_node *(*build)(cj_node *parameter, const void *options);
 } cj_regularizer;
 
+/* A whole network: those of the library are in zoo.h. In text and recipes it stands where a layer
+ * does; where none of both has a name, layers come first. */
+typedef struct cj_network {
+    const char *name, *doc, *aliases;
+    size_t options_size;
+    const cj_option *options; /* an integer `classes` is that of the data, where the text of a model
+                                 says none */
+    /* x [batch, sample...]; makes layers behind it and gives the result. */
+    cj_node *(*build)(cj_node *x, const void *options);
+    int rank;                 /* of a sample, where nothing else says its shape */
+    int64_t shape[4];
+    const char *sample;       /* options and a small shape, for the generic test */
+} cj_network;
+/* The network of that name behind x: cj_network_apply(x, "resnet18(classes=10)"). NULL where that
+ * fails, and the message begins with the network's name. */
+CJ_API cj_node *cj_network_apply(cj_node *x, const char *network);
+
 #define CJ_NN_ROWS(X)                                                                              \
     X(layer, cj_layer) X(activation, cj_activation_row) X(loss, cj_loss) X(metric, cj_metric)      \
     X(optimizer, cj_optimizer) X(schedule, cj_schedule) X(initializer, cj_initializer)             \
-    X(regularizer, cj_regularizer) X(constraint, cj_constraint)
+    X(regularizer, cj_regularizer) X(constraint, cj_constraint) X(network, cj_network)
 /* For each kind: cj_loss_register(cj, row), cj_loss_find(cj, name) (NULL and a message that names
  * the nearest), cj_loss_at(cj, i) (NULL past the last; the context's own first). */
 #define CJ_NN_DECLARE(kind, type)                                                                  \
@@ -509,6 +528,20 @@ CJ_API cj_status cj_schedule_rate(cj_context *cj, const char *schedule, const cj
 CJ_API cj_status cj_save(cj_model *m, const char *path);
 CJ_API cj_model *cj_load(cj_context *cj, const char *path);
 CJ_API cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size);
+typedef struct cj_weights_opts {
+    size_t struct_size;
+    bool partial;     /* load what has the name and the shape, and leave the rest as it is */
+    const char *what; /* of errors; default the path, or "weights" */
+} cj_weights_opts;
+/* Weights and running statistics by name, into a model of layers: from a list, or a .safetensors
+ * file. A weight "layer/kernel" is loaded from that name or from PyTorch's, "layer.weight" (gamma
+ * too; beta is "bias", moving_mean and moving_variance are "running_mean" and "running_var"), whose
+ * layout is changed to ours: dense kernels are transposed, and what is behind a flatten is brought
+ * from channels first to channels last. Every weight must be there and every name be used
+ * (num_batches_tracked are not), unless `partial`; the error names the first that does not fit. On
+ * failure the model is as it was. */
+CJ_API cj_status cj_set_weights(cj_model *m, const cj_tensors *list, const cj_weights_opts *opts);
+CJ_API cj_status cj_load_weights(cj_model *m, const char *path, const cj_weights_opts *opts);
 /* Any ONNX model as a graph, its inputs (that are no initializers) and outputs in the file's order,
  * its weights as parameters. NULL with a message; CJ_ERR_UNSUPPORTED names node and operator. The
  * caller frees it, or the context. */
@@ -529,6 +562,12 @@ CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
 #define cj_dropout(x, ...) \
     (cj_dropout)(cj_at(x, CJ_HERE), \
                  &(cj_dropout_opts){.struct_size = sizeof(cj_dropout_opts), __VA_ARGS__})
+#define cj_set_weights(m, list, ...) \
+    (cj_set_weights)(m, list, \
+                     &(cj_weights_opts){.struct_size = sizeof(cj_weights_opts), __VA_ARGS__})
+#define cj_load_weights(m, path, ...) \
+    (cj_load_weights)(m, path, \
+                      &(cj_weights_opts){.struct_size = sizeof(cj_weights_opts), __VA_ARGS__})
 #define cj_flatten(x) (cj_flatten)(cj_at(x, CJ_HERE))
 #define cj_loss_node(prediction, target, loss) \
     (cj_loss_node)(cj_at(prediction, CJ_HERE), target, loss)

@@ -118,6 +118,11 @@ CJ_API cj_status cj_fit(cj_model *m, const cj_dataset *train, const cj_fit_opts 
 /* Of the last fit; NULL before the first. */
 CJ_API const cj_history *cj_model_history(const cj_model *m);
 
+/* For a model whose weights come from elsewhere (cj_load_weights): decides what cj_fit does before
+ * its first step, how raw samples of this data become the model's input (`normalize` as fit has it;
+ * NULL: "auto") and which classes there are. */
+CJ_API cj_status cj_prepare(cj_model *m, const cj_dataset *data, const char *normalize);
+
 /* cj_evaluate(m, data, &scores, .confusion = counts) */
 typedef struct cj_evaluate_opts {
     size_t struct_size;

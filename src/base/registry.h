@@ -16,6 +16,7 @@ typedef enum cj__row_kind {
     CJ__ROW_INITIALIZER,
     CJ__ROW_REGULARIZER,
     CJ__ROW_CONSTRAINT,
+    CJ__ROW_NETWORK,
     CJ__ROW_CALLBACK,
     CJ__ROW_DATASET,
     CJ__ROW_BACKEND,

@@ -73,17 +73,21 @@ static int print_text(cli *c, cj_model *m, const cj_model_info *info, const cj_s
     return CLI_DONE;
 }
 
+/* path: NULL for a model of the keys, whose weights are in a file of their own. */
 static int evaluate(cli *c, const char *path)
 {
     cj_model_info info;
     cj_scores scores = {0};
     const char *source = cli_string(c, "data"), *split = cli_string(c, "split");
-    cj_model *m = cli_model_load(c, path);
-    if (!m) return c->status;
-    cj_model_get_info(m, &info);
+    cj_model *m = path ? cli_model_load(c, path) : NULL;
+    if (path && !m) return c->status;
+    if (m) cj_model_get_info(m, &info);
     cj_dataset *ds = cli_data_open(c, source, .split = split ? split : "auto",
-                                   .info = &info);
-    if (!ds) return c->status;
+                                   .info = m ? &info : NULL);
+    if (ds && !m) m = cli_model_make(c, ds, 0);
+    if (!ds || !m) return c->status;
+    if (!path && cj_prepare(m, ds, cli_string(c, "normalize"))) return cli_failed(c, c->cj);
+    cj_model_get_info(m, &info);
     size_t n = info.classes > 1 ? (size_t)info.classes : 0;
     int64_t *confusion = n && n < SIZE_MAX / sizeof *confusion / n
                              ? calloc(n * n, sizeof *confusion)
@@ -94,7 +98,8 @@ static int evaluate(cli *c, const char *path)
     if (cj_evaluate(m, ds, &scores, .batch_size = cli_int(c, "batch_size"),
                     .loss = cli_named(c, "loss"), .metrics = metrics, .confusion = confusion))
         status = cli_failed(c, c->cj);
-    else if (c->json) print_json(c, path, &scores, confusion, info.classes);
+    else if (c->json)
+        print_json(c, path ? path : cli_string(c, "weights"), &scores, confusion, info.classes);
     else status = print_text(c, m, &info, &scores, confusion);
     free(metrics);
     free(confusion);
@@ -103,30 +108,37 @@ static int evaluate(cli *c, const char *path)
 
 static int run(cli *c)
 {
-    if (c->args.n_words != 1)
+    cj_recipe *recipe = cli_recipe(c, NULL);
+    if (!recipe) return c->status;
+    const cj_item *model = cj_recipe_find(recipe, "model");
+    const bool described = model && model->kind != CJ_ITEM_NULL;
+    if (c->args.n_words + described != 1)
         return cli_misused(
             c, "evaluate: expected one model, found %d words: cajal evaluate MODEL.onnx data=NAME",
             c->args.n_words);
-    cj_recipe *recipe = cli_recipe(c, NULL);
-    if (!recipe) return c->status;
+    if (described != (cli_string(c, "weights") != NULL))
+        return cli_misused(c, "evaluate: model=LAYERS and weights=FILE.safetensors are given "
+                              "together");
     if (!cli_string(c, "data"))
         return cli_misused(
             c,
             "evaluate: expected data=NAME or data=./PATH ('cajal list datasets' names data sets)");
-    return cli_context(c, recipe) ? evaluate(c, c->args.words[0]) : c->status;
+    return cli_context(c, recipe) ? evaluate(c, described ? NULL : c->args.words[0]) : c->status;
 }
 
 static const char *const keys[] = {"data",    "format",  "widths",     "split",   "target",
                                    "weight",  "types",   "drop",       "missing", "header",
                                    "limit",   "stream",  "loss",       "metrics", "batch_size",
                                    "on_bad_sample",
-                                   "threads", "deterministic", NULL};
+                                   "threads", "deterministic", "model",  "classes", "weights",
+                                   "normalize", NULL};
 const cj_command cj_command_evaluate = {
     .name = "evaluate",
     .summary = "measure a model on data",
     .usage = "MODEL.onnx data=NAME|PATH [split=train|test|all] [KEY=VALUE...]",
     .text = "  cajal evaluate runs/train1/best.onnx data=fashion-mnist\n"
-            "  cajal evaluate runs/train1/best.onnx data=./iris.csv --json\n\n"
+            "  cajal evaluate runs/train1/best.onnx data=./iris.csv --json\n"
+            "  cajal evaluate model=resnet20 weights=resnet20.safetensors data=cifar10\n\n"
             "Tells each metric by its name, the report of each class, and the confusion matrix.\n",
     .keys = keys,
     .run = run,

@@ -110,14 +110,15 @@ static const struct kind {
              {"initializers", initializer_at},
              {"regularizers", regularizer_at},
              {"constraints", constraint_at},
+             {"networks", network_at},
              {"datasets", dataset_at},
              {"formats", format_at},
              {"backends", backend_at},
              {"commands", command_at},
              {NULL, NULL}};
 static const char all_kinds[] = "ops|layers|activations|losses|metrics|optimizers|schedules|"
-                                "initializers|regularizers|constraints|datasets|formats|backends|"
-                                "commands";
+                                "initializers|regularizers|constraints|networks|datasets|formats|"
+                                "backends|commands";
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
@@ -376,7 +377,7 @@ const cj_command cj_command_list = {
     .name = "list",
     .summary = "tell what there is of a kind, with all options",
     .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|regularizers|"
-             "constraints|datasets|formats|backends|commands",
+             "constraints|networks|datasets|formats|backends|commands",
     .text = "  cajal list layers\n  cajal list datasets --json\n",
     .keys = keys,
     .run = run,

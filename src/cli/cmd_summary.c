@@ -19,9 +19,7 @@ static cj_model *open_model(cli *c)
     if (!cli_context(c, c->recipe)) return NULL;
     cj_dataset *ds = data ? cli_data_open(c, data, .split = NULL) : NULL;
     if (data && !ds) return NULL;
-    cj_model *m = cj_model_from_recipe(c->cj, c->recipe, "model", ds, 0);
-    if (!m) cli_failed(c, c->cj);
-    return m;
+    return cli_model_make(c, ds, 0);
 }
 
 /* A loaded model is one graph; its layers are found again by the text it was made from, if it has
@@ -191,7 +189,7 @@ static int print_json(cli *c, cj_model *m)
     cli_json j = {.to = c->out};
     if (cj_model_count(m, &counts)) return cli_failed(c, c->cj);
     cli_json_object(&j, NULL);
-    cli_json_int(&j, "parameters", counts.parameters);
+    cli_json_int(&j, "parameters", counts.trainable);
     cli_json_int(&j, "trainable", counts.trainable);
     cli_json_int(&j, "non_trainable", counts.parameters - counts.trainable);
     cli_json_int(&j, "multiply_adds", counts.multiply_adds);
@@ -225,7 +223,7 @@ static int run(cli *c)
 static const char *const keys[] = {"model",  "data",  "format", "widths",  "target",
                                    "weight", "types", "drop",   "missing", "header",
                                    "size",   "colour",
-                                   "graph",  "dot",   "batch",  NULL};
+                                   "graph",  "dot",   "batch",  "classes", "weights", NULL};
 const cj_command cj_command_summary = {
     .name = "summary",
     .summary = "tell the layers of a model, or its graph",
@@ -233,11 +231,13 @@ const cj_command cj_command_summary = {
     .text = "  cajal summary runs/train1/best.onnx\n"
             "  cajal summary model=\"flatten, dense 128 relu, dense 10\" data=fashion-mnist\n"
             "  cajal summary model=\"input 784, dense 128 relu, dense 10\"\n"
+            "  cajal summary model=resnet18 classes=1000 --json\n"
             "  cajal summary runs/train1/best.onnx dot=true | dot -Tsvg > model.svg\n\n"
             "Below the table stand the layers with most of the work and of the parameters, and the "
             "memory that\npredicting and training (with Adam) take for a batch beside the "
-            "parameters. --json tells parameters,\ntrainable, non_trainable, multiply_adds (of one "
-            "sample), layers and memory.\n",
+            "parameters. --json tells parameters\n(weights, as PyTorch counts them), trainable, "
+            "non_trainable (running statistics; Keras's total\nis the sum of these two), "
+            "multiply_adds (of one sample), layers and memory.\n",
     .keys = keys,
     .run = run,
 };

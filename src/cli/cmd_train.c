@@ -80,6 +80,8 @@ static int check_recipe(training *t)
         return cli_misused(
             c, "train: expected model=LAYERS, such as model=\"dense 16 relu, dense 3 softmax\", "
                "or from=MODEL.onnx");
+    if (from && cli_string(c, "weights"))
+        return cli_misused(c, "train: weights and from=%s exclude each other", from);
     if (rate && rate->kind != CJ_ITEM_NULL && !(rate->number > 0))
         return cli_misused(c, "train: learning_rate=%s: expected a number greater than 0",
                            rate->text);
@@ -104,9 +106,8 @@ static int make_model(training *t)
     }
     t->data = cli_data_open(c, cli_string(c, "data"), .info = from ? &info : NULL);
     if (!t->data || from) return t->data ? CLI_DONE : c->status;
-    t->model = cj_model_from_recipe(c->cj, c->recipe, "model", t->data,
-                                    (uint64_t)cli_int(c, "seed"));
-    return t->model ? CLI_DONE : cli_failed(c, c->cj);
+    t->model = cli_model_make(c, t->data, (uint64_t)cli_int(c, "seed"));
+    return t->model ? CLI_DONE : c->status;
 }
 
 /* ---- While it runs --------------------------------------------------------------------------- */
@@ -300,6 +301,7 @@ const cj_command cj_command_train = {
     .text =
         "  cajal train data=fashion-mnist model=\"flatten, dense 128 relu, dense 10 softmax\"\n"
         "  cajal train data=./iris.csv model=\"dense 16 relu, dense 3 softmax\" epochs=50\n"
+        "  cajal train data=fashion-mnist model=lenet5\n"
         "  cajal train recipe.yaml learning_rate=0.01 --json\n"
         "  cajal train from=best.onnx data=./more.csv\n"
         "  cajal train resume=runs/train1\n\n"

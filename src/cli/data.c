@@ -173,6 +173,45 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
     return ds;
 }
 
+/* Is it the name of a network, alone or with options in brackets? */
+static bool is_network(cli *c, const char *text)
+{
+    char name[128];
+    const size_t n = strcspn(text, "( ,");
+    if (n >= sizeof name || (text[n] && (text[n] != '(' || text[strlen(text) - 1] != ')')))
+        return false;
+    snprintf(name, sizeof name, "%.*s", (int)n, text);
+    return cj_network_find(c->cj, name) != NULL;
+}
+
+/* What the key `classes` says becomes an option of the network. */
+static bool set_classes(cli *c)
+{
+    const cj_item *classes = cj_recipe_find(c->recipe, "classes"),
+                  *model = cj_recipe_find(c->recipe, "model"), *name;
+    if (!classes || classes->kind == CJ_ITEM_NULL) return true;
+    name = model && model->kind == CJ_ITEM_MAP ? cj_recipe_find(c->recipe, "model.name") : model;
+    if (!name || name->kind != CJ_ITEM_STRING || !is_network(c, name->text))
+        return cli_misused(c,
+                           "classes=%s is for a model that is one network, such as "
+                           "model=resnet18 ('cajal list networks' names them)",
+                           classes->text),
+               false;
+    return !cj_recipe_set_int(c->recipe, "model.classes", classes->integer) ||
+           (cli_failed(c, c->base), false);
+}
+
+cj_model *cli_model_make(cli *c, const cj_dataset *data, uint64_t seed)
+{
+    if (!set_classes(c)) return NULL;
+    cj_model *m = cj_model_from_recipe(c->cj, c->recipe, "model", data, seed);
+    const char *weights = cli_string(c, "weights");
+    /* A run that goes on has weights of its own. */
+    if (m && weights && !cli_string(c, "resume") && cj_load_weights(m, weights)) m = NULL;
+    if (!m) cli_failed(c, c->cj);
+    return m;
+}
+
 cj_model *cli_model_load(cli *c, const char *path)
 {
     cj_model *m = cj_load(c->cj, path);

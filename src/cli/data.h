@@ -31,6 +31,9 @@ bool cli_ends_with(const char *path, const char *suffix);
 /* The items of a list as "a, b", NULL when the key is not there. free() it. */
 char *cli_joined(cli *c, const char *key);
 
+/* The model of the keys model, classes and weights, for this data (or NULL); NULL after a failure
+ * that has been told. */
+cj_model *cli_model_make(cli *c, const cj_dataset *data, uint64_t seed);
 /* The model of this file; NULL after a failure that has been told. */
 cj_model *cli_model_load(cli *c, const char *path);
 

@@ -52,7 +52,11 @@ const cj_key cli_keys[] = {
      "samples a step; without it 32 to train, with lbfgs up to 4096, and 256 to evaluate"},
     /* model */
     {"model", CJ_KEY_TREE, 0, 0, NULL, "LAYERS",
-     "layers such as \"dense 16 relu, dense 3 softmax\""},
+     "layers such as \"dense 16 relu, dense 3 softmax\", or a network such as resnet20"},
+    {"classes", CJ_KEY_INT, 1, 2147483647, NULL, "N",
+     "classes of a network; without it those of the data, or the network's own"},
+    {"weights", CJ_KEY_STRING, 0, 0, NULL, "FILE.safetensors",
+     "weights for the model by name, ours or PyTorch's"},
     {"from", CJ_KEY_STRING, 0, 0, NULL, "MODEL.onnx", "model to go on from with new data"},
     {"resume", CJ_KEY_STRING, 0, 0, NULL, "RUN", "run directory to continue"},
     /* training */
@@ -116,7 +120,7 @@ const char *const cli_keys_train[] = {
     "drop",          "missing",  "header",    "limit",         "stream",   "validation_split",
     "size",          "resize",   "colour",    "on_bad_sample",
     "normalize",     "shuffle",  "balanced",  "batch_size",
-    "model",         "from",     "resume",    "loss",          "optimizer",
+    "model",         "classes",  "weights",   "from",     "resume",    "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
     "monitor",       "seed",     "threads",   "deterministic", "recompute",
     "precision",     "out",      NULL};

@@ -6,6 +6,8 @@
  * so nothing is checked before the end. */
 #include "cli/workloads.h"
 
+#include <cajal/zoo.h>
+
 #include <string.h>
 
 /* ---- 784-128-10 ------------------------------------------------------------------------------ */
@@ -37,50 +39,17 @@ static cj_node *lstm(cj_model *m)
     return cj_dense(cj_lstm(x, .units = 128), .units = 10);
 }
 
-/* ---- ResNet ---------------------------------------------------------------------------------- */
-
-static cj_node *conv_norm(cj_node *x, int64_t filters, int64_t kernel, int64_t stride)
-{
-    x = cj_conv2d(x, .filters = filters, .kernel = {kernel}, .strides = {stride},
-                  .padding = "same", .no_bias = true);
-    return cj_batch_normalization(x, .momentum = 0.9, .epsilon = 1e-5);
-}
-
-/* Two convolutions and a way around them; the way has a convolution of its own where the size or
- * the number of channels changes (He et al. 2015). */
-static cj_node *basic_block(cj_node *x, int64_t filters, int64_t stride)
-{
-    const cj_type *type = x ? cj_node_type(x) : NULL;
-    bool changes = type && (stride != 1 || type->dim[type->rank - 1] != filters);
-    cj_node *y = cj_relu(conv_norm(x, filters, 3, stride));
-    y = conv_norm(y, filters, 3, 1);
-    return cj_relu(cj_add(y, changes ? conv_norm(x, filters, 1, stride) : x));
-}
-
-static cj_node *stage(cj_node *x, int blocks, int64_t filters, int64_t stride)
-{
-    for (int i = 0; i < blocks; i++) x = basic_block(x, filters, i ? 1 : stride);
-    return x;
-}
+/* ---- ResNet, of the zoo ---------------------------------------------------------------------- */
 
 static cj_node *resnet20(cj_model *m)
 {
-    cj_node *x = cj_relu(conv_norm(cj_input(m, "image", 32, 32, 3), 16, 3, 1));
-    x = stage(x, 3, 16, 1);
-    x = stage(x, 3, 32, 2);
-    x = stage(x, 3, 64, 2);
-    return cj_dense(cj_global_average_pool2d(x, .keepdims = false), .units = 10);
+    return cj_zoo_resnet20(cj_input(m, "image", 32, 32, 3), .shortcut = "B",
+                           .activation = "linear");
 }
 
 static cj_node *resnet18(cj_model *m)
 {
-    cj_node *x = cj_relu(conv_norm(cj_input(m, "image", 224, 224, 3), 64, 7, 2));
-    x = cj_max_pool2d(x, .size = {3}, .strides = {2}, .padding = "same");
-    x = stage(x, 2, 64, 1);
-    x = stage(x, 2, 128, 2);
-    x = stage(x, 2, 256, 2);
-    x = stage(x, 2, 512, 2);
-    return cj_dense(cj_global_average_pool2d(x, .keepdims = false), .units = 1000);
+    return cj_zoo_resnet18(cj_input(m, "image", 224, 224, 3), .activation = "linear");
 }
 
 /* ---- GPT ------------------------------------------------------------------------------------- */

@@ -16,6 +16,8 @@ static void free_layers(cj_graph *g)
     cj__free(g->cj, layers->losses, (size_t)layers->losses_capacity * sizeof(cj_node *));
     cj__free(g->cj, layers->updates, (size_t)layers->updates_capacity * sizeof(cj_update));
     cj__free(g->cj, layers->masks, (size_t)layers->masks_capacity * sizeof(cj__mask));
+    cj__free(g->cj, layers->networks,
+             (size_t)layers->networks_capacity * sizeof(cj__network_record));
 }
 
 cj__layers *cj__layers_of(cj_graph *g)

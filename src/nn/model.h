@@ -43,6 +43,13 @@ typedef struct cj__layer_record { /* for summary, text and configuration */
     bool inner; /* of another layer, whose record comes behind and has its parameters, too */
 } cj__layer_record;
 
+typedef struct cj__network_record { /* for text: layers that are one network */
+    const cj_network *row;
+    const void *options;
+    const cj_node *x, *y;
+    int first, count; /* of the layers */
+} cj__network_record;
+
 typedef struct cj__mask { /* a node and the mask beside it */
     const cj_node *x;
     cj_node *mask;
@@ -72,6 +79,8 @@ typedef struct cj__layers {
     const char *scope; /* where layers are made now, or NULL */
     int scope_entry;   /* how often that has changed */
     int depth;         /* layers in layers, while they are built */
+    cj__network_record *networks; /* none inside another */
+    int n_networks, networks_capacity;
     uint64_t seed;
     cj_dtype dtype;
     struct cj_model *model; /* or NULL */
@@ -181,6 +190,9 @@ void cj__rule_copy(cj_layer_build *to, const cj__rule *rule, cj_node *parameter)
 /* The option of a layer that has `field` for cj_layer_constraint. */
 #define CJ__CONSTRAINT_OPTION(type, field) \
     CJ_OPTION_STRING(type, field, NULL, "what an optimizer keeps it to, such as max_norm(2)")
+/* Builds a network behind x and writes it down; options: the row's structure, complete and of the
+ * graph's arena. */
+cj_node *cj__network_add(cj_node *x, const cj_network *row, const void *options);
 /* How many numbers a sample has once categorical columns are one-hot. */
 int64_t cj__columns_width(int columns, const cj_column *info);
 

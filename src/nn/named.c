@@ -18,6 +18,7 @@
 #define CJ__CONSTRAINT(name) extern const cj_constraint cj_constraint_##name;
 #define CJ__ACTIVATION(name) extern const cj_activation_row cj_activation_##name;
 #define CJ__LAYER(name) extern const cj_layer cj_layers_##name;
+#define CJ__NETWORK(name) extern const cj_network cj_network_##name;
 #include "nn/rows.def"
 
 static const void *const losses[] = {
@@ -50,6 +51,11 @@ static const void *const regularizers[] = {
     NULL};
 static const void *const activations[] = {
 #define CJ__ACTIVATION(name) &cj_activation_##name,
+#include "nn/rows.def"
+    NULL};
+
+static const void *const networks[] = {
+#define CJ__NETWORK(name) &cj_network_##name,
 #include "nn/rows.def"
     NULL};
 
@@ -125,6 +131,7 @@ CJ__ROWS(schedule, cj_schedule, SCHEDULE, schedules, row->rate)
 CJ__ROWS(initializer, cj_initializer, INITIALIZER, initializers, row->fill)
 CJ__ROWS(regularizer, cj_regularizer, REGULARIZER, regularizers, row->build)
 CJ__ROWS(constraint, cj_constraint, CONSTRAINT, constraints, row->build)
+CJ__ROWS(network, cj_network, NETWORK, networks, row->build)
 
 typedef struct kind {
     const char *word;
@@ -149,6 +156,7 @@ static bool options_of(int row_kind, const void *row, size_t *size, const cj_opt
         CJ__CASE(INITIALIZER, cj_initializer, "initializer", initializers)
         CJ__CASE(REGULARIZER, cj_regularizer, "regularizer", regularizers)
         CJ__CASE(CONSTRAINT, cj_constraint, "constraint", constraints)
+        CJ__CASE(NETWORK, cj_network, "network", networks)
         CJ__CASE(LAYER, cj_layer, "layer", layers)
     }
     return false;

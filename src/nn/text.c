@@ -4,9 +4,9 @@
  *     layer = name { blank word }  |  name "(" word { "," word } ")"
  *     word  = key "=" value  |  switch  |  activation  |  value of the next option of the table
  *
- * Both forms of a layer become one list of words, and every word one option of the layer's row, so
- * the text can say what C can. A recipe's list is the second form: {dense: {units: 10}} is
- * "dense(units=10)". */
+ * A network of the zoo stands where a layer does. Both forms of a layer become one list of words,
+ * and every word one option of the layer's row, so the text can say what C can. A recipe's list is
+ * the second form: {dense: {units: 10}} is "dense(units=10)". */
 #include "nn/model.h"
 
 #include "base/registry.h"
@@ -231,6 +231,43 @@ static cj_node *apply(cj_graph *g, cj_node *const *x, int n, const char *name, c
     return cj__layer_add(x, n, row, options);
 }
 
+/* The row's table with the number of the data's classes as what `classes` is by itself. */
+static const cj_option *with_classes(cj_graph *g, const cj_option *table, int classes)
+{
+    size_t n = 0;
+    while (table[n].type) n++;
+    cj_option *copy = cj__arena_copy(&g->arena, table, (n + 1) * sizeof *copy);
+    for (size_t i = 0; copy && i < n; i++)
+        if (!strcmp(copy[i].name, "classes") && copy[i].type == CJ_OPTION_TYPE_INT && classes > 0)
+            copy[i].initial = classes;
+    return copy;
+}
+
+static cj_node *apply_network(cj_node *x, const cj_network *row, int classes, const words *w)
+{
+    cj_graph *g = x->call->graph;
+    const cj_option *table = with_classes(g, row->options ? row->options : no_options, classes);
+    void *options = cj__arena_alloc(&g->arena, row->options_size ? row->options_size : 1);
+    if (!table || !options) return cj_graph_fail(g, cj_last_status(g->cj), "%s", cj_message(g->cj));
+    cj_status failed = set_options(g, row->name, table, options, w);
+    if (failed) return cj_graph_fail(g, failed, "%s", cj_message(g->cj));
+    return cj__network_add(x, row, options);
+}
+
+/* The network of a name that is no layer's. NULL: it is a layer's, or *failed. */
+static const cj_network *network_of(cj_context *cj, const char *name, cj_status *failed)
+{
+    *failed = CJ_OK;
+    if (cj__named_known(cj, CJ__ROW_LAYER, name)) return NULL;
+    const cj_network *row = cj_network_find(cj, name);
+    /* Nearest is what either has; layers are what is most written. */
+    if (!row && (cj_layer_find(cj, name), !strstr(cj_message(cj), "did you mean")) &&
+        (cj_network_find(cj, name), !strstr(cj_message(cj), "did you mean")))
+        cj_layer_find(cj, name);
+    if (!row) *failed = cj_last_status(cj);
+    return row;
+}
+
 cj_node *cj_layer_apply(cj_node *const *x, int n, const char *layer, const char *options)
 {
     for (int i = 0; i < n; i++)
@@ -338,10 +375,15 @@ static void prepared_shape(const cj_field *field, int *rank, int64_t dims[CJ_RAN
     if (field->columns > 0) dims[0] = cj__columns_width(field->columns, field->column_info);
 }
 
-static cj_status begin_from_data(builder *b)
+/* network: the first layer, or NULL. */
+static cj_status begin_from_data(builder *b, const cj_network *network)
 {
     int rank;
     int64_t dims[CJ_RANK_MAX];
+    if (!b->input && network && network->rank) {
+        b->x = cj_model_input(b->m, "x", network->rank, network->shape);
+        return b->m->graph->failed;
+    }
     if (!b->input)
         return cj_fail(b->m->cj, CJ_ERR_ARGUMENT,
                        "without data a model begins with its input, such as \"input 28 28 1, "
@@ -383,8 +425,12 @@ static cj_status add_layer(builder *b, const char *p, const char *end)
         return cj_fail(g->cj, CJ_ERR_LIMIT, "the model has more than %d layers", LAYERS_MAX);
     CJ__TRY(read_layer(g, b->layers, p, end, &name, &w));
     if (!strcmp(name, "input")) return begin_from_words(b, &w);
-    if (!b->x) CJ__TRY(begin_from_data(b));
-    b->x = apply(g, &b->x, 1, name, &w);
+    cj_status unknown;
+    const cj_network *network = network_of(g->cj, name, &unknown);
+    CJ__TRY(unknown);
+    if (!b->x) CJ__TRY(begin_from_data(b, network));
+    b->x = network ? apply_network(b->x, network, b->target ? b->target->classes : 0, &w)
+                   : apply(g, &b->x, 1, name, &w);
     return g->failed;
 }
 
@@ -509,16 +555,34 @@ static const char *automatic_name(cj_model *m, const cj__layers *layers, int i)
     return number ? cj__arena_printf(&m->arena, "%s_%d", name, number) : name;
 }
 
+static void print_network(cj__text *out, const cj__network_record *r)
+{
+    cj__text_add(out, r->row->name);
+    for (const cj_option *o = r->row->options; o && o->type; o++)
+        print_option(out, o, r->options, false);
+}
+
+/* The network whose layers begin with layer i, or NULL. */
+static const cj__network_record *network_at(const cj__layers *layers, int i)
+{
+    for (int k = 0; k < layers->n_networks; k++)
+        if (layers->networks[k].first == i && layers->networks[k].count)
+            return &layers->networks[k];
+    return NULL;
+}
+
 static bool is_chain(const cj_model *m, const cj__layers *layers)
 {
     const cj_graph *g = m->graph;
+    const cj__network_record *network;
     if (g->inputs.count != 1 || g->outputs.count != 1) return false;
     const cj_node *x = g->inputs.items[0].node;
-    for (int i = 0; i < layers->count; i++) {
+    for (int i = 0; i < layers->count; i += network ? network->count : 1) {
+        network = network_at(layers, i);
         const cj__layer_record *r = &layers->items[i];
-        if (r->inner) continue;
-        if (r->n != 1 || r->x[0] != x) return false;
-        x = r->y;
+        if (!network && r->inner) continue;
+        if (network ? network->x != x : r->n != 1 || r->x[0] != x) return false;
+        x = network ? network->y : r->y;
     }
     return x == g->outputs.items[0].node;
 }
@@ -544,6 +608,12 @@ const char *cj_model_text(cj_model *m)
     const cj_option *name = cj__option_find(input_table, "name");
     if (strcmp(x->name, "x")) print_option(&out, name, &(input_options){.name = x->name}, false);
     for (int i = 0; i < layers->count && !out.failed; i++) {
+        const cj__network_record *network = network_at(layers, i);
+        if (network) {
+            cj__text_add(&out, ", "), print_network(&out, network);
+            i += network->count - 1;
+            continue;
+        }
         if (layers->items[i].inner) continue;
         const char *automatic = automatic_name(m, layers, i);
         if (!automatic) out.failed = m->cj->status;

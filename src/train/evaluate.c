@@ -72,6 +72,13 @@ static void show(const cj_evaluate_opts *o, cj_context *cj, const cj_scores *sco
     cj__progress_end(&p, scores->n, names, scores->value);
 }
 
+cj_status cj_prepare(cj_model *m, const cj_dataset *data, const char *normalize)
+{
+    if (!m) return CJ_ERR_ARGUMENT;
+    if (!data) return cj__no_dataset(m->cj, "prepare");
+    return cj__model_prepare(m, data, normalize);
+}
+
 cj_status (cj_evaluate)(cj_model *m, const cj_dataset *data, const cj_evaluate_opts *opts)
 {
     if (!m) return CJ_ERR_ARGUMENT;

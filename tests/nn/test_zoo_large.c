@@ -1,0 +1,37 @@
+/* test_zoo_large.c: every network of the zoo against torchvision's, as test_zoo.c has the small
+ * ones; one at a time, because the largest has 144 million parameters.
+ *
+ *     test_zoo_large          all
+ *     test_zoo_large vgg16    one
+ *
+ * ctest: slow serial */
+#include "zoo_support.h"
+
+static const char *only;
+
+static void all(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    cj_tensors *golden = golden_load(cj, "nn/zoo.npz");
+    const cj_network *row;
+    for (int i = 0; (row = cj_network_at(cj, i)) != NULL; i++) {
+        if (only && strcmp(only, row->name)) continue;
+        char b[100];
+        printf("    %s\n", row->name);
+        fflush(stdout);
+        zoo_check(golden, row->name, false);
+        zoo_learns(row->name);
+        snprintf(b, sizeof b, "%s(shortcut=B)", row->name);
+        if (golden_find(golden, b, "y")) zoo_check(golden, b, false);
+    }
+    cj_tensors_free(golden);
+    cj_context_free(cj);
+}
+
+int main(int argc, char **argv)
+{
+    only = argc > 1 ? argv[1] : NULL;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

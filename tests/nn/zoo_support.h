@@ -1,0 +1,206 @@
+/* zoo_support.h: networks of the zoo against the ones of torchvision and PyTorch
+ * (tools/golden/zoo.py): as many parameters, and the same results from the same weights, which are
+ * loaded by PyTorch's names. Weights and pictures are functions of a name and an index, computed
+ * here as there. */
+#ifndef CAJAL_TESTS_NN_ZOO_SUPPORT_H
+#define CAJAL_TESTS_NN_ZOO_SUPPORT_H
+
+#include <cajal/zoo.h>
+
+#include "nn_golden.h"
+
+/* Number `index` of those of a name, in [0, 1). */
+static inline double zoo_unit(const char *name, uint32_t index)
+{
+    uint32_t h = 2166136261u;
+    for (; *name; name++) h = (h ^ (unsigned char)*name) * 16777619u;
+    uint32_t x = index * 2654435761u + h;
+    x ^= x >> 16;
+    x *= 0x7feb352du;
+    x ^= x >> 15;
+    x *= 0x846ca68bu;
+    x ^= x >> 16;
+    return x / 4294967296.0;
+}
+
+static inline bool zoo_ends_in(const char *name, const char *end)
+{
+    const size_t n = strlen(name), k = strlen(end);
+    return n >= k && !strcmp(name + n - k, end);
+}
+
+static inline cj_tensor *zoo_tensor(cj_context *cj, const char *name, int rank, const int64_t *dims)
+{
+    cj_tensor *t = cj_tensor_new(cj, CJ_F32, rank, dims);
+    assert_non_null(t);
+    float *v = cj_tensor_map(t, CJ_MAP_WRITE);
+    const int64_t n = cj_tensor_count(t);
+    const double limit = rank > 1 ? sqrt(6.0 / (double)(n / dims[0])) : 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double u = zoo_unit(name, (uint32_t)i);
+        v[i] = (float)(zoo_ends_in(name, "running_var")         ? 0.5 + u
+                       : rank > 1                               ? (2 * u - 1) * limit
+                       : zoo_ends_in(name, "weight")            ? 0.5 + 0.5 * u
+                                                                : 0.1 * (2 * u - 1));
+    }
+    cj_tensor_unmap(t);
+    return t;
+}
+
+/* "conv1.weight 6 1 5 5\n" ... as the weights of a file of PyTorch's. */
+static inline cj_tensors *zoo_weights(cj_context *cj, const cj_tensor *keys)
+{
+    cj_tensors *list = cj_tensors_new(cj);
+    const char *p = cj_tensor_map_read(keys), *end = p + cj_tensor_count(keys);
+    while (p < end) {
+        char line[256], *rest;
+        const size_t n = (size_t)((const char *)memchr(p, '\n', (size_t)(end - p)) - p);
+        assert_true(n < sizeof line);
+        memcpy(line, p, n);
+        line[n] = 0;
+        p += n + 1;
+        int64_t dims[4];
+        int rank = 0;
+        rest = strchr(line, ' ');
+        *rest++ = 0;
+        for (char *next; rank < 4; rest = next) {
+            dims[rank] = strtoll(rest, &next, 10);
+            if (next == rest) break;
+            rank++;
+        }
+        assert_ok(cj, cj_tensors_add(list, line, zoo_tensor(cj, line, rank, dims)));
+    }
+    cj_tensor_unmap(keys);
+    return list;
+}
+
+static inline cj_tensor *zoo_pictures(cj_context *cj, int64_t side, int64_t channels)
+{
+    cj_tensor *t = cj_tensor_new(cj, CJ_F32, 4, (int64_t[]){2, side, side, channels});
+    assert_non_null(t);
+    float *v = cj_tensor_map(t, CJ_MAP_WRITE);
+    for (int64_t i = 0; i < cj_tensor_count(t); i++)
+        v[i] = (float)(2 * zoo_unit("picture", (uint32_t)i) - 1);
+    cj_tensor_unmap(t);
+    return t;
+}
+
+/* "resnet20(shortcut=B)" and more options -> "resnet20(shortcut=B, classes=10)" */
+static inline const char *zoo_text(char out[300], int64_t side, int64_t channels, const char *name,
+                                   const char *more)
+{
+    const size_t n = strlen(name);
+    const bool open = name[n - 1] == ')';
+    snprintf(out, 300, "input %lld %lld %lld, %.*s%s%s)", (long long)side, (long long)side,
+             (long long)channels, (int)(n - open), name, open ? ", " : "(", more);
+    return out;
+}
+
+static inline void zoo_same_results(cj_context *cj, cj_tensors *golden, const char *name,
+                                    cj_model *m, const char *backend, int64_t side)
+{
+    cj_graph *g = cj_model_graph(m);
+    cj_node *x = cj_graph_input_at(g, 0);
+    cj_program *p = cj_compile(g, .outputs = {cj_graph_output_at(g, 0)});
+    if (!p) fail_msg("%s: %s", name, cj_message(cj));
+    cj_session *s = cj_session_new_opts(p, cj_model_store(m),
+                                        &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
+                                                           .backend = backend});
+    assert_non_null(s);
+    cj_tensor *pictures = zoo_pictures(cj, side, cj_node_dim(x, 3)), *out = NULL;
+    if (cj_run(s, (cj_feed[]){{x, pictures}}, 1, &out, 1))
+        fail_msg("%s: %s", name, cj_session_message(s));
+    const cj_tensor *y = golden_get(golden, name, "y");
+    assert_int_equal(cj_tensor_count(out), cj_tensor_count(y));
+    /* The bound is of the largest result: networks this deep double and halve what goes through
+     * them, and all that is rounded on the way is of that size. */
+    double largest = 0, worst = 0;
+    for (int64_t i = 0; i < cj_tensor_count(y); i++) {
+        const double a = value_of(cj, out, i), b = value_of(cj, (cj_tensor *)(uintptr_t)y, i);
+        largest = fmax(largest, fabs(b));
+        worst = isnan(a) ? INFINITY : fmax(worst, fabs(a - b));
+    }
+    if (!(worst <= 1e-4 * largest))
+        fail_msg("%s: off by %g where the largest is %g", name, worst, largest);
+    cj_tensor_free(pictures);
+    cj_tensor_free(out);
+    cj_session_free(s);
+    cj_program_free(p);
+}
+
+/* Parameters with the default number of classes, results with 10. */
+static inline void zoo_check(cj_tensors *golden, const char *name, bool reference)
+{
+    cj_context *cj = test_context();
+    char text[300];
+    const int64_t channels = strstr("lenet5 cnn", name) ? 1 : 3;
+    const int64_t side = (int64_t)value_of(cj, golden_get(golden, name, "size"), 0);
+    cj_model_counts counts;
+    cj_model *m = cj_model_from_text(cj, name, NULL, 0);
+    if (!m) fail_msg("%s: %s", name, cj_message(cj));
+    assert_ok(cj, cj_model_count(m, &counts));
+    assert_int_equal(counts.trainable, (int64_t)value_of(cj, golden_get(golden, name, "count"), 0));
+    cj_model_free(m);
+    m = cj_model_from_text(cj,
+                           zoo_text(text, side, channels, name, "classes=10, activation=linear"),
+                           NULL, 0);
+    if (!m) fail_msg("%s: %s", name, cj_message(cj));
+    cj_tensors *weights = zoo_weights(cj, golden_get(golden, name, "keys"));
+    assert_ok(cj, cj_set_weights(m, weights));
+    cj_tensors_free(weights);
+    for (int b = 0; b < (reference ? 2 : 1); b++)
+        zoo_same_results(cj, golden, name, m, backends[b], side);
+    cj_context_free(cj);
+}
+
+/* A few steps on four pictures of its sample lower the loss. */
+static inline void zoo_learns(const char *name)
+{
+    cj_context *cj = test_context();
+    const cj_network *row = cj_network_find(cj, name);
+    assert_non_null(row);
+    char text[300];
+    const char *colon = strchr(row->sample, ':');
+    int64_t dims[4] = {4};
+    int rank = 1;
+    for (const char *p = colon; p && rank < 4; p = strchr(p + 1, ',')) dims[rank++] = atoll(p + 1);
+    snprintf(text, sizeof text, "input %lld %lld %lld, %s(%.*s)", (long long)dims[1],
+             (long long)dims[2], (long long)dims[3], name, (int)(colon - row->sample), row->sample);
+    cj_model *m = cj_model_from_text(cj, text, NULL, 1);
+    if (!m) fail_msg("%s: %s", name, cj_message(cj));
+    cj_graph *g = cj_model_graph(m);
+    cj_node *x = cj_graph_input_at(g, 0), *y = cj_graph_output_at(g, 0);
+    cj_node *label = cj_placeholder(g, "label", CJ_I32, CJ_DIMS(cj_node_dim(y, 0)));
+    cj_node *loss = cj_mean(cj_loss_node(y, label, "sparse_categorical_crossentropy"));
+    const int n = cj_graph_parameter_count(g);
+    cj_node **p = calloc(2 * (size_t)n, sizeof *p);
+    for (int i = 0; i < n; i++) p[i] = cj_graph_parameter_at(g, i);
+    assert_ok(cj, cj_grad(loss, p, n, p + n));
+    const cj_update *updates = cj_updates("sgd", p, p + n, n, .learning_rate = 0.001);
+    cj_program *program = cj_compile(g, .outputs = {loss}, .updates = updates, .training = true);
+    if (!program) fail_msg("%s: %s", name, cj_message(cj));
+    cj_session *s = cj_session_new(program, cj_model_store(m));
+    cj_tensor *pictures = cj_tensor_new(cj, CJ_F32, rank, dims), *out = NULL;
+    float *v = cj_tensor_map(pictures, CJ_MAP_WRITE);
+    for (int64_t i = 0; i < cj_tensor_count(pictures); i++)
+        v[i] = (float)zoo_unit("picture", (uint32_t)i);
+    cj_tensor_unmap(pictures);
+    cj_tensor *labels = cj_tensor_from(cj, CJ_I32, 1, dims, (int32_t[]){0, 1, 2, 1});
+    double first = 0, last = 0;
+    for (int i = 0; i < 8; i++) {
+        if (cj_run(s, (cj_feed[]){{x, pictures}, {label, labels}}, 2, &out, 1))
+            fail_msg("%s: %s", name, cj_session_message(s));
+        last = value_of(cj, out, 0);
+        if (!i) first = last;
+    }
+    if (!(last < first)) fail_msg("%s: loss %g then %g", name, first, last);
+    free(p);
+    cj_tensor_free(out);
+    cj_tensor_free(pictures);
+    cj_tensor_free(labels);
+    cj_session_free(s);
+    cj_program_free(program);
+    cj_context_free(cj);
+}
+
+#endif
