@@ -56,7 +56,7 @@ static void refused(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"resnet19", "unknown network 'resnet19' (did you mean 'resnet18'?)"},
-        {"resnet20 shortcut=C", "resnet20: there is no shortcut 'C' (did you mean 'A'?)"},
+        {"resnet20 shortcut=C", "resnet20: shortcut='C' is none of A, B"},
         {"resnet20 classes=0", "resnet20: classes=0 is not between 1 and 2147483647"},
         {"resnet20 activation=sofmax",
          "resnet20: linear: unknown activation 'sofmax' (did you mean 'softmax'?)"},

@@ -153,7 +153,8 @@ static inline void zoo_check(cj_tensors *golden, const char *name, bool referenc
     cj_context_free(cj);
 }
 
-/* A few steps on four pictures of its sample lower the loss. */
+/* A few steps on four pictures of its sample lower the loss. They are short: a norm over four
+ * numbers, as there are where a picture of 32x32 has become 1x1, bends the loss that much. */
 static inline void zoo_learns(const char *name)
 {
     cj_context *cj = test_context();
@@ -176,7 +177,7 @@ static inline void zoo_learns(const char *name)
     cj_node **p = calloc(2 * (size_t)n, sizeof *p);
     for (int i = 0; i < n; i++) p[i] = cj_graph_parameter_at(g, i);
     assert_ok(cj, cj_grad(loss, p, n, p + n));
-    const cj_update *updates = cj_updates("sgd", p, p + n, n, .learning_rate = 0.001);
+    const cj_update *updates = cj_updates("sgd", p, p + n, n, .learning_rate = 1e-4);
     cj_program *program = cj_compile(g, .outputs = {loss}, .updates = updates, .training = true);
     if (!program) fail_msg("%s: %s", name, cj_message(cj));
     cj_session *s = cj_session_new(program, cj_model_store(m));
@@ -187,7 +188,7 @@ static inline void zoo_learns(const char *name)
     cj_tensor_unmap(pictures);
     cj_tensor *labels = cj_tensor_from(cj, CJ_I32, 1, dims, (int32_t[]){0, 1, 2, 1});
     double first = 0, last = 0;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 4; i++) {
         if (cj_run(s, (cj_feed[]){{x, pictures}, {label, labels}}, 2, &out, 1))
             fail_msg("%s: %s", name, cj_session_message(s));
         last = value_of(cj, out, 0);

@@ -86,4 +86,4 @@ static const cj_option options[] = {
 
 CJ__ZOO_ROW(mobilenet_v2, "inverted residuals with depthwise convolutions (Sandler et al. 2018)",
             options, mobilenet_v2(x, o), .rank = 3, .shape = {224, 224, 3},
-            .sample = "classes=3, width=0.25, dropout=0 : 32, 32, 3")
+            .sample = "classes=3, width=0.25, dropout=0 : 96, 96, 3")
