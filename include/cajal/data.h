@@ -35,6 +35,14 @@ extern "C" {
 /* ---- Fields ---------------------------------------------------------------------------------- */
 
 typedef enum cj_field_role { CJ_FIELD_INPUT, CJ_FIELD_TARGET, CJ_FIELD_WEIGHT } cj_field_role;
+
+/* What the numbers of a field are:
+ *   - CJ_FIELD_VALUES: numbers, a class, a picture;
+ *   - CJ_FIELD_MASK: i32 [height, width], the class of each pixel of the picture beside it;
+ *   - CJ_FIELD_BOXES: f32 [most, 5], what is to be seen in the picture beside it, a row each:
+ * class, x_min, y_min, x_max, y_max, from the left and the top, as shares of width and height (0 to
+ * 1). Rows behind those of a sample have class -1. */
+typedef enum cj_field_kind { CJ_FIELD_VALUES, CJ_FIELD_MASK, CJ_FIELD_BOXES } cj_field_kind;
 typedef enum cj_column_kind { CJ_COLUMN_NUMERIC, CJ_COLUMN_CATEGORICAL } cj_column_kind;
 
 /* A column of a table. The value of a categorical column is the index of its text in
@@ -52,7 +60,8 @@ typedef struct cj_field {
     int rank;                      /* per sample; at most CJ_RANK_MAX - 1 */
     int64_t shape[CJ_RANK_MAX];    /* per sample */
     cj_field_role role;
-    int classes;                   /* of an integer target: values are 0 .. classes-1; else 0 */
+    cj_field_kind kind;
+    int classes; /* of an integer target: values are 0 .. classes-1; of boxes; else 0 */
     const char *const *class_names; /* `classes` of them, or NULL */
     int columns;                   /* of a table: shape is [columns]; else 0 */
     const cj_column *column_info;

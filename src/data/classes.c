@@ -5,7 +5,8 @@ int cj__dataset_class_field(const cj_dataset *ds)
 {
     for (int i = 0; i < cj_dataset_fields(ds); i++) {
         const cj_field *field = cj_dataset_field(ds, i);
-        if (field->role == CJ_FIELD_TARGET && field->classes > 0) return i;
+        if (field->role == CJ_FIELD_TARGET && field->classes > 0 && field->kind == CJ_FIELD_VALUES)
+            return i;
     }
     return -1;
 }

@@ -38,6 +38,7 @@ static const char *difference(const cj_field *a, const cj_field *b)
 {
     if (strcmp(a->name, b->name) != 0) return "names";
     if (a->role != b->role) return "roles";
+    if (a->kind != b->kind) return "kinds";
     if (a->dtype != b->dtype) return "types";
     if (a->rank != b->rank || memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) != 0)
         return "shapes";

@@ -16,7 +16,7 @@
 #include "base/size.h"
 #include "base/text.h"
 
-enum { READ_CHUNK = 256, FIELDS_MAX = 1024, CLASSES_MAX = 1 << 24, COLUMNS_MAX = 1 << 16 };
+enum { READ_CHUNK = 256 };
 
 const cj_dataset *cj__dataset_root(const cj_dataset *ds)
 {
@@ -68,122 +68,6 @@ void cj_dataset_free(cj_dataset *ds)
 
 /* ---- Making ---------------------------------------------------------------------------------- */
 
-static cj_status copy_texts(cj__arena *arena, const char *const *from, int n,
-                            const char *const **to)
-{
-    const char **copy = cj__arena_array(arena, (size_t)n, sizeof *copy);
-    if (!copy) return cj_last_status(arena->cj);
-    for (int i = 0; i < n; i++)
-        if (!(copy[i] = cj__arena_strdup(arena, from[i]))) return cj_last_status(arena->cj);
-    *to = copy;
-    return CJ_OK;
-}
-
-static cj_status copy_columns(cj__arena *arena, cj_field *field)
-{
-    cj_column *columns = cj__arena_array(arena, (size_t)field->columns, sizeof *columns);
-    if (!columns) return cj_last_status(arena->cj);
-    for (int i = 0; i < field->columns; i++) {
-        columns[i] = field->column_info[i];
-        if (!(columns[i].name = cj__arena_strdup(arena, columns[i].name)))
-            return cj_last_status(arena->cj);
-        if (columns[i].categories > 0)
-            CJ__TRY(copy_texts(arena, columns[i].category_names, columns[i].categories,
-                               &columns[i].category_names));
-    }
-    field->column_info = columns;
-    return CJ_OK;
-}
-
-static bool is_integer(cj_dtype dtype)
-{
-    cj_dtype_kind kind = cj_dtype_info(dtype)->kind;
-    return kind == CJ_KIND_SIGNED || kind == CJ_KIND_UNSIGNED;
-}
-
-static cj_status check_columns(cj_context *cj, const cj_field *field)
-{
-    if (field->columns < 0 || field->columns > COLUMNS_MAX ||
-        (field->columns > 0 && !field->column_info))
-        return cj_fail(cj, CJ_ERR_ARGUMENT,
-                       "data set: field '%s' has %d columns without a description", field->name,
-                       field->columns);
-    if (field->columns > 0 && (field->rank != 1 || field->shape[0] != field->columns))
-        return cj_fail(cj, CJ_ERR_SHAPE,
-                       "data set: field '%s' has %d columns, so its shape must be [%d]",
-                       field->name, field->columns, field->columns);
-    for (int i = 0; i < field->columns; i++) {
-        const cj_column *column = &field->column_info[i];
-        bool bad = !column->name || column->categories < 0 ||
-                   (column->categories > 0 && !column->category_names);
-        for (int k = 0; !bad && k < column->categories; k++) bad = !column->category_names[k];
-        if (bad)
-            return cj_fail(cj, CJ_ERR_ARGUMENT, "data set: column %d of field '%s' lacks its names",
-                           i, field->name);
-    }
-    return CJ_OK;
-}
-
-static cj_status check_field(cj_context *cj, const cj_field *field, int i)
-{
-    if (!field->name || !field->name[0])
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "data set: field %d has no name", i);
-    if (field->dtype <= CJ_DTYPE_NONE || field->dtype >= CJ_DTYPE_COUNT)
-        return cj_fail(cj, CJ_ERR_TYPE, "data set: field '%s' has no dtype", field->name);
-    if (field->rank < 0 || field->rank >= CJ_RANK_MAX)
-        return cj_fail(cj, CJ_ERR_SHAPE, "data set: field '%s' has rank %d; a sample has 0 to %d",
-                       field->name, field->rank, CJ_RANK_MAX - 1);
-    if (field->classes < 0 || field->classes > CLASSES_MAX)
-        return cj_fail(cj, CJ_ERR_ARGUMENT,
-                       "data set: field '%s' has %d classes; 0 to %d are possible", field->name,
-                       field->classes, CLASSES_MAX);
-    if (field->classes > 0 && (!is_integer(field->dtype) || field->rank != 0))
-        return cj_fail(
-            cj, CJ_ERR_TYPE,
-            "data set: field '%s' has classes, so it must be an integer scalar, not %s of rank %d",
-            field->name, cj_dtype_info(field->dtype)->name, field->rank);
-    for (int k = 0; field->class_names && k < field->classes; k++)
-        if (!field->class_names[k])
-            return cj_fail(cj, CJ_ERR_ARGUMENT, "data set: class %d of field '%s' has no name", k,
-                           field->name);
-    return check_columns(cj, field);
-}
-
-static cj_status copy_fields(cj_dataset *ds, int n, const cj_field *fields)
-{
-    if (n < 1 || n > FIELDS_MAX || !fields)
-        return cj_fail(ds->cj, CJ_ERR_ARGUMENT, "data set: %d fields; 1 to %d are possible", n,
-                       FIELDS_MAX);
-    ds->fields = cj__arena_array(&ds->arena, (size_t)n, sizeof *ds->fields);
-    ds->item_bytes = cj__arena_array(&ds->arena, (size_t)n, sizeof *ds->item_bytes);
-    if (!ds->fields || !ds->item_bytes) return cj_last_status(ds->cj);
-    ds->field_count = n;
-    for (int i = 0; i < n; i++) {
-        cj_field *field = &ds->fields[i];
-        *field = fields[i];
-        CJ__TRY(check_field(ds->cj, field, i));
-        for (int k = 0; k < i; k++)
-            if (!strcmp(fields[k].name, field->name))
-                return cj_fail(ds->cj, CJ_ERR_ARGUMENT,
-                               "data set: fields %d and %d are both called '%s'", k, i,
-                               field->name);
-        int64_t items;
-        if (!cj__count(field->rank, field->shape, &items) ||
-            !cj__bytes(items, cj_dtype_info(field->dtype)->bits, &ds->item_bytes[i]))
-            return cj_fail(ds->cj, CJ_ERR_SHAPE,
-                           "data set: a sample of field '%s' has an impossible size", field->name);
-        if (!(field->name = cj__arena_strdup(&ds->arena, field->name)))
-            return cj_last_status(ds->cj);
-        if (field->class_names && field->classes > 0)
-            CJ__TRY(
-                copy_texts(&ds->arena, field->class_names, field->classes, &field->class_names));
-        else field->class_names = NULL;
-        if (field->columns > 0) CJ__TRY(copy_columns(&ds->arena, field));
-        else field->column_info = NULL;
-    }
-    return CJ_OK;
-}
-
 static cj_dataset *new_root(cj_context *cj, const char *name, int64_t count, int field_count,
                             const cj_field *fields)
 {
@@ -198,7 +82,7 @@ static cj_dataset *new_root(cj_context *cj, const char *name, int64_t count, int
     ds->count = count;
     cj__arena_init(&ds->arena, cj);
     ds->name = cj__arena_strdup(&ds->arena, name ? name : "");
-    if (!ds->name || copy_fields(ds, field_count, fields)) {
+    if (!ds->name || cj__fields_copy(ds, field_count, fields)) {
         cj__dataset_unref(ds);
         return NULL;
     }
@@ -247,7 +131,7 @@ static int classes_of(const cj_tensor *t)
     bool possible = true;
     for (int64_t i = 0; i < n && possible; i++) {
         int64_t label = cj_load_i64(cj_tensor_dtype(t), labels, (size_t)i);
-        possible = label >= 0 && label < CLASSES_MAX;
+        possible = label >= 0 && label < CJ__CLASSES_MAX;
         if (label > largest) largest = label;
     }
     cj_tensor_unmap(t);
@@ -261,7 +145,7 @@ static cj_field field_of(const cj_tensor *t, cj_field_role role)
     if (role == CJ_FIELD_INPUT) {
         field.name = field.rank == 3 ? "image" : "features";
     } else {
-        bool label = field.rank == 0 && is_integer(field.dtype);
+        bool label = field.rank == 0 && cj__is_integer(field.dtype);
         field.name = label ? "label" : "target";
         if (label) field.classes = classes_of(t);
     }

@@ -51,6 +51,10 @@ cj_status cj__dataset_read(cj_context *cj, const cj_dataset *ds, const int64_t *
 cj_dataset *cj__dataset_of_samples(cj_context *cj, const char *name, int64_t count, int field_count,
                                    const cj_field *fields, cj__samples *samples);
 void cj__samples_release(cj__samples *samples);
+/* fields.c: the fields of a new root become its own. */
+enum { CJ__CLASSES_MAX = 1 << 24 };
+bool cj__is_integer(cj_dtype dtype);
+cj_status cj__fields_copy(cj_dataset *ds, int n, const cj_field *fields);
 /* A view; takes the list of numbers of `ds` (cj__alloc'ed, n of them), on failure too. */
 cj_dataset *cj__dataset_view(const cj_dataset *ds, int64_t *indices, int64_t n);
 void cj__dataset_ref(cj_dataset *ds);
@@ -68,7 +72,7 @@ cj_dataset *cj__dataset_join(cj_dataset *a, cj_dataset *b, int64_t limit);
 /* That a file to be streamed is packed. */
 cj_status cj__fail_packed(cj_context *cj, const char *path);
 
-/* classes.c: the field that has the classes of a data set, -1: none, and what it says of each
+/* classes.c: the field that has the one class of each sample, -1: none, and what it says of each
  * sample. */
 int cj__dataset_class_field(const cj_dataset *ds);
 cj_status cj__dataset_classes(cj_context *cj, const cj_dataset *ds, int field, int32_t *labels);

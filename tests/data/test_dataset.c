@@ -163,6 +163,15 @@ static void impossible_fields_are_refused(void **state)
          "data set: a sample of field 'x' has an impossible size"},
         {{.name = "x", .dtype = CJ_F32, .classes = 2},
          "data set: field 'x' has classes, so it must be an integer scalar, not f32 of rank 0"},
+        {{.name = "x", .dtype = CJ_I32, .rank = 2, .shape = {3, 5}, .kind = CJ_FIELD_BOXES},
+         "data set: field 'x' has boxes, so it must be f32 [most, 5] with classes, not i32 of rank "
+         "2"},
+        {{.name = "x", .dtype = CJ_F32, .rank = 2, .shape = {3, 5}, .kind = CJ_FIELD_BOXES},
+         "data set: field 'x' has boxes, so it must be f32 [most, 5] with classes, not f32 of rank "
+         "2"},
+        {{.name = "x", .dtype = CJ_U8, .rank = 2, .kind = CJ_FIELD_MASK, .classes = 2},
+         "data set: field 'x' is a mask, so it must be i32 [height, width] with classes, not u8 of "
+         "rank 2"},
         {{.name = "x", .dtype = CJ_F32, .rank = 1, .shape = {3}, .columns = 2, .column_info = two},
          "data set: field 'x' has 2 columns, so its shape must be [2]"},
     };
