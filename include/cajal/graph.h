@@ -268,7 +268,9 @@ CJ_API cj_node *cj_log_softmax(cj_node *x, int axis);
 CJ_API cj_node *cj_sparse_softmax_crossentropy(cj_node *logits, cj_node *labels);
 
 /* The graph's random key: an i64 vector {seed, step, index of the first sample} in the store under
- * "random/key". fit writes it before every step; a program of its own may write or update it. */
+ * "random/key"; a program of its own may write or update it. cj_fit writes the epoch as the step,
+ * and where in the epoch the batch begins, so that a sample's numbers are the same whatever the
+ * batches are. */
 CJ_API cj_node *cj_random_key(cj_graph *g);
 /* Values are a function of (key, stream, index along axis 0, element) alone. stream -1: the next
  * number of this graph. uniform in [0, 1), normal with mean 0 and deviation 1. */

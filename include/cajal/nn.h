@@ -46,6 +46,11 @@ CJ_API void cj_model_set_dtype(cj_model *m, cj_dtype dtype);
  * model. */
 CJ_API cj_node *cj_model_input(cj_model *m, const char *name, int rank, const int64_t *dims);
 CJ_API void cj_output(cj_model *m, const char *name, cj_node *x);
+/* A result that helps to learn (Szegedy et al. 2014): cj_fit adds weight (0 or more) times its
+ * loss, which is the first output's unless the text of the losses says another; its target is the
+ * field of this name, or else the first output's. It counts in no score, and saved models have
+ * neither it nor what only it needs. */
+CJ_API void cj_auxiliary_output(cj_model *m, const char *name, cj_node *x, double weight);
 
 /* A model from text, for samples as `data` has them: "flatten, dense 128 relu, dropout 0.2, dense
  * 10 softmax". Layers are separated by commas outside brackets, and are written in one of two ways:

@@ -71,10 +71,14 @@ typedef struct cj_fit_opts {
     const char *optimizer;      /* default "adam" */
     double learning_rate;       /* default the optimizer's */
     const char *schedule;       /* default constant */
-    const char *loss; /* default from the target: sparse_categorical_crossentropy for classes,
-                         binary_crossentropy for two classes with one output, mse for numbers */
+    /* Default from the target: sparse_categorical_crossentropy for classes, binary_crossentropy for
+     * two classes with one output, mse for numbers. Of a model with several outputs "class: mse,
+     * box: 0.5 * huber": each has a loss and a weight (Keras's loss_weights), and the sum is made
+     * small; one loss without a name is that of all. */
+    const char *loss;
     /* "accuracy, f1"; default accuracy for classes, none for numbers; "none". A loss is a metric
-     * too, its mean. Scores have the names that are given here. */
+     * too, its mean. Scores have the names that are given here. "box: mae" is of that output, and
+     * its score is box_mae; without a name it is of the first. */
     const char *metrics;
     const cj_dataset *validation;
     double validation_split;    /* taken from the training set, stratified, seeded */
@@ -99,10 +103,13 @@ typedef struct cj_fit_opts {
     cj_recompute recompute;     /* less memory for some more work */
     cj_precision precision;     /* mixed: products in 16 bits; with f16 the loss is scaled */
     bool balanced;              /* every class as often as every other in an epoch, as a loader's */
+    bool restore_input; /* the target is the model's input, as it is behind its preparation:
+                           autoencoders. The model remembers it. The data needs no target */
 } cj_fit_opts;
 
-/* Trains. The model must have one output (its target is the data set's target field). May be called
- * again: training goes on where it was, with new orders and masks.
+/* Trains. An output's target is the target field of its name, or the only one of the data set; with
+ * several outputs "NAME_loss" is a score of each. May be called again: training goes on where it
+ * was, with new orders and masks.
  *
  * NaN or infinity in the loss or the gradient: CJ_ERR_NUMERIC naming epoch, step and which; the
  * model is as it was before that step. Cancelled by the context: CJ_ERR_CANCELLED; the model is as
@@ -144,8 +151,8 @@ CJ_API cj_status cj_classification_report(cj_model *m, const int64_t *confusion,
 /* ---- Predict --------------------------------------------------------------------------------- */
 
 /* A session on a model for raw samples (as the data set had them); one a thread. Free with
- * cj_session_free, before the model. The model must have one input and one output. Make sessions
- * after training. */
+ * cj_session_free, before the model. The model must have one input; of several outputs the first is
+ * given. Make sessions after training. */
 CJ_API cj_session *cj_model_session(cj_model *m);
 /* n raw samples of the model's single input in, n * output_size floats out. The message of a
  * failure is the session's. */

@@ -169,6 +169,7 @@ static cj_status fit(training *t)
         .seed = (uint64_t)cli_int(c, "seed"),
         .no_shuffle = !cli_bool(c, "shuffle"),
         .balanced = cli_bool(c, "balanced"),
+        .restore_input = cli_bool(c, "restore_input"),
         .patience = cli_int(c, "early_stopping"),
         .recompute = cli_recompute(c),
         .precision = cli_precision(c),

@@ -37,6 +37,8 @@ const cj_key cli_keys[] = {
     {"shuffle", CJ_KEY_BOOL, 0, 0, "true", NULL, "mix the training samples anew in each epoch"},
     {"balanced", CJ_KEY_BOOL, 0, 0, "false", NULL,
      "draw every class as often as every other: of large classes some, those of small ones again"},
+    {"restore_input", CJ_KEY_BOOL, 0, 0, "false", NULL,
+     "learn to give what is put in, as an autoencoder does; labels do not count"},
     {"limit", CJ_KEY_INT, 1, NUMBERS, NULL, "N", "use the first N samples only"},
     {"stream", CJ_KEY_BOOL, 0, 0, "false", NULL,
      "leave the samples in their file and read them when they are needed: for data larger than "
@@ -119,7 +121,7 @@ const char *const cli_keys_train[] = {
     "data",          "format",   "widths",    "target",        "weight",   "types",
     "drop",          "missing",  "header",    "limit",         "stream",   "validation_split",
     "size",          "resize",   "colour",    "on_bad_sample",
-    "normalize",     "shuffle",  "balanced",  "batch_size",
+    "normalize",     "shuffle",  "balanced",  "batch_size",    "restore_input",
     "model",         "classes",  "weights",   "from",     "resume",    "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
     "monitor",       "seed",     "threads",   "deterministic", "recompute",

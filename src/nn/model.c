@@ -5,6 +5,7 @@
  * statistics) lives in one arena. */
 #include "nn/model.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- What layers leave in a graph ------------------------------------------------------------ */
@@ -146,6 +147,38 @@ void cj_output(cj_model *m, const char *name, cj_node *x)
     else
         cj__graph_fail(m->graph, "output", CJ_ERR_ARGUMENT, "'%s' is given no node",
                        name ? name : "");
+}
+
+void cj_auxiliary_output(cj_model *m, const char *name, cj_node *x, double weight)
+{
+    if (m) cj__auxiliary_add(m->graph, name, x, weight);
+}
+
+void cj__auxiliary_add(cj_graph *g, const char *name, cj_node *x, double weight)
+{
+    if (g->failed) return;
+    const char *said = name && *name ? name : "(no name)";
+    cj__layers *layers = cj__layers_of(g);
+    cj__auxiliary *a = cj__arena_alloc(&g->arena, sizeof *a), **last;
+    if (!x || cj__is_zero(x) || cj_node_graph(x) != g) {
+        cj__graph_fail(g, "auxiliary output", CJ_ERR_ARGUMENT, "'%s' is given no node of its model",
+                       said);
+        return;
+    }
+    if (!name || !*name || !(weight >= 0) || isinf(weight)) {
+        cj__graph_fail(g, "auxiliary output", CJ_ERR_ARGUMENT,
+                       "'%s' has the weight %g; a name and a number of 0 or more are expected",
+                       said, weight);
+        return;
+    }
+    if (!layers || !a || !(a->name = cj__arena_strdup(&g->arena, name))) {
+        cj__graph_fail(g, "auxiliary output", CJ_ERR_MEMORY, "out of memory");
+        return;
+    }
+    a->x = x;
+    a->weight = weight;
+    for (last = &layers->auxiliaries; *last;) last = &(*last)->next;
+    *last = a;
 }
 
 /* ---- Counts ---------------------------------------------------------------------------------- */

@@ -55,6 +55,13 @@ typedef struct cj__mask { /* a node and the mask beside it */
     cj_node *mask;
 } cj__mask;
 
+typedef struct cj__auxiliary { /* a result that is judged in training alone */
+    struct cj__auxiliary *next;
+    const char *name;
+    cj_node *x;
+    double weight; /* of its loss */
+} cj__auxiliary;
+
 /* What a layer's option says of one of its parameters: layer_rules.c. */
 typedef struct cj__rule {
     struct cj__rule *next;
@@ -71,6 +78,7 @@ typedef struct cj__layers {
     int count, capacity;
     cj_node **losses; /* scalars added when training */
     int n_losses, losses_capacity;
+    cj__auxiliary *auxiliaries; /* in the order they were made, in the graph's arena */
     cj_update *updates; /* of layers' state, in training programs */
     int n_updates, updates_capacity;
     cj__mask *masks;
@@ -219,8 +227,13 @@ cj_status cj__model_prepare(cj_model *m, const cj_dataset *train, const char *mo
 /* A new graph: raw placeholders, preparation, the model. Its variables are the model's by name
  * (shared_store). outputs[i]: output i of the model; raw[i]: placeholder i. */
 cj_graph *cj__model_assemble(cj_model *m, cj_node **raw, cj_node **outputs);
+/* The model's first input behind its preparation: a node of the model's graph. */
+const cj_node *cj__model_prepared(cj_model *m);
 /* Copies of nodes of the model's graph (parameters, losses) in an assembled graph. */
 cj_node *cj__model_node_in(cj_model *m, cj_graph *assembled, const cj_node *node);
+
+/* As cj_auxiliary_output, for networks of the zoo, which know their graph alone. */
+void cj__auxiliary_add(cj_graph *g, const char *name, cj_node *x, double weight);
 
 /* Target in the prediction's dtype and shape: [batch] fits [batch, 1]. `what` is named in a
  * failure. */

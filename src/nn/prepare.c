@@ -225,6 +225,21 @@ static cj_status agree(cj_model *m, const cj_dataset *data, const cj_field *fiel
     return p->column_info && field->columns ? agree_columns(m, p, field) : CJ_OK;
 }
 
+/* The field that the model, or its first output, is named after; else the first of the targets. */
+static const cj_field *target_of(const cj_model *m, const cj_dataset *data)
+{
+    const char *name = m->target                  ? m->target
+                       : m->graph->outputs.count ? m->graph->outputs.items[0].name
+                                                  : "";
+    const cj_field *first = NULL;
+    for (int i = cj_dataset_fields(data) - 1; i >= 0; i--) {
+        const cj_field *field = cj_dataset_field(data, i);
+        if (field->role != CJ_FIELD_TARGET) continue;
+        if (!first || strcmp(first->name, name) != 0) first = field;
+    }
+    return first;
+}
+
 static cj_status prepare_target(cj_model *m, const cj_field *field)
 {
     bool first = !m->target;
@@ -271,10 +286,8 @@ cj_status cj__model_prepare(cj_model *m, const cj_dataset *train, const char *mo
         if (p->known) CJ__TRY(agree(m, train, cj_dataset_field(train, number), p, x));
         else CJ__TRY(decide(m, train, number, !none, x, p));
     }
-    for (int i = 0; i < cj_dataset_fields(train); i++)
-        if (cj_dataset_field(train, i)->role == CJ_FIELD_TARGET)
-            return prepare_target(m, cj_dataset_field(train, i));
-    return CJ_OK;
+    const cj_field *target = target_of(m, train);
+    return target ? prepare_target(m, target) : CJ_OK;
 }
 
 /* ---- Building -------------------------------------------------------------------------------- */
@@ -323,6 +336,12 @@ static cj_node *coefficients(cj_graph *g, cj_dtype dtype, const cj__preparation 
 }
 
 /* Raw samples and, from them, the model's input. */
+/* What a prepared input is called, so that it is found in a model that was saved. */
+static const char *prepared_name(cj__arena *arena, const char *input)
+{
+    return cj__arena_printf(arena, "%s/prepared", input);
+}
+
 static cj_node *prepare_input(cj_graph *g, const cj_model *m, int i, cj_node **raw)
 {
     const cj__preparation *p = &m->preparation[i];
@@ -339,6 +358,7 @@ static cj_node *prepare_input(cj_graph *g, const cj_model *m, int i, cj_node **r
     if (y && has_categories(p)) y = expand_columns(g, y, p);
     if (y && p->offset) y = cj_sub(y, coefficients(g, x->type.dtype, p, p->offset));
     if (y && p->scale) y = cj_mul(y, coefficients(g, x->type.dtype, p, p->scale));
+    if (y && y != *raw) cj_node_set_name(y, prepared_name(&g->arena, p->field));
     return y;
 }
 
@@ -427,6 +447,19 @@ cj_graph *cj__model_assemble(cj_model *m, cj_node **raw, cj_node **outputs)
 failed:
     cj_graph_free(g);
     return NULL;
+}
+
+const cj_node *cj__model_prepared(cj_model *m)
+{
+    const cj_graph *g = m->graph;
+    const cj_node *x = g->inputs.items[0].node;
+    const cj__preparation *p = m->n_preparations ? &m->preparation[0] : NULL;
+    const char *name = p && p->in_graph ? prepared_name(&m->arena, x->name) : NULL;
+    for (int i = 0; name && i < g->n_calls; i++)
+        for (int k = 0; k < g->calls[i]->n_out; k++)
+            if (g->calls[i]->out[k].name && !strcmp(g->calls[i]->out[k].name, name))
+                return &g->calls[i]->out[k];
+    return x;
 }
 
 cj_node *cj__model_node_in(cj_model *m, cj_graph *assembled, const cj_node *node)

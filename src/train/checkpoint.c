@@ -167,7 +167,6 @@ static cj_status fill(cj__trainer *t, cj_tensors *list)
     CJ__TRY(set_int(list, "step", t->step));
     CJ__TRY(set_int(list, "total_step", t->total_step));
     CJ__TRY(set_int(list, "epochs_before", t->history->epochs_before));
-    CJ__TRY(set_int(list, "steps_before", t->history->steps_before));
     CJ__TRY(set_int(list, "best_epoch", t->best_epoch));
     CJ__TRY(set_int(list, "wait", t->wait));
     CJ__TRY(set_number(list, "best", t->best));
@@ -323,16 +322,14 @@ static cj_status take(cj__trainer *t, const cj_tensors *list)
     CJ__TRY(get_number(t, list, "learning_rate", &at.learning_rate));
     if (!totals || totals->dtype != CJ_F64 || totals->count != t->objective.n_totals)
         return malformed(t, "totals");
-    int64_t epochs_before, steps_before;
+    int64_t epochs_before;
     CJ__TRY(get_int(t, list, "epochs_before", UINT32_MAX / 2, &epochs_before));
-    CJ__TRY(get_int(t, list, "steps_before", INT64_MAX / 2, &steps_before));
     CJ__TRY(take_store(t, list, "store", cj_model_store(t->m), false));
     CJ__TRY(take_store(t, list, "best", t->best_weights, false));
     if (at.step > 0) CJ__TRY(take_records(t, list, false));
     *t = at;
     CJ__TRY(take_history(t, list));
     t->history->epochs_before = epochs_before;
-    t->history->steps_before = steps_before;
     memcpy(t->totals.sums, cj__tensor_data(totals),
            (size_t)totals->count * sizeof *t->totals.sums);
     if (t->step > 0) CJ__TRY(take_records(t, list, true));

@@ -88,7 +88,7 @@ static cj_status search(cj__trainer *t, const cj_feed *feeds, int n)
 static cj_status run_step(cj__trainer *t, const cj_batch *batch)
 {
     const cj__objective *ob = &t->objective;
-    cj_feed feeds[CJ__INPUTS_MAX + 3];
+    cj_feed feeds[CJ__FEEDS_MAX];
     int n = cj__objective_feed(ob, batch, feeds);
     t->learning_rate = rate_now(t);
     *(double *)cj__tensor_data(t->rate) = t->learning_rate;
@@ -96,8 +96,8 @@ static cj_status run_step(cj__trainer *t, const cj_batch *batch)
     if (t->key) {
         int64_t *key = cj_tensor_map(t->key, CJ_MAP_WRITE);
         key[0] = (int64_t)t->o.seed;
-        key[1] = t->history->steps_before + t->total_step;
-        key[2] = batch->first;
+        key[1] = t->history->epochs_before + t->epoch;
+        key[2] = batch->first; /* so that a sample's numbers do not depend on the batches */
         cj_tensor_unmap(t->key);
     }
     t->loss_scale = cj__loss_scale_now(cj_model_store(t->m));
@@ -159,7 +159,7 @@ static int shown(const cj_scores *scores, const char **names, double *values)
 static cj_status step_done(cj__trainer *t)
 {
     if (!t->progress.to && !t->o.callbacks) return CJ_OK;
-    cj_scores running = {.samples = (int64_t)t->totals.sums[1]};
+    cj_scores running = {.samples = (int64_t)t->totals.sums[CJ__SUM_WEIGHT]};
     const char *names[CJ_SCORES_MAX];
     double values[CJ_SCORES_MAX];
     CJ__TRY(cj__objective_scores(&t->objective, &t->totals, "", true, &running));
@@ -222,7 +222,7 @@ static cj_status end_epoch(cj__trainer *t)
     const char *names[CJ_SCORES_MAX];
     double values[CJ_SCORES_MAX];
     bool improved;
-    cj_scores scores = {.samples = (int64_t)t->totals.sums[1]};
+    cj_scores scores = {.samples = (int64_t)t->totals.sums[CJ__SUM_WEIGHT]};
     if (t->validation)
         CJ__TRY(cj__objective_run(&t->objective, t->eval_session, t->validation_loader,
                                   t->outputs + 1, &t->validation_totals));
@@ -299,10 +299,7 @@ cj_status (cj_fit)(cj_model *m, const cj_dataset *data, const cj_fit_opts *opts)
     if (begun && failed) cj__progress_abort(&t.progress);
     if (begun && failed == CJ_ERR_CANCELLED && t.o.run) failed = save_cancelled(&t);
     if (!failed) failed = end(&t);
-    if (begun) {
-        t.history->epochs_before += t.epoch + (t.step > 0);
-        t.history->steps_before += t.total_step;
-    }
+    if (begun) t.history->epochs_before += t.epoch + (t.step > 0);
     cj__trainer_release(&t);
     return failed;
 }

@@ -1,11 +1,11 @@
-/* objective.c: a model, its target, loss and metrics in one graph.
+/* objective.c: a model, its targets, losses and metrics in one graph.
  *
  * fit compiles it for training and for validation, evaluate for evaluation. What is reported are
  * sums over samples, added on the host in double:
  *
- *     head     {sum of loss times weight, sum of weights, penalty times sum of weights, sum of
- *              counts times weight}, in double; counts are 1 but for losses that leave something
- *              out of a sample or weigh it (cj_loss.count)
+ *     head     of each output {sum of loss times weight, sum of weights, sum of counts times
+ *              weight}, then penalty times the first sum of weights, in double; counts are 1 but
+ *              for losses that leave something out of a sample or weigh it (cj_loss.count)
  *     metrics  a vector each, as their rows say, or records that are kept
  *
  * so the numbers of an epoch are those of all its samples, whatever the batches were. Where the
@@ -19,8 +19,6 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- Which fields, which loss ---------------------------------------------------------------- */
-
 static cj_status wrong(const cj__objective *o, cj_status status, const char *format, ...)
     CJ_PRINTF(3, 4);
 static cj_status wrong(const cj__objective *o, cj_status status, const char *format, ...)
@@ -33,21 +31,17 @@ static cj_status wrong(const cj__objective *o, cj_status status, const char *for
     return cj_fail(o->cj, status, "%s", text);
 }
 
+/* ---- Which fields ---------------------------------------------------------------------------- */
+
 static cj_status find_fields(cj__objective *o, const cj_dataset *data)
 {
     int only = -1;
-    o->target_field = o->weight_field = -1;
+    o->weight_field = -1;
     for (int i = cj_dataset_fields(data) - 1; i >= 0; i--) {
         cj_field_role role = cj_dataset_field(data, i)->role;
         if (role == CJ_FIELD_INPUT) only = i;
-        if (role == CJ_FIELD_TARGET) o->target_field = i;
         if (role == CJ_FIELD_WEIGHT) o->weight_field = i;
     }
-    if (o->target_field < 0)
-        return wrong(o, CJ_ERR_ARGUMENT,
-                     "%s has no target, so there is nothing to learn or to compare with",
-                     o->data_name);
-    o->target_info = cj_dataset_field(data, o->target_field);
     for (int i = 0; i < o->n_inputs; i++) {
         int found = cj_dataset_field_find(data, o->raw[i]->name);
         if (found < 0 || cj_dataset_field(data, found)->role != CJ_FIELD_INPUT)
@@ -78,144 +72,52 @@ static cj_status find_fields(cj__objective *o, const cj_dataset *data)
     return CJ_OK;
 }
 
-/* The size of the prediction's last axis; 1 for [batch]. */
-static int64_t prediction_width(const cj__objective *o)
-{
-    const cj_type *type = &o->samples.prediction->type;
-    return type->rank > 1 ? type->dim[type->rank - 1] : 1;
-}
-
-static const char *default_loss(const cj__objective *o)
-{
-    if (o->target_info->classes == 0) return "mse";
-    return o->target_info->classes == 2 && prediction_width(o) == 1
-               ? "binary_crossentropy"
-               : "sparse_categorical_crossentropy";
-}
-
-/* Whether the loss leaves out labels: these are counted among the data's classes, but no output
- * stands for them. */
-static bool ignores_labels(const cj__named *loss)
-{
-    const cj_option *o = cj__option_find(((const cj_loss *)loss->row)->options, "ignore_class");
-    return o && ((const cj_ints *)(const void *)((const char *)loss->options + o->offset))->n > 0;
-}
-
-/* What newcomers get wrong most, said before shapes disagree somewhere inside. */
-static cj_status check_loss(const cj__objective *o, const cj__named *named)
-{
-    const cj_loss *loss = named->row;
-    const cj_field *target = o->target_info;
-    int64_t width = prediction_width(o);
-    const char *output = cj_graph_output_name(o->model->graph, 0);
-    bool one_label = target->rank == 0 || (target->rank == 1 && target->shape[0] == 1);
-    bool is_float = cj_dtype_info(target->dtype)->kind == CJ_KIND_FLOAT;
-    if (loss->integer_target && is_float)
-        return wrong(o, CJ_ERR_ARGUMENT,
-                     "loss %s is for classes, but the target '%s' of %s is a number (%s): mse fits",
-                     loss->name, target->name, o->data_name, cj_dtype_info(target->dtype)->name);
-    if (loss->integer_target && target->classes && width > 0 && width != target->classes &&
-        !ignores_labels(named))
-        return wrong(o, CJ_ERR_SHAPE,
-                     "the model's output '%s' has %lld values a sample, but '%s' of %s has %d "
-                     "classes: the last "
-                     "layer needs %d units",
-                     output, (long long)width, target->name, o->data_name, target->classes,
-                     target->classes);
-    if (!strcmp(loss->name, "binary_crossentropy") && width == 1 && target->classes > 2)
-        return wrong(
-            o, CJ_ERR_SHAPE,
-            "loss binary_crossentropy with one output is for two classes, but '%s' of %s has %d: "
-            "sparse_categorical_crossentropy with %d units fits",
-            target->name, o->data_name, target->classes, target->classes);
-    if (!loss->integer_target && !loss->class_target && target->classes && one_label && width > 1)
-        return wrong(o, CJ_ERR_SHAPE,
-                     "loss %s compares every one of the %lld values of output '%s' with a target "
-                     "of its own, but "
-                     "'%s' of %s is one class number: sparse_categorical_crossentropy fits",
-                     loss->name, (long long)width, output, target->name, o->data_name);
-    return CJ_OK;
-}
-
 /* ---- Building -------------------------------------------------------------------------------- */
 
-static cj_status graph_status(const cj__objective *o)
+cj_status cj__objective_status(const cj__objective *o)
 {
     cj_status failed = cj_graph_failed(o->graph);
     return failed ? failed : cj_last_status(o->cj) ? cj_last_status(o->cj) : CJ_ERR_MEMORY;
 }
 
-static cj_node *placeholder(cj__objective *o, const char *name, const cj_field *field)
-{
-    cj_dim dims[CJ_RANK_MAX] = {o->raw[0]->type.dim[0]};
-    for (int i = 0; i < field->rank; i++) dims[i + 1] = field->shape[i];
-    return cj_placeholder(o->graph, name, field->dtype, field->rank + 1, dims);
-}
-
-/* What is fed of the data, and with it what is compared: samples, and the steps of all samples that
- * count in the mask of the model's output. */
-static void judge(cj__objective *o, const cj_dataset *data)
-{
-    const cj_node *output = o->model->graph->outputs.items[0].node;
-    cj_node *prediction = o->samples.prediction, *weight = NULL;
-    o->target = placeholder(o, "cajal/target", o->target_info);
-    if (o->weight_field >= 0) {
-        o->weight = placeholder(o, "cajal/weight", cj_dataset_field(data, o->weight_field));
-        weight = o->weight ? cj_reshape(o->weight, 1, (const cj_dim[]){CJ_INFER}) : NULL;
-    } else if (prediction->type.rank)
-        weight = cj_broadcast_to(cj_scalar(o->graph, prediction->type.dtype, 1), 1,
-                                 prediction->type.dim);
-    o->samples.target = o->target;
-    o->samples.weight = weight;
-    o->steps = cj__judged_steps(o->samples,
-                                cj__model_node_in(o->model, o->graph, cj_mask_of(output)));
-}
-
+/* The losses of all goals, and of layers, become one; what is reported is without auxiliaries. */
 static cj_status build_loss(cj__objective *o, const cj_dataset *data)
 {
-    cj__named named;
-    cj_graph *g = o->graph;
-    CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_LOSS, o->loss_text, &named));
-    const cj_loss *row = named.row;
-    CJ__TRY(check_loss(o, &named));
-    judge(o, data);
-    const cj__judged *judged = row->whole ? &o->samples : &o->steps;
-    cj_node *count = NULL, *each = NULL;
-    if (judged->target)
-        each = cj__loss_build(row, named.options, judged->prediction, judged->target, &count);
-    if (!each)
-        return cj__prefix(o->cj, graph_status(o), "loss %s of output '%s' and target '%s'",
-                          row->name, cj_graph_output_name(o->model->graph, 0),
-                          o->target_info->name);
-    cj_node *weight = cj_cast(judged->weight, each->type.dtype);
-    cj_node *weighted = cj_mul(each, weight), *counted = count ? cj_mul(count, weight) : weight;
-    if (!weighted || !counted) return graph_status(o);
-    o->loss = cj__loss_weighted_mean(weighted, counted);
-    cj_node *penalty = cj_scalar(g, CJ_F64, 0);
-    const cj__layers *layers = cj__layers_of(g);
+    cj_node *head[CJ__SUMS * CJ__GOALS_MAX + 1], *penalty = cj_scalar(o->graph, CJ_F64, 0);
+    const cj__layers *layers = cj__layers_of(o->graph);
+    int n = 0;
+    if (o->weight_field >= 0) {
+        o->weight = cj__goal_placeholder(o, "cajal/weight",
+                                         cj_dataset_field(data, o->weight_field));
+        if (!o->weight) return cj__objective_status(o);
+    }
+    for (int i = 0; i < o->n_goals; i++) {
+        cj__goal *goal = &o->goals[i];
+        CJ__TRY(cj__goal_build(o, goal));
+        o->loss = o->loss ? cj_add(o->loss, cj_cast(goal->loss, o->loss->type.dtype)) : goal->loss;
+        for (int k = 0; !goal->auxiliary && k < CJ__SUMS; k++) head[n++] = goal->sums[k];
+    }
     for (int i = 0; layers && i < layers->n_losses; i++) {
         o->loss = cj_add(o->loss, layers->losses[i]);
         penalty = cj_add(penalty, cj_cast(layers->losses[i], CJ_F64));
     }
-    cj_node *weights_f64 = cj_sum(cj_cast(weight, CJ_F64));
-    cj_node *head[] = {cj_sum(cj_cast(weighted, CJ_F64)), weights_f64,
-                       cj_mul(penalty, weights_f64), cj_sum(cj_cast(counted, CJ_F64))};
-    bool all = o->loss != NULL;
-    for (int i = 0; i < CJ__HEAD; i++) all = all && head[i];
-    o->sums[o->n_sums++] = all ? cj_stack(head, CJ__HEAD, 0) : NULL;
-    return o->sums[0] ? CJ_OK : graph_status(o);
+    head[n++] = cj_mul(penalty, head[CJ__SUM_WEIGHT]);
+    o->sums[o->n_sums++] = o->loss && head[n - 1] ? cj_stack(head, n, 0) : NULL;
+    o->n_head = o->n_totals = n;
+    return o->sums[0] ? CJ_OK : cj__objective_status(o);
 }
 
-static cj_status add_metric(cj__objective *o, const cj_metric *row, const char *name,
-                            const void *options)
+static cj_status add_metric(cj__objective *o, const cj__goal *goal, const cj_metric *row,
+                            const char *name, const void *options)
 {
     bool whole = row == &cj__metric_of_loss &&
                  ((const cj_loss *)((const cj__named *)options)->row)->whole;
-    const cj__judged *judged = whole ? &o->samples : &o->steps;
+    const cj__judged *judged = whole ? &goal->samples : &goal->steps;
     cj_node *sums = row->build(judged->prediction, judged->target, judged->weight, options);
     if (!sums)
-        return cj__prefix(o->cj, graph_status(o), "metric %s of output '%s' and target '%s'", name,
-                          cj_graph_output_name(o->model->graph, 0), o->target_info->name);
+        return cj__prefix(o->cj, cj__objective_status(o),
+                          "metric %s of output '%s' and target '%s'", name, goal->name,
+                          goal->info->name);
     int rank = row->collects ? 2 : 1;
     if (sums->type.rank != rank || sums->type.dim[rank - 1] < 0 ||
         sums->type.dim[rank - 1] > 1 << 24 || (row->merge && sums->type.dtype != CJ_F64))
@@ -258,76 +160,97 @@ static cj_status find_metric(cj__objective *o, const char *text, char **name, co
     return CJ_OK;
 }
 
+/* One of the list. Of the first output a score has the metric's name, of another "output_name" as
+ * in Keras. */
+static cj_status build_metric(cj__objective *o, const cj__goal *goal, const char *item)
+{
+    const cj_metric *row;
+    const void *options;
+    char *name;
+    CJ__TRY(find_metric(o, item, &name, &row, &options));
+    if (!row->value)
+        return wrong(o, CJ_ERR_ARGUMENT, "metric %s is no single number: evaluate gives it", name);
+    if (goal->auxiliary)
+        return wrong(o, CJ_ERR_ARGUMENT,
+                     "metric %s of '%s': an auxiliary result counts in training alone", name,
+                     goal->name);
+    if (goal != o->goals && !(name = cj__arena_printf(&o->arena, "%s_%s", goal->name, name)))
+        return CJ_ERR_MEMORY;
+    if (strlen(name) + sizeof "val_[12345678]" > CJ_NAME_MAX)
+        return wrong(o, CJ_ERR_LIMIT, "metric %.50s: its name is too long", name);
+    if (o->n_metrics == CJ__METRICS_MAX)
+        return wrong(o, CJ_ERR_LIMIT, "more than %d metrics", CJ__METRICS_MAX);
+    for (int i = 0; i < o->n_metrics; i++)
+        if (!strcmp(o->metrics[i].name, name))
+            return wrong(o, CJ_ERR_ARGUMENT, "metric %s is there twice", name);
+    CJ__TRY(add_metric(o, goal, row, name, options));
+    o->n_metrics++;
+    return CJ_OK;
+}
+
 static cj_status build_metrics(cj__objective *o)
 {
-    const char *text = o->metrics_text, *why = NULL;
+    const char *text = o->metrics_text;
     if (!strcmp(text, "none")) return CJ_OK;
-    while (*text) {
-        while (*text == ' ' || *text == ',') text++;
-        if (!*text) break;
-        const char *end = cj__option_item_end(text, &why);
-        if (!end) return wrong(o, CJ_ERR_ARGUMENT, "metrics '%.100s': %s", o->metrics_text, why);
-        char *item = cj__arena_printf(&o->arena, "%.*s", (int)(end - text), text);
-        const cj_metric *row;
-        const void *options;
-        char *name;
-        if (!item) return CJ_ERR_MEMORY;
-        CJ__TRY(find_metric(o, item, &name, &row, &options));
-        if (!row->value)
-            return wrong(o, CJ_ERR_ARGUMENT, "metric %s is no single number: evaluate gives it",
-                         name);
-        if (strlen(name) + sizeof "val_[12345678]" > CJ_NAME_MAX)
-            return wrong(o, CJ_ERR_LIMIT, "metric %.50s: its name is too long", name);
-        if (o->n_metrics == CJ__METRICS_MAX)
-            return wrong(o, CJ_ERR_LIMIT, "more than %d metrics", CJ__METRICS_MAX);
-        for (int i = 0; i < o->n_metrics; i++)
-            if (!strcmp(o->metrics[i].name, name))
-                return wrong(o, CJ_ERR_ARGUMENT, "metric %s is there twice", name);
-        CJ__TRY(add_metric(o, row, name, options));
-        o->n_metrics++;
-        text = end;
+    for (;;) {
+        cj__goal *goal;
+        char *item;
+        CJ__TRY(cj__goal_item(o, "metrics", &text, &item, &goal));
+        if (!item) return CJ_OK;
+        CJ__TRY(build_metric(o, goal ? goal : o->goals, item));
     }
-    return CJ_OK;
 }
 
 static cj_status build_confusion(cj__objective *o)
 {
     static const char *const row_name = "confusion";
     cj__named named;
-    if (!o->target_info->classes)
+    const cj__goal *goal = &o->goals[0];
+    if (!goal->info->classes)
         return wrong(o, CJ_ERR_ARGUMENT,
                      "the target '%s' of %s is a number: there are no classes to confuse",
-                     o->target_info->name, o->data_name);
+                     goal->info->name, o->data_name);
     CJ__TRY(cj__named_parse(&o->arena, o->cj, CJ__ROW_METRIC, row_name, &named));
-    CJ__TRY(add_metric(o, named.row, row_name, named.options));
-    o->confusion_classes = prediction_width(o) == 1 ? 2 : prediction_width(o);
+    CJ__TRY(add_metric(o, goal, named.row, row_name, named.options));
+    o->confusion_classes = cj__goal_width(goal) == 1 ? 2 : cj__goal_width(goal);
+    return CJ_OK;
+}
+
+/* Whether the model's input is what it is to give: said in its first fit, and known by the name of
+ * its target. */
+static cj_status restores(cj__objective *o, const cj_dataset *data)
+{
+    const char *target = o->model->target;
+    const int field = target ? cj_dataset_field_find(data, target) : -1;
+    o->restores = field >= 0 && cj_dataset_field(data, field)->role == CJ_FIELD_INPUT;
+    if (o->restores && o->n_inputs != 1)
+        return wrong(o, CJ_ERR_ARGUMENT,
+                     "the model has %d inputs; one is possible where the target is the input",
+                     o->n_inputs);
     return CJ_OK;
 }
 
 static cj_status build(cj__objective *o, const cj_dataset *data, const char *loss,
                        const char *metrics, bool confusion)
 {
-    cj_node *outputs[CJ__INPUTS_MAX] = {0};
     const cj_graph *model = o->model->graph;
     CJ__TRY(cj_model_failed(o->model));
-    if (cj_graph_output_count(model) != 1)
-        return wrong(o, CJ_ERR_ARGUMENT, "the model has %d outputs; one is needed (cj_output)",
-                     cj_graph_output_count(model));
     if ((o->n_inputs = cj_graph_input_count(model)) < 1 || o->n_inputs > CJ__INPUTS_MAX)
         return wrong(o, CJ_ERR_ARGUMENT, "the model has %d inputs; 1 to %d are possible",
                      o->n_inputs, CJ__INPUTS_MAX);
-    o->graph = cj__model_assemble(o->model, o->raw, outputs);
+    o->graph = cj__model_assemble(o->model, o->raw, NULL);
     if (!o->graph) return cj_last_status(o->cj) ? cj_last_status(o->cj) : CJ_ERR_MEMORY;
     CJ__TRY(cj_graph_failed(o->graph));
-    o->samples.prediction = outputs[0];
     CJ__TRY(find_fields(o, data));
-    o->loss_text = cj__arena_strdup(&o->arena, loss ? loss : default_loss(o));
-    o->metrics_text = cj__arena_strdup(&o->arena, metrics                   ? metrics
-                                                  : o->target_info->classes ? "accuracy"
-                                                                            : "none");
-    if (!o->loss_text || !o->metrics_text) return CJ_ERR_MEMORY;
+    CJ__TRY(restores(o, data));
+    CJ__TRY(cj__goals_find(o, data));
+    CJ__TRY(cj__goals_choose_losses(o, loss));
+    o->metrics_text = cj__arena_strdup(&o->arena, metrics                     ? metrics
+                                                  : o->goals[0].info->classes ? "accuracy"
+                                                                              : "none");
+    if (!o->metrics_text) return CJ_ERR_MEMORY;
     CJ__TRY(build_loss(o, data));
-    o->n_totals = CJ__HEAD;
+    if (o->n_outputs > 1) o->n_numbers = o->n_outputs; /* NAME_loss of each */
     CJ__TRY(build_metrics(o));
     return confusion ? build_confusion(o) : CJ_OK;
 }
@@ -380,7 +303,11 @@ int cj__objective_feed(const cj__objective *o, const cj_batch *batch, cj_feed *f
     int n = 0;
     for (int i = 0; i < o->n_inputs; i++)
         feeds[n++] = (cj_feed){.node = o->raw[i], .value = batch->tensors[o->input_field[i]]};
-    feeds[n++] = (cj_feed){.node = o->target, .value = batch->tensors[o->target_field]};
+    for (int i = 0; i < o->n_goals; i++) {
+        const cj__goal *goal = &o->goals[i];
+        if (goal->target)
+            feeds[n++] = (cj_feed){.node = goal->target, .value = batch->tensors[goal->field]};
+    }
     if (o->weight_field >= 0)
         feeds[n++] = (cj_feed){.node = o->weight, .value = batch->tensors[o->weight_field]};
     return n;
@@ -424,7 +351,7 @@ void cj__totals_release(cj_context *cj, cj__totals *t)
 cj_status cj__objective_add(const cj__objective *o, cj_tensor **outputs, cj__totals *totals)
 {
     const double *head = cj__tensor_data(outputs[0]);
-    for (int i = 0; i < CJ__HEAD; i++) totals->sums[i] += head[i];
+    for (int i = 0; i < o->n_head; i++) totals->sums[i] += head[i];
     for (int i = 0; i + 1 < o->n_sums; i++) {
         const cj_metric *row = o->metrics[i].row;
         CJ__TRY(cj__tally_add(o->cj, row, &totals->metrics[i], outputs[i + 1]));
@@ -441,14 +368,24 @@ static void score_name(const cj__metric_use *use, int64_t i, char name[CJ_NAME_M
     else cj__format(name, CJ_NAME_MAX, "%s", use->name);
 }
 
+static double goal_loss(const cj__totals *totals, int i)
+{
+    const double *sums = totals->sums + i * CJ__SUMS, count = sums[CJ__SUM_COUNT];
+    return sums[CJ__SUM_LOSS] / (count > 0 ? count : 1);
+}
+
 cj_status cj__objective_scores(const cj__objective *o, const cj__totals *totals, const char *prefix,
                                bool running, cj_scores *scores)
 {
-    const double *head = totals->sums;
-    double values[CJ__METRICS_MAX], weight = head[1] > 0 ? head[1] : 1,
-           count = head[3] > 0 ? head[3] : 1;
+    double values[CJ__METRICS_MAX], weight = totals->sums[CJ__SUM_WEIGHT],
+                                    loss = totals->sums[o->n_head - 1] / (weight > 0 ? weight : 1);
     char name[CJ_NAME_MAX];
-    cj__scores_set(scores, prefix, "loss", head[0] / count + head[2] / weight);
+    for (int i = 0; i < o->n_outputs; i++) loss += o->goals[i].weight * goal_loss(totals, i);
+    cj__scores_set(scores, prefix, "loss", loss);
+    for (int i = 0; o->n_outputs > 1 && i < o->n_outputs; i++) {
+        cj__format(name, sizeof name, "%.*s_loss", CJ_NAME_MAX - 12, o->goals[i].name);
+        cj__scores_set(scores, prefix, name, goal_loss(totals, i));
+    }
     for (int i = 0; i < o->n_metrics; i++) {
         const cj__metric_use *use = &o->metrics[i];
         if (running && use->row->collects) continue;
@@ -477,7 +414,7 @@ cj_status cj__objective_run(const cj__objective *o, cj_session *s, cj_loader *lo
                             cj_tensor **outputs, cj__totals *totals)
 {
     cj_batch batch;
-    cj_feed feeds[CJ__INPUTS_MAX + 2];
+    cj_feed feeds[CJ__FEEDS_MAX];
     cj__totals_zero(o, totals);
     CJ__TRY(cj_loader_seek(loader, 0, 0));
     for (;;) {

@@ -14,11 +14,13 @@ enum { PREDICT_BATCH = 256 };
 
 static cj_program *compile(cj_model *m)
 {
-    cj_node *raw[1], *y[1];
-    if (cj_graph_input_count(m->graph) != 1 || cj_graph_output_count(m->graph) != 1) {
+    cj_node *raw[1], *y[CJ__GOALS_MAX];
+    const int outputs = cj_graph_output_count(m->graph);
+    if (cj_graph_input_count(m->graph) != 1 || outputs < 1 || outputs > CJ__GOALS_MAX) {
         cj_fail(m->cj, CJ_ERR_UNSUPPORTED,
-                "predict: the model has %d inputs and %d outputs; one of each is possible",
-                cj_graph_input_count(m->graph), cj_graph_output_count(m->graph));
+                "predict: the model has %d inputs and %d outputs; one input and 1 to %d outputs "
+                "are possible",
+                cj_graph_input_count(m->graph), outputs, CJ__GOALS_MAX);
         return NULL;
     }
     cj_graph *g = cj__model_assemble(m, raw, y);

@@ -18,7 +18,31 @@
 
 /* So many numbers fit into cj_scores: epoch, seconds, learning_rate, loss_scale, and loss and
  * metrics twice. */
-enum { CJ__METRICS_MAX = (CJ_SCORES_MAX - 6) / 2, CJ__HEAD = 4, CJ__INPUTS_MAX = 16 };
+enum {
+    CJ__METRICS_MAX = (CJ_SCORES_MAX - 6) / 2,
+    CJ__INPUTS_MAX = 16,
+    CJ__GOALS_MAX = 16,
+    CJ__FEEDS_MAX = CJ__INPUTS_MAX + CJ__GOALS_MAX + 2
+};
+
+/* What is summed up of each output. */
+enum { CJ__SUM_LOSS, CJ__SUM_WEIGHT, CJ__SUM_COUNT, CJ__SUMS };
+
+/* A result of the model that is judged: an output, or an auxiliary one. */
+typedef struct cj__goal {
+    const char *name;
+    const cj_node *output;     /* in the model's graph */
+    int field;                 /* of the data set, to compare with; -1: the model's input */
+    const cj_field *info;      /* of what it is compared with */
+    cj_field restored;         /* that, where it is the model's input */
+    const char *loss_text;     /* without its weight */
+    double weight;             /* of its loss in the sum of all */
+    bool auxiliary;            /* in training alone; behind all outputs */
+    cj_node *target;           /* fed; NULL: another goal's, or none */
+    cj__judged samples, steps; /* the same where the prediction has no mask */
+    cj_node *loss;             /* mean of the batch, times weight */
+    cj_node *sums[CJ__SUMS];   /* f64 */
+} cj__goal;
 
 typedef struct cj__metric_use {
     const cj_metric *row;
@@ -29,34 +53,46 @@ typedef struct cj__metric_use {
     bool list;
 } cj__metric_use;
 
-/* Sums over samples, first all of the loss: totals[0] loss times weight, [1] weight, [2] penalty
- * times weight, [3] what samples count for in the loss times weight; then each metric's. */
+/* Sums over samples: CJ__SUMS of each output, penalty times weight, then each metric's. */
 typedef struct cj__objective {
     cj_context *cj;
     cj_model *model;
     const char *data_name;
     cj__arena arena;
     cj_graph *graph;
-    const char *loss_text, *metrics_text;
-    int n_inputs, input_field[CJ__INPUTS_MAX], target_field,
-        weight_field; /* fields of the data set; weight_field -1: none */
-    const cj_field *target_info;
-    cj_node *raw[CJ__INPUTS_MAX], *target, *weight; /* fed; weight NULL: none */
-    cj__judged samples, steps; /* the same where the prediction has no mask */
-    cj_node *loss; /* mean of the batch with penalties: what is differentiated */
-    cj_node *
-        sums[2 + CJ__METRICS_MAX]; /* head (f64[4]), then one vector a metric, the confusion last */
+    const char *loss_text, *metrics_text; /* of all goals */
+    const char *output_losses;            /* of the outputs: what the model keeps */
+    int n_inputs, input_field[CJ__INPUTS_MAX], weight_field; /* of the data set; -1: none */
+    cj_node *raw[CJ__INPUTS_MAX], *weight;                   /* fed; weight NULL: none */
+    bool restores;                                           /* the target is the input */
+    cj__goal goals[CJ__GOALS_MAX];
+    int n_goals, n_outputs; /* outputs stand in front */
+    cj_node *loss; /* of the batch with all goals and penalties: what is differentiated */
+    cj_node *sums[2 + CJ__METRICS_MAX]; /* head (f64[n_head]), then one vector a metric, the
+                                           confusion last */
     cj__metric_use metrics[1 + CJ__METRICS_MAX];
-    int n_metrics, n_sums, n_totals;
-    int64_t n_numbers; /* of all metrics */
-    int64_t confusion_classes;            /* 0: none wanted; its counts are the last totals */
+    int n_metrics, n_sums, n_totals, n_head;
+    int64_t n_numbers;         /* of all metrics */
+    int64_t confusion_classes; /* 0: none wanted; its counts are the last totals */
 } cj__objective;
+
+/* goal.c. The next item of a list of losses or metrics ("NAME: item"), NULL at its end, and the
+ * goal it is of, NULL where it names none. */
+cj_status cj__goal_item(cj__objective *o, const char *what, const char **text, char **item,
+                        cj__goal **goal);
+cj_status cj__goals_find(cj__objective *o, const cj_dataset *data);
+/* losses NULL: by the targets. */
+cj_status cj__goals_choose_losses(cj__objective *o, const char *losses);
+cj_status cj__goal_build(cj__objective *o, cj__goal *goal);
+cj_node *cj__goal_placeholder(cj__objective *o, const char *name, const cj_field *field);
+int64_t cj__goal_width(const cj__goal *goal);
+cj_status cj__objective_status(const cj__objective *o); /* of the graph, which has failed */
 
 /* loss and metrics NULL: by the target. The model is prepared before. */
 cj_status cj__objective_init(cj__objective *o, cj_model *m, const cj_dataset *data,
                              const char *loss, const char *metrics, bool confusion);
 void cj__objective_release(cj__objective *o);
-/* The feeds of a batch: at most CJ__INPUTS_MAX + 2. */
+/* The feeds of a batch: fewer than CJ__FEEDS_MAX. */
 int cj__objective_feed(const cj__objective *o, const cj_batch *batch, cj_feed *feeds);
 /* Whether another data set has the fields this one was made for. */
 cj_status cj__objective_check(const cj__objective *o, const cj_dataset *other,
@@ -99,7 +135,7 @@ struct cj_history {
     cj_scores *epochs;
     double *monitored; /* of each epoch, the score that was monitored */
     int count, capacity, monitored_capacity;
-    int64_t epochs_before, steps_before; /* of earlier fits: orders and masks go on */
+    int64_t epochs_before; /* of earlier fits: orders and random numbers go on */
     char optimizer[256];                 /* of the last fit: another one begins with fresh slots */
     bool fitted, stale;                  /* stale: the newest predictor is of before the last fit */
     cj__predictor *predictors;

@@ -316,11 +316,29 @@ static cj_status keep_text(cj_model *m, const char **slot, const char *text)
     return *slot ? CJ_OK : CJ_ERR_MEMORY;
 }
 
+/* What the model learns is known by its target's name, before preparation would find another. */
+static cj_status aim_at_input(cj__trainer *t)
+{
+    int inputs = 0;
+    if (!t->o.restore_input) return CJ_OK;
+    for (int i = 0; i < cj_dataset_fields(t->data); i++) {
+        const cj_field *field = cj_dataset_field(t->data, i);
+        if (field->role != CJ_FIELD_INPUT || inputs++) continue;
+        if (t->m->target && strcmp(t->m->target, field->name) != 0)
+            return cj_fail(t->cj, CJ_ERR_STATE,
+                           "fit: the model has learned '%s' before, and cannot restore its input",
+                           t->m->target);
+        CJ__TRY(keep_text(t->m, &t->m->target, field->name));
+    }
+    return CJ_OK;
+}
+
 static cj_status build(cj__trainer *t, const cj_dataset *train, const cj_fit_opts *opts)
 {
     CJ__TRY(take_options(t, opts));
     CJ__TRY(take_data(t, train));
     CJ__TRY(take_rows(t));
+    CJ__TRY(aim_at_input(t));
     CJ__TRY(cj__model_prepare(t->m, t->data, t->o.normalize));
     CJ__TRY(cj__objective_init(&t->objective, t->m, t->data, t->o.loss, t->o.metrics, false));
     if (t->validation) CJ__TRY(cj__objective_check(&t->objective, t->validation, t->data));
@@ -329,7 +347,7 @@ static cj_status build(cj__trainer *t, const cj_dataset *train, const cj_fit_opt
     CJ__TRY(make_sessions(t));
     CJ__TRY(take_monitor(t));
     CJ__TRY(write_arguments(t));
-    CJ__TRY(keep_text(t->m, &t->m->loss, t->objective.loss_text));
+    CJ__TRY(keep_text(t->m, &t->m->loss, t->objective.output_losses));
     CJ__TRY(keep_text(t->m, &t->m->metrics, t->objective.metrics_text));
     reset_slots(t);
     t->history->count = 0;

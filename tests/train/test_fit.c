@@ -423,7 +423,7 @@ static void newcomers(void **state)
     refuses(ok, cj_fit(ok, three, .resume = true), CJ_ERR_ARGUMENT, "resume needs a run directory");
     refuses(ok, cj_fit(ok, three, .normalize = "yes"), CJ_ERR_ARGUMENT, "normalize");
     refuses(one, cj_fit(one, unlabelled, .epochs = 1), CJ_ERR_ARGUMENT, "has no target");
-    refuses(none, cj_fit(none, three, .epochs = 1), CJ_ERR_ARGUMENT, "0 outputs");
+    refuses(none, cj_fit(none, three, .epochs = 1), CJ_ERR_STATE, "has no output");
     if (empty) refuses(ok, cj_fit(ok, empty, .epochs = 1), CJ_ERR_ARGUMENT, "has no samples");
     refuses(ok, cj_fit(ok, NULL, .epochs = 1), CJ_ERR_ARGUMENT, "no data set");
     refuses(ok,
