@@ -169,7 +169,9 @@ typedef struct cj_model_info {
     cj_dtype input_dtype;           /* of raw samples */
     int input_rank;
     int64_t input_shape[CJ_RANK_MAX];
-    int64_t output_size;
+    int64_t output_size; /* of a sample: of the first output; 0: it depends on the data */
+    int output_rank;
+    int64_t output_shape[CJ_RANK_MAX];
     int columns;
     const cj_column *column_info;
     const char *loss, *metrics;     /* trained with, or NULL */

@@ -12,7 +12,9 @@
 #include <cajal/picture.h>
 
 #include "cli/data.h"
+#include "cli/guess.h"
 #include "cli/json.h"
+#include "cli/view.h"
 
 /* ---- Input ----------------------------------------------------------------------------------- */
 
@@ -64,10 +66,11 @@ static cj_tensor *read_array(cli *c, const char *path, const cj_model_info *info
 }
 
 /* An array has no field names and no columns, so it goes to the model's session as it is. */
-static cj_tensor *predict_array(cli *c, const char *path, cj_model *m, const cj_model_info *info)
+static cj_tensor *predict_array(cli *c, const char *path, cj_model *m, const cj_model_info *info,
+                                cj_tensor **kept)
 {
     int64_t count = 0, limit = cli_int(c, "limit");
-    cj_tensor *samples = read_array(c, path, info, &count), *outputs = NULL;
+    cj_tensor *samples = *kept = read_array(c, path, info, &count), *outputs = NULL;
     cj_session *s = samples ? cj_model_session(m) : NULL;
     if (limit && limit < count) count = limit;
     if (s) outputs = cj_tensor_new(c->cj, CJ_F32, 2, (int64_t[]){count, info->output_size});
@@ -81,7 +84,6 @@ static cj_tensor *predict_array(cli *c, const char *path, cj_model *m, const cj_
         outputs = NULL;
     }
     cj_session_free(s);
-    cj_tensor_free(samples);
     return outputs;
 }
 
@@ -136,7 +138,7 @@ static cj_tensor *predict_pictures(cli *c, const char *const *paths, int n, cj_m
 }
 
 static cj_tensor *predict_dataset(cli *c, const char *source, bool word, cj_model *m,
-                                  const cj_model_info *info)
+                                  const cj_model_info *info, const cj_dataset **kept)
 {
     const char *split = cli_string(c, "split");
     bool table = cli_data_is_table(c, source);
@@ -147,75 +149,21 @@ static cj_tensor *predict_dataset(cli *c, const char *source, bool word, cj_mode
     if (!split && !word) split = "auto";
     cj_dataset *ds = cli_data_open(c, source, .split = split, .info = info, .no_target = table);
     if (ds && cj_predict_dataset(m, ds, &outputs)) cli_failed(c, c->cj);
+    *kept = ds;
     return outputs;
 }
 
 /* ---- Output ---------------------------------------------------------------------------------- */
 
-typedef struct guess {
-    int label;          /* -1: no classes */
-    double probability;
-} guess;
-
-/* Of one sample. One output for two classes is the probability of the second. */
-static guess read_output(const cj_model_info *info, const double *out, int64_t n)
-{
-    bool logits = info->loss && strstr(info->loss, "from_logits=true");
-    guess g = {-1, NAN};
-    if (info->classes == 2 && n == 1) {
-        double p = logits ? 1 / (1 + exp(-out[0])) : out[0];
-        g.label = p >= 0.5;
-        g.probability = g.label ? p : 1 - p;
-    } else if (info->classes > 1 && n == info->classes) {
-        double sum = 0;
-        g.label = 0;
-        for (int i = 1; i < n; i++)
-            if (out[i] > out[g.label]) g.label = i;
-        for (int i = 0; i < n; i++) sum += exp(out[i] - out[g.label]);
-        g.probability = logits ? 1 / sum : out[g.label];
-    }
-    return g;
-}
-
-enum { TOP = 5 };
-
-/* The likeliest classes of one sample, the likeliest first; how many: 0 without classes. */
-static int read_top(const cj_model_info *info, const double *out, int64_t n, guess top[TOP])
-{
-    const guess first = read_output(info, out, n);
-    int count = 0;
-    if (first.label < 0) return 0;
-    if (n == 1) { /* two classes by one output */
-        top[0] = first;
-        top[1] = (guess){!first.label, 1 - first.probability};
-        return 2;
-    }
-    const bool logits = info->loss && strstr(info->loss, "from_logits=true");
-    for (int i = 0; i < n; i++) {
-        const double p = logits ? first.probability * exp(out[i] - out[first.label]) : out[i];
-        int at = count < TOP ? count++ : TOP;
-        for (; at > 0 && p > top[at - 1].probability; at--)
-            if (at < TOP) top[at] = top[at - 1];
-        if (at < TOP) top[at] = (guess){i, p};
-    }
-    return count;
-}
-
-static const char *label_text(const cj_model_info *info, int label, char number[32])
-{
-    snprintf(number, 32, "%d", label);
-    return info->class_names ? info->class_names[label] : number;
-}
-
 static void print_json_top(cli_json *j, const cj_model_info *info, const double *out, int64_t n)
 {
-    guess top[TOP];
+    cli_guess top[CLI_TOP];
     char number[32];
-    const int count = read_top(info, out, n, top);
+    const int count = cli_guess_top(info, out, n, top);
     cli_json_list(j, "top");
     for (int i = 0; i < count; i++) {
         cli_json_object(j, NULL);
-        cli_json_string(j, "label", label_text(info, top[i].label, number));
+        cli_json_string(j, "label", cli_label_text(info, top[i].label, number));
         cli_json_int(j, "class", top[i].label);
         cli_json_number(j, "probability", top[i].probability);
         cli_json_end(j);
@@ -227,24 +175,24 @@ static void print_json_top(cli_json *j, const cj_model_info *info, const double 
 static void print_top(FILE *to, const char *path, const cj_model_info *info, const double *out,
                       int64_t n)
 {
-    guess top[TOP];
+    cli_guess top[CLI_TOP];
     char number[32];
-    const int count = read_top(info, out, n, top);
+    const int count = cli_guess_top(info, out, n, top);
     fprintf(to, "%s", path);
     for (int i = 0; i < count; i++)
-        fprintf(to, "\t%s\t%.4f", label_text(info, top[i].label, number), top[i].probability);
+        fprintf(to, "\t%s\t%.4f", cli_label_text(info, top[i].label, number), top[i].probability);
     for (int64_t i = 0; !count && i < n; i++) fprintf(to, "\t%.7g", out[i]);
     fprintf(to, "\n");
 }
 
-static void print_json_guess(cli_json *j, const char *path, const cj_model_info *info, guess g,
+static void print_json_guess(cli_json *j, const char *path, const cj_model_info *info, cli_guess g,
                              const double *out, int64_t n)
 {
     char number[32];
     cli_json_object(j, NULL);
     if (path) cli_json_string(j, "picture", path);
     if (g.label >= 0) {
-        cli_json_string(j, "label", label_text(info, g.label, number));
+        cli_json_string(j, "label", cli_label_text(info, g.label, number));
         cli_json_int(j, "class", g.label);
         cli_json_number(j, "probability", g.probability);
     }
@@ -255,7 +203,7 @@ static void print_json_guess(cli_json *j, const char *path, const cj_model_info 
     cli_json_end(j);
 }
 
-static void print_guess(FILE *to, const cj_model_info *info, guess g, const double *out, int64_t n)
+static void print_guess(FILE *to, const cj_model_info *info, cli_guess g, const double *out, int64_t n)
 {
     if (g.label >= 0 && info->class_names)
         fprintf(to, "%s\t%.4f\n", info->class_names[g.label], g.probability);
@@ -281,7 +229,7 @@ static int print_all(cli *c, const char *model, const cj_model_info *info, cj_te
     for (int64_t i = 0; i < count; i++) {
         for (int64_t k = 0; k < n; k++)
             out[k] = cj_load_f64(cj_tensor_dtype(outputs), data, (size_t)(i * n + k));
-        guess g = read_output(info, out, n);
+        cli_guess g = cli_guess_first(info, out, n);
         const char *path = pictures ? pictures[i] : NULL;
         if (c->json) print_json_guess(&j, path, info, g, out, n);
         else if (path) print_top(c->out, path, info, out, n);
@@ -314,11 +262,18 @@ static int predict(cli *c, const char *path, const char *const *inputs, int n_in
     if (!strcmp(source, "-")) source = "/dev/stdin";
     const char *format = cli_string(c, "format");
     const bool array = format ? !strcmp(format, "npy") : cli_ends_with(source, ".npy");
+    const char *grid = cli_string(c, "grid");
+    cli_views views = {.info = &info, .paths = pictures ? inputs : NULL};
+    cj_tensor *samples = NULL;
     cj_tensor *outputs = pictures ? predict_pictures(c, inputs, n_inputs, m, &info)
-                         : array  ? predict_array(c, source, m, &info)
-                                  : predict_dataset(c, source, word, m, &info);
-    if (!outputs) return c->status;
-    int status = print_all(c, path, &info, outputs, pictures ? inputs : NULL);
+                         : array  ? predict_array(c, source, m, &info, &samples)
+                                  : predict_dataset(c, source, word, m, &info, &views.data);
+    int status = outputs ? CLI_DONE : c->status;
+    views.outputs = outputs;
+    views.samples = samples;
+    if (outputs && grid) status = cli_view_sheet(c, &views, grid);
+    if (!status) status = print_all(c, path, &info, outputs, views.paths);
+    cj_tensor_free(samples);
     cj_tensor_free(outputs);
     return status;
 }
@@ -337,7 +292,7 @@ static int run(cli *c)
 }
 
 static const char *const keys[] = {"data",    "format",  "widths", "split", "types",   "drop",
-                                   "missing", "header",  "limit",  "stream", "threads",
+                                   "missing", "header",  "limit",  "stream", "grid",    "threads",
                                    "deterministic", NULL};
 const cj_command cj_command_predict = {
     .name = "predict",
@@ -347,12 +302,15 @@ const cj_command cj_command_predict = {
         "  cajal predict runs/train1/best.onnx flowers.csv\n"
         "  cajal predict runs/train1/best.onnx shoes.npy --json\n"
         "  cajal predict runs/train1/best.onnx data=fashion-mnist limit=5\n"
-        "  cajal predict runs/train1/best.onnx cat.png dog.jpg\n\n"
+        "  cajal predict runs/train1/best.onnx cat.png dog.jpg\n"
+        "  cajal predict runs/train1/best.onnx data=fashion-mnist limit=40 grid=sheet.png\n\n"
         "INPUT is a table (the columns of training, a target is not needed), an .npy array of raw\n"
         "samples, an IDX file, or - for a table on standard input. Prints the class and its\n"
         "probability, or the outputs of a regression, a line a sample. --json tells predictions:\n"
         "label, class, probability and output of each.\n"
-        "Pictures are brought to the size of training; a line has the five likeliest classes.\n",
+        "Pictures are brought to the size of training; a line has the five likeliest classes.\n"
+        "grid=FILE.png draws the first hundred on a sheet, with what is said of them and, where the\n"
+        "data knows it, what is true.\n",
     .keys = keys,
     .run = run,
 };

@@ -213,6 +213,8 @@ void cj_model_get_info(cj_model *m, cj_model_info *info)
     if (!cj_graph_output_count(g)) return;
     const cj_type *y = &cj_graph_output_at(g, 0)->type;
     info->output_size = 1;
+    info->output_rank = y->rank ? y->rank - 1 : 0;
+    for (int i = 0; i < info->output_rank; i++) info->output_shape[i] = y->dim[i + 1];
     for (int i = 1; i < y->rank; i++)
         if (y->dim[i] < 0 || CJ__MUL_OVERFLOWS(info->output_size, y->dim[i], &info->output_size)) {
             info->output_size = 0;

@@ -40,6 +40,21 @@ run predict run/best.onnx data=./pets limit=6
 [[ $(wc -l <out) == 6 ]] || fail "expected six lines"
 grep -aq '"resize":"crop"' run/best.onnx || fail "the model does not know how pictures came to their size"
 
+# Sheets: as PPM, which needs no library; the last word of the header line is 255, then pixels.
+run predict run/best.onnx data=./pets limit=6 grid=sheet.ppm
+[[ $(wc -l <out) == 6 && $(head -c 2 sheet.ppm) == P6 ]] || fail "no sheet of a data set"
+run predict run/best.onnx pets/test/dark/3.pgm pets/test/bright/2.pgm grid=two.ppm
+[[ $(head -2 two.ppm | tail -1) == "216 "* ]] || fail "two tiles of 96 are not beside each other"
+run train data=./pets size=4x6 restore_input=true model="flatten, dense 72 sigmoid, reshape 4 6 3" epochs=2 out=auto
+run predict auto/best.onnx data=./pets limit=3 grid=restored.ppm
+[[ $(head -c 2 restored.ppm) == P6 ]] || fail "no sheet of what is restored"
+refuse 2 "sheet.gif: pictures are written as" predict run/best.onnx data=./pets grid=sheet.gif
+refuse 1 "none/sheet.ppm" predict run/best.onnx data=./pets grid=none/sheet.ppm
+echo 'a,b,c' >table.csv
+for i in 1 2 3 4 5 6 7 8 9; do echo "$i,$((i * 2)),$((i % 2))"; done >>table.csv
+run train data=./table.csv model="dense 2 softmax" epochs=1 validation_split=0 out=table
+refuse 3 "samples are no pictures" predict table/best.onnx table.csv grid=sheet.ppm
+
 refuse 1 "'size' brings all to one" train data=./pets model="flatten, dense 3 softmax" epochs=1 out=no
 refuse 2 "size: expected pixels such as 64 or 48x64" train data=./pets size=big model="dense 3" out=no
 refuse 2 "expected one of stretch|crop|pad" train data=./pets size=4 resize=cropp model="dense 3" out=no

@@ -2,7 +2,7 @@
  *
  *     gap | side           | gap | side           | gap
  *         | the picture,   |
- *         | in the middle  |
+ *         | in the middle  |     as high as the highest of them needs
  *         | first line     |
  *         | second line    |
  */
@@ -19,7 +19,8 @@ enum { GAP = 8, LINE = CJ__CELL_HEIGHT + 2, LINES = 2, SIDE = 96, SIDE_MIN = 16,
 
 typedef struct layout {
     int64_t side, columns, rows, lines; /* lines: 0 where no tile has any */
-    int64_t height, width;              /* of a tile with its lines */
+    int64_t picture;                    /* height of what is there for the pictures */
+    int64_t height;                     /* of a tile with its lines */
 } layout;
 
 static cj_status check(cj_context *cj, const cj_tile *tiles, const cj_sheet_opts *o)
@@ -34,33 +35,39 @@ static cj_status check(cj_context *cj, const cj_tile *tiles, const cj_sheet_opts
     return CJ_OK;
 }
 
-static layout lay_out(const cj_tile *tiles, const cj_sheet_opts *o)
-{
-    layout l = {.side = o->side ? o->side : SIDE};
-    for (int i = 0; i < o->count; i++)
-        for (int k = 0; k < LINES; k++)
-            if (tiles[i].lines[k] && l.lines < k + 1) l.lines = k + 1;
-    l.width = l.side;
-    l.height = l.side + l.lines * LINE + (l.lines ? 2 : 0);
-    l.columns = o->columns;
-    if (!l.columns)
-        l.columns = (int64_t)ceil(sqrt((double)o->count * (double)l.height / (double)l.width));
-    if (l.columns > o->count) l.columns = o->count;
-    l.rows = (o->count + l.columns - 1) / l.columns;
-    return l;
-}
-
-/* As large as the tile allows: by a whole factor, so that pixels stay squares, or smaller. */
-static cj_status scaled(const cj_tensor *picture, int64_t side, cj_tensor **out)
+/* The size a picture has on the sheet: as large as the tile allows, by a whole factor, so that
+ * pixels stay squares, or smaller. */
+static cj_status size_of(const cj_tensor *picture, int64_t side, int64_t *height, int64_t *width)
 {
     cj__picture p;
     CJ__TRY(cj__picture_of(picture, "sheet", &p));
     const int64_t longer = p.height > p.width ? p.height : p.width, times = side / longer;
-    if (times >= 1)
-        return cj_picture_resize(picture, p.height * times, p.width * times, CJ_PICTURE_NEAREST,
-                                 out);
-    const int64_t h = p.height * side / longer, w = p.width * side / longer;
-    return cj_picture_resize(picture, h ? h : 1, w ? w : 1, CJ_PICTURE_BILINEAR, out);
+    *height = times ? p.height * times : p.height * side / longer;
+    *width = times ? p.width * times : p.width * side / longer;
+    if (!*height) *height = 1;
+    if (!*width) *width = 1;
+    return CJ_OK;
+}
+
+static cj_status lay_out(cj_context *cj, const cj_tile *tiles, const cj_sheet_opts *o, layout *out)
+{
+    layout l = {.side = o->side ? o->side : SIDE};
+    for (int i = 0; i < o->count; i++) {
+        int64_t height, width;
+        cj_status failed = size_of(tiles[i].picture, l.side, &height, &width);
+        if (failed) return cj__prefix(cj, failed, "tile %d", i);
+        if (l.picture < height) l.picture = height;
+        for (int k = 0; k < LINES; k++)
+            if (tiles[i].lines[k] && l.lines < k + 1) l.lines = k + 1;
+    }
+    l.height = l.picture + l.lines * LINE + (l.lines ? 2 : 0);
+    l.columns = o->columns;
+    if (!l.columns)
+        l.columns = (int64_t)ceil(sqrt((double)o->count * (double)l.height / (double)l.side));
+    if (l.columns > o->count) l.columns = o->count;
+    l.rows = (o->count + l.columns - 1) / l.columns;
+    *out = l;
+    return CJ_OK;
 }
 
 /* Letters that fit into the tile. */
@@ -78,17 +85,21 @@ static cj_status draw_line(cj_tensor *sheet, const layout *l, int64_t left, int6
 
 static cj_status draw_tile(cj_tensor *sheet, const layout *l, int64_t i, const cj_tile *tile)
 {
-    const int64_t left = GAP + i % l->columns * (l->width + GAP),
+    const int64_t left = GAP + i % l->columns * (l->side + GAP),
                   top = GAP + i / l->columns * (l->height + GAP);
-    cj_tensor *small;
-    CJ__TRY(scaled(tile->picture, l->side, &small));
-    const int64_t *shape = cj_tensor_shape(small);
-    cj_status failed = cj_draw_picture(sheet, small, left + (l->side - shape[1]) / 2,
-                                       top + (l->side - shape[0]) / 2);
-    cj_tensor_free(small);
+    cj_tensor *scaled;
+    int64_t height, width;
+    CJ__TRY(size_of(tile->picture, l->side, &height, &width));
+    CJ__TRY(cj_picture_resize(
+        tile->picture, height, width,
+        height % cj_tensor_shape(tile->picture)[0] ? CJ_PICTURE_BILINEAR : CJ_PICTURE_NEAREST,
+        &scaled));
+    cj_status failed = cj_draw_picture(sheet, scaled, left + (l->side - width) / 2,
+                                       top + (l->picture - height) / 2);
+    cj_tensor_free(scaled);
     for (int k = 0; !failed && k < LINES; k++)
         if (tile->lines[k])
-            failed = draw_line(sheet, l, left, top + l->side + 2 + k * LINE, tile->lines[k],
+            failed = draw_line(sheet, l, left, top + l->picture + 2 + k * LINE, tile->lines[k],
                                tile->colours[k]);
     return failed;
 }
@@ -104,9 +115,10 @@ cj_status (cj_draw_sheet)(cj_context *cj, cj_tensor **out, const cj_tile *tiles,
                        "sheet: the options are of a newer version of the library");
     if (opts) memcpy(&o, opts, opts->struct_size ? opts->struct_size : sizeof o);
     CJ__TRY(check(cj, tiles, &o));
-    const layout l = lay_out(tiles, &o);
+    layout l = {0};
+    CJ__TRY(lay_out(cj, tiles, &o, &l));
     CJ__TRY(cj__picture_begin(&sheet, "sheet", GAP + l.rows * (l.height + GAP),
-                              GAP + l.columns * (l.width + GAP), 3));
+                              GAP + l.columns * (l.side + GAP), 3));
     memset(sheet.pixels, 255, cj_tensor_size_bytes(sheet.tensor));
     cj_status failed = CJ_OK;
     for (int i = 0; !failed && i < o.count; i++) {
