@@ -23,17 +23,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (!cj) return 0;
     const int64_t before = cj_memory_used(cj);
     cj_tensor *t, *small;
-    const bool grey = size % 2;
-    cj_status failed =
-        cj_picture_read(cj, bytes, size, grey ? CJ_PICTURE_GREY : CJ_PICTURE_RGB, &t);
+    const cj_picture_colour colour = (cj_picture_colour)(size % 3);
+    const int channels = colour == CJ_PICTURE_RGB ? 3 : 1;
+    cj_status failed = cj_picture_read(cj, bytes, size, colour, &t);
     CHECK(!failed == (t != NULL));
     CHECK(!failed || cj_message(cj)[0]);
     if (t) {
-        touch(t, grey ? 1 : 3);
+        touch(t, channels);
         failed = cj_picture_make_fit(t, 5, 4, size % 3 ? CJ_FIT_STRETCH : CJ_FIT_PAD,
                                      (cj_picture_filter)(size % 4), &small);
         CHECK(!failed || cj_message(cj)[0]);
-        if (small) touch(small, grey ? 1 : 3);
+        if (small) touch(small, channels);
         cj_tensor_free(small);
     }
     cj_tensor_free(t);

@@ -49,8 +49,12 @@ CJ_API const cj_picture_format *cj_picture_format_at(int i);
 CJ_API const cj_picture_format *cj_picture_format_of(const char *path);
 
 typedef enum cj_picture_colour {
-    CJ_PICTURE_RGB, /* 3 channels; grey is copied to each */
-    CJ_PICTURE_GREY /* 1 channel; (19595 r + 38470 g + 7471 b + 32768) / 65536 (ITU-R BT.601) */
+    CJ_PICTURE_RGB,  /* 3 channels; grey is copied to each */
+    CJ_PICTURE_GREY, /* 1 channel; (19595 r + 38470 g + 7471 b + 32768) / 65536 (ITU-R BT.601) */
+    CJ_PICTURE_INDEX /* 1 channel, numbers of which each means something, as masks have: what a
+                        palette's pixels are before they become colours (PNG, BMP), or grey, also
+                        as three equal channels. CJ_ERR_DATA where there are colours;
+                        CJ_ERR_UNSUPPORTED for JPEG, which does not keep numbers, and 16 bits */
 } cj_picture_colour;
 
 /* The picture in a file, or in bytes of memory; the format is told by the bytes alone. The caller
@@ -91,6 +95,13 @@ typedef enum cj_picture_fit {
     CJ_FIT_CROP,    /* resized to cover, then the middle: nothing is distorted, margins are lost */
     CJ_FIT_PAD      /* resized to fit, in the middle of black: nothing is distorted, nothing lost */
 } cj_picture_fit;
+
+/* Where all of a picture comes to lie in the one that cj_picture_make_fit makes of it, in pixels:
+ * with CJ_FIT_CROP it reaches beyond that one, to negative numbers. Sizes are at least 1. A point
+ * at (x, y), as shares of width and height, is then at ((left + x width) / to_width, ...). */
+typedef struct cj_picture_frame { int64_t top, left, height, width; } cj_picture_frame;
+CJ_API cj_picture_frame cj_picture_fit_frame(int64_t height, int64_t width, int64_t to_height,
+                                             int64_t to_width, cj_picture_fit fit);
 
 CJ_API cj_status cj_picture_make_fit(const cj_tensor *picture, int64_t height, int64_t width,
                                      cj_picture_fit fit, cj_picture_filter filter,

@@ -65,11 +65,12 @@ static void reads_what_pillow_reads(void **state)
         cj_tensor *pixels = cj_tensors_at(expected, i, &name), *picture;
         char *dot = strcpy(file, "picture/") + strlen("picture/");
         dot = strrchr(strcpy(dot, name), '.');
-        const bool grey = !strcmp(dot, ".grey");
+        const cj_picture_colour colour = !strcmp(dot, ".grey")    ? CJ_PICTURE_GREY
+                                         : !strcmp(dot, ".index") ? CJ_PICTURE_INDEX
+                                                                  : CJ_PICTURE_RGB;
         *dot = '\0';
         if (!is_read(file)) continue;
-        if (cj_picture_load(cj, golden_path(path, file), grey ? CJ_PICTURE_GREY : CJ_PICTURE_RGB,
-                            &picture))
+        if (cj_picture_load(cj, golden_path(path, file), colour, &picture))
             fail_msg("%s", cj_message(cj));
         assert_pixels(name, picture, pixels);
         cj_tensor_free(picture);
@@ -180,6 +181,47 @@ static void bytes_that_are_no_picture_are_refused(void **state)
 }
 
 /* A picture that claims much is refused before memory is asked for. */
+/* As numbers of classes: what has colours, or does not keep numbers, has none. */
+static void check_index(const void *bytes, size_t size, cj_status status, const char *expected)
+{
+    cj_tensor *t;
+    unsigned char *exact = golden_copy(bytes, size);
+    assert_int_equal(cj_picture_read(cj, exact, size, CJ_PICTURE_INDEX, &t), status);
+    free(exact);
+    if (status) assert_string_equal(cj_message(cj), expected);
+    else {
+        assert_int_equal(cj_tensor_shape(t)[2], 1);
+        assert_memory_equal(cj__tensor_data(t), expected, (size_t)cj_tensor_count(t));
+    }
+    cj_tensor_free(t);
+}
+
+static void masks_have_numbers(void **state)
+{
+    static const char *const bad[][2] = {
+        {"baseline.jpg", "jpeg: is only nearly what was drawn"},
+        {"grey16.png", "png: has 16 bits"},
+        {"rgb16.png", "png: has 16 bits"},
+        {"p6-wide.ppm", "ppm: has a maximum above 255"}};
+    (void)state;
+    check_index("P6 2 1 255 aaabbb", 17, CJ_OK, "ab");
+    check_index("P6 2 1 255 aaabbc", 17, CJ_ERR_DATA,
+                "picture: it has colours, such as (98, 98, 99) in pixel 1; expected grey or a "
+                "palette");
+    for (size_t i = 0; i < CJ__COUNT(bad); i++) {
+        char message[300];
+        size_t size;
+        if (!is_read(bad[i][0])) continue;
+        unsigned char *bytes = file_bytes(bad[i][0], &size);
+        snprintf(message, sizeof message,
+                 "%s, so its pixels are no numbers that a mask could have; expected PNG, BMP or "
+                 "PPM of at most 8 bits",
+                 bad[i][1]);
+        check_index(bytes, size, CJ_ERR_UNSUPPORTED, message);
+        free(bytes);
+    }
+}
+
 static void claims_are_checked_first(void **state)
 {
     static const unsigned char bmp[54] = {'B', 'M', [10] = 54, [14] = 40, [18] = 0xa0, 0x86, 1,
@@ -357,6 +399,7 @@ int main(void)
         cmocka_unit_test(saved_pictures_are_read_again),
         cmocka_unit_test(what_is_no_picture_is_not_saved),
         cmocka_unit_test(bytes_that_are_no_picture_are_refused),
+        cmocka_unit_test(masks_have_numbers),
         cmocka_unit_test(claims_are_checked_first),
         cmocka_unit_test(truncated_files_are_refused),
         cmocka_unit_test(bytes_behind_a_picture_do_not_matter),

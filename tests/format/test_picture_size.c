@@ -122,6 +122,39 @@ static void fits(void **state)
                 }
 }
 
+static void assert_frame(cj_picture_frame f, int64_t top, int64_t left, int64_t height,
+                         int64_t width)
+{
+    assert_int_equal(f.top, top);
+    assert_int_equal(f.left, left);
+    assert_int_equal(f.height, height);
+    assert_int_equal(f.width, width);
+}
+
+/* One white pixel of a large picture is found again where the frame says. */
+static void frames_say_where_a_picture_lies(void **state)
+{
+    (void)state;
+    assert_frame(cj_picture_fit_frame(480, 640, 128, 96, CJ_FIT_STRETCH), 0, 0, 128, 96);
+    assert_frame(cj_picture_fit_frame(480, 640, 128, 128, CJ_FIT_PAD), 16, 0, 96, 128);
+    assert_frame(cj_picture_fit_frame(480, 640, 128, 128, CJ_FIT_CROP), 0, -21, 128, 171);
+    assert_frame(cj_picture_fit_frame(1000, 1, 5, 5, CJ_FIT_PAD), 0, 2, 5, 1);
+    for (int fit = CJ_FIT_STRETCH; fit <= CJ_FIT_PAD; fit++)
+        for (int64_t width = 8; width <= 40; width += 8) {
+            cj_tensor *p = cj_tensor_new(cj, CJ_U8, 3, (int64_t[]){30, 20, 1}), *t;
+            ((unsigned char *)cj__tensor_data(p))[15 * 20 + 10] = 255;
+            assert_int_equal(cj_picture_make_fit(p, 90, width * 3, (cj_picture_fit)fit,
+                                                 CJ_PICTURE_NEAREST, &t), CJ_OK);
+            const cj_picture_frame f = cj_picture_fit_frame(30, 20, 90, width * 3,
+                                                            (cj_picture_fit)fit);
+            const int64_t y = f.top + (int64_t)(15.5 / 30 * (double)f.height);
+            const int64_t x = f.left + (int64_t)(10.5 / 20 * (double)f.width);
+            assert_int_equal(((unsigned char *)cj__tensor_data(t))[y * width * 3 + x], 255);
+            cj_tensor_free(t);
+            cj_tensor_free(p);
+        }
+}
+
 static void impossible_sizes_are_refused(void **state)
 {
     cj_tensor *p = numbered(2, 6), *t, *floats = cj_tensor_new(cj, CJ_F32, 3, SHAPE(2, 2, 3));
@@ -145,6 +178,7 @@ int main(void)
         cmocka_unit_test(resizes_as_pillow_does),
         cmocka_unit_test(crops),
         cmocka_unit_test(fits),
+        cmocka_unit_test(frames_say_where_a_picture_lies),
         cmocka_unit_test(impossible_sizes_are_refused),
     };
     return cmocka_run_group_tests_name("format/picture_size", tests, setup, teardown);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes small pictures of other programs to tests/golden/picture/, and what Pillow reads from them to expected.npz
-there: for NAME.png the arrays NAME.png.rgb and NAME.png.grey, u8 [height, width, 3 or 1]. And resize.npz: pictures
+there: for NAME.png the arrays NAME.png.rgb and NAME.png.grey, u8 [height, width, 3 or 1], and NAME.png.index where it
+is grey or has a palette, of which these are the numbers. And resize.npz: pictures
 and their sizes by Image.resize. And the first inputs of the fuzz targets. Run from the source root; needs Pillow
 and numpy. Kinds of files that Pillow reads and does not write are put together here.
 
@@ -33,7 +34,8 @@ def keep(name, data):
     picture = Image.open(path(name))
     picture.load()
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "I":
+    deep = picture.mode == "I"
+    if deep:
         if name.endswith("png"):
             wide = np.array(picture) >> 8
         else:  # P5 with a maximum above 255, which Pillow scales to 65535
@@ -43,6 +45,8 @@ def keep(name, data):
     # Grey of a picture with alpha or palette is the grey of its colours.
     grey = picture if picture.mode in ("1", "L") else picture.convert("RGB")
     expected[name + ".grey"] = np.array(grey.convert("L"))[..., None]
+    if picture.mode in ("P", "L") and name[-3:] in ("png", "bmp", "ppm") and not deep:
+        expected[name + ".index"] = np.array(picture)[..., None]
 
 
 def save(name, picture, **options):

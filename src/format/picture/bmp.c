@@ -109,14 +109,19 @@ static unsigned char channel(uint32_t pixel, uint32_t mask)
     return (unsigned char)((uint64_t)((pixel & mask) / low) * 255 / most);
 }
 
+static unsigned read_index(const bmp *b, const unsigned char *row, int64_t x)
+{
+    const int64_t bit = x * b->bits;
+    const unsigned shift = 8 - b->bits - (unsigned)(bit % 8);
+    return row[bit / 8] >> shift & ((1u << b->bits) - 1);
+}
+
 /* One pixel of a row to red, green, blue. An index behind the palette's end is black. */
 static void read_pixel(const bmp *b, const unsigned char *row, int64_t x, unsigned char *to)
 {
     const unsigned char *bgr = NULL;
     if (b->bits <= 8) {
-        const int64_t bit = x * b->bits;
-        const unsigned shift = 8 - b->bits - (unsigned)(bit % 8);
-        const unsigned index = row[bit / 8] >> shift & ((1u << b->bits) - 1);
+        const unsigned index = read_index(b, row, x);
         if (index < b->colours) bgr = b->palette + (size_t)index * b->entry;
     } else if (b->bits == 24) bgr = row + 3 * x;
     else {
@@ -131,15 +136,18 @@ static cj_status decode(cj__picture *p, const unsigned char *bytes, size_t size)
 {
     bmp b = {.cj = p->cj, .bytes = bytes, .size = size};
     CJ__TRY(read_header(&b));
-    CJ__TRY(cj__picture_begin(p, "bmp", b.height, b.width, 3));
+    const bool index = p->indices && b.bits <= 8;
+    CJ__TRY(cj__picture_begin(p, "bmp", b.height, b.width, index ? 1 : 3));
     const size_t row = (size_t)((b.width * b.bits + 31) / 32 * 4);
     if (b.at > size || (size - b.at) / row < (size_t)b.height)
         return cj__picture_cut(p->cj, "bmp", size);
     for (int64_t y = 0; y < b.height; y++) {
         const unsigned char *from = bytes + b.at + (size_t)y * row;
         unsigned char *to = p->pixels +
-                            (b.top_down ? y : b.height - 1 - y) * b.width * 3;
-        for (int64_t x = 0; x < b.width; x++) read_pixel(&b, from, x, to + 3 * x);
+                            (b.top_down ? y : b.height - 1 - y) * b.width * p->channels;
+        for (int64_t x = 0; x < b.width; x++)
+            if (index) to[x] = (unsigned char)read_index(&b, from, x);
+            else read_pixel(&b, from, x, to + 3 * x);
     }
     return CJ_OK;
 }

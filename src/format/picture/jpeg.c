@@ -159,6 +159,7 @@ static void read_guarded(reader *r)
 static cj_status decode(cj__picture *p, const unsigned char *bytes, size_t size)
 {
     reader r = {.cj = p->cj, .p = p, .bytes = bytes, .size = size};
+    if (p->indices) return cj__picture_no_index(p->cj, "jpeg", "is only nearly what was drawn");
     r.jpeg.err = jpeg_std_error(&r.errors);
     r.errors.error_exit = on_error;
     r.errors.emit_message = on_message;

@@ -79,6 +79,14 @@ cj_status cj__picture_cut(cj_context *cj, const char *format, size_t size)
                    format, size);
 }
 
+cj_status cj__picture_no_index(cj_context *cj, const char *format, const char *why)
+{
+    return cj_fail(cj, CJ_ERR_UNSUPPORTED,
+                   "%s: %s, so its pixels are no numbers that a mask could have; expected PNG, BMP "
+                   "or PPM of at most 8 bits",
+                   format, why);
+}
+
 /* ---- Turning and colours --------------------------------------------------------------------- */
 
 /* EXIF's eight orientations: is the picture mirrored at its diagonal, and are then rows and columns
@@ -116,19 +124,36 @@ static void make_grey(unsigned char *to, const unsigned char *from, int64_t pixe
                                 16);
 }
 
+/* The first of three channels, which must be equal. */
+static cj_status take_index(cj_context *cj, unsigned char *to, const unsigned char *from,
+                            int64_t pixels)
+{
+    for (int64_t i = 0; i < pixels; i++, from += 3) {
+        if (from[0] != from[1] || from[0] != from[2])
+            return cj_fail(cj, CJ_ERR_DATA,
+                           "picture: it has colours, such as (%d, %d, %d) in pixel %lld; expected "
+                           "grey or a palette",
+                           from[0], from[1], from[2], (long long)i);
+        to[i] = from[0];
+    }
+    return CJ_OK;
+}
+
 static cj_status recolour(cj__picture *p, cj_picture_colour colour)
 {
-    const int channels = colour == CJ_PICTURE_GREY ? 1 : 3;
+    const int channels = colour == CJ_PICTURE_RGB ? 3 : 1;
+    cj_status failed = CJ_OK;
     const int64_t pixels = p->height * p->width;
     cj__picture to = {.cj = p->cj};
     if (channels == p->channels) return CJ_OK;
     CJ__TRY(cj__picture_begin(&to, "picture", p->height, p->width, channels));
-    if (channels == 1) make_grey(to.pixels, p->pixels, pixels);
+    if (colour == CJ_PICTURE_GREY) make_grey(to.pixels, p->pixels, pixels);
+    else if (channels == 1) failed = take_index(p->cj, to.pixels, p->pixels, pixels);
     else
         for (int64_t i = 0; i < pixels; i++) memset(to.pixels + 3 * i, p->pixels[i], 3);
     cj_tensor_free(p->tensor);
     *p = to;
-    return CJ_OK;
+    return failed;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -159,7 +184,7 @@ cj_status cj_picture_read(cj_context *cj, const void *bytes, size_t size, cj_pic
                           cj_tensor **out)
 {
     const cj__picture_format *format = NULL;
-    cj__picture p = {.cj = cj, .orientation = 1};
+    cj__picture p = {.cj = cj, .orientation = 1, .indices = colour == CJ_PICTURE_INDEX};
     *out = NULL;
     CJ__TRY(find_format(cj, bytes, size, &format));
     cj_status failed = format->decode(&p, bytes, size);

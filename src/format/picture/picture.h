@@ -14,6 +14,7 @@ typedef struct cj__picture {
     cj_tensor *tensor; /* made by cj__picture_begin; the caller's, on failure too */
     unsigned char *pixels;
     int64_t height, width, channels;
+    bool indices; /* wanted: of a palette the numbers, one channel, not its colours */
     int orientation; /* EXIF's: 1 to 8 */
 } cj__picture;
 
@@ -34,6 +35,8 @@ cj_status cj__picture_begin(cj__picture *p, const char *format, int64_t height, 
                             int channels);
 /* "png: ends in the middle, after 120 bytes" */
 cj_status cj__picture_cut(cj_context *cj, const char *format, size_t size);
+/* "png: has 16 bits, so its pixels are no numbers ...": for `indices`. */
+cj_status cj__picture_no_index(cj_context *cj, const char *format, const char *why);
 
 /* exif.c: the orientation that EXIF data (a TIFF file) has, 1 when it has none. */
 int cj__exif_orientation(const unsigned char *bytes, size_t size);

@@ -87,7 +87,8 @@ static void choose_transforms(coder *c)
 {
     const int type = png_get_color_type(c->png, c->info);
     png_set_strip_16(c->png);
-    if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(c->png);
+    if (type == PNG_COLOR_TYPE_PALETTE && c->p->indices) png_set_packing(c->png);
+    else if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(c->png);
     if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(c->png);
     png_set_strip_alpha(c->png);
 }
@@ -97,8 +98,13 @@ static void read_picture(coder *c)
     cj__picture *p = c->p;
     const int64_t height = png_get_image_height(c->png, c->info);
     const int64_t width = png_get_image_width(c->png, c->info);
-    const int channels = png_get_color_type(c->png, c->info) & PNG_COLOR_MASK_COLOR ? 3 : 1;
-    const cj_status failed = cj__picture_begin(p, "png", height, width, channels);
+    const int type = png_get_color_type(c->png, c->info);
+    const bool index = p->indices && type == PNG_COLOR_TYPE_PALETTE;
+    const int channels = type & PNG_COLOR_MASK_COLOR && !index ? 3 : 1;
+    cj_status failed = CJ_OK;
+    if (p->indices && png_get_bit_depth(c->png, c->info) == 16)
+        failed = cj__picture_no_index(c->cj, "png", "has 16 bits");
+    if (!failed) failed = cj__picture_begin(p, "png", height, width, channels);
     if (failed) stop(c, failed);
     choose_transforms(c);
     const int passes = png_set_interlace_handling(c->png);

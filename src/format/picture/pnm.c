@@ -126,6 +126,8 @@ static cj_status decode(cj__picture *p, const unsigned char *bytes, size_t size)
     pnm b = {.cj = p->cj, .bytes = bytes, .size = size};
     int64_t height, width;
     CJ__TRY(read_header(&b, &height, &width));
+    if (p->indices && b.maximum > 255)
+        return cj__picture_no_index(p->cj, "ppm", "has a maximum above 255");
     CJ__TRY(cj__picture_begin(p, "ppm", height, width, b.kind % 3 ? 1 : 3));
     const int64_t samples = height * width * p->channels;
     const int64_t needed = b.kind < 4    ? samples

@@ -270,10 +270,10 @@ cj_status cj_picture_centre_crop(const cj_tensor *picture, int64_t height, int64
 }
 
 /* In the middle of a black picture. */
-static cj_status pad(const cj__picture *p, int64_t height, int64_t width, cj_tensor **out)
+static cj_status pad(const cj__picture *p, int64_t top, int64_t left, int64_t height,
+                     int64_t width, cj_tensor **out)
 {
     cj__picture to = {.cj = p->cj};
-    const int64_t top = (height - p->height) / 2, left = (width - p->width) / 2;
     const size_t n = (size_t)p->channels;
     CJ__TRY(cj__picture_begin(&to, "pad", height, width, (int)p->channels));
     for (int64_t y = 0; y < p->height; y++)
@@ -281,6 +281,24 @@ static cj_status pad(const cj__picture *p, int64_t height, int64_t width, cj_ten
                p->pixels + (size_t)(y * p->width) * n, (size_t)p->width * n);
     *out = to.tensor;
     return CJ_OK;
+}
+
+/* One side becomes what it must be; the other is rounded, covers or fits, and has a pixel. What is
+ * too much or missing is left at both sides, an odd pixel of it at the bottom and at the right. */
+cj_picture_frame cj_picture_fit_frame(int64_t height, int64_t width, int64_t to_height,
+                                      int64_t to_width, cj_picture_fit fit)
+{
+    cj_picture_frame f = {.height = to_height, .width = to_width};
+    if (fit == CJ_FIT_STRETCH) return f;
+    const bool wide = width * to_height > height * to_width;
+    const bool by_height = wide == (fit == CJ_FIT_CROP);
+    if (by_height) f.width = (2 * width * to_height + height) / (2 * height);
+    else f.height = (2 * height * to_width + width) / (2 * width);
+    if (f.height < 1) f.height = 1;
+    if (f.width < 1) f.width = 1;
+    f.top = (to_height - f.height) / 2; /* towards zero, so a crop loses as many at the top */
+    f.left = (to_width - f.width) / 2;
+    return f;
 }
 
 cj_status cj_picture_make_fit(const cj_tensor *picture, int64_t height, int64_t width,
@@ -294,17 +312,13 @@ cj_status cj_picture_make_fit(const cj_tensor *picture, int64_t height, int64_t 
     if (fit < CJ_FIT_STRETCH || fit > CJ_FIT_PAD)
         return cj_fail(p.cj, CJ_ERR_ARGUMENT, "resize: %d is no way to fit", (int)fit);
     if (fit == CJ_FIT_STRETCH) return cj_picture_resize(picture, height, width, filter, out);
-    /* One side becomes what it must be; the other is rounded, covers or fits, and has a pixel. */
-    const bool wide = p.width * height > p.height * width;
-    const bool by_height = wide == (fit == CJ_FIT_CROP);
-    int64_t h = height, w = width;
-    if (by_height) w = (2 * p.width * height + p.height) / (2 * p.height);
-    else h = (2 * p.height * width + p.width) / (2 * p.width);
-    CJ__TRY(cj_picture_resize(picture, h < 1 ? 1 : h, w < 1 ? 1 : w, filter, &scaled));
+    const cj_picture_frame f = cj_picture_fit_frame(p.height, p.width, height, width, fit);
+    CJ__TRY(cj_picture_resize(picture, f.height, f.width, filter, &scaled));
     cj_status failed = cj__picture_of(scaled, "resize", &p);
     if (!failed)
-        failed = fit == CJ_FIT_CROP ? cj_picture_centre_crop(scaled, height, width, out)
-                                    : pad(&p, height, width, out);
+        failed = fit == CJ_FIT_CROP
+                     ? cj_picture_crop(scaled, -f.top, -f.left, height, width, out)
+                     : pad(&p, f.top, f.left, height, width, out);
     cj_tensor_free(scaled);
     return failed;
 }
