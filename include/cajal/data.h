@@ -92,8 +92,10 @@ typedef struct cj_dataset_opts {
     const char *folder; /* where a named data set is looked for, instead of the default places */
     int64_t limit;      /* at most so many samples, the first ones */
     int classes;        /* of the label; default: 10 for IDX files, what is found for tables */
-    const char *const *class_names; /* `classes` of them; a table's labels get these numbers */
-    const char *target; /* name or number (from 0; negative: from the end); default: last column */
+    const char *const *class_names; /* `classes` of them; a table's labels, boxes and masks get
+                                       these numbers */
+    const char *target; /* name or number (from 0; negative: from the end); default: last column.
+                           Of a VOC folder that has both: "boxes" (the default) or "mask" */
     bool no_target;     /* there is none: every column is an input */
     cj_header header;   /* whether the first row has the names */
     char delimiter;     /* default: tab for .tsv, else the commonest of , ; tab in the first row */
@@ -131,6 +133,22 @@ typedef struct cj_dataset_opts {
  *     folder of .npy files: arrays x and y (X, data, images, features, inputs; Y, target, targets,
  *     labels, label), or x_train, y_train, x_test, y_test. Whole numbers in one column are "label"
  *     i32 with classes, else "target" f32 [columns];
+ *   - a folder as Pascal VOC has it, with Annotations/NAME.xml and JPEGImages/NAME.jpg (or another
+ *     picture): "image" u8 [height, width, 3 or 1], "boxes" f32 [most, 5] (CJ_FIELD_BOXES). Lists
+ *     ImageSets/Main/train.txt (without it trainval.txt), val.txt and test.txt are its parts;
+ *     without lists all annotations are one. Classes are the sorted names in the training part;
+ *     `most` is the number of boxes of the fullest picture of all parts. Corners count from the
+ *     picture's edge, as they stand. Boxes without area are left out and counted in a warning;
+ *     those up to a pixel outside of the picture are cut, further ones refused;
+ *   - pictures with masks, in two folders image and label (images and labels, images and masks,
+ *     image and mask, imgs and masks, images and annotations, or VOC's JPEGImages and
+ *     SegmentationClass) with files of the same names before the dot: "image" and "mask" i32
+ *     [height, width] (CJ_FIELD_MASK). Folders train, val (valid, validation) and test around these
+ *     two, or in each of them, are its parts; VOC's are the lists of ImageSets/Segmentation. Masks
+ *     are read with CJ_PICTURE_INDEX. Their classes are the sorted values found in those of the
+ *     training part, which are the names too ("0", "255"); class_names that are such numbers say
+ *     the values, other names are of the values found, in order, or of 0, 1, 2 ... when those
+ *     suffice;
  *   - a folder with a folder of pictures (cajal/picture.h) for each class, or with train/, test/
  *     and val/ (valid/, validation/) that each have those: "image" u8 [height, width, 3 or 1],
  *     "label" i32 []. Classes are the sorted names of the folders, in train/ where there is one;
@@ -139,6 +157,10 @@ typedef struct cj_dataset_opts {
  *     files that do not end as pictures do, and folders in those of classes do not count;
  *   - anything else is a table: CSV (RFC 4180), JSON lines, ARFF, SVMlight or columns of fixed
  *     width; each .gz as well.
+ *
+ * Boxes and masks follow their picture to height x width: what CJ_FIT_CROP cuts off a box is gone,
+ * and a box of which nothing is left; masks go by the nearest pixel, and margins of CJ_FIT_PAD are
+ * of class 0. A picture of another size than its annotation or its mask says is CJ_ERR_DATA.
  *
  * A named data set is looked for in NAME of $CAJAL_DATA, ~/.cache/cajal and /usr/share/datasets,
  * and in $CAJAL_DATA itself. ($CAJAL_DATA and $HOME are the two variables the library reads, here

@@ -135,7 +135,7 @@ static const char *const keys[] = {"data",    "format",  "widths",     "split", 
 const cj_command cj_command_evaluate = {
     .name = "evaluate",
     .summary = "measure a model on data",
-    .usage = "MODEL.onnx data=NAME|PATH [split=train|test|all] [KEY=VALUE...]",
+    .usage = "MODEL.onnx data=NAME|PATH [split=train|validation|test|all] [KEY=VALUE...]",
     .text = "  cajal evaluate runs/train1/best.onnx data=fashion-mnist\n"
             "  cajal evaluate runs/train1/best.onnx data=./iris.csv --json\n"
             "  cajal evaluate model=resnet20 weights=resnet20.safetensors data=cifar10\n\n"

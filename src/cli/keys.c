@@ -28,7 +28,7 @@ const cj_key cli_keys[] = {
      "rows of a table with missing values: refuse them, or leave them out"},
     {"header", CJ_KEY_WORD, 0, 0, "auto", "auto|yes|no",
      "whether the first row of a table has the names"},
-    {"split", CJ_KEY_WORD, 0, 0, NULL, "train|test|all",
+    {"split", CJ_KEY_WORD, 0, 0, NULL, "train|validation|test|all",
      "part of a data set; without it the test part where there is one, else the whole"},
     {"validation_split", CJ_KEY_FLOAT, 0, 0.99, "0.1", NULL,
      "part of the training samples kept for validation"},
@@ -49,7 +49,8 @@ const cj_key cli_keys[] = {
      "how they come to it: distorted, the middle of what covers it, or with black margins"},
     {"colour", CJ_KEY_WORD, 0, 0, "rgb", "rgb|grey", "channels of pictures in files, 3 or 1"},
     {"on_bad_sample", CJ_KEY_WORD, 0, 0, "stop", "stop|skip",
-     "pictures that cannot be read: stop, or read all first, leave those out and count them"},
+     "pictures, boxes and masks that cannot be read: stop, or read all first, leave those out and "
+     "count them"},
     {"batch_size", CJ_KEY_INT, 1, 1 << 24, NULL, "N",
      "samples a step; without it 32 to train, with lbfgs up to 4096, and 256 to evaluate"},
     /* model */

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "data/folder.h"
 #include "data/format.h"
 
 enum { CLASSES_MAX = 65536 };
@@ -301,8 +302,10 @@ static cj_status check_options(cj_context *cj, const char *path, const cj_datase
                    path);
 }
 
-cj_status cj__arrays_look(cj_context *cj, const char *folder, bool *found)
+/* A folder of .npy files whose names are known. */
+static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts *opts, bool *found)
 {
+    (void)opts;
     static const char *const suffixes[3] = {"", "_train", "_test"};
     const source s = {.cj = cj, .path = folder};
     char name[64] = "";
@@ -311,7 +314,7 @@ cj_status cj__arrays_look(cj_context *cj, const char *folder, bool *found)
     return CJ_OK;
 }
 
-cj_dataset *cj__arrays_open_folder(cj_context *cj, const char *folder, const cj_dataset_opts *opts)
+static cj_dataset *open_arrays(cj_context *cj, const char *folder, const cj_dataset_opts *opts)
 {
     const source s = {.cj = cj, .path = folder, .stream = opts->stream};
     return check_options(cj, folder, opts) ? NULL : open_parts(&s, opts);
@@ -354,3 +357,6 @@ const cj__file_format cj__format_npz = {
             .suffixes = ".npz",
             .doc = "arrays of numpy: x and y, or x_train, y_train, x_test, y_test"},
     .open = cj__arrays_open};
+
+const cj__folder_kind cj__folder_arrays = {
+    .name = "arrays", .knows_auto = true, .look = look, .open = open_arrays};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "data/folder.h"
 #include "data/format.h"
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, COLOURS = 3, PIXELS = COLOURS * PLANE, BATCHES = 5 };
@@ -224,3 +225,17 @@ const cj__file_format cj__format_cifar = {
             .suffixes = ".bin",
             .doc = "pictures of 32 x 32 with their labels, as in CIFAR's binary files"},
     .open = cj__cifar_open_file};
+
+static cj_status look_at(cj_context *cj, const char *folder, const cj_dataset_opts *opts,
+                         bool *found)
+{
+    (void)opts;
+    return cj__cifar_look(cj, folder, found);
+}
+
+static cj_dataset *open_at(cj_context *cj, const char *folder, const cj_dataset_opts *opts)
+{
+    return cj__cifar_open_folder(cj, folder, folder, opts);
+}
+
+const cj__folder_kind cj__folder_cifar = {.name = "cifar", .look = look_at, .open = open_at};

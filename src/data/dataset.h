@@ -102,9 +102,6 @@ cj_dataset *cj__idx_open_file(cj_context *cj, const char *path, const cj_dataset
 /* Whether a folder has the images of the training or test part. Images packed with xz are a failure
  * that says so: another place would not be what the user meant. */
 cj_status cj__idx_look(cj_context *cj, const char *folder, bool *found);
-/* A folder of .npy files whose names are known: is it one? */
-cj_status cj__arrays_look(cj_context *cj, const char *folder, bool *found);
-cj_dataset *cj__arrays_open_folder(cj_context *cj, const char *folder, const cj_dataset_opts *opts);
 /* A .npy or .npz file. */
 cj_dataset *cj__arrays_open(cj_context *cj, const char *path, const cj_dataset_opts *opts);
 cj_dataset *cj__table_open(cj_context *cj, const char *path, const cj_dataset_opts *opts);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/size.h"
 #include "base/text.h"
+#include "data/folder.h"
 #include "data/format.h"
 #include "data/gzip.h"
 #include "data/pictures.h"
@@ -333,3 +334,17 @@ const cj__file_format cj__format_idx = {
             .suffixes = "-ubyte",
             .doc = "pictures and labels as those of MNIST; the labels lie in a file beside"},
     .open = cj__idx_open_file};
+
+static cj_status look_at(cj_context *cj, const char *folder, const cj_dataset_opts *opts,
+                         bool *found)
+{
+    (void)opts;
+    return cj__idx_look(cj, folder, found);
+}
+
+static cj_dataset *open_at(cj_context *cj, const char *folder, const cj_dataset_opts *opts)
+{
+    return cj__idx_open_folder(cj, folder, folder, opts);
+}
+
+const cj__folder_kind cj__folder_idx = {.name = "idx", .look = look_at, .open = open_at};

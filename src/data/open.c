@@ -12,8 +12,8 @@
 #include "base/text.h"
 #include "data/cifar.h"
 #include "data/dataset.h"
+#include "data/folder.h"
 #include "data/format.h"
-#include "data/picture_files.h"
 
 #undef cj_dataset_open
 
@@ -176,19 +176,16 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
     const cj__file_format *format = cj__format_for(cj, path, opts);
     if (!format || cj__file_info(cj, path, &info)) return NULL;
     const bool folder = info.kind == CJ_FILE_DIRECTORY;
+    const cj__folder_kind *kind = NULL;
     if (folder && o.format) {
         cj_fail(cj, CJ_ERR_ARGUMENT, "%s: is a folder; format=%s is for a file", path, o.format);
         return NULL;
     }
-    bool arrays = false, cifar = false, idx = false, classes = false;
-    if (folder && (cj__arrays_look(cj, path, &arrays) || cj__cifar_look(cj, path, &cifar) ||
-                   cj__idx_look(cj, path, &idx)))
-        return NULL;
-    if (folder && !arrays && !cifar && !idx && cj__class_folders_look(cj, path, &classes))
-        return NULL;
-    if (o.split && !strcmp(o.split, "auto") && !arrays && !classes && format != &cj__format_npz)
-        o.split = folder ? "test" : NULL; /* arrays and pictures tell themselves */
-    if (o.split && !strcmp(o.split, "validation") && !classes) {
+    if (folder && cj__folder_kind_of(cj, path, &o, &kind)) return NULL;
+    if (o.split && !strcmp(o.split, "auto") &&
+        !(folder ? kind->knows_auto : format == &cj__format_npz))
+        o.split = folder ? "test" : NULL;
+    if (o.split && !strcmp(o.split, "validation") && !(folder && kind->has_validation)) {
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: split=validation is for folders of pictures", path);
         return NULL;
     }
@@ -197,10 +194,7 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: no such file or folder", path);
         return NULL;
     }
-    if (!folder) return format->open(cj, path, opts);
-    if (arrays) return cj__arrays_open_folder(cj, path, opts);
-    if (classes) return cj__class_folders_open(cj, path, opts);
-    return (cifar ? cj__cifar_open_folder : cj__idx_open_folder)(cj, path, path, opts);
+    return folder ? kind->open(cj, path, opts) : format->open(cj, path, opts);
 }
 
 static cj_status check_options(cj_context *cj, const cj_dataset_opts *o)

@@ -1,8 +1,8 @@
-/* picture_files.c: pictures that stay in their files, with labels in memory.
+/* picture_files.c: pictures that stay in their files, with labels and boxes in memory.
  *
- * A picture is decoded when its sample is read, by whatever thread reads: nothing is kept, so a
- * data set may be larger than memory, and reads share no state. All samples have one size, the one
- * that was asked for, or else that of the first picture. */
+ * A picture, and its mask, is decoded when its sample is read, by whatever thread reads: nothing is
+ * kept, so a data set may be larger than memory, and reads share no state. All samples have one
+ * size, the one that was asked for, or else that of the first picture. */
 #include "data/picture_files.h"
 
 #include <string.h>
@@ -18,7 +18,8 @@ cj__picture_files *cj__picture_files_new(cj_context *cj, const cj_dataset_opts *
                              .width = opts->width,
                              .sized = opts->height > 0,
                              .fit = opts->fit,
-                             .colour = opts->colour};
+                             .colour = opts->colour,
+                             .on_bad_sample = opts->on_bad_sample};
     cj__arena_init(&f->arena, cj);
     return f;
 }
@@ -35,33 +36,48 @@ void cj__picture_files_free(cj__picture_files *f)
 static cj_status grow(cj__picture_files *f)
 {
     const int64_t room = f->room ? 2 * f->room : 64;
-    const char **paths = cj__arena_array(&f->arena, (size_t)room, sizeof *paths);
-    int32_t *labels = paths ? cj__arena_array(&f->arena, (size_t)room, sizeof *labels) : NULL;
-    if (!labels) return cj_last_status(f->cj);
-    if (f->count) {
-        memcpy(paths, f->paths, (size_t)f->count * sizeof *paths);
-        memcpy(labels, f->labels, (size_t)f->count * sizeof *labels);
-    }
-    f->paths = paths;
-    f->labels = labels;
+    cj__picture_record *records = cj__arena_array(&f->arena, (size_t)room, sizeof *records);
+    if (!records) return cj_last_status(f->cj);
+    if (f->count) memcpy(records, f->records, (size_t)f->count * sizeof *records);
+    f->records = records;
     f->room = room;
     return CJ_OK;
 }
 
-cj_status cj__picture_files_add(cj__picture_files *f, const char *path, int32_t label)
+cj_status cj__picture_files_add(cj__picture_files *f, const cj__picture_record *record)
 {
     if (f->count == f->room) CJ__TRY(grow(f));
-    f->paths[f->count] = path;
-    f->labels[f->count++] = label;
+    f->records[f->count++] = *record;
+    return CJ_OK;
+}
+
+cj_status cj__picture_files_options(cj_context *cj, const char *folder, const cj_dataset_opts *o,
+                                    const char *also)
+{
+    if ((o->target && (!also || strcmp(o->target, also) != 0)) || o->types || o->drop ||
+        o->columns || o->header || o->delimiter || o->widths || o->weight)
+        return cj_fail(cj, CJ_ERR_ARGUMENT,
+                       "%s: target, types, drop, header, delimiter, weight, widths are for tables; "
+                       "this has pictures",
+                       folder);
     return CJ_OK;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* One picture in its own size. */
-static cj_status load(cj_context *cj, const cj__picture_files *f, int64_t i, cj_tensor **out)
+cj_status cj__picture_files_load(cj_context *cj, const cj__picture_files *f, int64_t i,
+                                 cj_tensor **out)
 {
-    return cj_picture_load(cj, f->paths[i], f->colour, out);
+    const cj__picture_record *r = &f->records[i];
+    CJ__TRY(cj_picture_load(cj, r->path, f->colour, out));
+    const int64_t height = cj_tensor_shape(*out)[0], width = cj_tensor_shape(*out)[1];
+    if (!r->height || (height == r->height && width == r->width)) return CJ_OK;
+    cj_tensor_free(*out);
+    *out = NULL;
+    return cj_fail(cj, CJ_ERR_DATA,
+                   "%s: is %lld x %lld pixels (height x width), but %lld x %lld in %s", r->path,
+                   (long long)height, (long long)width, (long long)r->height, (long long)r->width,
+                   r->source);
 }
 
 static cj_status fail_size(cj_context *cj, const cj__picture_files *f, int64_t i,
@@ -70,15 +86,15 @@ static cj_status fail_size(cj_context *cj, const cj__picture_files *f, int64_t i
     return cj_fail(cj, CJ_ERR_SHAPE,
                    "%s: is %lld x %lld pixels (height x width), and others are %lld x %lld; 'size' "
                    "brings all to one",
-                   f->paths[i], (long long)shape[0], (long long)shape[1], (long long)f->height,
-                   (long long)f->width);
+                   f->records[i].path, (long long)shape[0], (long long)shape[1],
+                   (long long)f->height, (long long)f->width);
 }
 
 static cj_status read_picture(cj_context *cj, const cj__picture_files *f, int64_t i,
                               unsigned char *to)
 {
     cj_tensor *t, *fitted = NULL;
-    CJ__TRY(load(cj, f, i, &t));
+    CJ__TRY(cj__picture_files_load(cj, f, i, &t));
     const int64_t *shape = cj_tensor_shape(t);
     cj_status failed = CJ_OK;
     if (shape[0] != f->height || shape[1] != f->width)
@@ -92,15 +108,21 @@ static cj_status read_picture(cj_context *cj, const cj__picture_files *f, int64_
     return failed;
 }
 
-static cj_status read_pictures(cj_context *cj, void *user, const int64_t *indices, int64_t n,
-                               int field, void *out)
+/* Field 0 is the picture, 1 its boxes or its mask; labels are in memory. */
+static cj_status read_samples(cj_context *cj, void *user, const int64_t *indices, int64_t n,
+                              int field, void *out)
 {
     const cj__picture_files *f = user;
-    const int64_t size = f->height * f->width * (f->colour == CJ_PICTURE_GREY ? 1 : 3);
-    (void)field; /* labels are in memory */
+    const int64_t pixels = f->height * f->width;
     for (int64_t i = 0; i < n; i++) {
         CJ__TRY(cj__check_cancel(cj));
-        CJ__TRY(read_picture(cj, f, indices[i], (unsigned char *)out + i * size));
+        if (field == 0)
+            CJ__TRY(read_picture(cj, f, indices[i],
+                                 (unsigned char *)out +
+                                     i * pixels * (f->colour == CJ_PICTURE_GREY ? 1 : 3)));
+        else if (f->target == CJ_FIELD_MASK)
+            CJ__TRY(cj__picture_mask_read(cj, f, indices[i], (int32_t *)out + i * pixels));
+        else cj__picture_boxes_read(f, indices[i], (float *)out + i * f->most * CJ__BOX);
     }
     return CJ_OK;
 }
@@ -108,35 +130,44 @@ static cj_status read_pictures(cj_context *cj, void *user, const int64_t *indice
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 /* Is it the file's fault? Else it is the machine's, and no sample is left out for that. */
-static bool is_bad_sample(cj_status status)
+bool cj__picture_files_is_bad(cj_status status)
 {
     return status == CJ_ERR_FORMAT || status == CJ_ERR_DATA || status == CJ_ERR_UNSUPPORTED ||
            status == CJ_ERR_LIMIT || status == CJ_ERR_SHAPE || status == CJ_ERR_NOT_FOUND;
 }
 
+cj_status cj__picture_files_bad(cj__picture_files *f, cj_status failed)
+{
+    if (!failed || f->on_bad_sample != CJ_BAD_SAMPLE_SKIP || !cj__picture_files_is_bad(failed))
+        return failed;
+    cj__log(f->cj, CJ_LOG_WARNING, "left out: %s", cj_message(f->cj));
+    f->left_out++;
+    return CJ_OK;
+}
+
 static cj_status find_size(cj__picture_files *f, int64_t i)
 {
     cj_tensor *t;
-    CJ__TRY(load(f->cj, f, i, &t));
+    CJ__TRY(cj__picture_files_load(f->cj, f, i, &t));
     f->height = cj_tensor_shape(t)[0];
     f->width = cj_tensor_shape(t)[1];
     cj_tensor_free(t);
     return CJ_OK;
 }
 
-/* Reads all pictures once and keeps those that can be read. */
+/* Reads all pictures and masks once and keeps those that can be read. */
 static cj_status leave_out_bad(cj__picture_files *f, const char *name)
 {
     int64_t kept = 0;
-    const int64_t all = f->count;
-    for (int64_t i = 0; i < all; i++) {
+    const int64_t all = f->count + f->left_out;
+    for (int64_t i = 0; i < f->count; i++) {
         CJ__TRY(cj__check_cancel(f->cj));
         cj_status failed = f->height ? CJ_OK : find_size(f, i);
         if (!failed) failed = read_picture(f->cj, f, i, NULL);
-        if (failed && !is_bad_sample(failed)) return failed;
-        if (failed) cj__log(f->cj, CJ_LOG_WARNING, "left out: %s", cj_message(f->cj));
-        f->paths[kept] = f->paths[i];
-        f->labels[kept] = f->labels[i];
+        if (!failed && f->target == CJ_FIELD_MASK)
+            failed = cj__picture_mask_read(f->cj, f, i, NULL);
+        CJ__TRY(cj__picture_files_bad(f, failed));
+        f->records[kept] = f->records[i];
         kept += !failed;
     }
     if (!kept)
@@ -156,15 +187,18 @@ static void take_evenly(cj__picture_files *f, int64_t limit)
     if (limit <= 0 || limit >= f->count) return;
     for (int64_t i = 0; i < limit; i++) {
         const int64_t from = (int64_t)((double)i * (double)f->count / (double)limit);
-        f->paths[i] = f->paths[from];
-        f->labels[i] = f->labels[from];
+        f->records[i] = f->records[from];
     }
     f->count = limit;
 }
 
 static cj_status prepare(cj__picture_files *f, const char *name, const cj_dataset_opts *opts)
 {
-    if (!f->count) return cj_fail(f->cj, CJ_ERR_DATA, "%s: has no pictures", name);
+    if (!f->count && !f->left_out)
+        return cj_fail(f->cj, CJ_ERR_DATA, "%s: has no pictures", name);
+    if (f->flat)
+        cj__log(f->cj, CJ_LOG_WARNING, "%s: %lld boxes have no area and are left out", name,
+                (long long)f->flat);
     take_evenly(f, opts->limit);
     if (opts->on_bad_sample == CJ_BAD_SAMPLE_SKIP) return leave_out_bad(f, name);
     return f->height ? CJ_OK : find_size(f, 0);
@@ -175,14 +209,41 @@ static void release(void *user)
     cj__picture_files_free(user);
 }
 
+static cj_tensor *labels_of(const cj__picture_files *f)
+{
+    cj_tensor *t = cj_tensor_new(f->cj, CJ_I32, 1, &f->count);
+    int32_t *labels = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
+    for (int64_t i = 0; labels && i < f->count; i++) labels[i] = f->records[i].label;
+    if (t) cj_tensor_unmap(t);
+    return t;
+}
+
+static cj_field target_field(const cj__picture_files *f)
+{
+    cj_field field = {.name = "label",
+                      .dtype = CJ_I32,
+                      .role = CJ_FIELD_TARGET,
+                      .kind = f->target,
+                      .classes = f->classes,
+                      .class_names = f->class_names};
+    if (f->target == CJ_FIELD_VALUES) return field;
+    const bool mask = f->target == CJ_FIELD_MASK;
+    field.name = mask ? "mask" : "boxes";
+    field.dtype = mask ? CJ_I32 : CJ_F32;
+    field.rank = 2;
+    field.shape[0] = mask ? f->height : f->most;
+    field.shape[1] = mask ? f->width : CJ__BOX;
+    return field;
+}
+
 cj_dataset *cj__picture_files_dataset(cj__picture_files *f, const char *name,
                                       const cj_dataset_opts *opts)
 {
     cj__samples samples[2] = {{.tensor = NULL}, {.tensor = NULL}};
     cj_dataset *ds = NULL;
     const int n = opts->no_target ? 1 : 2;
-    if (!prepare(f, name, opts) &&
-        (n == 1 || (samples[1].tensor = cj_tensor_from(f->cj, CJ_I32, 1, &f->count, f->labels)))) {
+    const bool labels = n == 2 && f->target == CJ_FIELD_VALUES;
+    if (!prepare(f, name, opts) && (!labels || (samples[1].tensor = labels_of(f)))) {
         const cj_field fields[2] = {
             {.name = "image",
              .dtype = CJ_U8,
@@ -190,14 +251,10 @@ cj_dataset *cj__picture_files_dataset(cj__picture_files *f, const char *name,
              .shape = {f->height, f->width, f->colour == CJ_PICTURE_GREY ? 1 : 3},
              .role = CJ_FIELD_INPUT,
              .fit = f->fit},
-            {.name = "label",
-             .dtype = CJ_I32,
-             .role = CJ_FIELD_TARGET,
-             .classes = f->classes,
-             .class_names = f->class_names}};
+            target_field(f)};
         ds = cj__dataset_of_samples(f->cj, name, f->count, n, fields, samples);
     }
-    if (ds) ds->source = (cj_dataset_source){.read = read_pictures, .user = f, .free = release};
+    if (ds) ds->source = (cj_dataset_source){.read = read_samples, .user = f, .free = release};
     else cj__picture_files_free(f);
     return ds;
 }

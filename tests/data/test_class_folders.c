@@ -1,53 +1,9 @@
 /* test_class_folders.c: folders of pictures, one a class: what is found, in which order and size,
  * and every way in which such a folder can be wrong. */
 #define _POSIX_C_SOURCE 200809L
-#include "data_support.h"
-
-#include <sys/stat.h>
-#include <unistd.h>
+#include "folder_support.h"
 
 #include "faults.h"
-
-static char root[] = "/tmp/cajal-folders-XXXXXX";
-static char paths[64][200];
-static int n_paths;
-
-static const char *in_root(const char *name)
-{
-    static char path[200];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    return path;
-}
-
-static void remember(const char *path)
-{
-    assert_true(n_paths < 64);
-    snprintf(paths[n_paths++], sizeof paths[0], "%s", path);
-}
-
-static void folder(const char *name)
-{
-    assert_int_equal(mkdir(in_root(name), 0700), 0);
-    remember(in_root(name));
-}
-
-static void file(const char *name, const char *text, size_t size)
-{
-    FILE *f = fopen(in_root(name), "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, size, f), size);
-    assert_int_equal(fclose(f), 0);
-    remember(in_root(name));
-}
-
-/* A grey picture of one value. */
-static void picture(const char *name, int height, int width, int value)
-{
-    char text[200];
-    const int n = snprintf(text, sizeof text, "P5 %d %d 255 ", width, height);
-    memset(text + n, value, (size_t)(height * width));
-    file(name, text, (size_t)(n + height * width));
-}
 
 /* flat: zebra and ant, two and three pictures of 2 x 3. parts: train, val, test of the same. */
 static int make(void **state)
@@ -102,13 +58,6 @@ static int make(void **state)
     return 0;
 }
 
-static int unmake(void **state)
-{
-    (void)state;
-    while (n_paths) remove(paths[--n_paths]);
-    return rmdir(root);
-}
-
 /* "10>0 11>0 ...": the first value of each picture and its label. */
 static void describe_pictures(cj_dataset *ds, char *out, size_t size)
 {
@@ -140,26 +89,8 @@ static void check(const char *name, const cj_dataset_opts *opts, const char *exp
     cj_context_free(cj);
 }
 
-static void refuse(const char *name, const cj_dataset_opts *opts, cj_status status,
-                   const char *message)
-{
-    cj_context *cj = test_context();
-    cj_dataset_opts o = *opts;
-    o.source = in_root(name);
-    assert_null((cj_dataset_open)(cj, &o));
-    const char *found = cj_message(cj);
-    if (!strncmp(found, root, strlen(root))) found += strlen(root) + 1;
-    assert_string_equal(found, message);
-    assert_int_equal(cj_last_status(cj), status);
-    assert_int_equal(cj_memory_used(cj), 0);
-    cj_context_free(cj);
-}
-
 #define OPEN(name, expected, ...) \
     check(name, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, expected)
-#define REFUSE(name, status, message, ...) \
-    refuse(name, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, status, message)
-
 static void classes_are_folders(void **state)
 {
     (void)state;
@@ -202,18 +133,6 @@ static void fields_say_size_and_names(void **state)
     assert_int_equal(cj_dataset_read(ds, &i, 1, 0, pixels), CJ_OK);
     for (int k = 0; k < 35; k++) assert_int_equal(pixels[k], 20); /* 2 x 3 becomes 5 x 7 */
     cj_context_free(cj);
-}
-
-typedef struct told {
-    int warnings;
-    char last[400];
-} told;
-
-static void listen(void *user, cj_log_level level, const char *text)
-{
-    told *t = user;
-    t->warnings += level == CJ_LOG_WARNING;
-    snprintf(t->last, sizeof t->last, "%s", text);
 }
 
 static void bad_pictures_stop_or_are_counted(void **state)
@@ -265,10 +184,12 @@ static void wrong_folders_are_named(void **state)
     REFUSE("strange", CJ_ERR_DATA,
            "strange/test/b: is the folder of a class that the training part does not have",
            .split = "test");
-    REFUSE("strange", CJ_ERR_NOT_FOUND, "strange: has no folder validation, val or valid",
+    REFUSE("strange", CJ_ERR_NOT_FOUND,
+           "strange: has no part validation, only train and test; parts are folders train, "
+           "val and test",
            .split = "validation");
     REFUSE("flat", CJ_ERR_NOT_FOUND,
-           "flat: has one part, split=test is none; parts are folders train and test",
+           "flat: has no part test, only train; parts are folders train, val and test",
            .split = "test");
     REFUSE("flat", CJ_ERR_ARGUMENT,
            "flat: target, types, drop, header, delimiter, weight, widths are for tables; this has "
