@@ -35,6 +35,8 @@ typedef struct cj_zoo_opts {
     const char *shortcut;   /* resnet20, 32, 56: "A" (default), "B" */
     const char *name;       /* begins the names of all layers: "name.conv1"; needed where a model
                                has a network twice */
+    bool aux; /* googlenet, inception_v3: heads on the way that tell classes too. They are no
+                 outputs; cj_fit adds their losses to that of the result, times 0.3 and 0.4 */
 } cj_zoo_opts;
 
 /* Small pictures: 28x28x1 by default, and 32x32x3 for residual networks. */
@@ -59,6 +61,8 @@ CJ_API cj_node *cj_zoo_resnet34(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_resnet50(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_resnet101(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_resnet152(cj_node *x, const cj_zoo_opts *opts);
+CJ_API cj_node *cj_zoo_googlenet(cj_node *x, const cj_zoo_opts *opts);
+CJ_API cj_node *cj_zoo_inception_v3(cj_node *x, const cj_zoo_opts *opts); /* 299x299x3 */
 CJ_API cj_node *cj_zoo_squeezenet1_0(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_squeezenet1_1(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_mobilenet_v2(cj_node *x, const cj_zoo_opts *opts);
@@ -88,6 +92,8 @@ CJ_API cj_node *cj_zoo_densenet169(cj_node *x, const cj_zoo_opts *opts);
 #define cj_zoo_resnet50(x, ...) CJ_ZOO_(cj_zoo_resnet50, x, __VA_ARGS__)
 #define cj_zoo_resnet101(x, ...) CJ_ZOO_(cj_zoo_resnet101, x, __VA_ARGS__)
 #define cj_zoo_resnet152(x, ...) CJ_ZOO_(cj_zoo_resnet152, x, __VA_ARGS__)
+#define cj_zoo_googlenet(x, ...) CJ_ZOO_(cj_zoo_googlenet, x, __VA_ARGS__)
+#define cj_zoo_inception_v3(x, ...) CJ_ZOO_(cj_zoo_inception_v3, x, __VA_ARGS__)
 #define cj_zoo_squeezenet1_0(x, ...) CJ_ZOO_(cj_zoo_squeezenet1_0, x, __VA_ARGS__)
 #define cj_zoo_squeezenet1_1(x, ...) CJ_ZOO_(cj_zoo_squeezenet1_1, x, __VA_ARGS__)
 #define cj_zoo_mobilenet_v2(x, ...) CJ_ZOO_(cj_zoo_mobilenet_v2, x, __VA_ARGS__)

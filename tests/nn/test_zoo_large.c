@@ -30,8 +30,10 @@ static void all(void **state)
         fflush(stdout);
         zoo_check(golden, row->name, false);
         if (strcmp(row->name, "resnet152") != 0) zoo_learns(row->name);
-        snprintf(b, sizeof b, "%s(shortcut=B)", row->name);
-        if (golden_find(golden, b, "y")) zoo_check(golden, b, false);
+        for (int k = 0; k < 2; k++) {
+            snprintf(b, sizeof b, "%s(%s)", row->name, k ? "aux=true" : "shortcut=B");
+            if (golden_find(golden, b, "y")) zoo_check(golden, b, false);
+        }
     }
     cj_tensors_free(golden);
     cj_context_free(cj);

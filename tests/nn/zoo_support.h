@@ -9,6 +9,8 @@
 
 #include "nn_golden.h"
 
+#include "nn/model.h"
+
 /* Number `index` of those of a name, in [0, 1). */
 static inline double zoo_unit(const char *name, uint32_t index)
 {
@@ -96,25 +98,12 @@ static inline const char *zoo_text(char out[300], int64_t side, int64_t channels
     return out;
 }
 
-static inline void zoo_same_results(cj_context *cj, cj_tensors *golden, const char *name,
-                                    cj_model *m, const char *backend, int64_t side)
+/* The bound is of the largest result: networks this deep double and halve what goes through them,
+ * and all that is rounded on the way is of that size. */
+static inline void zoo_close(cj_context *cj, const char *name, cj_tensor *out, const cj_tensor *y)
 {
-    cj_graph *g = cj_model_graph(m);
-    cj_node *x = cj_graph_input_at(g, 0);
-    cj_program *p = cj_compile(g, .outputs = {cj_graph_output_at(g, 0)});
-    if (!p) fail_msg("%s: %s", name, cj_message(cj));
-    cj_session *s = cj_session_new_opts(p, cj_model_store(m),
-                                        &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
-                                                           .backend = backend});
-    assert_non_null(s);
-    cj_tensor *pictures = zoo_pictures(cj, side, cj_node_dim(x, 3)), *out = NULL;
-    if (cj_run(s, (cj_feed[]){{x, pictures}}, 1, &out, 1))
-        fail_msg("%s: %s", name, cj_session_message(s));
-    const cj_tensor *y = golden_get(golden, name, "y");
-    assert_int_equal(cj_tensor_count(out), cj_tensor_count(y));
-    /* The bound is of the largest result: networks this deep double and halve what goes through
-     * them, and all that is rounded on the way is of that size. */
     double largest = 0, worst = 0;
+    assert_int_equal(cj_tensor_count(out), cj_tensor_count(y));
     for (int64_t i = 0; i < cj_tensor_count(y); i++) {
         const double a = value_of(cj, out, i), b = value_of(cj, (cj_tensor *)(uintptr_t)y, i);
         largest = fmax(largest, fabs(b));
@@ -122,8 +111,34 @@ static inline void zoo_same_results(cj_context *cj, cj_tensors *golden, const ch
     }
     if (!(worst <= 1e-4 * largest))
         fail_msg("%s: off by %g where the largest is %g", name, worst, largest);
+}
+
+static inline void zoo_same_results(cj_context *cj, cj_tensors *golden, const char *name,
+                                    cj_model *m, const char *backend, int64_t side)
+{
+    cj_graph *g = cj_model_graph(m);
+    cj_node *x = cj_graph_input_at(g, 0);
+    const cj__layers *layers = cj__layers_of(g);
+    int n = 0;
+    cj_node *results[3] = {cj_graph_output_at(g, 0)};
+    for (const cj__auxiliary *a = layers->auxiliaries; a; a = a->next) {
+        assert_in_range(n, 0, 1);
+        results[++n] = a->x;
+    }
+    cj_program *p = cj_compile(g, .outputs = {results[0], results[1], results[2]});
+    if (!p) fail_msg("%s: %s", name, cj_message(cj));
+    cj_session *s = cj_session_new_opts(p, cj_model_store(m),
+                                        &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
+                                                           .backend = backend});
+    assert_non_null(s);
+    cj_tensor *pictures = zoo_pictures(cj, side, cj_node_dim(x, 3)), *out[3] = {NULL};
+    if (cj_run(s, (cj_feed[]){{x, pictures}}, 1, out, 1 + n))
+        fail_msg("%s: %s", name, cj_session_message(s));
+    zoo_close(cj, name, out[0], golden_get(golden, name, "y"));
+    for (int i = 0; i < n; i++)
+        zoo_close(cj, name, out[1 + i], golden_get(golden, name, i ? "auxiliary1" : "auxiliary0"));
     cj_tensor_free(pictures);
-    cj_tensor_free(out);
+    for (int i = 0; i <= n; i++) cj_tensor_free(out[i]);
     cj_session_free(s);
     cj_program_free(p);
 }

@@ -3,7 +3,8 @@
 
 Writes tests/golden/nn/zoo.npz. For each network: count, its trainable parameters with as many
 classes as it has by default; keys, its weights and statistics with 10 classes, a line "name sizes"
-each; size, the side of a picture; y, what two pictures give. Weights and pictures are functions of
+each; size, the side of a picture; y, what two pictures give; auxiliary0 and auxiliary1, what the heads on the way
+give. Weights and pictures are functions of
 a name and an index (value_of), which the test computes too, so none is in the file. PyTorch
 computes in double. Needs torchvision.
 """
@@ -15,6 +16,7 @@ import torchvision.models as tv
 from torch import nn
 
 CLASSES = 10
+HEADS = "aux1", "aux2", "AuxLogits"  # which are there in training alone
 
 
 def unit(name, n):
@@ -109,9 +111,8 @@ class Cifar(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
-def from_torchvision(name):
+def from_torchvision(name, **extra):
     def make(classes):
-        extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         return getattr(tv, name)(num_classes=classes, **extra)
 
     return make
@@ -124,6 +125,12 @@ def networks():
     for layers in (20, 32, 56):
         yield f"resnet{layers}", lambda c, n=(layers - 2) // 6: Cifar(n, True, c), 10, 19, 3
         yield f"resnet{layers}(shortcut=B)", lambda c, n=(layers - 2) // 6: Cifar(n, False, c), 10, 19, 3
+    for name, side in ("googlenet", 43), ("inception_v3", 107):
+        plain = dict(init_weights=False, transform_input=False)
+        yield name, from_torchvision(name, aux_logits=False, **plain), 1000, side, 3
+        # The smallest that leaves the head of Inception v3 a window of 5x5.
+        yield (f"{name}(aux=true)", from_torchvision(name, aux_logits=True, **plain), 1000,
+               299 if name == "inception_v3" else side, 3)
     for name in ("resnet18 resnet34 resnet50 resnet101 resnet152 squeezenet1_0 squeezenet1_1 "
                  "mobilenet_v2 densenet121 densenet169 vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn "
                  "vgg16_bn vgg19_bn alexnet").split():
@@ -144,7 +151,13 @@ def main():
                 t.copy_(torch.from_numpy(value_of(key, tuple(t.shape))))
             x = value_of("picture", (2, side, side, channels)).astype(np.float64)
             x /= np.sqrt(6.0 / (side * side * channels))
-            y = net.double()(torch.from_numpy(x).permute(0, 3, 1, 2))
+            heads = [getattr(net, k) for k in HEADS if getattr(net, k, None)]
+            for i, head in enumerate(heads):
+                head.register_forward_hook(
+                    lambda _, __, y, key=f"{name}/auxiliary{i}": out.update({key: y.numpy()}))
+            net.double().training = bool(heads)  # of the network alone, not of its layers
+            y = net(torch.from_numpy(x).permute(0, 3, 1, 2))
+            y = y.logits if heads else y
         out[f"{name}/keys"] = np.frombuffer(("\n".join(keys) + "\n").encode(), np.uint8)
         out[f"{name}/size"] = np.int64(side)
         out[f"{name}/y"] = y.numpy()

@@ -201,5 +201,11 @@ cj_node *cj__zoo_top(const cj__zoo *at, const char *name, cj_node *x, const cj_z
     return o->no_top ? x : cj__zoo_dense(at, name, x, o->classes, o->activation);
 }
 
+void cj__zoo_auxiliary(const cj__zoo *at, const char *name, cj_node *x, double weight)
+{
+    const full_name full = name_of(at, name);
+    if (x) cj__auxiliary_add(x->call->graph, full.text, x, weight);
+}
+
 int64_t cj__zoo_size(const cj_node *x, int axis) { return x ? cj_node_dim(x, axis) : 1; }
 int64_t cj__zoo_channels(const cj_node *x) { return cj__zoo_size(x, -1); }

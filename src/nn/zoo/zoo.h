@@ -47,6 +47,10 @@ cj_node *cj__zoo_dropout(cj_node *x, double rate);
 cj_node *cj__zoo_means(cj_node *x);
 /* The last layer of a network that tells classes: dense, unless no_top. */
 cj_node *cj__zoo_top(const cj__zoo *at, const char *name, cj_node *x, const cj_zoo_opts *o);
+/* A result that helps in training alone: the loss of the network's result is taken of it as well,
+ * times weight, and added. No output of the model, so that nothing else sees it. It is called
+ * "name", behind what the place's layers begin with; x may be NULL. */
+void cj__zoo_auxiliary(const cj__zoo *at, const char *name, cj_node *x, double weight);
 
 /* Of x's shape, or 1 of NULL. */
 int64_t cj__zoo_channels(const cj_node *x);
@@ -68,6 +72,8 @@ cj_node *cj__zoo_keywords(cj_node *x, const cj_network *row, const cj_zoo_opts *
     CJ_OPTION_BOOL(cj_zoo_opts, no_top, false, "without the last layer: features")
 #define CJ__ZOO_DROPOUT(rate) \
     CJ_OPTION_FLOAT(cj_zoo_opts, dropout, rate, 0, 1, "in front of dense layers, less than 1")
+#define CJ__ZOO_AUX \
+    CJ_OPTION_BOOL(cj_zoo_opts, aux, false, "heads on the way, whose losses count in training too")
 #define CJ__ZOO_END \
     CJ_OPTION_STRING(cj_zoo_opts, name, NULL, "begins the names of all layers, NAME.conv1"), \
         CJ_OPTION_END
