@@ -196,6 +196,17 @@ typedef struct cj_activity_regularization_opts {
 } cj_activity_regularization_opts;
 CJ_API cj_node *cj_activity_regularization(cj_node *x, const cj_activity_regularization_opts *opts);
 
+typedef struct cj_sampling_opts {
+    size_t struct_size;
+    double weight; /* of the divergence in the loss; default 1 */
+    const char *name;
+} cj_sampling_opts;
+/* z = mean + e^(log_var / 2) noise in training, drawn anew each step, else the mean; both of one
+ * shape. Adds weight times the mean over the batch of -1/2 sum (1 + log_var - mean^2 - e^log_var)
+ * to the loss (Kingma and Welling 2013). As a layer of one input (in text): the first half of its
+ * last axis are means, the second logarithms of variances. */
+CJ_API cj_node *cj_sampling(cj_node *mean, cj_node *log_var, const cj_sampling_opts *opts);
+
 /* ---- Dense along any axes -------------------------------------------------------------------- */
 
 typedef struct cj_einsum_dense_opts {
@@ -393,6 +404,9 @@ CJ_API cj_node *cj_sine_position_encoding(cj_node *x, const cj_sine_position_enc
 #define cj_dot(x, y, ...) \
     (cj_dot)(cj_at(x, CJ_HERE), y, \
              &(cj_dot_opts){.struct_size = sizeof(cj_dot_opts), __VA_ARGS__})
+#define cj_sampling(mean, log_var, ...) \
+    (cj_sampling)(cj_at(mean, CJ_HERE), log_var, \
+                  &(cj_sampling_opts){.struct_size = sizeof(cj_sampling_opts), __VA_ARGS__})
 #define cj_prelu(x, ...) CJ_LAYER_(cj_prelu, x, __VA_ARGS__)
 #define cj_masking(x, ...) CJ_LAYER_(cj_masking, x, __VA_ARGS__)
 #define cj_highway(x, ...) CJ_LAYER_(cj_highway, x, __VA_ARGS__)
