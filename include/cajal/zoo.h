@@ -11,10 +11,10 @@
  * says none; without data and an input, samples have the network's own shape.
  *
  * x is [batch, height, width, channels], of any size the network leaves something of, and any
- * number of channels. Layers have the names of PyTorch's modules in torchvision ("layer1.0.conv1"),
- * and parameters are as many. Convolutions begin from he_normal. A network that cannot be built
- * gives NULL, and the message begins with its name. A program's own networks are registered with
- * cj_network_register (nn.h). */
+ * number of channels, where nothing else is said. Layers have the names of PyTorch's modules in
+ * torchvision ("layer1.0.conv1"), and parameters are as many. Convolutions begin from he_normal. A
+ * network that cannot be built gives NULL, and the message begins with its name. A program's own
+ * networks are registered with cj_network_register (nn.h). */
 #ifndef CAJAL_ZOO_H
 #define CAJAL_ZOO_H
 
@@ -37,9 +37,16 @@ typedef struct cj_zoo_opts {
                                has a network twice */
     bool aux; /* googlenet, inception_v3: heads on the way that tell classes too. They are no
                  outputs; cj_fit adds their losses to that of the result, times 0.3 and 0.4 */
+    int64_t depth;  /* unet: how often the picture is halved; default 4 */
+    bool no_norm;   /* unet: biases instead of batch norms */
+    int64_t latent; /* autoencoders: numbers of the code; -1: it is a picture */
+    double noise;   /* autoencoders: deviation of what is added to the input in training */
+    int64_t size;     /* dcgan_generator: of the pictures, which are square: 28 (default), 32, 64 */
+    int64_t channels; /* dcgan_generator: of the pictures; default 1 */
+    double beta;    /* vae: weight of the divergence of codes from normal numbers; default 1 */
 } cj_zoo_opts;
 
-/* Small pictures: 28x28x1 by default, and 32x32x3 for residual networks. */
+/* Classes of pictures. Small ones: 28x28x1 by default, and 32x32x3 for residual networks. */
 CJ_API cj_node *cj_zoo_lenet5(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_cnn(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_resnet20(cj_node *x, const cj_zoo_opts *opts);
@@ -68,6 +75,26 @@ CJ_API cj_node *cj_zoo_squeezenet1_1(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_mobilenet_v2(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_densenet121(cj_node *x, const cj_zoo_opts *opts);
 CJ_API cj_node *cj_zoo_densenet169(cj_node *x, const cj_zoo_opts *opts);
+
+/* A class for each pixel: [batch, height, width, classes], of one class its probability. */
+CJ_API cj_node *cj_zoo_unet(cj_node *x, const cj_zoo_opts *opts);
+/* Results of their input's shape, [batch, height, width, channels] or [batch, numbers]. */
+CJ_API cj_node *cj_zoo_autoencoder(cj_node *x, const cj_zoo_opts *opts);
+CJ_API cj_node *cj_zoo_denoising_autoencoder(cj_node *x, const cj_zoo_opts *opts);
+CJ_API cj_node *cj_zoo_vae(cj_node *x, const cj_zoo_opts *opts);
+/* [batch, numbers] -> pictures [batch, size, size, channels]; pictures -> [batch, 1], the
+ * probability that they are real, and of a critic a score. A side is 4, 5, 6 or 7 doubled. */
+CJ_API cj_node *cj_zoo_dcgan_generator(cj_node *x, const cj_zoo_opts *opts);
+CJ_API cj_node *cj_zoo_dcgan_discriminator(cj_node *x, const cj_zoo_opts *opts);
+CJ_API cj_node *cj_zoo_wgan_gp_critic(cj_node *x, const cj_zoo_opts *opts);
+/* The same told a class: label [batch] or [batch, 1] of whole numbers below `classes` (default 10).
+ * The generator has an embedding of it beside its numbers (Mirza and Osindero 2014), the
+ * discriminator adds the product of its features and an embedding (Miyato and Koyama 2018). */
+CJ_API cj_node *cj_zoo_conditional_generator(cj_node *x, cj_node *label, const cj_zoo_opts *opts);
+CJ_API cj_node *cj_zoo_conditional_discriminator(cj_node *x, cj_node *label,
+                                                 const cj_zoo_opts *opts);
+/* A picture -> that picture in a style. */
+CJ_API cj_node *cj_zoo_fast_style(cj_node *x, const cj_zoo_opts *opts);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define CJ_ZOO_(function, x, ...) \
@@ -99,6 +126,21 @@ CJ_API cj_node *cj_zoo_densenet169(cj_node *x, const cj_zoo_opts *opts);
 #define cj_zoo_mobilenet_v2(x, ...) CJ_ZOO_(cj_zoo_mobilenet_v2, x, __VA_ARGS__)
 #define cj_zoo_densenet121(x, ...) CJ_ZOO_(cj_zoo_densenet121, x, __VA_ARGS__)
 #define cj_zoo_densenet169(x, ...) CJ_ZOO_(cj_zoo_densenet169, x, __VA_ARGS__)
+#define cj_zoo_unet(x, ...) CJ_ZOO_(cj_zoo_unet, x, __VA_ARGS__)
+#define cj_zoo_autoencoder(x, ...) CJ_ZOO_(cj_zoo_autoencoder, x, __VA_ARGS__)
+#define cj_zoo_denoising_autoencoder(x, ...) CJ_ZOO_(cj_zoo_denoising_autoencoder, x, __VA_ARGS__)
+#define cj_zoo_vae(x, ...) CJ_ZOO_(cj_zoo_vae, x, __VA_ARGS__)
+#define cj_zoo_dcgan_generator(x, ...) CJ_ZOO_(cj_zoo_dcgan_generator, x, __VA_ARGS__)
+#define cj_zoo_dcgan_discriminator(x, ...) CJ_ZOO_(cj_zoo_dcgan_discriminator, x, __VA_ARGS__)
+#define cj_zoo_wgan_gp_critic(x, ...) CJ_ZOO_(cj_zoo_wgan_gp_critic, x, __VA_ARGS__)
+#define cj_zoo_fast_style(x, ...) CJ_ZOO_(cj_zoo_fast_style, x, __VA_ARGS__)
+#define CJ_ZOO_PAIR_(function, x, label, ...) \
+    cj_at_end((function)(cj_at(x, CJ_HERE), label, \
+                         &(cj_zoo_opts){.struct_size = sizeof(cj_zoo_opts), __VA_ARGS__}))
+#define cj_zoo_conditional_generator(x, label, ...) \
+    CJ_ZOO_PAIR_(cj_zoo_conditional_generator, x, label, __VA_ARGS__)
+#define cj_zoo_conditional_discriminator(x, label, ...) \
+    CJ_ZOO_PAIR_(cj_zoo_conditional_discriminator, x, label, __VA_ARGS__)
 #endif
 
 #ifdef __cplusplus

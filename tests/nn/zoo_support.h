@@ -76,13 +76,14 @@ static inline cj_tensors *zoo_weights(cj_context *cj, const cj_tensor *keys)
     return list;
 }
 
-static inline cj_tensor *zoo_pictures(cj_context *cj, int64_t side, int64_t channels)
+/* Numbers from `from` to 1. */
+static inline cj_tensor *zoo_pictures(cj_context *cj, int rank, const int64_t *dims, double from)
 {
-    cj_tensor *t = cj_tensor_new(cj, CJ_F32, 4, (int64_t[]){2, side, side, channels});
+    cj_tensor *t = cj_tensor_new(cj, CJ_F32, rank, dims);
     assert_non_null(t);
     float *v = cj_tensor_map(t, CJ_MAP_WRITE);
     for (int64_t i = 0; i < cj_tensor_count(t); i++)
-        v[i] = (float)(2 * zoo_unit("picture", (uint32_t)i) - 1);
+        v[i] = (float)((1 - from) * zoo_unit("picture", (uint32_t)i) + from);
     cj_tensor_unmap(t);
     return t;
 }
@@ -113,6 +114,15 @@ static inline void zoo_close(cj_context *cj, const char *name, cj_tensor *out, c
         fail_msg("%s: off by %g where the largest is %g", name, worst, largest);
 }
 
+static inline cj_session *zoo_session(cj_program *p, cj_model *m, const char *backend)
+{
+    cj_session *s = cj_session_new_opts(p, cj_model_store(m),
+                                        &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
+                                                           .backend = backend});
+    assert_non_null(s);
+    return s;
+}
+
 static inline void zoo_same_results(cj_context *cj, cj_tensors *golden, const char *name,
                                     cj_model *m, const char *backend, int64_t side)
 {
@@ -127,11 +137,9 @@ static inline void zoo_same_results(cj_context *cj, cj_tensors *golden, const ch
     }
     cj_program *p = cj_compile(g, .outputs = {results[0], results[1], results[2]});
     if (!p) fail_msg("%s: %s", name, cj_message(cj));
-    cj_session *s = cj_session_new_opts(p, cj_model_store(m),
-                                        &(cj_session_opts){.struct_size = sizeof(cj_session_opts),
-                                                           .backend = backend});
-    assert_non_null(s);
-    cj_tensor *pictures = zoo_pictures(cj, side, cj_node_dim(x, 3)), *out[3] = {NULL};
+    cj_session *s = zoo_session(p, m, backend);
+    const int64_t dims[] = {2, side, side, cj_node_dim(x, 3)};
+    cj_tensor *pictures = zoo_pictures(cj, 4, dims, -1), *out[3] = {NULL};
     if (cj_run(s, (cj_feed[]){{x, pictures}}, 1, out, 1 + n))
         fail_msg("%s: %s", name, cj_session_message(s));
     zoo_close(cj, name, out[0], golden_get(golden, name, "y"));
@@ -177,28 +185,11 @@ static inline double zoo_run(cj_context *cj, cj_session *s, const char *name, co
 }
 
 /* A step down the gradient lowers the loss by what the gradient says, 0.2 % of it: between a third
- * and three times that, for it is bent. Small pictures are taken twice as large: a norm over four
- * numbers, as there are where one of 32x32 has become one pixel, is no smooth function. */
-static inline void zoo_learns(const char *name)
+ * and three times that, for it is bent. The feeds are what the loss needs. */
+static inline void zoo_falls(cj_context *cj, const char *name, cj_model *m, cj_node *loss,
+                             const cj_feed given[2])
 {
-    cj_context *cj = test_context();
-    const cj_network *row = cj_network_find(cj, name);
-    assert_non_null(row);
-    char text[300];
-    const char *colon = strchr(row->sample, ':');
-    int64_t dims[4] = {4};
-    int rank = 1;
-    for (const char *p = colon; p && rank < 4; p = strchr(p + 1, ',')) dims[rank++] = atoll(p + 1);
-    const bool small = dims[1] <= 32 && strncmp(name, "lenet", 5) != 0; /* that is 28x28 */
-    for (int i = 1; i < 3 && small; i++) dims[i] *= 2;
-    snprintf(text, sizeof text, "input %lld %lld %lld, %s(%.*s)", (long long)dims[1],
-             (long long)dims[2], (long long)dims[3], name, (int)(colon - row->sample), row->sample);
-    cj_model *m = cj_model_from_text(cj, text, NULL, 1);
-    if (!m) fail_msg("%s: %s", name, cj_message(cj));
     cj_graph *g = cj_model_graph(m);
-    cj_node *x = cj_graph_input_at(g, 0), *y = cj_graph_output_at(g, 0);
-    cj_node *label = cj_placeholder(g, "label", CJ_I32, CJ_DIMS(cj_node_dim(y, 0)));
-    cj_node *loss = cj_mean(cj_loss_node(y, label, "sparse_categorical_crossentropy"));
     const int n = cj_graph_parameter_count(g);
     cj_node **p = calloc(2 * (size_t)n, sizeof *p), *norm = cj_scalar(g, CJ_F64, 0);
     for (int i = 0; i < n; i++) p[i] = cj_graph_parameter_at(g, i);
@@ -211,14 +202,8 @@ static inline void zoo_learns(const char *name)
                                      .training = true);
     if (!program) fail_msg("%s: %s", name, cj_message(cj));
     cj_session *s = cj_session_new(program, cj_model_store(m));
-    cj_tensor *pictures = cj_tensor_new(cj, CJ_F32, rank, dims), *out[2] = {NULL, NULL};
-    float *v = cj_tensor_map(pictures, CJ_MAP_WRITE);
-    for (int64_t i = 0; i < cj_tensor_count(pictures); i++)
-        v[i] = (float)zoo_unit("picture", (uint32_t)i);
-    cj_tensor_unmap(pictures);
-    cj_tensor *labels = cj_tensor_from(cj, CJ_I32, 1, dims, (int32_t[]){0, 1, 2, 1}),
-              *step = cj_tensor_scalar(cj, CJ_F64, 0);
-    const cj_feed feeds[3] = {{x, pictures}, {label, labels}, {rate, step}};
+    cj_tensor *step = cj_tensor_scalar(cj, CJ_F64, 0), *out[2] = {NULL, NULL};
+    const cj_feed feeds[3] = {given[0], given[1], {rate, step}};
     const double first = zoo_run(cj, s, name, feeds, out), expected = 0.002 * first;
     *(double *)cj_tensor_map(step, CJ_MAP_WRITE) = expected / value_of(cj, out[1], 0);
     cj_tensor_unmap(step);
@@ -230,10 +215,50 @@ static inline void zoo_learns(const char *name)
     cj_tensor_free(out[0]);
     cj_tensor_free(out[1]);
     cj_tensor_free(step);
-    cj_tensor_free(pictures);
-    cj_tensor_free(labels);
     cj_session_free(s);
     cj_program_free(program);
+}
+
+/* The model of a network's sample; *rank and dims: of a batch of 4. Small pictures are taken twice
+ * as large: a norm over four numbers, as there are where one of 32x32 has become one pixel, is no
+ * smooth function. */
+static inline cj_model *zoo_sample(cj_context *cj, const char *name, int *rank, int64_t dims[4])
+{
+    const cj_network *row = cj_network_find(cj, name);
+    assert_non_null(row);
+    char text[300];
+    const char *colon = strchr(row->sample, ':');
+    int n = snprintf(text, sizeof text, "input");
+    dims[0] = 4;
+    *rank = 1;
+    for (const char *p = colon; p && *rank < 4; p = strchr(p + 1, ','))
+        dims[(*rank)++] = atoll(p + 1);
+    const bool small = *rank == 4 && dims[1] <= 32 && strncmp(name, "lenet", 5) != 0; /* 28x28 */
+    for (int i = 1; i < 3 && small; i++) dims[i] *= 2;
+    for (int i = 1; i < *rank; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, " %lld", (long long)dims[i]);
+    snprintf(text + n, sizeof text - (size_t)n, ", %s(%.*s)", name, (int)(colon - row->sample),
+             row->sample);
+    cj_model *m = cj_model_from_text(cj, text, NULL, 1);
+    if (!m) fail_msg("%s: %s", name, cj_message(cj));
+    return m;
+}
+
+static inline void zoo_learns(const char *name)
+{
+    cj_context *cj = test_context();
+    int64_t dims[4];
+    int rank;
+    cj_model *m = zoo_sample(cj, name, &rank, dims);
+    cj_graph *g = cj_model_graph(m);
+    cj_node *x = cj_graph_input_at(g, 0), *y = cj_graph_output_at(g, 0);
+    cj_node *label = cj_placeholder(g, "label", CJ_I32, CJ_DIMS(cj_node_dim(y, 0)));
+    cj_node *loss = cj_mean(cj_loss_node(y, label, "sparse_categorical_crossentropy"));
+    cj_tensor *pictures = zoo_pictures(cj, rank, dims, 0),
+              *labels = cj_tensor_from(cj, CJ_I32, 1, dims, (int32_t[]){0, 1, 2, 1});
+    zoo_falls(cj, name, m, loss, (cj_feed[]){{x, pictures}, {label, labels}});
+    cj_tensor_free(pictures);
+    cj_tensor_free(labels);
     cj_context_free(cj);
 }
 

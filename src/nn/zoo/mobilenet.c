@@ -78,7 +78,7 @@ static cj_node *mobilenet_v2(cj_node *x, const cj_zoo_opts *o)
 
 static const cj_option options[] = {
     CJ__ZOO_CLASSES(1000),
-    CJ_OPTION_FLOAT(cj_zoo_opts, width, 1, 0.01, 100, "of all channels, times the usual one"),
+    CJ__ZOO_WIDTH,
     CJ__ZOO_DROPOUT(0.2),
     CJ__ZOO_ACTIVATION,
     CJ__ZOO_NO_TOP,

@@ -120,23 +120,17 @@ cj_node *cj__zoo_conv(const cj__zoo *at, const char *name, cj_node *x, cj_conv2d
     const full_name full = name_of(at, name);
     o.struct_size = sizeof o;
     o.name = full.text;
-    o.kernel_initializer = "he_normal";
+    if (!o.kernel_initializer) o.kernel_initializer = "he_normal";
     return (cj_conv2d)(x, &o);
 }
 
-cj_node *cj__zoo_rise(const cj__zoo *at, const char *name, cj_node *x, int64_t filters,
-                      int64_t kernel, int64_t stride, const char *padding, bool no_bias)
+cj_node *cj__zoo_rise(const cj__zoo *at, const char *name, cj_node *x, cj_conv2d_transpose_opts o)
 {
     const full_name full = name_of(at, name);
-    return (cj_conv2d_transpose)(x, &(cj_conv2d_transpose_opts){
-                                        .struct_size = sizeof(cj_conv2d_transpose_opts),
-                                        .filters = filters,
-                                        .kernel = {kernel},
-                                        .strides = {stride},
-                                        .padding = padding,
-                                        .no_bias = no_bias,
-                                        .kernel_initializer = "he_normal",
-                                        .name = full.text});
+    o.struct_size = sizeof o;
+    o.name = full.text;
+    if (!o.kernel_initializer) o.kernel_initializer = "he_normal";
+    return (cj_conv2d_transpose)(x, &o);
 }
 
 cj_node *cj__zoo_norm(const cj__zoo *at, const char *name, cj_node *x, double epsilon)
@@ -149,6 +143,35 @@ cj_node *cj__zoo_norm(const cj__zoo *at, const char *name, cj_node *x, double ep
                                            .name = full.text});
 }
 
+cj_node *cj__zoo_layer_norm(const cj__zoo *at, const char *name, cj_node *x, double epsilon)
+{
+    const full_name full = name_of(at, name);
+    return (cj_group_normalization)(x, &(cj_group_normalization_opts){
+                                           .struct_size = sizeof(cj_group_normalization_opts),
+                                           .groups = 1,
+                                           .epsilon = epsilon,
+                                           .name = full.text});
+}
+
+cj_node *cj__zoo_instance_norm(const cj__zoo *at, const char *name, cj_node *x, double epsilon)
+{
+    const full_name full = name_of(at, name);
+    return (cj_instance_normalization)(x, &(cj_instance_normalization_opts){
+                                              .struct_size = sizeof(cj_instance_normalization_opts),
+                                              .epsilon = epsilon,
+                                              .name = full.text});
+}
+
+cj_node *cj__zoo_embedding(const cj__zoo *at, const char *name, cj_node *x, int64_t rows,
+                           int64_t width)
+{
+    const full_name full = name_of(at, name);
+    return (cj_embedding)(x, &(cj_embedding_opts){.struct_size = sizeof(cj_embedding_opts),
+                                                  .input_dim = rows,
+                                                  .output_dim = width,
+                                                  .name = full.text});
+}
+
 cj_node *cj__zoo_dense(const cj__zoo *at, const char *name, cj_node *x, int64_t units,
                        const char *activation)
 {
@@ -157,6 +180,21 @@ cj_node *cj__zoo_dense(const cj__zoo *at, const char *name, cj_node *x, int64_t 
                                           .units = units,
                                           .activation = activation,
                                           .name = full.text});
+}
+
+cj_node *cj__zoo_sampling(const cj__zoo *at, const char *name, cj_node *mean, cj_node *log_var,
+                          double weight)
+{
+    const full_name full = name_of(at, name);
+    return (cj_sampling)(mean, log_var, &(cj_sampling_opts){.struct_size = sizeof(cj_sampling_opts),
+                                                            .weight = weight,
+                                                            .name = full.text});
+}
+
+int64_t cj__zoo_widened(int64_t channels, const cj_zoo_opts *o)
+{
+    const double wide = (double)channels * o->width + 0.5;
+    return wide < 1 ? 1 : (int64_t)wide;
 }
 
 static cj_pool_opts pool_of(cj__zoo_window w)

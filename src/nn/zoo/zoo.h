@@ -26,12 +26,13 @@ typedef struct cj__zoo {
 cj__zoo cj__zoo_at(const char *name); /* NULL: nothing */
 cj__zoo cj__zoo_in(const cj__zoo *outer, const char *format, ...) CJ_PRINTF(2, 3);
 
-/* conv2d, kernels from he_normal. */
+/* conv2d and conv2d_transpose, kernels from he_normal where o says nothing else. */
 cj_node *cj__zoo_conv(const cj__zoo *at, const char *name, cj_node *x, cj_conv2d_opts o);
-/* conv2d_transpose of a square kernel; padding "same" or "valid". */
-cj_node *cj__zoo_rise(const cj__zoo *at, const char *name, cj_node *x, int64_t filters,
-                      int64_t kernel, int64_t stride, const char *padding, bool no_bias);
+cj_node *cj__zoo_rise(const cj__zoo *at, const char *name, cj_node *x, cj_conv2d_transpose_opts o);
+/* Batch norm; layer norm over a whole picture with a factor for each channel; instance norm. */
 cj_node *cj__zoo_norm(const cj__zoo *at, const char *name, cj_node *x, double epsilon);
+cj_node *cj__zoo_layer_norm(const cj__zoo *at, const char *name, cj_node *x, double epsilon);
+cj_node *cj__zoo_instance_norm(const cj__zoo *at, const char *name, cj_node *x, double epsilon);
 cj_node *cj__zoo_dense(const cj__zoo *at, const char *name, cj_node *x, int64_t units,
                        const char *activation);
 /* Pooling as PyTorch has it: square windows, the same pads at both ends. */
@@ -47,6 +48,14 @@ cj_node *cj__zoo_dropout(cj_node *x, double rate);
 cj_node *cj__zoo_means(cj_node *x);
 /* The last layer of a network that tells classes: dense, unless no_top. */
 cj_node *cj__zoo_top(const cj__zoo *at, const char *name, cj_node *x, const cj_zoo_opts *o);
+cj_node *cj__zoo_embedding(const cj__zoo *at, const char *name, cj_node *x, int64_t rows,
+                           int64_t width);
+/* sampling (layers.h). */
+cj_node *cj__zoo_sampling(const cj__zoo *at, const char *name, cj_node *mean, cj_node *log_var,
+                          double weight);
+/* Channels times the option `width`, at least 1. */
+int64_t cj__zoo_widened(int64_t channels, const cj_zoo_opts *o);
+
 /* A result that helps in training alone: the loss of the network's result is taken of it as well,
  * times weight, and added. No output of the model, so that nothing else sees it. It is called
  * "name", behind what the place's layers begin with; x may be NULL. */
@@ -60,6 +69,8 @@ int64_t cj__zoo_size(const cj_node *x, int axis);
 cj_node *cj__zoo_keywords(cj_node *x, const cj_network *row, const cj_zoo_opts *opts);
 
 #define CJ__ZOO_CONV(at, name, x, ...) cj__zoo_conv(at, name, x, (cj_conv2d_opts){__VA_ARGS__})
+#define CJ__ZOO_RISE(at, name, x, ...) \
+    cj__zoo_rise(at, name, x, (cj_conv2d_transpose_opts){__VA_ARGS__})
 #define CJ__ZOO_MAX_POOL(x, ...) cj__zoo_max_pool(x, (cj__zoo_window){__VA_ARGS__})
 #define CJ__ZOO_MEAN_POOL(x, ...) cj__zoo_mean_pool(x, (cj__zoo_window){__VA_ARGS__})
 
@@ -72,6 +83,8 @@ cj_node *cj__zoo_keywords(cj_node *x, const cj_network *row, const cj_zoo_opts *
     CJ_OPTION_BOOL(cj_zoo_opts, no_top, false, "without the last layer: features")
 #define CJ__ZOO_DROPOUT(rate) \
     CJ_OPTION_FLOAT(cj_zoo_opts, dropout, rate, 0, 1, "in front of dense layers, less than 1")
+#define CJ__ZOO_WIDTH \
+    CJ_OPTION_FLOAT(cj_zoo_opts, width, 1, 0.01, 100, "of all channels, times the usual one")
 #define CJ__ZOO_AUX \
     CJ_OPTION_BOOL(cj_zoo_opts, aux, false, "heads on the way, whose losses count in training too")
 #define CJ__ZOO_END \
