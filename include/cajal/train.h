@@ -180,6 +180,17 @@ typedef struct cj_model_info {
 } cj_model_info;
 CJ_API void cj_model_get_info(cj_model *m, cj_model_info *info);
 
+/* ---- Sets of samples ------------------------------------------------------------------------- */
+
+/* How far two sets are from each other, such as made and real pictures, by features of their
+ * samples, floats [samples, features], say of a classifier's last layer but one: the Frechet
+ * distance of the normal distributions with their means and covariances (divided by samples - 1;
+ * Heusel et al. 2017). 0 for equal sets. At least 2 samples a set; several times as many as
+ * features say more. Computed in double; time grows with features^3: 64 take 30 ms, 256 a second,
+ * and 4096 are the most. A feature that is not finite: CJ_ERR_NUMERIC. */
+CJ_API cj_status cj_frechet_distance(cj_context *cj, const cj_tensor *a, const cj_tensor *b,
+                                     double *distance);
+
 /* cj_save, cj_load, cj_load_memory are in nn.h. */
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
