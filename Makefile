@@ -24,7 +24,10 @@ all: setup-build
 run: setup-run
 	$(call build,release,build)
 	best=$$(build/cajal train recipes/fashion-mnist.yaml) && \
-	build/cajal evaluate "$$best" data=fashion-mnist
+	build/cajal evaluate "$$best" data=fashion-mnist && \
+	sheet=$$(dirname "$$best")/predictions.png && \
+	build/cajal predict "$$best" data=fashion-mnist limit=40 grid="$$sheet" >/dev/null && \
+	echo "$$sheet shows what it says of 40 test pictures"
 
 test: setup-test
 	$(call build,test,build/test)

@@ -60,6 +60,7 @@ schedule.h nn
 zoo.h nn
 io.h tensor
 picture.h tensor
+draw.h tensor
 onnx.h format/onnx
 safetensors.h format
 npy.h format

@@ -24,7 +24,7 @@ typedef struct cj_colour {
 } cj_colour;
 /* Colours that are told apart easily (Okabe and Ito 2008), the same for the same class; a negative
  * one is white. */
-CJ_API cj_colour cj_colour_of_class(int class);
+CJ_API cj_colour cj_colour_of_class(int label);
 
 /* The outline of a box whose pixels are left .. right and top .. bottom, both included; thickness
  * (at least 1) goes inwards. */

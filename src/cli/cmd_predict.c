@@ -203,7 +203,8 @@ static void print_json_guess(cli_json *j, const char *path, const cj_model_info 
     cli_json_end(j);
 }
 
-static void print_guess(FILE *to, const cj_model_info *info, cli_guess g, const double *out, int64_t n)
+static void print_guess(FILE *to, const cj_model_info *info, cli_guess g, const double *out,
+                        int64_t n)
 {
     if (g.label >= 0 && info->class_names)
         fprintf(to, "%s\t%.4f\n", info->class_names[g.label], g.probability);
@@ -309,8 +310,8 @@ const cj_command cj_command_predict = {
         "probability, or the outputs of a regression, a line a sample. --json tells predictions:\n"
         "label, class, probability and output of each.\n"
         "Pictures are brought to the size of training; a line has the five likeliest classes.\n"
-        "grid=FILE.png draws the first hundred on a sheet, with what is said of them and, where the\n"
-        "data knows it, what is true.\n",
+        "grid=FILE.png draws the first hundred on a sheet, with what is said of them and, where\n"
+        "the data knows it, what is true.\n",
     .keys = keys,
     .run = run,
 };

@@ -13,10 +13,10 @@ static const cj_colour colours[] = {
     {213, 94, 0},    {204, 121, 167}, {153, 102, 51}, {128, 0, 128},  {0, 206, 209},
     {154, 205, 50},  {255, 127, 127}, {119, 136, 153}, {255, 215, 180}, {75, 0, 130}};
 
-cj_colour cj_colour_of_class(int class)
+cj_colour cj_colour_of_class(int label)
 {
-    if (class < 0) return (cj_colour){255, 255, 255};
-    return colours[(size_t)class % CJ__COUNT(colours)];
+    if (label < 0) return (cj_colour){255, 255, 255};
+    return colours[(size_t)label % CJ__COUNT(colours)];
 }
 
 /* A picture to be written, of three channels. */
