@@ -43,7 +43,7 @@ static cj_node *decode(const cj__zoo *at, cj_node *x, const cj_node *like, const
     x = CJ__ZOO_RISE(at, "conv1", x, .filters = cj__zoo_widened(32, o), .kernel = {4},
                      .strides = {2}, .padding = "same", .activation = "relu");
     x = CJ__ZOO_RISE(at, "conv2", x, .filters = numbers, .kernel = {4}, .strides = {2},
-                     .padding = "same");
+                     .padding = "same", .kernel_initializer = "glorot_uniform");
     const int64_t more[] = {0, cj__zoo_size(like, 1) - cj__zoo_size(x, 1),
                             cj__zoo_size(like, 2) - cj__zoo_size(x, 2), 0};
     if (x && (more[1] || more[2])) x = (cj_pad)(x, (int64_t[]){0, 0, 0, 0}, more, 0);
