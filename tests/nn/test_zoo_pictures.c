@@ -1,5 +1,7 @@
 /* test_zoo_pictures.c: networks of the zoo that give pictures or judge them, against PyTorch's
  * (tools/golden/zoo_pictures.py) with their weights by name: U-Net, autoencoders, GANs, styles. */
+#include <inttypes.h>
+
 #include "zoo_support.h"
 
 static const char *const cases[] = {"unet",
@@ -112,6 +114,46 @@ static void conditional_networks(void **state)
     cj_context_free(cj);
 }
 
+/* The keyword function and the row by text are the same network. */
+static void in_c(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    static const char *const texts[] = {
+        "input 16 16 1, unet classes=2 width=0.1 depth=1",
+        "input 8 8 1, autoencoder latent=-1 width=0.1",
+        "input 8 8 1, denoising_autoencoder noise=0.5 width=0.1",
+        "input 5, vae latent=2 beta=2 width=0.1",
+        "input 3, dcgan_generator size=8 channels=3 width=0.1",
+        "input 8 8 1, dcgan_discriminator width=0.1 activation=linear",
+        "input 8 8 1, wgan_gp_critic width=0.1 no_top=true",
+        "input 12 12 3, fast_style width=0.1 activation=sigmoid",
+        "input 64 64 3, googlenet classes=3 no_top=true",
+        "input 75 75 3, inception_v3 classes=3 dropout=0.25"};
+    for (size_t i = 0; i < CJ__COUNT(texts); i++) {
+        int64_t side = 0, channels = 1;
+        cj_model *m = cj_model_new(cj);
+        const int read = sscanf(texts[i], "input %" SCNd64 " %*d %" SCNd64, &side, &channels);
+        assert_true(read > 0);
+        cj_node *x = read == 2 ? cj_input(m, "x", side, side, channels) : cj_input(m, "x", side);
+        cj_node *y = i == 0   ? cj_zoo_unet(x, .classes = 2, .width = 0.1, .depth = 1)
+                     : i == 1 ? cj_zoo_autoencoder(x, .latent = -1, .width = 0.1)
+                     : i == 2 ? cj_zoo_denoising_autoencoder(x, .noise = 0.5, .width = 0.1)
+                     : i == 3 ? cj_zoo_vae(x, .latent = 2, .beta = 2, .width = 0.1)
+                     : i == 4 ? cj_zoo_dcgan_generator(x, .size = 8, .channels = 3, .width = 0.1)
+                     : i == 5 ? cj_zoo_dcgan_discriminator(x, .width = 0.1, .activation = "linear")
+                     : i == 6 ? cj_zoo_wgan_gp_critic(x, .width = 0.1, .no_top = true)
+                     : i == 7 ? cj_zoo_fast_style(x, .width = 0.1, .activation = "sigmoid")
+                     : i == 8 ? cj_zoo_googlenet(x, .classes = 3, .no_top = true)
+                              : cj_zoo_inception_v3(x, .classes = 3, .dropout = 0.25);
+        cj_output(m, "y", y);
+        if (cj_model_failed(m)) fail_msg("%s: %s", texts[i], cj_message(cj));
+        assert_string_equal(cj_model_text(m), texts[i]);
+        cj_model_free(m);
+    }
+    cj_context_free(cj);
+}
+
 /* A step lowers the mean squared error to other pictures. */
 static void steps_lower_the_loss(void **state)
 {
@@ -164,7 +206,7 @@ static void refused(void **state)
          "dcgan_discriminator: pictures of 28x32; both sides are to be 4, 5, 6 or 7 doubled the "
          "same number of times: 28, 32, 64"},
         {"input 5, wgan_gp_critic",
-         "wgan_gp_critic: pictures of 5x0; both sides are to be 4, 5, 6 or 7 doubled the same "
+         "wgan_gp_critic: pictures of 0x0; both sides are to be 4, 5, 6 or 7 doubled the same "
          "number of times: 28, 32, 64"},
         {"input 5, fast_style",
          "fast_style: [batch, height, width, channels] of known sizes is expected"},
@@ -184,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(results_are_those_of_pytorch),
                                        cmocka_unit_test(conditional_networks),
                                        cmocka_unit_test(steps_lower_the_loss),
+                                       cmocka_unit_test(in_c),
                                        cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

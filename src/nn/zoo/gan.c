@@ -83,8 +83,8 @@ typedef cj_node *(*norm_fn)(const cj__zoo *at, const char *name, cj_node *x, dou
 static cj_node *judge(cj_node *x, const cj_zoo_opts *o, norm_fn norm)
 {
     const cj__zoo at = cj__zoo_at(o->name), main = cj__zoo_in(&at, "main");
-    const int64_t height = cj__zoo_size(x, 1), width = x && cj_node_rank(x) > 2
-                                                           ? cj__zoo_size(x, 2) : 0;
+    const bool picture = x && cj_node_rank(x) == 4;
+    const int64_t height = picture ? cj_node_dim(x, 1) : 0, width = picture ? cj_node_dim(x, 2) : 0;
     int64_t first[2];
     int steps, other, n = 0;
     if (!x) return NULL;
