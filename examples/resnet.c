@@ -3,8 +3,8 @@
  * A plain network of many layers learns badly: what the first layers should change arrives through
  * all the others. A block that is x + f(x) can be nothing at first, and its gradient arrives
  * unchanged, so there may be any number of blocks. Here there are 3 stages of n blocks with 16, 32
- * and 64 channels; with n = 3 that is ResNet-20, which has 0.85 and more of CIFAR-10's test
- * pictures right after an hour of two cores.
+ * and 64 channels; with n = 3 that is ResNet-20, which told 0.91 of CIFAR-10's test pictures in the
+ * paper, after 180 passes.
  *
  * In training, pictures are mirrored and moved by up to 4 pixels, so that none is seen twice.
  *

@@ -28,22 +28,25 @@ extern "C" {
 typedef struct cj_zoo_opts {
     size_t struct_size;
     int64_t classes;        /* default 1000; of networks for small pictures 10 */
-    const char *activation; /* of the result; default "softmax"; "linear": logits */
+    const char *activation; /* of the result; default "softmax" where classes are told; "linear":
+                               logits, scores */
     bool no_top;            /* without the last layer: features [batch, numbers] */
     double dropout;         /* in front of dense layers; default that of torchvision */
     double width;           /* of channels: times the usual one; default 1 */
     const char *shortcut;   /* resnet20, 32, 56: "A" (default), "B" */
     const char *name;       /* begins the names of all layers: "name.conv1"; needed where a model
                                has a network twice */
-    bool aux; /* googlenet, inception_v3: heads on the way that tell classes too. They are no
-                 outputs; cj_fit adds their losses to that of the result, times 0.3 and 0.4 */
-    int64_t depth;  /* unet: how often the picture is halved; default 4 */
-    bool no_norm;   /* unet: biases instead of batch norms */
-    int64_t latent; /* autoencoders: numbers of the code; -1: it is a picture */
-    double noise;   /* autoencoders: deviation of what is added to the input in training */
+    bool aux;         /* googlenet, inception_v3: heads on the way that tell classes too. They are
+                         no outputs (cj_auxiliary_output); their losses count 0.3 and 0.4 */
+    int64_t depth;    /* unet: how often the picture is halved; default 4 */
+    bool no_norm;     /* unet: biases instead of batch norms */
+    int64_t latent;   /* autoencoders: numbers of the code, default 32, of vae 16; -1: the code is a
+                         picture, which is the default of denoising_autoencoder */
+    double noise;     /* autoencoders: deviation of what is added to the input in training; default
+                         0, of denoising_autoencoder 0.3 */
+    double beta;      /* vae: weight of the divergence of codes from normal numbers; default 1 */
     int64_t size;     /* dcgan_generator: of the pictures, which are square: 28 (default), 32, 64 */
     int64_t channels; /* dcgan_generator: of the pictures; default 1 */
-    double beta;    /* vae: weight of the divergence of codes from normal numbers; default 1 */
 } cj_zoo_opts;
 
 /* Classes of pictures. Small ones: 28x28x1 by default, and 32x32x3 for residual networks. */
