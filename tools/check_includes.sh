@@ -32,7 +32,8 @@ dist: base tensor graph runtime nn data format format/onnx train
 emit: base tensor graph runtime nn data format format/onnx train
 '
 # Public headers whose layer is not the one of their name. option.h is the lowest layer although it
-# needs the names of dtypes from tensor.h: option tables describe structures, they hold no tensors.
+# needs the names of dtypes from tensor.h: option tables describe structures, they hold no tensors. recipe.h is low
+# too: it holds no tensors either, and data sets have files in YAML beside them.
 public='
 option.h base
 run.h runtime
@@ -65,7 +66,7 @@ onnx.h format/onnx
 safetensors.h format
 npy.h format
 yaml.h format
-recipe.h format
+recipe.h tensor
 dataset.h data
 loader.h data
 fit.h train

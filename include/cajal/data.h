@@ -140,6 +140,16 @@ typedef struct cj_dataset_opts {
  *     `most` is the number of boxes of the fullest picture of all parts. Corners count from the
  *     picture's edge, as they stand. Boxes without area are left out and counted in a warning;
  *     those up to a pixel outside of the picture are cut, further ones refused;
+ *   - the same as YOLO has it: folders images and labels with files of the same names before the
+ *     dot, folders train, val and test around these two or in each; NAME.txt has lines "class
+ *     x_middle y_middle width height", shares of the picture; a picture without one has no boxes.
+ *     Class names are those in data.yaml (or dataset.yaml), classes.txt or labels/classes.txt, else
+ *     numbers. With CJ_FIT_CROP or CJ_FIT_PAD pictures are read once when opened, for their sizes;
+ *   - the same as COCO has it: annotations/instances_train*.json (val*, test*) and the pictures in
+ *     train*, images/train* or images; or train/_annotations.coco.json beside its pictures (and in
+ *     valid, test); or one such .json file, whose pictures lie beside it or in images there.
+ *     Classes are the categories of the training part by their ids. Crowds are left out and counted
+ *     in a warning. Opening takes some twenty times the file's bytes of memory;
  *   - pictures with masks, in two folders image and label (images and labels, images and masks,
  *     image and mask, imgs and masks, images and annotations, or VOC's JPEGImages and
  *     SegmentationClass) with files of the same names before the dot: "image" and "mask" i32

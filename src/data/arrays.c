@@ -356,6 +356,7 @@ const cj__file_format cj__format_npz = {
     .row = {.name = "npz",
             .suffixes = ".npz",
             .doc = "arrays of numpy: x and y, or x_train, y_train, x_test, y_test"},
+    .knows_auto = true,
     .open = cj__arrays_open};
 
 const cj__folder_kind cj__folder_arrays = {

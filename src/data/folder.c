@@ -13,7 +13,8 @@
 /* The last one takes any folder with folders in it. */
 static const cj__folder_kind *const kinds[] = {
     &cj__folder_arrays, &cj__folder_cifar, &cj__folder_idx,
-    &cj__folder_voc,    &cj__folder_masks, &cj__folder_classes};
+    &cj__folder_voc, &cj__folder_coco, &cj__folder_yolo,  &cj__folder_masks,
+    &cj__folder_classes};
 
 cj_status cj__folder_kind_of(cj_context *cj, const char *folder, const cj_dataset_opts *opts,
                              const cj__folder_kind **kind)
@@ -213,22 +214,15 @@ static cj_status add_line(cj__names *out, const char *path, int64_t number, cons
                           size_t length)
 {
     cj_context *cj = out->arena->cj;
+    if (memchr(text, 0, length))
+        return cj_fail(cj, CJ_ERR_FORMAT, "%s: line %lld: a zero byte", path, (long long)number);
     while (length && strchr(" \t\r", text[length - 1])) length--;
     while (length && strchr(" \t", *text)) text++, length--;
-    if (!length) return CJ_OK;
-    if (memchr(text, 0, length) || memchr(text, ' ', length) || memchr(text, '\t', length))
-        return cj_fail(cj, CJ_ERR_FORMAT, "%s: line %lld: expected one name", path,
-                       (long long)number);
-    const char *name = cj__arena_printf(out->arena, "%.*s", (int)length, text);
-    char *inside = NULL;
-    if (!name) return cj_last_status(cj);
-    const cj_status failed = cj__file_inside(cj, "the data set", name, &inside);
-    if (failed) return cj__prefix(cj, failed, "%s: line %lld", path, (long long)number);
-    cj__free(cj, inside, strlen(inside) + 1);
-    return cj__names_add(out, name);
+    return length ? cj__names_add(out, cj__arena_printf(out->arena, "%.*s", (int)length, text))
+                  : CJ_OK;
 }
 
-cj_status cj__folder_read_list(cj__arena *arena, const char *path, cj__names *out)
+cj_status cj__folder_read_lines(cj__arena *arena, const char *path, cj__names *out)
 {
     cj__file_bytes file;
     cj_status failed = CJ_OK;
@@ -244,15 +238,30 @@ cj_status cj__folder_read_list(cj__arena *arena, const char *path, cj__names *ou
     }
     cj__file_unload(&file);
     if (!failed && !out->count)
-        failed = cj_fail(arena->cj, CJ_ERR_DATA, "%s: the list is empty; expected names, a line "
-                         "each", path);
+        failed = cj_fail(arena->cj, CJ_ERR_DATA,
+                         "%s: the list is empty; expected names, a line each", path);
     return failed;
+}
+
+cj_status cj__folder_read_list(cj__arena *arena, const char *path, cj__names *out)
+{
+    cj_context *cj = arena->cj;
+    CJ__TRY(cj__folder_read_lines(arena, path, out));
+    for (int64_t i = 0; i < out->count; i++) {
+        char *inside = NULL;
+        if (strpbrk(out->items[i], " \t"))
+            return cj_fail(cj, CJ_ERR_FORMAT, "%s: '%.80s': expected one name a line", path,
+                           out->items[i]);
+        const cj_status failed = cj__file_inside(cj, "the data set", out->items[i], &inside);
+        if (failed) return cj__prefix(cj, failed, "%s", path);
+        cj__free(cj, inside, strlen(inside) + 1);
+    }
+    return CJ_OK;
 }
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
 
-/* The names that each part may have; the first of each is what the option calls it. */
-static const char *const parts[CJ__PARTS][4] = {
+const char *const cj__part_names[CJ__PARTS][4] = {
     {"train", NULL}, {"validation", "val", "valid", NULL}, {"test", NULL}};
 
 cj_status cj__folder_find_parts(cj__arena *arena, const char *folder, const char *suffix,
@@ -260,9 +269,10 @@ cj_status cj__folder_find_parts(cj__arena *arena, const char *folder, const char
 {
     for (int i = 0; i < CJ__PARTS; i++) {
         at[i] = NULL;
-        for (int k = 0; parts[i][k] && !at[i]; k++) {
+        for (int k = 0; cj__part_names[i][k] && !at[i]; k++) {
             cj_file_info info;
-            const char *path = cj__arena_printf(arena, "%s/%s%s", folder, parts[i][k], suffix);
+            const char *path = cj__arena_printf(arena, "%s/%s%s", folder, cj__part_names[i][k],
+                                                suffix);
             if (!path) return cj_last_status(arena->cj);
             CJ__TRY(cj__file_info(arena->cj, path, &info));
             if (info.kind == (*suffix ? CJ_FILE_REGULAR : CJ_FILE_DIRECTORY)) at[i] = path;
@@ -271,16 +281,48 @@ cj_status cj__folder_find_parts(cj__arena *arena, const char *folder, const char
     return CJ_OK;
 }
 
+/* folder/first and folder/second; NULL both when one is not there. */
+static cj_status find_pair(cj__arena *arena, const char *folder, const cj__pair *names,
+                           cj__pair *out)
+{
+    bool first = false, second = false;
+    out->first = cj__arena_printf(arena, "%s/%s", folder, names->first);
+    out->second = cj__arena_printf(arena, "%s/%s", folder, names->second);
+    CJ__TRY(cj__folder_is(arena, out->first, &first));
+    CJ__TRY(cj__folder_is(arena, out->second, &second));
+    if (!first || !second) *out = (cj__pair){NULL, NULL};
+    return CJ_OK;
+}
+
+cj_status cj__folder_pair_parts(cj__arena *arena, const char *folder, const cj__pair *names,
+                                cj__pair out[CJ__PARTS])
+{
+    const char *first[CJ__PARTS], *second[CJ__PARTS];
+    cj__pair all;
+    memset(out, 0, CJ__PARTS * sizeof *out);
+    CJ__TRY(find_pair(arena, folder, names, &all));
+    CJ__TRY(cj__folder_find_parts(arena, all.first ? all.first : folder, "", first));
+    CJ__TRY(cj__folder_find_parts(arena, all.first ? all.second : folder, "", second));
+    for (int i = 0; i < CJ__PARTS; i++)
+        if (all.first && first[i] && second[i]) out[i] = (cj__pair){first[i], second[i]};
+        else if (!all.first && first[i]) CJ__TRY(find_pair(arena, first[i], names, &out[i]));
+    if (!all.first || out[CJ__PART_TRAIN].first) return CJ_OK;
+    memset(out, 0, CJ__PARTS * sizeof *out);
+    out[CJ__PART_TRAIN] = all;
+    return CJ_OK;
+}
+
 cj_status cj__folder_choose(cj_context *cj, const char *folder, const char *const at[CJ__PARTS],
                             const char *split, const char *how, bool wanted[CJ__PARTS])
 {
-    if (!split) split = parts[CJ__PART_TRAIN][0];
-    if (!strcmp(split, "auto")) split = at[CJ__PART_TEST] ? parts[CJ__PART_TEST][0] : "all";
+    if (!split) split = cj__part_names[CJ__PART_TRAIN][0];
+    if (!strcmp(split, "auto"))
+        split = at[CJ__PART_TEST] ? cj__part_names[CJ__PART_TEST][0] : "all";
     const char *there[CJ__PARTS] = {NULL};
     int n = 0;
     for (int i = 0; i < CJ__PARTS; i++) {
-        if (at[i]) there[n++] = parts[i][0];
-        wanted[i] = at[i] && (!strcmp(split, "all") || !strcmp(split, parts[i][0]));
+        if (at[i]) there[n++] = cj__part_names[i][0];
+        wanted[i] = at[i] && (!strcmp(split, "all") || !strcmp(split, cj__part_names[i][0]));
     }
     if (wanted[0] || wanted[1] || wanted[2]) return CJ_OK;
     return cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: has no part %s, only %s%s%s; parts are %s", folder,

@@ -17,7 +17,7 @@ typedef struct cj__folder_kind {
 } cj__folder_kind;
 
 extern const cj__folder_kind cj__folder_arrays, cj__folder_cifar, cj__folder_idx, cj__folder_voc,
-    cj__folder_masks, cj__folder_classes;
+    cj__folder_coco, cj__folder_yolo, cj__folder_masks, cj__folder_classes;
 
 /* The kind of a folder; that of IDX files, which says what is missing, when it looks like none. */
 cj_status cj__folder_kind_of(cj_context *cj, const char *folder, const cj_dataset_opts *opts,
@@ -63,18 +63,29 @@ cj_status cj__folder_list_stems(cj__arena *arena, const char *folder, const char
 cj_status cj__stems_path(cj__arena *arena, const cj__stems *stems, const char *stem,
                          const char **path);
 
-/* The names in a text file, a line each; empty lines do not count. Each must be the name of
- * something in a folder: no path that leads out of it. An empty list is refused. */
+/* The lines of a text file, without blanks at their ends; empty ones do not count, and an empty
+ * list is refused. */
+cj_status cj__folder_read_lines(cj__arena *arena, const char *path, cj__names *out);
+/* The same where each must be the name of something in a folder: one word, and no path that leads
+ * out of it. */
 cj_status cj__folder_read_list(cj__arena *arena, const char *path, cj__names *out);
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
 
 enum { CJ__PART_TRAIN, CJ__PART_VALIDATION, CJ__PART_TEST, CJ__PARTS };
+/* The names that each may have, and NULL; the first of each is what the option calls it. */
+extern const char *const cj__part_names[CJ__PARTS][4];
 
 /* The paths of the parts, as folders train, val (valid, validation) and test in `folder`, with
  * `suffix` behind each name; NULL for those that are not there. */
 cj_status cj__folder_find_parts(cj__arena *arena, const char *folder, const char *suffix,
                                 const char *at[CJ__PARTS]);
+/* Two folders that belong together, as those of pictures and of masks: their names, or paths. */
+typedef struct cj__pair { const char *first, *second; } cj__pair;
+/* The paths of both in each part: the parts are folders around the two, or in each of them; or
+ * there is but one, called train. NULL for those that are not there. */
+cj_status cj__folder_pair_parts(cj__arena *arena, const char *folder, const cj__pair *names,
+                                cj__pair parts[CJ__PARTS]);
 /* Which of the parts that are there `split` means; `how` says what parts are: "folders train, val
  * and test". */
 cj_status cj__folder_choose(cj_context *cj, const char *folder, const char *const at[CJ__PARTS],

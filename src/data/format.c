@@ -5,9 +5,11 @@
 
 #include "base/text.h"
 
-static const cj__file_format *const formats[] = {
-    &cj__format_csv, &cj__format_jsonl, &cj__format_arff,  &cj__format_svmlight,
-    &cj__format_fixed_width, &cj__format_npy, &cj__format_npz, &cj__format_idx, &cj__format_cifar};
+static const cj__file_format *const formats[] = {&cj__format_csv,         &cj__format_jsonl,
+                                                 &cj__format_arff,        &cj__format_svmlight,
+                                                 &cj__format_fixed_width, &cj__format_npy,
+                                                 &cj__format_npz,         &cj__format_idx,
+                                                 &cj__format_cifar,       &cj__format_coco};
 
 const cj_file_format *cj_file_format_at(int i)
 {

@@ -8,6 +8,7 @@
 
 typedef struct cj__file_format {
     cj_file_format row;
+    bool knows_auto; /* split=auto; of others there is one part */
     cj_dataset *(*open)(cj_context *cj, const char *path, const cj_dataset_opts *opts);
     /* Of a table: the rows of a text, which stays while the sheet does. The sheet is ready, and is
      * released by the caller, on failure too. */
@@ -20,7 +21,8 @@ typedef struct cj__file_format {
 } cj__file_format;
 
 extern const cj__file_format cj__format_csv, cj__format_jsonl, cj__format_arff, cj__format_svmlight,
-    cj__format_fixed_width, cj__format_idx, cj__format_cifar, cj__format_npy, cj__format_npz;
+    cj__format_fixed_width, cj__format_idx, cj__format_cifar, cj__format_npy, cj__format_npz,
+    cj__format_coco;
 
 /* The format that an option names, or else the end of the path, which may be followed by .gz; csv
  * when nothing does. NULL with a message: there is none of that name. */

@@ -14,13 +14,19 @@
 #include "data/folder.h"
 #include "data/picture_files.h"
 
-/* The folder of pictures and that of masks. */
-typedef struct pair { const char *pictures, *masks; bool voc; } pair;
+/* The folder of pictures and that of masks; VOC's have more pictures than masks. */
+typedef struct pair {
+    cj__pair names;
+    bool voc;
+} pair;
 
-static const pair pairs[] = {{"image", "label", false},   {"images", "labels", false},
-                             {"images", "masks", false},  {"image", "mask", false},
-                             {"imgs", "masks", false},    {"images", "annotations", false},
-                             {"JPEGImages", "SegmentationClass", true}};
+static const pair pairs[] = {{{"image", "label"}, false},
+                             {{"images", "labels"}, false},
+                             {{"images", "masks"}, false},
+                             {{"image", "mask"}, false},
+                             {{"imgs", "masks"}, false},
+                             {{"images", "annotations"}, false},
+                             {{"JPEGImages", "SegmentationClass"}, true}};
 
 typedef struct sample {
     struct sample *next;
@@ -30,8 +36,7 @@ typedef struct sample {
 
 typedef struct part {
     bool wanted;
-    const char *pictures, *masks; /* folders; NULL: there is no such part */
-    bool voc;
+    cj__pair folders; /* of pictures and masks; NULL: there is no such part */
     const char *list; /* of VOC; NULL: all */
     sample *first;
 } part;
@@ -41,22 +46,23 @@ typedef struct reader {
     cj__arena *arena;
     cj__picture_files *f;
     const char *folder;
+    bool voc;
     part parts[CJ__PARTS];
 } reader;
 
 /* ---- Which folders --------------------------------------------------------------------------- */
 
 /* The two folders are there, and the one of masks has pictures, or folders (its parts). */
-static cj_status is_pair(cj__arena *arena, const char *folder, const pair *p, bool *is)
+static cj_status is_pair(cj__arena *arena, const char *folder, const cj__pair *p, bool *is)
 {
     cj__stems masks;
     cj__names folders;
     bool pictures = false;
-    const char *path = cj__arena_printf(arena, "%s/%s", folder, p->masks);
+    const char *path = cj__arena_printf(arena, "%s/%s", folder, p->second);
     *is = false;
     CJ__TRY(cj__folder_is(arena, path, is));
     if (!*is) return CJ_OK;
-    CJ__TRY(cj__folder_is(arena, cj__arena_printf(arena, "%s/%s", folder, p->pictures), &pictures));
+    CJ__TRY(cj__folder_is(arena, cj__arena_printf(arena, "%s/%s", folder, p->first), &pictures));
     *is = false;
     if (!pictures) return CJ_OK;
     CJ__TRY(cj__folder_list_stems(arena, path, NULL, &masks));
@@ -65,89 +71,60 @@ static cj_status is_pair(cj__arena *arena, const char *folder, const pair *p, bo
     return CJ_OK;
 }
 
+/* The row of two folders that are in `folder`, or else in its training part; NULL: none. */
 static cj_status find_pair(cj__arena *arena, const char *folder, const pair **found)
 {
-    bool is = false;
+    const char *at[CJ__PARTS];
     *found = NULL;
-    for (size_t i = 0; i < CJ__COUNT(pairs) && !is; i++) {
-        CJ__TRY(is_pair(arena, folder, &pairs[i], &is));
-        if (is) *found = &pairs[i];
-    }
+    CJ__TRY(cj__folder_find_parts(arena, folder, "", at));
+    const char *const places[] = {folder, at[CJ__PART_TRAIN]};
+    for (size_t k = 0; k < CJ__COUNT(places) && places[k]; k++)
+        for (size_t i = 0; i < CJ__COUNT(pairs) && !*found; i++) {
+            bool is;
+            CJ__TRY(is_pair(arena, places[k], &pairs[i].names, &is));
+            if (is) *found = &pairs[i];
+        }
     return CJ_OK;
 }
 
 static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts *opts, bool *found)
 {
     const pair *p = NULL;
-    const char *at[CJ__PARTS];
     cj__arena arena;
     (void)opts;
     cj__arena_init(&arena, cj);
-    cj_status failed = find_pair(&arena, folder, &p);
-    if (!failed && !p) failed = cj__folder_find_parts(&arena, folder, "", at);
-    if (!failed && !p && at[CJ__PART_TRAIN]) failed = find_pair(&arena, at[CJ__PART_TRAIN], &p);
+    const cj_status failed = find_pair(&arena, folder, &p);
     *found = !failed && p;
     cj__arena_release(&arena);
     return failed;
 }
 
-static cj_status set_folders(reader *r, part *p, const char *folder, const pair *names)
+/* Those of VOC are lists where there are some. */
+static cj_status find_lists(reader *r)
 {
-    p->pictures = cj__arena_printf(r->arena, "%s/%s", folder, names->pictures);
-    p->masks = cj__arena_printf(r->arena, "%s/%s", folder, names->masks);
-    p->voc = names->voc;
-    return p->pictures && p->masks ? CJ_OK : cj_last_status(r->cj);
-}
-
-/* The parts are folders around the two, each with two of its own. */
-static cj_status find_parts_around(reader *r)
-{
-    const char *at[CJ__PARTS];
-    const pair *names;
-    CJ__TRY(cj__folder_find_parts(r->arena, r->folder, "", at));
-    for (int i = 0; i < CJ__PARTS; i++) {
-        if (!at[i]) continue;
-        CJ__TRY(find_pair(r->arena, at[i], &names));
-        if (names) CJ__TRY(set_folders(r, &r->parts[i], at[i], names));
-    }
-    return CJ_OK;
-}
-
-/* They are folders within the two, or lists, or there is but one. */
-static cj_status find_parts_within(reader *r, const pair *names)
-{
-    part all = {.pictures = NULL};
-    const char *pictures[CJ__PARTS], *masks[CJ__PARTS], *lists[CJ__PARTS] = {NULL};
-    CJ__TRY(set_folders(r, &all, r->folder, names));
-    CJ__TRY(cj__folder_find_parts(r->arena, all.pictures, "", pictures));
-    CJ__TRY(cj__folder_find_parts(r->arena, all.masks, "", masks));
-    if (names->voc) {
-        const char *folder = cj__arena_printf(r->arena, "%s/ImageSets/Segmentation", r->folder);
-        if (!folder) return cj_last_status(r->cj);
-        CJ__TRY(cj__folder_find_parts(r->arena, folder, ".txt", lists));
-    }
-    for (int i = 0; i < CJ__PARTS; i++) {
-        if (pictures[i] && masks[i])
-            r->parts[i] = (part){.pictures = pictures[i], .masks = masks[i]};
-        if (!lists[i]) continue;
-        r->parts[i] = all;
-        r->parts[i].list = lists[i];
-    }
-    if (!r->parts[CJ__PART_TRAIN].pictures) {
-        memset(r->parts, 0, sizeof r->parts);
-        r->parts[CJ__PART_TRAIN] = all;
-    }
+    const char *lists[CJ__PARTS];
+    const char *folder = cj__arena_printf(r->arena, "%s/ImageSets/Segmentation", r->folder);
+    if (!folder) return cj_last_status(r->cj);
+    CJ__TRY(cj__folder_find_parts(r->arena, folder, ".txt", lists));
+    if (!lists[CJ__PART_TRAIN]) return CJ_OK;
+    const cj__pair all = r->parts[CJ__PART_TRAIN].folders;
+    for (int i = 0; i < CJ__PARTS; i++)
+        r->parts[i] = (part){.folders = lists[i] ? all : (cj__pair){NULL, NULL}, .list = lists[i]};
     return CJ_OK;
 }
 
 static cj_status find_parts(reader *r, const char *split)
 {
-    const pair *names;
+    const pair *p;
+    cj__pair folders[CJ__PARTS];
     const char *at[CJ__PARTS];
     bool wanted[CJ__PARTS];
-    CJ__TRY(find_pair(r->arena, r->folder, &names));
-    CJ__TRY(names ? find_parts_within(r, names) : find_parts_around(r));
-    for (int i = 0; i < CJ__PARTS; i++) at[i] = r->parts[i].pictures;
+    CJ__TRY(find_pair(r->arena, r->folder, &p));
+    r->voc = p->voc;
+    CJ__TRY(cj__folder_pair_parts(r->arena, r->folder, &p->names, folders));
+    for (int i = 0; i < CJ__PARTS; i++) r->parts[i].folders = folders[i];
+    if (r->voc) CJ__TRY(find_lists(r));
+    for (int i = 0; i < CJ__PARTS; i++) at[i] = r->parts[i].folders.first;
     CJ__TRY(cj__folder_choose(r->cj, r->folder, at, split,
                               "folders train, val and test around the two of pictures and masks, "
                               "or in each", wanted));
@@ -165,10 +142,10 @@ static cj_status read_sample(reader *r, const part *p, const cj__stems *pictures
     CJ__TRY(cj__stems_path(r->arena, masks, stem, &record->mask));
     if (!record->path)
         return cj_fail(r->cj, CJ_ERR_NOT_FOUND, "%s: its picture is missing: %s has no %s.jpg or "
-                       ".png", record->mask ? record->mask : p->list, p->pictures, stem);
+                       ".png", record->mask ? record->mask : p->list, p->folders.first, stem);
     if (!record->mask)
         return cj_fail(r->cj, CJ_ERR_NOT_FOUND, "%s: its mask is missing: %s has no %s.png",
-                       record->path, p->masks, stem);
+                       record->path, p->folders.second, stem);
     record->source = record->mask;
     return cj__picture_mask_look(r->cj, record->mask, s->values, &record->height, &record->width);
 }
@@ -184,7 +161,7 @@ static cj_status list_names(reader *r, const part *p, const cj__stems *pictures,
                           : k == masks->count
                               ? -1
                               : strcmp(pictures->items[i]->stem, masks->items[k]->stem);
-        if (order >= 0 || !p->voc)
+        if (order >= 0 || !r->voc)
             CJ__TRY(cj__names_add(names, order <= 0 ? pictures->items[i]->stem
                                                     : masks->items[k]->stem));
         i += order <= 0;
@@ -198,8 +175,8 @@ static cj_status read_part(reader *r, part *p)
     cj__stems pictures, masks;
     cj__names names;
     sample **last = &p->first;
-    CJ__TRY(cj__folder_list_stems(r->arena, p->pictures, NULL, &pictures));
-    CJ__TRY(cj__folder_list_stems(r->arena, p->masks, NULL, &masks));
+    CJ__TRY(cj__folder_list_stems(r->arena, p->folders.first, NULL, &pictures));
+    CJ__TRY(cj__folder_list_stems(r->arena, p->folders.second, NULL, &masks));
     CJ__TRY(list_names(r, p, &pictures, &masks, &names));
     for (int64_t i = 0; i < names.count; i++) {
         sample *s = cj__arena_alloc(r->arena, sizeof *s);
@@ -301,7 +278,7 @@ static cj_status collect(reader *r, const cj_dataset_opts *opts)
     r->f->target = CJ_FIELD_MASK;
     CJ__TRY(find_parts(r, opts->split));
     for (int i = 0; i < CJ__PARTS; i++)
-        if (r->parts[i].wanted || (i == CJ__PART_TRAIN && r->parts[i].pictures))
+        if (r->parts[i].wanted || (i == CJ__PART_TRAIN && r->parts[i].folders.first))
             CJ__TRY(read_part(r, &r->parts[i]));
     CJ__TRY(find_classes(r, opts));
     for (int i = 0; i < CJ__PARTS; i++)

@@ -183,7 +183,7 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
     }
     if (folder && cj__folder_kind_of(cj, path, &o, &kind)) return NULL;
     if (o.split && !strcmp(o.split, "auto") &&
-        !(folder ? kind->knows_auto : format == &cj__format_npz))
+        !(folder ? kind->knows_auto : format->knows_auto))
         o.split = folder ? "test" : NULL;
     if (o.split && !strcmp(o.split, "validation") && !(folder && kind->has_validation)) {
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: split=validation is for folders of pictures", path);

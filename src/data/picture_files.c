@@ -181,6 +181,31 @@ static cj_status leave_out_bad(cj__picture_files *f, const char *name)
     return CJ_OK;
 }
 
+/* A box that is a share of its picture follows it into a crop or a frame only by its size. Where
+ * no file says that, the pictures are read, once. */
+static cj_status find_sizes(cj__picture_files *f)
+{
+    int64_t kept = 0;
+    if (f->target != CJ_FIELD_BOXES || !f->sized || f->fit == CJ_FIT_STRETCH) return CJ_OK;
+    for (int64_t i = 0; i < f->count; i++) {
+        cj__picture_record *r = &f->records[i];
+        cj_tensor *t = NULL;
+        CJ__TRY(cj__check_cancel(f->cj));
+        const cj_status failed = r->height ? CJ_OK : cj__picture_files_load(f->cj, f, i, &t);
+        CJ__TRY(cj__picture_files_bad(f, failed));
+        if (t) {
+            r->source = r->path;
+            r->height = cj_tensor_shape(t)[0];
+            r->width = cj_tensor_shape(t)[1];
+        }
+        cj_tensor_free(t);
+        f->records[kept] = *r;
+        kept += !failed;
+    }
+    f->count = kept;
+    return CJ_OK;
+}
+
 /* So many of them, evenly: of sorted classes the first ones would be of one class. */
 static void take_evenly(cj__picture_files *f, int64_t limit)
 {
@@ -196,10 +221,8 @@ static cj_status prepare(cj__picture_files *f, const char *name, const cj_datase
 {
     if (!f->count && !f->left_out)
         return cj_fail(f->cj, CJ_ERR_DATA, "%s: has no pictures", name);
-    if (f->flat)
-        cj__log(f->cj, CJ_LOG_WARNING, "%s: %lld boxes have no area and are left out", name,
-                (long long)f->flat);
     take_evenly(f, opts->limit);
+    CJ__TRY(find_sizes(f));
     if (opts->on_bad_sample == CJ_BAD_SAMPLE_SKIP) return leave_out_bad(f, name);
     return f->height ? CJ_OK : find_size(f, 0);
 }

@@ -41,7 +41,6 @@ typedef struct cj__picture_files {
     cj_picture_colour colour;
     cj_bad_sample on_bad_sample;
     int64_t left_out; /* samples so far */
-    int64_t flat;     /* boxes without area, which are left out */
 } cj__picture_files;
 
 cj__picture_files *cj__picture_files_new(cj_context *cj, const cj_dataset_opts *opts);

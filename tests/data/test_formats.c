@@ -114,7 +114,7 @@ static void the_format_is_chosen(void **state)
              "t.csv: unknown format 'jsnol' (did you mean 'jsonl'?)", .format = "jsnol");
     NO_FILE_TABLE("t.csv", lines, CJ_ERR_ARGUMENT,
              "t.csv: unknown format 'parquet'; there are csv, jsonl, arff, svmlight, fixed_width, "
-             "npy, npz, idx, cifar",
+             "npy, npz, idx, cifar, coco",
              .format = "parquet");
     NO_FILE_TABLE("t.csv", lines, CJ_ERR_ARGUMENT, "t.csv: npy is no format of tables",
                   .format = "npy");
@@ -132,7 +132,8 @@ static void rows_of_formats(void **state)
         const char *path, *format;
     } cases[] = {{"a.csv", "csv"},          {"a.tsv.gz", "csv"}, {"a.ndjson.gz", "jsonl"},
                  {"x/a.arff", "arff"},      {"a.libsvm", "svmlight"}, {"a.npz", "npz"},
-                 {"t-images-idx3-ubyte.gz", "idx"}, {"a.bin", "cifar"}, {"a", NULL},
+                 {"t-images-idx3-ubyte.gz", "idx"}, {"a.bin", "cifar"},
+                 {"b.json", "coco"},        {"a", NULL},
                  {"csv", NULL},             {".csv", NULL}, {"", NULL}};
     for (size_t i = 0; i < CJ__COUNT(cases); i++) {
         const cj_file_format *f = cj_file_format_of(cases[i].path);
@@ -144,7 +145,7 @@ static void rows_of_formats(void **state)
         assert_ptr_equal(cj_file_format_find(f->name), f);
         assert_true(f->doc[0] && f->suffixes[0]);
     }
-    assert_int_equal(n, 9);
+    assert_int_equal(n, 10);
     assert_null(cj_file_format_at(-1));
     assert_null(cj_file_format_find("nothing"));
 }

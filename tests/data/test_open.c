@@ -11,7 +11,7 @@ static void words_that_are_no_data_set(void **state)
                    "unknown data set 'fashion-mnis' (did you mean 'fashion-mnist'?); a path has a "
                    "slash (./fashion-mnis) or "
                    "ends in .csv, .tsv, .txt, .jsonl, .ndjson, .arff, .svm, .svmlight, .libsvm, "
-                   ".fwf, .npy, .npz, -ubyte, .bin, .gz");
+                   ".fwf, .npy, .npz, -ubyte, .bin, .json, .gz");
     assert_null(cj_dataset_open(cj, ""));
     assert_message(cj, CJ_ERR_ARGUMENT, "data set: no name and no path given");
     assert_null(cj_dataset_open(cj, NULL));

@@ -2,7 +2,7 @@
  * picture, and every way in which such a folder can be wrong. Real annotations against Python's
  * reader of XML are test_annotations.sh. */
 #define _POSIX_C_SOURCE 200809L
-#include "folder_support.h"
+#include "box_support.h"
 
 #include "faults.h"
 
@@ -42,56 +42,6 @@ static int make(void **state)
     text("flat/Annotations/notes.txt", "x");
     return 0;
 }
-
-/* "1: cat 0.5 0 1 1; 2: ...": the first value of each picture and its boxes. */
-static void describe_boxes(cj_dataset *ds, char *out, size_t size)
-{
-    const cj_field *x = cj_dataset_field(ds, 0), *y = cj_dataset_field(ds, 1);
-    unsigned char pixels[1024];
-    float boxes[20 * 5];
-    assert_int_equal(y->kind, CJ_FIELD_BOXES);
-    assert_string_equal(y->name, "boxes");
-    assert_int_equal(y->role, CJ_FIELD_TARGET);
-    assert_true(y->shape[0] <= 20 && x->shape[0] * x->shape[1] * x->shape[2] <= 1024);
-    out[0] = 0;
-    for (int64_t i = 0; i < cj_dataset_count(ds); i++) {
-        assert_int_equal(cj_dataset_read(ds, &i, 1, 0, pixels), CJ_OK);
-        assert_int_equal(cj_dataset_read(ds, &i, 1, 1, boxes), CJ_OK);
-        snprintf(out + strlen(out), size - strlen(out), "%s%d:", i ? "; " : "",
-                 pixels[(x->shape[0] / 2 * x->shape[1] + x->shape[1] / 2) * x->shape[2]]);
-        bool behind = false;
-        for (int64_t k = 0; k < y->shape[0]; k++) {
-            const float *b = boxes + k * 5;
-            if (b[0] < 0) {
-                behind = true;
-                assert_true(b[0] == -1 && b[1] == 0 && b[2] == 0 && b[3] == 0 && b[4] == 0);
-                continue;
-            }
-            assert_false(behind);
-            snprintf(out + strlen(out), size - strlen(out), " %s %g %g %g %g",
-                     y->class_names[(int)b[0]], b[1], b[2], b[3], b[4]);
-        }
-    }
-}
-
-static void check(const char *name, const cj_dataset_opts *opts, int64_t most, const char *expected)
-{
-    cj_context *cj = test_context();
-    char found[600];
-    cj_dataset_opts o = *opts;
-    o.source = in_root(name);
-    cj_dataset *ds = (cj_dataset_open)(cj, &o);
-    assert_parsed(cj, ds);
-    describe_boxes(ds, found, sizeof found);
-    assert_string_equal(found, expected);
-    assert_int_equal(cj_dataset_field(ds, 1)->shape[0], most);
-    cj_dataset_free(ds);
-    assert_int_equal(cj_memory_used(cj), 0);
-    cj_context_free(cj);
-}
-
-#define OPEN(name, most, expected, ...) \
-    check(name, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, most, expected)
 
 #define TRAIN "2: cat 0.25 0.25 0.75 0.75 ant 0 0 1 1; 1: cat 0.5 0 1 1"
 #define TEST "4: ant 0.125 0.25 0.25 0.5 ant 0.125 0.25 0.375 0.5 cat 0.125 0.25 0.5 0.5"
@@ -280,11 +230,11 @@ static void bad_folders_are_named(void **state)
            "gone/ImageSets/Main/val.txt: the list is empty; expected names, a line each",
            .split = "validation");
     REFUSE("gone", CJ_ERR_ARGUMENT,
-           "gone/ImageSets/Main/test.txt: line 2: the file name '../1' is refused: it holds '..'; "
+           "gone/ImageSets/Main/test.txt: the file name '../1' is refused: it holds '..'; "
            "a name within 'the data set' is expected",
            .split = "test");
     text("gone/ImageSets/Main/test.txt", "1 -1\n");
-    REFUSE("gone", CJ_ERR_FORMAT, "gone/ImageSets/Main/test.txt: line 1: expected one name",
+    REFUSE("gone", CJ_ERR_FORMAT, "gone/ImageSets/Main/test.txt: '1 -1': expected one name a line",
            .split = "test");
     OPEN("gone", 1, "1: a 0 0 0.125 0.25", .split = "train");
     picture("gone/JPEGImages/1.ppm", 4, 8, 1);
