@@ -117,6 +117,7 @@ typedef struct cj_dataset_opts {
     cj_picture_fit fit;    /* how they come to that size, by CJ_PICTURE_BILINEAR */
     cj_picture_colour colour;
     cj_bad_sample on_bad_sample;
+    const char *pictures; /* of a table: name or number, as target: the column with their paths */
 } cj_dataset_opts;
 
 /* cj_dataset_open(cj, "mnist"), cj_dataset_open(cj, "./iris.csv", .target = "species").
@@ -190,6 +191,11 @@ typedef struct cj_dataset_opts {
  *
  * `weight` names a column that is no input: it becomes the field "weight" f32 [] with the role
  * CJ_FIELD_WEIGHT, by which losses and metrics count each sample. A negative one is refused.
+ *
+ * `pictures` names a column with paths of pictures, relative to the table's folder, which they must
+ * not leave: a table is then a list of pictures, "image" u8 [height, width, 3 or 1] beside the
+ * target, and its other columns do not count. They are read when they are asked for; limit takes
+ * the first rows.
  *
  * Tables whose files name their columns have no header, and rows may leave columns out:
  *   - JSON lines: an object a line; its keys are columns, in the order they are met, members of

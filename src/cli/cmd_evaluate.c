@@ -129,7 +129,7 @@ static int run(cli *c)
 static const char *const keys[] = {"data",    "format",  "widths",     "split",   "target",
                                    "weight",  "types",   "drop",       "missing", "header",
                                    "limit",   "stream",  "loss",       "metrics", "batch_size",
-                                   "on_bad_sample",
+                                   "pictures", "on_bad_sample",
                                    "threads", "deterministic", "model",  "classes", "weights",
                                    "normalize", NULL};
 const cj_command cj_command_evaluate = {

@@ -143,7 +143,7 @@ static cj_tensor *predict_dataset(cli *c, const char *source, bool word, cj_mode
     const char *split = cli_string(c, "split");
     bool table = cli_data_is_table(c, source);
     cj_tensor *outputs = NULL;
-    if (table && info->columns == 0 && info->input_rank != 1)
+    if (table && !cli_string(c, "pictures") && info->columns == 0 && info->input_rank != 1)
         return cli_misused(c, "predict: %.500s: the model was not trained on a table", source),
                NULL;
     if (!split && !word) split = "auto";
@@ -293,7 +293,8 @@ static int run(cli *c)
 }
 
 static const char *const keys[] = {"data",    "format",  "widths", "split", "types",   "drop",
-                                   "missing", "header",  "limit",  "stream", "grid",    "threads",
+                                   "missing", "header",  "limit",  "stream", "pictures",
+                                   "grid",    "threads",
                                    "deterministic", NULL};
 const cj_command cj_command_predict = {
     .name = "predict",

@@ -222,7 +222,7 @@ static int run(cli *c)
 
 static const char *const keys[] = {"model",  "data",  "format", "widths",  "target",
                                    "weight", "types", "drop",   "missing", "header",
-                                   "size",   "colour",
+                                   "pictures", "size", "colour",
                                    "graph",  "dot",   "batch",  "classes", "weights", NULL};
 const cj_command cj_command_summary = {
     .name = "summary",

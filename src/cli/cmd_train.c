@@ -240,6 +240,7 @@ static void say_data(training *t, bool target)
     free(widths);
     if (target) say_key(c->err, "target", cli_string(c, "target"));
     if (target) say_key(c->err, "weight", cli_string(c, "weight"));
+    say_key(c->err, "pictures", cli_string(c, "pictures"));
     if (header && strcmp(header, "auto") != 0) say_key(c->err, "header", header);
     if (missing && strcmp(missing, "error") != 0) say_key(c->err, "missing", missing);
 }

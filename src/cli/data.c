@@ -116,17 +116,25 @@ static bool is_word(cli *c, const char *key, const char *word)
     return text && !strcmp(text, word);
 }
 
+/* May its samples be pictures in files: is it a folder, a list of pictures, or COCO's? */
+static bool has_files(cli *c, const char *source)
+{
+    const char *format = cli_string(c, "format");
+    const cj_file_format *row = format ? cj_file_format_find(format) : cj_file_format_of(source);
+    struct stat there;
+    if (cli_string(c, "pictures") || (row && !strcmp(row->name, "coco"))) return true;
+    return !stat(source, &there) && S_ISDIR(there.st_mode);
+}
+
 /* How pictures in files become samples: as the keys say, or as the model knows them. */
 static bool read_pictures(cli *c, const char *source, const cj_model_info *info, cj_dataset_opts *o)
 {
-    struct stat there;
     if (is_word(c, "resize", "crop")) o->fit = CJ_FIT_CROP;
     if (is_word(c, "resize", "pad")) o->fit = CJ_FIT_PAD;
     if (is_word(c, "colour", "grey")) o->colour = CJ_PICTURE_GREY;
     if (is_word(c, "on_bad_sample", "skip")) o->on_bad_sample = CJ_BAD_SAMPLE_SKIP;
     if (!read_size(c, o)) return false;
-    if (o->height || !cli_takes_pictures(info) || stat(source, &there) || !S_ISDIR(there.st_mode))
-        return true;
+    if (o->height || !cli_takes_pictures(info) || !has_files(c, source)) return true;
     o->height = info->input_shape[0];
     o->width = info->input_shape[1];
     o->fit = info->input_fit;
@@ -151,6 +159,7 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
     o.format = cli_string(c, "format");
     o.widths = widths;
     o.weight = cli_string(c, "weight");
+    o.pictures = cli_string(c, "pictures");
     o.limit = cli_int(c, "limit");
     o.stream = cli_bool(c, "stream");
     o.target = opts->no_target ? NULL : cli_string(c, "target");
@@ -161,8 +170,8 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
     if (header && !strcmp(header, "no")) o.header = CJ_HEADER_NO;
     if (missing && !strcmp(missing, "drop")) o.missing = CJ_MISSING_DROP;
     if (opts->info && cli_data_is_table(c, source)) {
-        o.columns = opts->info->columns;
-        o.column_info = opts->info->column_info;
+        o.columns = o.pictures ? 0 : opts->info->columns;
+        o.column_info = o.pictures ? NULL : opts->info->column_info;
         o.classes = opts->info->classes;
         o.class_names = opts->info->class_names;
     }

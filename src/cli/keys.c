@@ -21,6 +21,8 @@ const cj_key cli_keys[] = {
     {"target", CJ_KEY_STRING, 0, 0, NULL, "COLUMN", "column of a table that is to be predicted"},
     {"weight", CJ_KEY_STRING, 0, 0, NULL, "COLUMN",
      "column of a table with how much each sample counts; it is no input"},
+    {"pictures", CJ_KEY_STRING, 0, 0, NULL, "COLUMN",
+     "column of a table with paths of pictures, which are the samples; from the table's folder on"},
     {"types", CJ_KEY_TREE, 0, 0, NULL, "MAP",
      "number or category for columns of a table, as types.COLUMN=TYPE"},
     {"drop", CJ_KEY_LIST, 0, 0, NULL, "A,B", "columns of a table that are left out"},
@@ -121,7 +123,7 @@ const char *const cli_keys_common[] = {"json",    "quiet",     "verbose",  "help
                                        "version", "overwrite", "no_color", NULL};
 
 const char *const cli_keys_train[] = {
-    "data",          "format",   "widths",    "target",        "weight",   "types",
+    "data",          "format",   "widths",    "target",        "weight",   "pictures", "types",
     "drop",          "missing",  "header",    "limit",         "stream",   "validation_split",
     "size",          "resize",   "colour",    "on_bad_sample",
     "normalize",     "shuffle",  "balanced",  "batch_size",    "restore_input",

@@ -294,11 +294,11 @@ static cj_dataset *open_parts(const source *s, const cj_dataset_opts *opts)
 static cj_status check_options(cj_context *cj, const char *path, const cj_dataset_opts *opts)
 {
     if (!opts->target && !opts->types && !opts->drop && !opts->columns && !opts->header &&
-        !opts->delimiter && !opts->weight && !opts->widths)
+        !opts->delimiter && !opts->weight && !opts->widths && !opts->pictures)
         return CJ_OK;
     return cj_fail(cj, CJ_ERR_ARGUMENT,
-                   "%s: target, types, drop, header, delimiter, weight, widths are for tables; "
-                   "this has arrays",
+                   "%s: target, types, drop, header, delimiter, weight, widths, pictures are for "
+                   "tables; this has arrays",
                    path);
 }
 

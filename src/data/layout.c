@@ -297,7 +297,7 @@ static cj_status type_one(cj__table *t, const char *item, size_t length)
 static int default_target(const cj__table *t)
 {
     for (int c = t->column_count - 1; c >= 0; c--) {
-        bool input = t->columns[c].dropped || c == t->weight;
+        bool input = t->columns[c].dropped || c == t->weight || c == t->pictures;
         for (int i = 0; i < t->opts->columns && !input; i++)
             input = !strcmp(t->opts->column_info[i].name, t->columns[c].name);
         if (!input) return c;
@@ -336,6 +336,18 @@ static cj_status choose_weight(cj__table *t)
     return CJ_OK;
 }
 
+static cj_status choose_pictures(cj__table *t)
+{
+    t->pictures = -1;
+    if (!t->opts->pictures) return CJ_OK;
+    if (t->opts->columns || t->opts->weight || t->opts->types)
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT,
+                       "%s: pictures='%s' makes it a list of pictures, which has no weight, types "
+                       "and columns of numbers",
+                       t->name, t->opts->pictures);
+    return choose_column(t, "pictures", t->opts->pictures, &t->pictures);
+}
+
 static cj_status choose_target(cj__table *t)
 {
     const char *wanted = t->opts->target;
@@ -349,6 +361,10 @@ static cj_status choose_target(cj__table *t)
     if (t->target >= 0 && t->target == t->weight)
         return cj_fail(t->cj, CJ_ERR_ARGUMENT, "%s: column '%s' is both the target and the weight",
                        t->name, t->columns[t->target].name);
+    if (t->target >= 0 && t->target == t->pictures)
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT,
+                       "%s: column '%s' is both the target and the pictures", t->name,
+                       t->columns[t->target].name);
     if (!wanted && (t->header || t->sheet.keyed) && t->target >= 0 &&
         strcmp(t->columns[t->target].name, "target") != 0)
         cj__log(t->cj, CJ_LOG_INFO, "%s: no target was chosen, so it is the last column, '%s'",
@@ -381,6 +397,7 @@ static cj_status take_known(cj__table *t, int i, const cj_column *known)
 static cj_status choose_inputs(cj__table *t)
 {
     const cj_dataset_opts *o = t->opts;
+    if (t->pictures >= 0) return CJ_OK;
     t->inputs = cj__arena_array(
         &t->arena, (size_t)(o->columns > t->column_count ? o->columns : t->column_count),
         sizeof *t->inputs);
@@ -437,6 +454,7 @@ cj_status cj__table_layout(cj__table *t)
     CJ__TRY(each_item(t, t->opts->drop, drop_one));
     CJ__TRY(each_item(t, t->opts->types, type_one));
     CJ__TRY(choose_weight(t));
+    CJ__TRY(choose_pictures(t));
     CJ__TRY(choose_target(t));
     return choose_inputs(t);
 }

@@ -55,10 +55,10 @@ cj_status cj__picture_files_options(cj_context *cj, const char *folder, const cj
                                     const char *also)
 {
     if ((o->target && (!also || strcmp(o->target, also) != 0)) || o->types || o->drop ||
-        o->columns || o->header || o->delimiter || o->widths || o->weight)
+        o->columns || o->header || o->delimiter || o->widths || o->weight || o->pictures)
         return cj_fail(cj, CJ_ERR_ARGUMENT,
-                       "%s: target, types, drop, header, delimiter, weight, widths are for tables; "
-                       "this has pictures",
+                       "%s: target, types, drop, header, delimiter, weight, widths, pictures are "
+                       "for tables; this has pictures",
                        folder);
     return CJ_OK;
 }
@@ -232,11 +232,15 @@ static void release(void *user)
     cj__picture_files_free(user);
 }
 
-static cj_tensor *labels_of(const cj__picture_files *f)
+static cj_tensor *values_of(const cj__picture_files *f)
 {
-    cj_tensor *t = cj_tensor_new(f->cj, CJ_I32, 1, &f->count);
-    int32_t *labels = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
-    for (int64_t i = 0; labels && i < f->count; i++) labels[i] = f->records[i].label;
+    const cj_dtype dtype = f->classes ? CJ_I32 : CJ_F32;
+    cj_tensor *t = cj_tensor_new(f->cj, dtype, 1, &f->count);
+    void *values = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
+    for (int64_t i = 0; values && i < f->count; i++) {
+        const cj__picture_record *r = &f->records[i];
+        cj_store_f64(dtype, values, (size_t)i, f->classes ? r->label : (double)r->number);
+    }
     if (t) cj_tensor_unmap(t);
     return t;
 }
@@ -249,6 +253,12 @@ static cj_field target_field(const cj__picture_files *f)
                       .kind = f->target,
                       .classes = f->classes,
                       .class_names = f->class_names};
+    if (f->target == CJ_FIELD_VALUES && !f->classes) {
+        field.name = "target";
+        field.dtype = CJ_F32;
+        field.rank = 1;
+        field.shape[0] = 1;
+    }
     if (f->target == CJ_FIELD_VALUES) return field;
     const bool mask = f->target == CJ_FIELD_MASK;
     field.name = mask ? "mask" : "boxes";
@@ -265,8 +275,8 @@ cj_dataset *cj__picture_files_dataset(cj__picture_files *f, const char *name,
     cj__samples samples[2] = {{.tensor = NULL}, {.tensor = NULL}};
     cj_dataset *ds = NULL;
     const int n = opts->no_target ? 1 : 2;
-    const bool labels = n == 2 && f->target == CJ_FIELD_VALUES;
-    if (!prepare(f, name, opts) && (!labels || (samples[1].tensor = labels_of(f)))) {
+    const bool values = n == 2 && f->target == CJ_FIELD_VALUES;
+    if (!prepare(f, name, opts) && (!values || (samples[1].tensor = values_of(f)))) {
         const cj_field fields[2] = {
             {.name = "image",
              .dtype = CJ_U8,

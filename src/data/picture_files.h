@@ -16,7 +16,8 @@ enum { CJ__BOX = 5, CJ__MASK_VALUES = 256 };
 /* One sample. All that it points to is the arena's. */
 typedef struct cj__picture_record {
     const char *path;
-    int32_t label;
+    int32_t label; /* where there are classes */
+    float number;  /* where there are none */
     int32_t n_boxes;
     const float *boxes; /* [n_boxes, 5]: class, x_min, y_min, x_max, y_max as CJ_FIELD_BOXES */
     const char *mask;   /* the path of its file */
@@ -30,7 +31,7 @@ typedef struct cj__picture_files {
     cj__arena arena;             /* of all below */
     cj__picture_record *records; /* [count] */
     int64_t count, room;
-    cj_field_kind target; /* VALUES: labels */
+    cj_field_kind target; /* VALUES: labels, or numbers when `classes` is 0 */
     int classes;
     const char *const *class_names;
     int64_t most;                       /* boxes of a sample */

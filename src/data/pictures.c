@@ -23,10 +23,11 @@ cj_status cj__pictures_options(cj_context *cj, const char *name, const cj_datase
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: classes=%d; labels of one byte have 1 to 256",
                        name, opts->classes);
     if (opts->target || opts->types || opts->drop || opts->columns || opts->header ||
-        opts->delimiter)
-        return cj_fail(
-            cj, CJ_ERR_ARGUMENT,
-            "%s: target, types, drop, header, delimiter are for tables; this has pictures", name);
+        opts->delimiter || opts->pictures)
+        return cj_fail(cj, CJ_ERR_ARGUMENT,
+                       "%s: target, types, drop, header, delimiter, pictures are for tables; this "
+                       "has pictures",
+                       name);
     *classes = opts->classes ? opts->classes : CLASSES_DEFAULT;
     return CJ_OK;
 }

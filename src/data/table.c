@@ -63,8 +63,8 @@ static int missing_column(const cj__table *t, size_t row)
 {
     for (int i = 0; i < t->input_count; i++)
         if (cj__cell_missing(cj__table_cell(t, row, t->inputs[i]))) return t->inputs[i];
-    const int others[] = {t->target, t->weight};
-    for (int i = 0; i < 2; i++)
+    const int others[] = {t->target, t->weight, t->pictures};
+    for (size_t i = 0; i < CJ__COUNT(others); i++)
         if (others[i] >= 0 && cj__cell_missing(cj__table_cell(t, row, others[i]))) return others[i];
     return -1;
 }
@@ -408,8 +408,21 @@ static const cj_column *describe_inputs(cj__table *t)
     return info;
 }
 
+/* A list of pictures, whose other columns do not count. */
+static cj_dataset *build_pictures(cj__table *t)
+{
+    cj_field target = {.name = NULL};
+    cj_dataset *ds = NULL;
+    if (t->target >= 0) target = target_field(t);
+    if (t->target < 0 || (!make(t, &target, 1) && !fill_column(t, t->target, &t->values[1])))
+        ds = cj__table_pictures(t, &target, t->values[1].tensor);
+    cj_tensor_free(t->values[1].tensor);
+    return ds;
+}
+
 cj_dataset *cj__table_build(cj__table *t)
 {
+    if (t->pictures >= 0) return build_pictures(t);
     const cj_column *info = describe_inputs(t);
     if (!info) return NULL;
     cj_field fields[3] = {features_field(t, info)};

@@ -55,6 +55,7 @@ typedef struct cj__table {
     int column_count;
     cj__table_column *columns;
     int target, weight;       /* -1: none */
+    int pictures;             /* the column of paths, without which there are features; -1: none */
     int input_count, *inputs; /* columns, in the order of the features */
     size_t sample_count, *samples; /* rows of the sheet */
     size_t total, rows;       /* samples, and rows that might be, of all parts */
@@ -76,6 +77,10 @@ cj_status cj__table_features(const cj__table *t, size_t from, size_t n, float *t
 cj_dataset *cj__table_build(cj__table *t);
 cj_status cj__table_check(cj_context *cj, const char *name, const cj__file_format *format,
                           const cj_dataset_opts *opts);
+
+/* picture_list.c: the data set of a table whose samples are pictures, with these targets, one a
+ * sample (f32 or, with classes, i32; NULL: none). */
+cj_dataset *cj__table_pictures(cj__table *t, const cj_field *target, const cj_tensor *values);
 
 /* table_stream.c: a table that stays in its file. */
 enum { CJ__TABLE_PART_BYTES = 1 << 20 };

@@ -17,7 +17,7 @@ cj_status cj__table_check(cj_context *cj, const char *name, const cj__file_forma
         return cj_fail(cj, CJ_ERR_NOT_FOUND,
                        "%s: a table has one part and no 'test'; cut it in two by cj_dataset_split",
                        name);
-    if (o->stream && !format->parse_part)
+    if (o->stream && !o->pictures && !format->parse_part)
         return cj_fail(cj, CJ_ERR_UNSUPPORTED,
                        "%s: %s cannot be streamed, only csv can; leave stream out", name,
                        format->row.name);
@@ -80,7 +80,8 @@ static cj_status unpack(cj_context *cj, const char *name, const cj__file_bytes *
 cj_dataset *cj__table_open(cj_context *cj, const char *path, const cj_dataset_opts *opts)
 {
     cj__file_bytes bytes;
-    if (opts->stream) return cj__table_stream_open(cj, path, opts, CJ__TABLE_PART_BYTES);
+    if (opts->stream && !opts->pictures) /* which stay in their files anyway */
+        return cj__table_stream_open(cj, path, opts, CJ__TABLE_PART_BYTES);
     if (cj__file_load(cj, path, 0, &bytes)) return NULL;
     size_t size = 0, room = 0;
     cj_dataset *ds = NULL;

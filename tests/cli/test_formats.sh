@@ -57,7 +57,7 @@ refuse "unknown format 'jsnol' (did you mean 'jsonl'?)" predict csv/best.onnx da
 refuse "line 1: " train data="$golden/iris.csv" format=jsonl model="$net"
 refuse "is a folder; format=csv is for a file" train data=./csv format=csv model="$net"
 refuse "widths are for format=fixed_width" train data="$golden/iris.csv" format=csv widths=3,4 model="$net"
-refuse "weight, widths are for tables" train data="$CJ_SOURCE_DIR/fuzz/corpus/npy/f4" format=npy weight=w model="$net"
+refuse "weight, widths, pictures are for tables" train data="$CJ_SOURCE_DIR/fuzz/corpus/npy/f4" format=npy weight=w model="$net"
 
 # ---- Widths and weights ---------------------------------------------------------------------------
 for i in 0 1 2 3 4 5 6 7; do printf '%d%03d%s%d\n' $((i % 3)) $((i * 31 % 100)) "$([ $((i % 2)) = 0 ] && echo big || echo low)" $((i % 4)); done >digits

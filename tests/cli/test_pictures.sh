@@ -66,4 +66,15 @@ cp bad.png pets/train/dark/9.pgm
 refuse 1 "dark/9.pgm" train data=./pets size=4 model="flatten, dense 3 softmax" epochs=1 out=stopped
 run train data=./pets size=4 colour=grey on_bad_sample=skip model="flatten, dense 3 softmax" epochs=1 out=skipped
 grep -q "1 of 25 pictures cannot be read" err || fail "bad pictures are not counted"
+
+# A table of pictures; paths count from where it lies.
+{ echo "file,size,shade"; for c in dark bright; do for i in 1 2 3 4 5 6; do echo "train/$c/$i.pgm,$i,$c"; done; done; } >pets/list.csv
+run train data=./pets/list.csv pictures=file target=shade size=4 model="flatten, dense 2 softmax" epochs=60 \
+    learning_rate=0.02 batch_size=6 validation_split=0 out=listed
+grep -q "pictures=file" err || fail "the next command does not name the pictures"
+run evaluate listed/best.onnx data=./pets/list.csv pictures=file target=shade --json
+grep -q '"accuracy": *1[,}.]*' out || fail "the list is not learnt"
+run predict listed/best.onnx data=./pets/list.csv pictures=file limit=2
+[[ $(wc -l <out) == 2 ]] || fail "expected two lines of the list"
+refuse 1 "pictures: there is no column 'fil'" train data=./pets/list.csv pictures=fil model="dense 2" out=no
 echo "pictures work"

@@ -75,15 +75,19 @@ static inline int unmake(void **state)
     return rmdir(root);
 }
 
-/* The message without the root before its paths. */
+/* The message without the root before its paths; "ROOT" is itself. */
 static inline const char *rootless(const char *message)
 {
     static char out[1200];
     const size_t n = strlen(root);
     char *to = out;
     while (*message) {
-        if (!strncmp(message, root, n) && message[n] == '/') message += n + 1;
-        else *to++ = *message++;
+        if (strncmp(message, root, n) != 0) *to++ = *message++;
+        else if (message[n] == '/') message += n + 1;
+        else {
+            to = (char *)memcpy(to, "ROOT", 4) + 4;
+            message += n;
+        }
     }
     *to = 0;
     return out;

@@ -173,8 +173,8 @@ static void refused(void **state)
          "label out of range: label 3 is 3; with 3 classes it must be 0 to 2"},
         {{{"x", CJ_F32, 2, {4, 2}, 0}, {"y", CJ_I32, 1, {4}, 0}},
          {.target = "y"},
-         "target, types, drop, header, delimiter, weight, widths are for tables; this has "
-         "arrays"},
+         "target, types, drop, header, delimiter, weight, widths, pictures are for tables; "
+         "this has arrays"},
     };
     cj_context *cj = test_context();
     char expected[400];

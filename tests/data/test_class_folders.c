@@ -192,8 +192,8 @@ static void wrong_folders_are_named(void **state)
            "flat: has no part test, only train; parts are folders train, val and test",
            .split = "test");
     REFUSE("flat", CJ_ERR_ARGUMENT,
-           "flat: target, types, drop, header, delimiter, weight, widths are for tables; this has "
-           "pictures",
+           "flat: target, types, drop, header, delimiter, weight, widths, pictures are for "
+           "tables; this has pictures",
            .target = "x");
     REFUSE("flat/ant/b.pgm", CJ_ERR_NOT_FOUND,
            "flat/ant/b.pgm: split=validation is for folders of pictures", .split = "validation");

@@ -195,8 +195,8 @@ static void bad_folders_are_named(void **state)
            "grey or a palette",
            .split = NULL);
     REFUSE("bad", CJ_ERR_ARGUMENT,
-           "bad: target, types, drop, header, delimiter, weight, widths are for tables; this has "
-           "pictures",
+           "bad: target, types, drop, header, delimiter, weight, widths, pictures are for "
+           "tables; this has pictures",
            .target = "boxes");
     text("empty/image/notes", "x");
     text("empty/label/train/notes", "x");

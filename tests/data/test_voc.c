@@ -248,8 +248,8 @@ static void bad_folders_are_named(void **state)
     REFUSE("none", CJ_ERR_DATA,
            "none/Annotations: has no annotations; expected files such as 1.xml", .split = NULL);
     REFUSE("parts", CJ_ERR_ARGUMENT,
-           "parts: target, types, drop, header, delimiter, weight, widths are for tables; this has "
-           "pictures",
+           "parts: target, types, drop, header, delimiter, weight, widths, pictures are for "
+           "tables; this has pictures",
            .target = "x");
 }
 
