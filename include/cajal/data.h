@@ -214,6 +214,10 @@ typedef struct cj_dataset_opts {
  * with file and line. */
 CJ_API cj_dataset *cj_dataset_open(cj_context *cj, const cj_dataset_opts *opts);
 
+/* Whether what these options name is a folder of pictures with a part for validation beside the one
+ * for training, which .split = "validation" opens. */
+CJ_API cj_status cj_dataset_has_validation(cj_context *cj, const cj_dataset_opts *opts, bool *has);
+
 typedef struct cj_dataset_source {
     const char *name;
     int64_t count;

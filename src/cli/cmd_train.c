@@ -16,7 +16,7 @@
 
 typedef struct training {
     cli *c;
-    cj_dataset *data;
+    cj_dataset *data, *validation; /* validation: a part of its own, or NULL */
     cj_model *model;
     run_dir run;
     const char *resume;
@@ -94,6 +94,26 @@ static int check_recipe(training *t)
     return CLI_DONE;
 }
 
+/* A folder's own part for validation is used, unless the key says how much of the training part is:
+ * without both it is a tenth. */
+static int open_validation(training *t, const cj_model_info *info)
+{
+    static const double fraction = 0.1;
+    cli *c = t->c;
+    const cj_item *given = cj_recipe_find(c->recipe, "validation_split");
+    bool there = false;
+    if (given && given->kind != CJ_ITEM_NULL) return CLI_DONE;
+    t->validation = cli_data_open(c, cli_string(c, "data"), .info = info, .if_validation = &there);
+    if (there && !c->quiet && t->validation)
+        fprintf(c->err,
+                "%s has a part for validation, %lld samples, which are used; validation_split "
+                "takes some of the training part instead\n",
+                cli_string(c, "data"), (long long)cj_dataset_count(t->validation));
+    if (t->validation || c->status) return c->status;
+    return cj_recipe_set_float(c->recipe, "validation_split", fraction) ? cli_failed(c, c->base)
+                                                                         : CLI_DONE;
+}
+
 static int make_model(training *t)
 {
     cli *c = t->c;
@@ -105,7 +125,8 @@ static int make_model(training *t)
         cj_model_get_info(t->model, &info);
     }
     t->data = cli_data_open(c, cli_string(c, "data"), .info = from ? &info : NULL);
-    if (!t->data || from) return t->data ? CLI_DONE : c->status;
+    if (!t->data || open_validation(t, from ? &info : NULL)) return c->status;
+    if (from) return CLI_DONE;
     t->model = cli_model_make(c, t->data, (uint64_t)cli_int(c, "seed"));
     return t->model ? CLI_DONE : c->status;
 }
@@ -165,7 +186,9 @@ static cj_status fit(training *t)
         .schedule = cli_named(c, "schedule"),
         .loss = cli_named(c, "loss"),
         .metrics = metrics,
-        .validation_split = cli_float(c, "validation_split"),
+        .validation = t->validation,
+        .validation_split = t->validation ? 0 : cli_float(c, "validation_split"),
+        .workers = (int)cli_int(c, "workers"),
         .seed = (uint64_t)cli_int(c, "seed"),
         .no_shuffle = !cli_bool(c, "shuffle"),
         .balanced = cli_bool(c, "balanced"),

@@ -175,10 +175,16 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
         o.classes = opts->info->classes;
         o.class_names = opts->info->class_names;
     }
-    cj_dataset *ds = (cj_dataset_open)(c->cj, &o);
+    cj_status failed = CJ_OK;
+    if (opts->if_validation) {
+        failed = cj_dataset_has_validation(c->cj, &o, opts->if_validation);
+        o.split = "validation";
+    }
+    const bool wanted = !failed && (!opts->if_validation || *opts->if_validation);
+    cj_dataset *ds = wanted ? (cj_dataset_open)(c->cj, &o) : NULL;
     free(drop);
     free(widths);
-    if (!ds) cli_failed(c, c->cj);
+    if (failed || (wanted && !ds)) cli_failed(c, c->cj);
     return ds;
 }
 

@@ -32,8 +32,9 @@ const cj_key cli_keys[] = {
      "whether the first row of a table has the names"},
     {"split", CJ_KEY_WORD, 0, 0, NULL, "train|validation|test|all",
      "part of a data set; without it the test part where there is one, else the whole"},
-    {"validation_split", CJ_KEY_FLOAT, 0, 0.99, "0.1", NULL,
-     "part of the training samples kept for validation"},
+    {"validation_split", CJ_KEY_FLOAT, 0, 0.99, NULL, NULL,
+     "part of the training samples kept for validation; without it a folder's own validation part, "
+     "or else 0.1"},
     {"normalize", CJ_KEY_WORD, 0, 0, "auto", "auto|none",
      "pixels by 1/255, columns of a table by mean and deviation; or nothing"},
     {"shuffle", CJ_KEY_BOOL, 0, 0, "true", NULL, "mix the training samples anew in each epoch"},
@@ -79,6 +80,8 @@ const cj_key cli_keys[] = {
      "what improvement means; without it val_loss, or loss"},
     {"seed", CJ_KEY_INT, 0, NUMBERS, "0", "N", "of everything random"},
     {"threads", CJ_KEY_INT, 0, 4096, "0", "N", "threads to work with; 0 is one a core"},
+    {"workers", CJ_KEY_INT, 0, 64, "0", "N",
+     "threads that read samples ahead; 0 is one, for pictures in files up to eight"},
     {"deterministic", CJ_KEY_BOOL, 0, 0, "false", NULL, "the same bits for any number of threads"},
     {"recompute", CJ_KEY_WORD, 0, 0, "cheap", "none|cheap|all",
      "what training computes again instead of keeping it: less memory, more work"},
@@ -129,7 +132,7 @@ const char *const cli_keys_train[] = {
     "normalize",     "shuffle",  "balanced",  "batch_size",    "restore_input",
     "model",         "classes",  "weights",   "from",     "resume",    "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
-    "monitor",       "seed",     "threads",   "deterministic", "recompute",
+    "monitor",       "seed",     "threads",   "workers",  "deterministic", "recompute",
     "precision",     "out",      NULL};
 
 const char *const cli_keys_unsaved[] = {"resume", "out",     "json",      "quiet",    "verbose",

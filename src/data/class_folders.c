@@ -65,16 +65,21 @@ static cj_status add_part(cj__picture_files *f, const char *folder, const cj__na
 
 /* Where there is no folder train/, the folder is the training part, whatever its folders are
  * called. */
+static cj_status find_parts(cj__arena *arena, const char *folder, const char *at[])
+{
+    CJ__TRY(cj__folder_find_parts(arena, folder, "", at));
+    if (at[CJ__PART_TRAIN]) return CJ_OK;
+    at[CJ__PART_TRAIN] = folder;
+    at[CJ__PART_VALIDATION] = at[CJ__PART_TEST] = NULL;
+    return CJ_OK;
+}
+
 static cj_status collect(cj__picture_files *f, const char *folder, const char *split)
 {
     const char *at[CJ__PARTS];
     bool wanted[CJ__PARTS];
     cj__names classes;
-    CJ__TRY(cj__folder_find_parts(&f->arena, folder, "", at));
-    if (!at[CJ__PART_TRAIN]) {
-        at[CJ__PART_TRAIN] = folder;
-        at[CJ__PART_VALIDATION] = at[CJ__PART_TEST] = NULL;
-    }
+    CJ__TRY(find_parts(&f->arena, folder, at));
     CJ__TRY(cj__folder_choose(f->cj, folder, at, split, "folders train, val and test", wanted));
     CJ__TRY(cj__folder_list_folders(&f->arena, at[CJ__PART_TRAIN], &classes));
     if (classes.count > CLASSES_MAX)
@@ -99,6 +104,6 @@ static cj_dataset *open_classes(cj_context *cj, const char *folder, const cj_dat
 
 const cj__folder_kind cj__folder_classes = {.name = "classes",
                                             .knows_auto = true,
-                                            .has_validation = true,
+                                            .find_parts = find_parts,
                                             .look = look,
                                             .open = open_classes};

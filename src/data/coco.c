@@ -353,7 +353,7 @@ static cj_status find_annotations(cj__arena *arena, const char *folder, part par
 }
 
 /* The files of a folder, which has none when parts stay empty. */
-static cj_status find_parts(cj__arena *arena, const char *folder, part parts[CJ__PARTS])
+static cj_status find_files(cj__arena *arena, const char *folder, part parts[CJ__PARTS])
 {
     static const char name[] = "_annotations.coco.json";
     const char *at[CJ__PARTS];
@@ -392,7 +392,7 @@ static cj_dataset *open_folder(cj_context *cj, const char *folder, const cj_data
     coco c = {.parts = {{NULL, NULL}}};
     if (cj__boxes_begin(&c.b, cj, folder, opts)) return NULL;
     c.b.unit = "annotation";
-    cj_status failed = find_parts(c.b.arena, folder, c.parts);
+    cj_status failed = find_files(c.b.arena, folder, c.parts);
     if (!failed) failed = collect(&c, opts);
     return cj__boxes_end(&c.b, opts, failed);
 }
@@ -422,13 +422,21 @@ static cj_dataset *open_file(cj_context *cj, const char *path, const cj_dataset_
     return cj__boxes_end(&c.b, opts, failed);
 }
 
+static cj_status find_parts(cj__arena *arena, const char *folder, const char *at[])
+{
+    part parts[CJ__PARTS];
+    CJ__TRY(find_files(arena, folder, parts));
+    for (int i = 0; i < CJ__PARTS; i++) at[i] = parts[i].json;
+    return CJ_OK;
+}
+
 static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts *opts, bool *found)
 {
     part parts[CJ__PARTS];
     cj__arena arena;
     (void)opts;
     cj__arena_init(&arena, cj);
-    const cj_status failed = find_parts(&arena, folder, parts);
+    const cj_status failed = find_files(&arena, folder, parts);
     *found = !failed && (parts[0].json || parts[1].json || parts[2].json);
     cj__arena_release(&arena);
     return failed;
@@ -436,7 +444,7 @@ static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts 
 
 const cj__folder_kind cj__folder_coco = {.name = "coco",
                                          .knows_auto = true,
-                                         .has_validation = true,
+                                         .find_parts = find_parts,
                                          .look = look,
                                          .open = open_folder};
 

@@ -9,8 +9,10 @@
 /* One row a kind, beside its code; the list of them, in the order of asking, is folder.c. */
 typedef struct cj__folder_kind {
     const char *name;
-    bool knows_auto;     /* split=auto; of others it is the test part */
-    bool has_validation; /* a part of that name is possible */
+    bool knows_auto; /* split=auto; of others it is the test part */
+    /* What is there of each part, in the arena, or NULL: not; of a kind that may have a part for
+     * validation. */
+    cj_status (*find_parts)(cj__arena *arena, const char *folder, const char *at[]);
     /* Does the folder look like one? */
     cj_status (*look)(cj_context *cj, const char *folder, const cj_dataset_opts *opts, bool *found);
     cj_dataset *(*open)(cj_context *cj, const char *folder, const cj_dataset_opts *opts);

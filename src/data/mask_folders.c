@@ -100,30 +100,44 @@ static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts 
 }
 
 /* Those of VOC are lists where there are some. */
-static cj_status find_lists(reader *r)
+static cj_status find_lists(cj__arena *arena, const char *folder, part parts[CJ__PARTS])
 {
     const char *lists[CJ__PARTS];
-    const char *folder = cj__arena_printf(r->arena, "%s/ImageSets/Segmentation", r->folder);
-    if (!folder) return cj_last_status(r->cj);
-    CJ__TRY(cj__folder_find_parts(r->arena, folder, ".txt", lists));
+    const char *sets = cj__arena_printf(arena, "%s/ImageSets/Segmentation", folder);
+    if (!sets) return cj_last_status(arena->cj);
+    CJ__TRY(cj__folder_find_parts(arena, sets, ".txt", lists));
     if (!lists[CJ__PART_TRAIN]) return CJ_OK;
-    const cj__pair all = r->parts[CJ__PART_TRAIN].folders;
+    const cj__pair all = parts[CJ__PART_TRAIN].folders;
     for (int i = 0; i < CJ__PARTS; i++)
-        r->parts[i] = (part){.folders = lists[i] ? all : (cj__pair){NULL, NULL}, .list = lists[i]};
+        parts[i] = (part){.folders = lists[i] ? all : (cj__pair){NULL, NULL}, .list = lists[i]};
     return CJ_OK;
 }
 
-static cj_status find_parts(reader *r, const char *split)
+static cj_status locate(cj__arena *arena, const char *folder, part parts[CJ__PARTS], bool *voc)
 {
     const pair *p;
     cj__pair folders[CJ__PARTS];
+    CJ__TRY(find_pair(arena, folder, &p));
+    *voc = p->voc;
+    CJ__TRY(cj__folder_pair_parts(arena, folder, &p->names, folders));
+    for (int i = 0; i < CJ__PARTS; i++) parts[i] = (part){.folders = folders[i]};
+    return *voc ? find_lists(arena, folder, parts) : CJ_OK;
+}
+
+static cj_status find_parts(cj__arena *arena, const char *folder, const char *at[])
+{
+    part parts[CJ__PARTS];
+    bool voc;
+    CJ__TRY(locate(arena, folder, parts, &voc));
+    for (int i = 0; i < CJ__PARTS; i++) at[i] = parts[i].folders.first;
+    return CJ_OK;
+}
+
+static cj_status choose_parts(reader *r, const char *split)
+{
     const char *at[CJ__PARTS];
     bool wanted[CJ__PARTS];
-    CJ__TRY(find_pair(r->arena, r->folder, &p));
-    r->voc = p->voc;
-    CJ__TRY(cj__folder_pair_parts(r->arena, r->folder, &p->names, folders));
-    for (int i = 0; i < CJ__PARTS; i++) r->parts[i].folders = folders[i];
-    if (r->voc) CJ__TRY(find_lists(r));
+    CJ__TRY(locate(r->arena, r->folder, r->parts, &r->voc));
     for (int i = 0; i < CJ__PARTS; i++) at[i] = r->parts[i].folders.first;
     CJ__TRY(cj__folder_choose(r->cj, r->folder, at, split,
                               "folders train, val and test around the two of pictures and masks, "
@@ -276,7 +290,7 @@ static cj_status add_sample(reader *r, const sample *s)
 static cj_status collect(reader *r, const cj_dataset_opts *opts)
 {
     r->f->target = CJ_FIELD_MASK;
-    CJ__TRY(find_parts(r, opts->split));
+    CJ__TRY(choose_parts(r, opts->split));
     for (int i = 0; i < CJ__PARTS; i++)
         if (r->parts[i].wanted || (i == CJ__PART_TRAIN && r->parts[i].folders.first))
             CJ__TRY(read_part(r, &r->parts[i]));
@@ -300,6 +314,6 @@ static cj_dataset *open_masks(cj_context *cj, const char *folder, const cj_datas
 
 const cj__folder_kind cj__folder_masks = {.name = "masks",
                                           .knows_auto = true,
-                                          .has_validation = true,
+                                          .find_parts = find_parts,
                                           .look = look,
                                           .open = open_masks};

@@ -185,7 +185,7 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
     if (o.split && !strcmp(o.split, "auto") &&
         !(folder ? kind->knows_auto : format->knows_auto))
         o.split = folder ? "test" : NULL;
-    if (o.split && !strcmp(o.split, "validation") && !(folder && kind->has_validation)) {
+    if (o.split && !strcmp(o.split, "validation") && !(folder && kind->find_parts)) {
         cj_fail(cj, CJ_ERR_NOT_FOUND, "%s: split=validation is for folders of pictures", path);
         return NULL;
     }
@@ -195,6 +195,27 @@ static cj_dataset *open_path(cj_context *cj, const char *path, const cj_dataset_
         return NULL;
     }
     return folder ? kind->open(cj, path, opts) : format->open(cj, path, opts);
+}
+
+cj_status cj_dataset_has_validation(cj_context *cj, const cj_dataset_opts *opts, bool *has)
+{
+    cj_file_info info;
+    cj_dataset_opts o;
+    const cj__folder_kind *kind;
+    const char *at[CJ__PARTS] = {NULL};
+    cj__arena arena;
+    *has = false;
+    CJ__TRY(cj__data_options(cj, "data set", &o, sizeof o, opts));
+    if (!o.source || !is_path(&o)) return CJ_OK; /* opening it says what is wrong */
+    CJ__TRY(cj__file_info(cj, o.source, &info));
+    if (info.kind != CJ_FILE_DIRECTORY) return CJ_OK;
+    CJ__TRY(cj__folder_kind_of(cj, o.source, &o, &kind));
+    if (!kind->find_parts) return CJ_OK;
+    cj__arena_init(&arena, cj);
+    const cj_status failed = kind->find_parts(&arena, o.source, at);
+    *has = !failed && at[CJ__PART_TRAIN] && at[CJ__PART_VALIDATION];
+    cj__arena_release(&arena);
+    return failed;
 }
 
 static cj_status check_options(cj_context *cj, const cj_dataset_opts *o)

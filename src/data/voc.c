@@ -152,22 +152,20 @@ static cj_status read_part(voc *v, int part)
     return CJ_OK;
 }
 
-static cj_status find_parts(voc *v, const char *split)
+static cj_status find_parts(cj__arena *arena, const char *folder, const char *at[])
 {
-    cj__arena *arena = v->b.arena;
-    const char *lists = cj__arena_printf(arena, "%s/ImageSets/Main", v->b.folder), **at = v->lists;
+    const char *lists = cj__arena_printf(arena, "%s/ImageSets/Main", folder);
     bool both = false;
-    if (!lists) return cj_last_status(v->b.cj);
+    if (!lists) return cj_last_status(arena->cj);
     CJ__TRY(cj__folder_find_parts(arena, lists, ".txt", at));
     if (!at[CJ__PART_TRAIN]) {
         CJ__TRY(cj__folder_has(arena, lists, "trainval.txt", &both));
         at[CJ__PART_TRAIN] = both ? cj__arena_printf(arena, "%s/trainval.txt", lists) : "";
-        if (!at[CJ__PART_TRAIN]) return cj_last_status(v->b.cj);
-        if (!both) at[CJ__PART_VALIDATION] = at[CJ__PART_TEST] = NULL;
+        if (!at[CJ__PART_TRAIN]) return cj_last_status(arena->cj);
+        at[CJ__PART_VALIDATION] = NULL; /* it is a part of trainval.txt */
+        if (!both) at[CJ__PART_TEST] = NULL;
     }
-    return cj__folder_choose(v->b.cj, v->b.folder, at, split,
-                             "lists train.txt, val.txt and test.txt in ImageSets/Main",
-                             v->b.wanted);
+    return CJ_OK;
 }
 
 /* ---- Opening --------------------------------------------------------------------------------- */
@@ -176,7 +174,10 @@ static cj_status collect(voc *v, const cj_dataset_opts *opts)
 {
     const char *pictures = cj__arena_printf(v->b.arena, "%s/JPEGImages", v->b.folder);
     if (!pictures) return cj_last_status(v->b.cj);
-    CJ__TRY(find_parts(v, opts->split));
+    CJ__TRY(find_parts(v->b.arena, v->b.folder, v->lists));
+    CJ__TRY(cj__folder_choose(v->b.cj, v->b.folder, v->lists, opts->split,
+                              "lists train.txt, val.txt and test.txt in ImageSets/Main",
+                              v->b.wanted));
     CJ__TRY(cj__folder_list_stems(v->b.arena, pictures, NULL, &v->pictures));
     for (int i = 0; i < CJ__PARTS; i++)
         if (v->lists[i]) CJ__TRY(read_part(v, i));
@@ -205,6 +206,6 @@ static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts 
 
 const cj__folder_kind cj__folder_voc = {.name = "voc",
                                         .knows_auto = true,
-                                        .has_validation = true,
+                                        .find_parts = find_parts,
                                         .look = look,
                                         .open = open_voc};

@@ -200,6 +200,14 @@ static cj_status find_names(yolo *y)
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
+static cj_status find_parts(cj__arena *arena, const char *folder, const char *at[])
+{
+    cj__pair parts[CJ__PARTS];
+    CJ__TRY(cj__folder_pair_parts(arena, folder, &folders, parts));
+    for (int i = 0; i < CJ__PARTS; i++) at[i] = parts[i].first;
+    return CJ_OK;
+}
+
 static cj_status collect(yolo *y, const cj_dataset_opts *opts)
 {
     cj__boxes *b = &y->b;
@@ -241,6 +249,6 @@ static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts 
 
 const cj__folder_kind cj__folder_yolo = {.name = "yolo",
                                          .knows_auto = true,
-                                         .has_validation = true,
+                                         .find_parts = find_parts,
                                          .look = look,
                                          .open = open_yolo};

@@ -87,7 +87,8 @@ static cj_loader *new_loader(cj__trainer *t, const cj_dataset *data, bool shuffl
                         .shuffle = shuffle,
                         .balanced = balanced,
                         .seed = t->o.seed,
-                        .no_prefetch = cj_threads(t->cj) == 1};
+                        .workers = t->o.workers,
+                        .no_prefetch = cj_threads(t->cj) == 1 && t->o.workers == 0};
     return (cj_loader_new)((cj_dataset *)(uintptr_t)data, &o);
 }
 

@@ -67,6 +67,24 @@ refuse 1 "dark/9.pgm" train data=./pets size=4 model="flatten, dense 3 softmax" 
 run train data=./pets size=4 colour=grey on_bad_sample=skip model="flatten, dense 3 softmax" epochs=1 out=skipped
 grep -q "1 of 25 pictures cannot be read" err || fail "bad pictures are not counted"
 
+# A folder's own part for validation is used and named; the key overrules it. A run that goes on keeps to it.
+mkdir pets/val && cp -r pets/test/dark pets/test/bright pets/val/
+rm pets/train/dark/9.pgm
+pets=(data=./pets size=4 "model=flatten, dense 3 softmax" batch_size=6)
+run train "${pets[@]}" epochs=1 out=validated workers=3
+grep -q "./pets has a part for validation, 16 samples, which are used" err || fail "the part for validation is not named"
+grep -q "val_accuracy" validated/results.csv || fail "no val_accuracy"
+! grep -q "validation_split" validated/args.yaml || fail "validation_split is written"
+run train resume=validated epochs=2
+[[ $(wc -l <validated/results.csv) == 3 ]] || fail "not resumed"
+run train "${pets[@]}" epochs=2 out=other workers=1 --quiet
+cmp <(cut -d, -f1,4- validated/results.csv) <(cut -d, -f1,4- other/results.csv) || fail "workers or resume change the result"
+run train "${pets[@]}" epochs=1 out=split validation_split=0.25
+! grep -q "part for validation" err || fail "validation_split does not overrule the part"
+run train "${pets[@]}" epochs=1 out=none validation_split=0
+! grep -q "val_accuracy" none/results.csv || fail "validation_split=0 validates"
+refuse 2 "workers=65: expected" train "${pets[@]}" epochs=1 out=none workers=65
+
 # A table of pictures; paths count from where it lies.
 { echo "file,size,shade"; for c in dark bright; do for i in 1 2 3 4 5 6; do echo "train/$c/$i.pgm,$i,$c"; done; done; } >pets/list.csv
 run train data=./pets/list.csv pictures=file target=shade size=4 model="flatten, dense 2 softmax" epochs=60 \

@@ -110,6 +110,18 @@ static inline void refuse(const char *name, const cj_dataset_opts *opts, cj_stat
 #define REFUSE(name, status, message, ...) \
     refuse(name, &(cj_dataset_opts){.struct_size = 0, __VA_ARGS__}, status, message)
 
+/* Whether the folder of that name has a part for validation. */
+static inline bool has_validation(const char *name)
+{
+    cj_context *cj = test_context();
+    const cj_dataset_opts o = {.source = in_root(name)};
+    bool has = true;
+    assert_int_equal(cj_dataset_has_validation(cj, &o, &has), CJ_OK);
+    assert_int_equal(cj_memory_used(cj), 0);
+    cj_context_free(cj);
+    return has;
+}
+
 /* What a context says while it works. */
 typedef struct told {
     int warnings;

@@ -94,6 +94,11 @@ static void check(const char *name, const cj_dataset_opts *opts, const char *exp
 static void classes_are_folders(void **state)
 {
     (void)state;
+    assert_true(has_validation("parts"));
+    assert_false(has_validation("flat"));
+    assert_false(has_validation("flat/ant/b.pgm"));
+    assert_false(has_validation("flat/none"));
+    assert_false(has_validation("flat/ant/more"));
     OPEN("flat", "10>0 11>0 12>0 20>1 21>1", .split = NULL);
     OPEN("flat", "10>0 11>0 12>0 20>1 21>1", .split = "auto");
     OPEN("flat", "10>0 11>0 12>0 20>1 21>1", .split = "all", .stream = true);

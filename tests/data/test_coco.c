@@ -51,6 +51,9 @@ static void files_are_parts(void **state)
 {
     static const char *const own[] = {"person", "dog", "cat"};
     (void)state;
+    assert_true(has_validation("coco"));
+    assert_false(has_validation("around"));
+    assert_false(has_validation("one/boxes.json"));
     OPEN("coco", 3, TRAIN, .split = NULL);
     OPEN("coco", 3, "3: dog 0 0 0.125 0.25 dog 0 0 0.25 0.5 dog 0 0 0.5 1", .split = "validation");
     OPEN("coco", 3, TRAIN "; 3: dog 0 0 0.125 0.25 dog 0 0 0.25 0.5 dog 0 0 0.5 1",

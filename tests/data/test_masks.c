@@ -107,6 +107,10 @@ static void values_are_classes(void **state)
 static void parts_are_folders_or_lists(void **state)
 {
     (void)state;
+    assert_true(has_validation("around"));
+    assert_false(has_validation("within"));
+    assert_false(has_validation("voc"));
+    assert_false(has_validation("flat"));
     OPEN("around", "3 7", "1: 0111", .split = NULL);
     OPEN("around", "3 7", "2: 0000", .split = "validation");
     OPEN("around", "3 7", "3: 1111", .split = "test");

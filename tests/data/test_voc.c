@@ -49,6 +49,8 @@ static int make(void **state)
 static void lists_are_parts(void **state)
 {
     (void)state;
+    assert_true(has_validation("parts"));
+    assert_false(has_validation("flat"));
     OPEN("parts", 3, TRAIN, .split = NULL);
     OPEN("parts", 3, TRAIN, .split = "train");
     OPEN("parts", 3, "3:", .split = "validation");

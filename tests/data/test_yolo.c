@@ -36,6 +36,9 @@ static void folders_and_names(void **state)
 {
     static const char *const own[] = {"x", "y", "z"};
     (void)state;
+    assert_true(has_validation("within"));
+    assert_true(has_validation("around"));
+    assert_false(has_validation("flat"));
     OPEN("flat", 2, "1:; 2: cat 0.25 0.25 0.75 0.75 horse 0 0 1 1; 3:", .split = NULL);
     OPEN("flat", 2, "1:; 2: x 0.25 0.25 0.75 0.75 z 0 0 1 1; 3:", .classes = 3, .class_names = own,
          .split = "auto");
