@@ -41,7 +41,8 @@ typedef enum cj_field_role { CJ_FIELD_INPUT, CJ_FIELD_TARGET, CJ_FIELD_WEIGHT } 
  *   - CJ_FIELD_MASK: i32 [height, width], the class of each pixel of the picture beside it;
  *   - CJ_FIELD_BOXES: f32 [most, 5], what is to be seen in the picture beside it, a row each:
  * class, x_min, y_min, x_max, y_max, from the left and the top, as shares of width and height (0 to
- * 1). Rows behind those of a sample have class -1. */
+ * 1). Rows behind those of a sample have class -1, and in training rows in between, too, when what
+ * they show was moved out of the picture (layers.h, augmentation). */
 typedef enum cj_field_kind { CJ_FIELD_VALUES, CJ_FIELD_MASK, CJ_FIELD_BOXES } cj_field_kind;
 typedef enum cj_column_kind { CJ_COLUMN_NUMERIC, CJ_COLUMN_CATEGORICAL } cj_column_kind;
 

@@ -702,10 +702,16 @@ CJ_API cj_node *cj_cropping3d(cj_node *x, const cj_cropping3d_opts *opts);
 /* ---- Augmentation ---------------------------------------------------------------------------- */
 
 /* Pictures [batch, height, width, channels] of known height and width. Random layers change them in
- * training only, every sample by numbers that depend on (seed, step, sample) alone; outside of
- * training, and in saved models, they are not there. A factor {1, {f}} means -f .. f, two numbers
+ * training only, every sample by numbers that depend on (seed, epoch, sample) alone; outside of
+ * training, and in saved models, they are not there. One number f as a factor means -f .. f, two
  * what lies between them; in text random_rotation 0.1 or random_rotation [-0.1, 0.2]. augment.h has
- * the same with numbers that are given. */
+ * the same with numbers that are given.
+ *
+ * What belongs to the model's first input goes where layers in front of all that learns move it (or
+ * cut, or make it larger: center_crop and resizing too): targets of kind CJ_FIELD_MASK and
+ * CJ_FIELD_BOXES, and the input itself where a model restores it. Masks take the nearest pixel and
+ * class 0 where fill_mode is constant; a box becomes the smallest one around its moved corners, cut
+ * at the picture's edge, and has class -1 where less than a tenth of it is left. */
 typedef struct cj_random_flip_opts {
     size_t struct_size;
     const char *mode; /* "horizontal_and_vertical" (default), "horizontal", "vertical" */

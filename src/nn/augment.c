@@ -9,8 +9,9 @@
  *     rotation * shear = [a b; c d]    a = cos r + v sin r    b = -u a - sin r
  *                                      c = sin r - v cos r    d = -u c + cos r
  *
- * whose determinant is 1, so that M^-1 = diag(1 / sx, 1 / sy) [d -b; -c a]. */
-#include "nn/model.h"
+ * whose determinant is 1, so that M^-1 = diag(1 / sx, 1 / sy) [d -b; -c a]. Points go the other
+ * way: q is seen at M q + t. */
+#include "nn/layers_augment.h"
 
 #include <cajal/augment.h>
 #include <cajal/image.h>
@@ -35,12 +36,12 @@ static bool picture(cj_node *x, const char *what, int64_t *height, int64_t *widt
     return false;
 }
 
-/* A number of each sample in x's dtype, to be broadcast with [batch, height, width]. */
-static cj_node *of_sample(cj_node *x, cj_node *v, double neutral)
+/* A number of each sample in x's dtype, to be broadcast with `rank` axes: [batch, 1 ...]. */
+static cj_node *of_sample(cj_node *x, int rank, cj_node *v, double neutral)
 {
     if (!v) return cj__number_like(x, neutral);
     v = cj_cast(v, cj_node_dtype(x));
-    return cj_reshape(v, 3, (cj_dim[]){cj_node_dim(x, 0), 1, 1});
+    return cj_reshape(v, rank, (cj_dim[]){cj_node_dim(x, 0), 1, 1});
 }
 
 /* Distances of pixels from the centre along axis 1 or 2. */
@@ -55,6 +56,35 @@ static cj_node *from_centre(cj_node *x, int axis)
 static cj_node *twice(cj_node *a, cj_node *x, cj_node *b, cj_node *y)
 {
     return cj_add(cj_mul(a, x), cj_mul(b, y));
+}
+
+typedef struct affine { /* the header's letters */
+    cj_node *a, *b, *c, *d, *scale_x, *scale_y, *x, *y;
+} affine;
+
+static affine affine_of(cj_node *x, int rank, const cj_image_affine_opts *o)
+{
+    cj_node *angle = of_sample(x, rank, o->angle, 0), *u = of_sample(x, rank, o->shear_x, 0),
+            *v = of_sample(x, rank, o->shear_y, 0), *sine = cj_sin(angle), *cosine = cj_cos(angle);
+    affine m = {.a = cj_add(cosine, cj_mul(v, sine)), .c = cj_sub(sine, cj_mul(v, cosine))};
+    m.b = cj_neg(cj_add(cj_mul(u, m.a), sine));
+    m.d = cj_sub(cosine, cj_mul(u, m.c));
+    m.scale_x = of_sample(x, rank, o->scale_x, 1);
+    m.scale_y = of_sample(x, rank, o->scale_y, 1);
+    m.x = of_sample(x, rank, o->translate_x, 0);
+    m.y = of_sample(x, rank, o->translate_y, 0);
+    return m;
+}
+
+void cj__image_affine_points(const cj_image_affine_opts *o, int64_t height, int64_t width,
+                             cj_node *xy[2])
+{
+    const double middle_x = 0.5 * (double)width, middle_y = 0.5 * (double)height;
+    const affine m = affine_of(xy[0], 2, o);
+    cj_node *x = cj_mul(cj_shift(xy[0], -middle_x), m.scale_x),
+            *y = cj_mul(cj_shift(xy[1], -middle_y), m.scale_y);
+    xy[0] = cj_shift(cj_add(twice(m.a, x, m.b, y), m.x), middle_x);
+    xy[1] = cj_shift(cj_add(twice(m.c, x, m.d, y), m.y), middle_y);
 }
 
 cj_node *(cj_image_affine)(cj_node *x, const cj_image_affine_opts *o)
@@ -72,14 +102,10 @@ cj_node *(cj_image_affine)(cj_node *x, const cj_image_affine_opts *o)
         return cj__graph_fail(cj_node_graph(x), "image_affine", CJ_ERR_ARGUMENT,
                               "interpolation='%.40s' is not bilinear or nearest", between),
                NULL;
-    cj_node *angle = of_sample(x, o->angle, 0), *u = of_sample(x, o->shear_x, 0),
-            *v = of_sample(x, o->shear_y, 0), *sine = cj_sin(angle), *cosine = cj_cos(angle);
-    cj_node *a = cj_add(cosine, cj_mul(v, sine)), *c = cj_sub(sine, cj_mul(v, cosine));
-    cj_node *minus_b = cj_add(cj_mul(u, a), sine), *d = cj_sub(cosine, cj_mul(u, c));
-    cj_node *px = cj_sub(from_centre(x, 2), of_sample(x, o->translate_x, 0)),
-            *py = cj_sub(from_centre(x, 1), of_sample(x, o->translate_y, 0));
-    cj_node *qx = cj_div(twice(d, px, minus_b, py), of_sample(x, o->scale_x, 1)),
-            *qy = cj_div(twice(cj_neg(c), px, a, py), of_sample(x, o->scale_y, 1));
+    const affine m = affine_of(x, 3, o);
+    cj_node *px = cj_sub(from_centre(x, 2), m.x), *py = cj_sub(from_centre(x, 1), m.y);
+    cj_node *qx = cj_div(twice(m.d, px, cj_neg(m.b), py), m.scale_x),
+            *qy = cj_div(twice(cj_neg(m.c), px, m.a, py), m.scale_y);
     const cj_dim dims[] = {cj_node_dim(x, 0), height, width};
     cj_node *grid[] = {cj_broadcast_to(cj_scale(qx, 2.0 / (double)width), 3, dims),
                        cj_broadcast_to(cj_scale(qy, 2.0 / (double)height), 3, dims)};

@@ -1,10 +1,12 @@
 /* layers_augment.c: layers that change pictures in training, and only there: what they learn from
  * one epoch to the next is never the same twice.
  *
- * Each draws a few numbers a sample, from (seed, step, sample) as all random numbers of a graph
+ * Each draws a few numbers a sample, from (seed, epoch, sample) as all random numbers of a graph
  * (random.c): they depend neither on threads nor on how samples are cut into batches. A saved model
  * does not have them, because they do nothing outside of training; resizing and the middle of a
- * crop, which do, it has. */
+ * crop, which do, it has.
+ *
+ * Those that move pixels write down how (moves.h), so that masks and boxes follow. */
 #include "nn/layers_augment.h"
 
 #include <cajal/augment.h>
@@ -72,6 +74,15 @@ cj_node *cj__in_training(cj_layer_build *b, cj_node *y, cj_node *otherwise)
     return cj_where(cj_training(b->graph), y, otherwise);
 }
 
+/* What a motion that happens in training alone makes of x, written down. */
+static cj_node *moved(cj_layer_build *b, cj_node *x, const cj__motion *motion, const void *options,
+                      cj_node *const *numbers, int n)
+{
+    const cj__move how = {.motion = motion, .x = x, .options = options};
+    cj_node *y = cj__in_training(b, motion->pictures(&how, numbers, x, false), x);
+    return cj__layer_moves(b, x, y, motion, options, numbers, n);
+}
+
 /* ---- random_flip ----------------------------------------------------------------------------- */
 
 static const char *const flip_words[] = {"horizontal_and_vertical", "horizontal", "vertical", NULL};
@@ -79,15 +90,33 @@ static const cj_option random_flip_options[] = {
     CJ_OPTION_CHOICE(cj_random_flip_opts, mode, "horizontal_and_vertical", flip_words, "which way"),
     NAME(cj_random_flip_opts)};
 
+/* Numbers: which samples are turned left and right, and upside down. */
+static cj_node *flip_pictures(const cj__move *m, cj_node *const *turned, cj_node *x, bool labels)
+{
+    (void)m, (void)labels;
+    for (int i = 0; i < 2; i++)
+        if (turned[i]) x = cj_image_flip(x, turned[i], 2 - i);
+    return x;
+}
+static void flip_points(const cj__move *m, cj_node *const *turned, cj_node *xy[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (!turned[i]) continue;
+        cj_node *size = cj__number_like(xy[i], (double)cj_node_dim(m->x, 2 - i));
+        xy[i] = cj_where(cj_expand_dims(turned[i], 1), cj_sub(size, xy[i]), xy[i]);
+    }
+}
+static const cj__motion flip_motion = {true, flip_pictures, flip_points};
+
 static cj_node *random_flip_build(cj_layer_build *b)
 {
     const cj_random_flip_opts *o = b->options;
-    cj_node *x = cj__pictures(b), *y = x;
+    cj_node *x = cj__pictures(b), *turned[2] = {0};
     if (!x) return NULL;
     cj_node *heads = cj_less(cj__draws(b, x, 2), cj__number_like(x, 0.5));
-    if (strcmp(o->mode, "vertical") != 0) y = cj_image_flip(y, cj__draw(heads, 0), 2);
-    if (strcmp(o->mode, "horizontal") != 0) y = cj_image_flip(y, cj__draw(heads, 1), 1);
-    return cj__in_training(b, y, x);
+    if (strcmp(o->mode, "vertical") != 0) turned[0] = cj__draw(heads, 0);
+    if (strcmp(o->mode, "horizontal") != 0) turned[1] = cj__draw(heads, 1);
+    return moved(b, x, &flip_motion, o, turned, 2);
 }
 CJ__LAYER_OF_KEYWORDS(random_flip, "in training, half of the pictures are turned around",
                       random_flip_build, "mode=horizontal : 3, 4, 2")
@@ -125,6 +154,38 @@ static cj_image_affine_opts affine(const char *interpolation, const char *fill_m
                                   .fill_value = value};
 }
 
+/* The options are those of cj_image_affine; the numbers its nodes, in their order. */
+static cj_image_affine_opts affine_with(const cj__move *m, cj_node *const *numbers)
+{
+    cj_image_affine_opts how = *(const cj_image_affine_opts *)m->options;
+    how.angle = numbers[0];
+    how.translate_x = numbers[1], how.translate_y = numbers[2];
+    how.scale_x = numbers[3], how.scale_y = numbers[4];
+    how.shear_x = numbers[5], how.shear_y = numbers[6];
+    return how;
+}
+static cj_node *affine_pictures(const cj__move *m, cj_node *const *numbers, cj_node *x, bool labels)
+{
+    cj_image_affine_opts how = affine_with(m, numbers);
+    if (labels) how.interpolation = "nearest", how.fill_value = 0;
+    return (cj_image_affine)(x, &how);
+}
+static void affine_points(const cj__move *m, cj_node *const *numbers, cj_node *xy[2])
+{
+    const cj_image_affine_opts how = affine_with(m, numbers);
+    cj__image_affine_points(&how, cj_node_dim(m->x, 1), cj_node_dim(m->x, 2), xy);
+}
+static const cj__motion affine_motion = {true, affine_pictures, affine_points};
+
+static cj_node *move_affine(cj_layer_build *b, cj_node *x, const cj_image_affine_opts *how)
+{
+    cj_node *const numbers[] = {how->angle,   how->translate_x, how->translate_y, how->scale_x,
+                                how->scale_y, how->shear_x,     how->shear_y};
+    const void *options = cj__arena_copy(&b->graph->arena, how, sizeof *how);
+    if (!options) return cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory"), NULL;
+    return moved(b, x, &affine_motion, options, numbers, CJ__COUNT(numbers));
+}
+
 static cj_node *random_rotation_build(cj_layer_build *b)
 {
     const cj_random_rotation_opts *o = b->options;
@@ -134,7 +195,7 @@ static cj_node *random_rotation_build(cj_layer_build *b)
     if (!x || !cj__range_of(b, "factor", &o->factor, &r)) return NULL;
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
     how.angle = cj__between(cj__draws(b, x, 1), 0, r, turn);
-    return cj__in_training(b, (cj_image_affine)(x, &how), x);
+    return move_affine(b, x, &how);
 }
 
 static cj_node *random_translation_build(cj_layer_build *b)
@@ -150,7 +211,7 @@ static cj_node *random_translation_build(cj_layer_build *b)
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
     how.translate_y = cj__between(u, 0, down, (double)cj_node_dim(x, 1));
     how.translate_x = cj__between(u, 1, right, (double)cj_node_dim(x, 2));
-    return cj__in_training(b, (cj_image_affine)(x, &how), x);
+    return move_affine(b, x, &how);
 }
 
 static cj_node *random_zoom_build(cj_layer_build *b)
@@ -166,7 +227,7 @@ static cj_node *random_zoom_build(cj_layer_build *b)
     how.scale_y = cj_reciprocal(cj_shift(cj__between(u, 0, high, 1), 1));
     how.scale_x = o->width_factor.n ? cj_reciprocal(cj_shift(cj__between(u, 1, wide, 1), 1))
                                     : how.scale_y;
-    return cj__in_training(b, (cj_image_affine)(x, &how), x);
+    return move_affine(b, x, &how);
 }
 
 static cj_node *random_shear_build(cj_layer_build *b)
@@ -181,7 +242,7 @@ static cj_node *random_shear_build(cj_layer_build *b)
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
     how.shear_x = cj__between(u, 0, along, 1);
     if (o->y_factor.n) how.shear_y = cj__between(u, 1, down, 1);
-    return cj__in_training(b, (cj_image_affine)(x, &how), x);
+    return move_affine(b, x, &how);
 }
 
 CJ__LAYER_OF_KEYWORDS(random_rotation, "in training, pictures are turned about their centre",
@@ -207,17 +268,21 @@ static const cj_option center_crop_options[] = {
     CJ_OPTION_INT(cj_center_crop_opts, width, 0, 1, FAR, "columns that are left"),
     NAME(cj_center_crop_opts)};
 
-/* The middle; of an odd rest the larger half is left out below and to the right, as in Keras. */
-static cj_node *middle(cj_layer_build *b, cj_node *x, int64_t height, int64_t width)
+static bool smaller(cj_layer_build *b, const cj_node *x, int64_t height, int64_t width)
 {
     const int64_t h = cj_node_dim(x, 1), w = cj_node_dim(x, 2);
-    if (height <= h && width <= w)
-        return cj_slice_axis(cj_slice_axis(x, 1, (h - height) / 2, height), 2, (w - width) / 2,
-                             width);
-    return cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE,
-                          "%lldx%lld pixels of pictures of %lldx%lld", (long long)height,
-                          (long long)width, (long long)h, (long long)w),
-           NULL;
+    if (height <= h && width <= w) return true;
+    cj__graph_fail(b->graph, b->name, CJ_ERR_SHAPE, "%lldx%lld pixels of pictures of %lldx%lld",
+                   (long long)height, (long long)width, (long long)h, (long long)w);
+    return false;
+}
+
+/* The middle; of an odd rest the larger half is left out below and to the right, as in Keras. */
+static cj_node *middle(cj_node *x, int64_t height, int64_t width)
+{
+    const int64_t h = cj_node_dim(x, 1), w = cj_node_dim(x, 2);
+    x = cj_slice_axis(x, 1, (h - height) / 2, height);
+    return cj_slice_axis(x, 2, (w - width) / 2, width);
 }
 
 static cj_node *offset(cj_layer_build *b, cj_node *u, int64_t i, int64_t places)
@@ -226,24 +291,71 @@ static cj_node *offset(cj_layer_build *b, cj_node *u, int64_t i, int64_t places)
     return cj_minimum(at, cj_scalar(b->graph, CJ_I64, (double)(places - 1)));
 }
 
+static cj_node *with_zeros(cj_node *x, int64_t padding)
+{
+    const int64_t edge[] = {0, padding, padding, 0};
+    return padding ? cj_pad(x, edge, edge, 0) : x;
+}
+
+/* Numbers: the first row and the first column, in training. */
+static cj_node *crop_pictures(const cj__move *m, cj_node *const *at, cj_node *x, bool labels)
+{
+    (void)labels;
+    const cj_random_crop_opts *o = m->options;
+    x = with_zeros(x, o->padding);
+    return cj_where(cj_training(cj_node_graph(x)),
+                    cj_image_crop(x, at[0], at[1], o->height, o->width),
+                    middle(x, o->height, o->width));
+}
+static void crop_points(const cj__move *m, cj_node *const *at, cj_node *xy[2])
+{
+    const cj_random_crop_opts *o = m->options;
+    cj_graph *g = cj_node_graph(xy[0]);
+    const int64_t sizes[] = {o->width, o->height};
+    for (int i = 0; i < 2; i++) {
+        const int64_t all = cj_node_dim(m->x, 2 - i) + 2 * o->padding;
+        cj_node *first = cj_expand_dims(cj_cast(at[1 - i], cj_node_dtype(xy[i])), 1);
+        cj_node *centre = cj__number_like(xy[i], (double)((all - sizes[i]) / 2));
+        xy[i] = cj_shift(cj_sub(xy[i], cj_where(cj_training(g), first, centre)),
+                         (double)o->padding);
+    }
+}
+static const cj__motion crop_motion = {false, crop_pictures, crop_points};
+
 static cj_node *random_crop_build(cj_layer_build *b)
 {
     const cj_random_crop_opts *o = b->options;
-    const int64_t edge[] = {0, o->padding, o->padding, 0};
-    cj_node *x = cj__pictures(b), *large = o->padding ? cj_pad(x, edge, edge, 0) : x;
-    cj_node *centre = large ? middle(b, large, o->height, o->width) : NULL;
-    if (!centre) return NULL;
+    cj_node *x = cj__pictures(b), *large = x ? with_zeros(x, o->padding) : NULL;
+    if (!large || !smaller(b, large, o->height, o->width)) return NULL;
     cj_node *u = cj__draws(b, x, 2);
-    cj_node *top = offset(b, u, 0, cj_node_dim(large, 1) - o->height + 1),
-            *left = offset(b, u, 1, cj_node_dim(large, 2) - o->width + 1);
-    return cj__in_training(b, cj_image_crop(large, top, left, o->height, o->width), centre);
+    cj_node *at[] = {offset(b, u, 0, cj_node_dim(large, 1) - o->height + 1),
+                     offset(b, u, 1, cj_node_dim(large, 2) - o->width + 1)};
+    const cj__move how = {.x = x, .options = o};
+    return cj__layer_moves(b, x, crop_pictures(&how, at, x, false), &crop_motion, o, at, 2);
 }
+
+static cj_node *middle_pictures(const cj__move *m, cj_node *const *none, cj_node *x, bool labels)
+{
+    (void)none, (void)labels;
+    const cj_center_crop_opts *o = m->options;
+    return middle(x, o->height, o->width);
+}
+static void middle_points(const cj__move *m, cj_node *const *none, cj_node *xy[2])
+{
+    (void)none;
+    const cj_center_crop_opts *o = m->options;
+    xy[0] = cj_shift(xy[0], -(double)((cj_node_dim(m->x, 2) - o->width) / 2));
+    xy[1] = cj_shift(xy[1], -(double)((cj_node_dim(m->x, 1) - o->height) / 2));
+}
+static const cj__motion middle_motion = {false, middle_pictures, middle_points};
 
 static cj_node *center_crop_build(cj_layer_build *b)
 {
     const cj_center_crop_opts *o = b->options;
     cj_node *x = cj__pictures(b);
-    return x ? cj_identity(middle(b, x, o->height, o->width)) : NULL;
+    if (!x || !smaller(b, x, o->height, o->width)) return NULL;
+    cj_node *y = cj_identity(middle(x, o->height, o->width));
+    return cj__layer_moves(b, x, y, &middle_motion, o, NULL, 0);
 }
 
 CJ__LAYER_OF_KEYWORDS(random_crop,
@@ -263,12 +375,12 @@ static const cj_option resizing_options[] = {
     CJ_OPTION_BOOL(cj_resizing_opts, antialias, false, "all pixels count where it shrinks"),
     NAME(cj_resizing_opts)};
 
-static cj_node *resizing_build(cj_layer_build *b)
+static cj_node *resize_pictures(const cj__move *m, cj_node *const *none, cj_node *x, bool labels)
 {
-    const cj_resizing_opts *o = b->options;
-    const bool cubic = !strcmp(o->interpolation, "bicubic"),
-               nearest = !strcmp(o->interpolation, "nearest");
-    cj_node *x = cj__pictures(b);
+    (void)none;
+    const cj_resizing_opts *o = m->options;
+    const bool cubic = !labels && !strcmp(o->interpolation, "bicubic"),
+               nearest = labels || !strcmp(o->interpolation, "nearest");
     const cj_resize_opts how = {.struct_size = sizeof how,
                                 .sizes = {o->height, o->width},
                                 .mode = cubic     ? "cubic"
@@ -279,6 +391,23 @@ static cj_node *resizing_build(cj_layer_build *b)
                                 .antialias = o->antialias && !nearest,
                                 .exclude_outside = cubic || (o->antialias && !nearest)};
     return (cj_resize)(x, &how);
+}
+static void resize_points(const cj__move *m, cj_node *const *none, cj_node *xy[2])
+{
+    (void)none;
+    const cj_resizing_opts *o = m->options;
+    xy[0] = cj_scale(xy[0], (double)o->width / (double)cj_node_dim(m->x, 2));
+    xy[1] = cj_scale(xy[1], (double)o->height / (double)cj_node_dim(m->x, 1));
+}
+static const cj__motion resize_motion = {false, resize_pictures, resize_points};
+
+static cj_node *resizing_build(cj_layer_build *b)
+{
+    cj_node *x = cj__pictures(b);
+    if (!x) return NULL;
+    const cj__move how = {.x = x, .options = b->options};
+    return cj__layer_moves(b, x, resize_pictures(&how, NULL, x, false), &resize_motion, b->options,
+                           NULL, 0);
 }
 CJ__LAYER_OF_KEYWORDS(resizing, "pictures of another size", resizing_build,
                       "height=5, width=2 : 3, 4, 2")

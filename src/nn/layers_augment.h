@@ -2,7 +2,9 @@
 #ifndef CAJAL_NN_LAYERS_AUGMENT_H
 #define CAJAL_NN_LAYERS_AUGMENT_H
 
-#include "nn/model.h"
+#include "nn/moves.h"
+
+#include <cajal/augment.h>
 
 /* One number f means -f .. f, two mean what lies between them. */
 typedef struct cj__range {
@@ -20,6 +22,10 @@ cj_node *cj__draw(cj_node *u, int64_t i);
 bool cj__range_of(cj_layer_build *b, const char *option, const cj_floats *list, cj__range *r);
 /* Number i of each sample, in the range, times factor. */
 cj_node *cj__between(cj_node *u, int64_t i, cj__range r, double factor);
+/* Where cj_image_affine moves points of a picture of these sizes: x and y, [batch, n], in pixels
+ * from the left and upper edge. */
+void cj__image_affine_points(const cj_image_affine_opts *o, int64_t height, int64_t width,
+                             cj_node *xy[2]);
 /* y in training programs, else the other one. */
 cj_node *cj__in_training(cj_layer_build *b, cj_node *y, cj_node *otherwise);
 

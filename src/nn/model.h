@@ -79,6 +79,7 @@ typedef struct cj__layers {
     cj_node **losses; /* scalars added when training */
     int n_losses, losses_capacity;
     cj__auxiliary *auxiliaries; /* in the order they were made, in the graph's arena */
+    struct cj__move *moves; /* the same: moves.h */
     cj_update *updates; /* of layers' state, in training programs */
     int n_updates, updates_capacity;
     cj__mask *masks;

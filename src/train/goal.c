@@ -11,6 +11,7 @@
 #include "train/train.h"
 
 #include "base/option.h"
+#include "nn/moves.h"
 
 #include <math.h>
 #include <string.h>
@@ -279,22 +280,36 @@ cj_node *cj__goal_placeholder(cj__objective *o, const char *name, const cj_field
     return cj_placeholder(o->graph, name, field->dtype, field->rank + 1, dims);
 }
 
+/* What belongs to the picture goes where layers move it. */
+static cj_node *follow(const cj__objective *o, const cj__goal *goal, cj_node *target)
+{
+    const cj_field_kind kind = goal->info->kind;
+    if (goal->field >= 0 && kind == CJ_FIELD_VALUES) return target;
+    return cj__moves_follow(o->model, o->graph, goal->output,
+                            goal->field < 0           ? CJ__FOLLOWS_PICTURE
+                            : kind == CJ_FIELD_BOXES ? CJ__FOLLOWS_BOXES
+                                                      : CJ__FOLLOWS_MASK,
+                            target);
+}
+
 /* What a result is compared with: a field that is fed, once for all goals that have it, or the
  * model's input. */
 static cj_status make_target(cj__objective *o, cj__goal *goal)
 {
+    cj_node *target = NULL;
     if (goal->field < 0)
-        goal->samples.target = cj__model_node_in(o->model, o->graph,
-                                                 cj__model_prepared(o->model));
+        target = cj__model_node_in(o->model, o->graph, cj__model_prepared(o->model));
     for (int i = 0; goal->field >= 0 && &o->goals[i] < goal; i++)
         if (o->goals[i].field == goal->field) goal->samples.target = o->goals[i].samples.target;
-    if (!goal->samples.target) {
+    if (goal->samples.target) return CJ_OK;
+    if (!target) {
         const char *name = o->n_goals == 1 ? "cajal/target"
                                            : cj__arena_printf(&o->arena, "cajal/target/%s",
                                                               goal->name);
         if (!name) return CJ_ERR_MEMORY;
-        goal->target = goal->samples.target = cj__goal_placeholder(o, name, goal->info);
+        goal->target = target = cj__goal_placeholder(o, name, goal->info);
     }
+    goal->samples.target = target ? follow(o, goal, target) : NULL;
     return goal->samples.target ? CJ_OK : cj__objective_status(o);
 }
 

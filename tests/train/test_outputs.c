@@ -1,5 +1,6 @@
 /* test_outputs.c: models with several results, each with its loss and weight, against PyTorch
- * (tools/golden/outputs.py); auxiliary results; models that restore their input. */
+ * (tools/golden/outputs.py); auxiliary results; models that restore their input; targets that
+ * follow the picture they belong to. */
 #define _POSIX_C_SOURCE 200809L
 #include "train_support.h"
 
@@ -190,6 +191,120 @@ static void restores_its_input(void **state)
     cj_tensor_free(y);
 }
 
+/* ---- Targets that follow the picture --------------------------------------------------------- */
+
+enum { PICTURES = 32, SIDE = 8 };
+
+static float pictures[PICTURES][SIDE][SIDE];
+static int32_t labels[PICTURES][SIDE][SIDE];
+static float boxes[PICTURES][2][5];
+
+/* Labels 0 .. 2 as pixels, as a mask, and one box, the same in all. */
+static cj_status read_labels(cj_context *c, void *user, const int64_t *indices, int64_t n,
+                             int field, void *out)
+{
+    (void)c, (void)user;
+    const void *const all[] = {pictures, labels, boxes};
+    const size_t bytes[] = {sizeof *pictures, sizeof *labels, sizeof *boxes};
+    for (int64_t i = 0; i < n; i++)
+        memcpy((char *)out + (size_t)i * bytes[field],
+               (const char *)all[field] + (size_t)indices[i] * bytes[field], bytes[field]);
+    return CJ_OK;
+}
+
+static cj_dataset *segments(void)
+{
+    static const float box[2][5] = {{0, 0.25f, 0.5f, 0.5f, 0.75f}, {-1, 0, 0, 0, 0}};
+    const cj_field fields[] = {
+        {.name = "image", .dtype = CJ_F32, .rank = 3, .shape = {SIDE, SIDE, 1}},
+        {.name = "mask", .dtype = CJ_I32, .rank = 2, .shape = {SIDE, SIDE},
+         .role = CJ_FIELD_TARGET, .kind = CJ_FIELD_MASK, .classes = 3},
+        {.name = "boxes", .dtype = CJ_F32, .rank = 2, .shape = {2, 5}, .role = CJ_FIELD_TARGET,
+         .kind = CJ_FIELD_BOXES, .classes = 1}};
+    int32_t *label = &labels[0][0][0];
+    for (int i = 0; i < PICTURES * SIDE * SIDE; i++) {
+        label[i] = i * 7 % 11 % 3;
+        (&pictures[0][0][0])[i] = (float)label[i];
+    }
+    for (int i = 0; i < PICTURES; i++) memcpy(boxes[i], box, sizeof box);
+    return cj_dataset_new(cj, &(cj_dataset_source){.name = "segments",
+                                                   .count = PICTURES,
+                                                   .field_count = 3,
+                                                   .fields = fields,
+                                                   .read = read_labels});
+}
+
+static void set(cj_model *m, const char *name, const float *values)
+{
+    const cj_tensor *was = cj_store_get(cj_model_store(m), name);
+    cj_tensor *t = cj_tensor_from(cj, CJ_F32, cj_tensor_rank(was), cj_tensor_shape(was), values);
+    OK(cj_store_set(cj_model_store(m), name, t));
+    cj_tensor_free(t);
+}
+
+/* A network that tells a pixel's label, 50 (2 k x - k^2) for class k, and where the moved box is:
+ * right after each move, or the loss would not be 0. */
+static void targets_follow(void **state)
+{
+    (void)state;
+    static const float kernel[] = {0, 100, 200}, bias[] = {0, -50, -200};
+    static const float moved_box[] = {0, 0.5f, 0.5f, 0.75f, 0.75f, -1, 0, 0, 0, 0};
+    static float none[10 * SIDE * SIDE];
+    cj_dataset *ds = segments();
+    for (int mirrored = 0; mirrored < 2; mirrored++) {
+        cj_model *m = cj_model_new(cj);
+        cj_node *x = cj_input(m, "image", SIDE, SIDE, 1);
+        x = mirrored ? cj_random_crop(cj_random_flip(x), .height = SIDE, .width = SIDE,
+                                      .padding = 2)
+                     : cj_random_translation(x, .height_factor = {1, (const double[]){0}},
+                                             .width_factor = {2, (const double[]){0.25, 0.25}},
+                                             .fill_mode = "constant");
+        cj_output(m, "mask", cj_conv2d(x, .filters = 3, .kernel = {1, 1}, .name = "label"));
+        cj_node *flat = cj_dense(cj_flatten(x), .units = 10, .name = "place");
+        cj_output(m, "boxes", cj_reshape_layer(flat, 2, (const int64_t[]){2, 5}));
+        OK(cj_model_failed(m));
+        set(m, "label/kernel", kernel);
+        set(m, "label/bias", bias);
+        set(m, "place/kernel", none);
+        set(m, "place/bias", moved_box);
+        OK(cj_fit(m, ds, .epochs = 2, .batch_size = 10, .optimizer = "sgd", .learning_rate = 1e-30,
+                  .normalize = "none", .metrics = "accuracy",
+                  .loss = "mask: sparse_categorical_crossentropy(from_logits=true), boxes: mse"));
+        const cj_scores *scores = cj_history_at(cj_model_history(m), 1);
+        assert_float_equal(cj_score(scores, "mask_loss"), 0, 1e-6);
+        assert_float_equal(cj_score(scores, "accuracy"), 1, 0);
+        if (!mirrored) assert_float_equal(cj_score(scores, "boxes_loss"), 0, 1e-12);
+        /* Outside of training nothing moves. */
+        cj_scores plain;
+        OK(cj_evaluate(m, ds, &plain));
+        assert_float_equal(cj_score(&plain, "accuracy"), 1, 0);
+        if (!mirrored)
+            assert_float_equal(cj_score(&plain, "boxes_loss"), 2 * 0.25 * 0.25 / 10, 1e-7);
+    }
+}
+
+/* What comes out is what the flipped and turned picture was. */
+static void the_input_follows(void **state)
+{
+    (void)state;
+    static const float one = 1, zero = 0;
+    cj_dataset *ds = segments();
+    cj_model *m = cj_model_new(cj);
+    cj_node *x = cj_random_rotation(cj_random_flip(cj_input(m, "image", SIDE, SIDE, 1)),
+                                    .factor = {1, (const double[]){0.2}});
+    x = cj_random_crop(x, .height = 5, .width = 6);
+    cj_output(m, "image", cj_conv2d(x, .filters = 1, .kernel = {1, 1}, .name = "same"));
+    OK(cj_model_failed(m));
+    set(m, "same/kernel", &one);
+    set(m, "same/bias", &zero);
+    OK(cj_fit(m, ds, .epochs = 2, .batch_size = 10, .optimizer = "sgd", .learning_rate = 1e-30,
+              .normalize = "none", .restore_input = true));
+    assert_float_equal(cj_score(cj_history_at(cj_model_history(m), 1), "loss"), 0, 1e-12);
+    cj_scores scores;
+    OK(cj_evaluate(m, ds, &scores));
+    assert_float_equal(cj_score(&scores, "loss"), 0, 1e-12);
+}
+
 static void refuses(cj_status failed, cj_status expected, const char *words)
 {
     if (failed != expected || !strstr(cj_message(cj), words))
@@ -257,6 +372,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(as_torch, setup, teardown),
         cmocka_unit_test_setup_teardown(auxiliary_results, setup, teardown),
         cmocka_unit_test_setup_teardown(restores_its_input, setup, teardown),
+        cmocka_unit_test_setup_teardown(targets_follow, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_input_follows, setup, teardown),
         cmocka_unit_test_setup_teardown(mistakes, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
