@@ -28,6 +28,17 @@ typedef struct cj_image_affine_opts {
 } cj_image_affine_opts;
 /* torchvision's affine: the picture is sheared and scaled, then turned, then moved. */
 CJ_API cj_node *cj_image_affine(cj_node *x, const cj_image_affine_opts *opts);
+
+typedef struct cj_image_perspective_opts {
+    size_t struct_size;
+    const char *interpolation, *fill_mode; /* as of cj_image_affine */
+    double fill_value;
+} cj_image_perspective_opts;
+/* The picture as seen from elsewhere: its corners come to `corners`, [batch, 8], x and y of the
+ * upper left, the upper right, the lower right and the lower left one in pixels from the left and
+ * upper edge. They have to go round a convex shape in this order. */
+CJ_API cj_node *cj_image_perspective(cj_node *x, cj_node *corners,
+                                     const cj_image_perspective_opts *opts);
 /* flip: bools [batch]: those samples' axis 1 (upside down) or 2 (left and right) is turned. */
 CJ_API cj_node *cj_image_flip(cj_node *x, cj_node *flip, int axis);
 /* [batch, height, width, channels] from row `top` and column `left` on: i64 [batch], such that all
@@ -49,6 +60,11 @@ CJ_API cj_node *cj_image_invert(cj_node *x);
 CJ_API cj_node *cj_image_solarize(cj_node *x, cj_node *threshold); /* inverts what is not below */
 CJ_API cj_node *cj_image_posterize(cj_node *x, int bits);          /* 1 to 8 of 8 bits are left */
 CJ_API cj_node *cj_image_auto_contrast(cj_node *x);                /* each channel becomes 0 .. 1 */
+/* Levels of 8 bits, shifted so that each is as frequent as the others (Pillow's equalize). */
+CJ_API cj_node *cj_image_equalize(cj_node *x);
+/* Each channel under a bell of deviation sigma [batch], in pixels, size x size of them, an odd
+ * number; pictures go on mirrored at their edge, which is not repeated. */
+CJ_API cj_node *cj_image_gaussian_blur(cj_node *x, cj_node *sigma, int64_t size);
 /* A rectangle of each sample gets a value; whole numbers [batch]. */
 CJ_API cj_node *cj_image_erase(cj_node *x, cj_node *top, cj_node *left, cj_node *height,
                                cj_node *width, double value);
@@ -58,6 +74,11 @@ CJ_API cj_node *cj_image_erase(cj_node *x, cj_node *top, cj_node *left, cj_node 
     cj_at_end((cj_image_affine)( \
         cj_at(x, CJ_HERE), \
         &(cj_image_affine_opts){.struct_size = sizeof(cj_image_affine_opts), __VA_ARGS__}))
+#define cj_image_perspective(x, corners, ...) \
+    cj_at_end((cj_image_perspective)( \
+        cj_at(x, CJ_HERE), corners, \
+        &(cj_image_perspective_opts){.struct_size = sizeof(cj_image_perspective_opts), \
+                                     __VA_ARGS__}))
 #endif
 
 #ifdef __cplusplus

@@ -763,6 +763,16 @@ typedef struct cj_random_shear_opts {
 } cj_random_shear_opts;
 CJ_API cj_node *cj_random_shear(cj_node *x, const cj_random_shear_opts *opts);
 
+typedef struct cj_random_perspective_opts {
+    size_t struct_size;
+    double factor; /* share of the pictures; default 1 */
+    double scale;  /* share of half a side that a corner comes inside by at most; default 0.5 */
+    const char *interpolation, *fill_mode;
+    double fill_value;
+    const char *name;
+} cj_random_perspective_opts;
+CJ_API cj_node *cj_random_perspective(cj_node *x, const cj_random_perspective_opts *opts);
+
 typedef struct cj_random_crop_opts {
     size_t struct_size;
     int64_t height, width; /* required */
@@ -821,7 +831,14 @@ typedef struct cj_random_posterization_opts {
 typedef struct cj_auto_contrast_opts {
     size_t struct_size;
     const char *name;
-} cj_auto_contrast_opts;
+} cj_auto_contrast_opts, cj_equalization_opts;
+typedef struct cj_random_gaussian_blur_opts {
+    size_t struct_size;
+    double factor;       /* share of the pictures; default 1 */
+    int64_t kernel_size; /* pixels, an odd number; default 3 */
+    cj_floats sigma;     /* one number s is 0 .. s; default 0 to 1 */
+    const char *name;
+} cj_random_gaussian_blur_opts;
 typedef struct cj_random_erasing_opts {
     size_t struct_size;
     double factor;     /* share of the pictures; default 1 */
@@ -840,6 +857,8 @@ CJ_API cj_node *cj_solarization(cj_node *x, const cj_solarization_opts *opts);
 CJ_API cj_node *cj_random_posterization(cj_node *x, const cj_random_posterization_opts *opts);
 /* In every program, not in training alone. */
 CJ_API cj_node *cj_auto_contrast(cj_node *x, const cj_auto_contrast_opts *opts);
+CJ_API cj_node *cj_equalization(cj_node *x, const cj_equalization_opts *opts);
+CJ_API cj_node *cj_random_gaussian_blur(cj_node *x, const cj_random_gaussian_blur_opts *opts);
 CJ_API cj_node *cj_random_erasing(cj_node *x, const cj_random_erasing_opts *opts);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
@@ -860,6 +879,9 @@ CJ_API cj_node *cj_random_erasing(cj_node *x, const cj_random_erasing_opts *opts
 #define cj_solarization(x, ...) CJ_LAYER_(cj_solarization, x, __VA_ARGS__)
 #define cj_random_posterization(x, ...) CJ_LAYER_(cj_random_posterization, x, __VA_ARGS__)
 #define cj_auto_contrast(x, ...) CJ_LAYER_(cj_auto_contrast, x, __VA_ARGS__)
+#define cj_equalization(x, ...) CJ_LAYER_(cj_equalization, x, __VA_ARGS__)
+#define cj_random_gaussian_blur(x, ...) CJ_LAYER_(cj_random_gaussian_blur, x, __VA_ARGS__)
+#define cj_random_perspective(x, ...) CJ_LAYER_(cj_random_perspective, x, __VA_ARGS__)
 #define cj_random_erasing(x, ...) CJ_LAYER_(cj_random_erasing, x, __VA_ARGS__)
 #define cj_resizing(x, ...) CJ_LAYER_(cj_resizing, x, __VA_ARGS__)
 #endif

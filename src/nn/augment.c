@@ -87,38 +87,144 @@ void cj__image_affine_points(const cj_image_affine_opts *o, int64_t height, int6
     xy[1] = cj_shift(cj_add(twice(m.c, x, m.d, y), m.y), middle_y);
 }
 
+/* How pixels are read, checked. */
+typedef struct reading {
+    const char *interpolation, *fill_mode;
+    double fill_value;
+} reading;
+
+static bool readable(cj_node *x, const char *what, reading *r)
+{
+    if (!r->fill_mode) r->fill_mode = "constant";
+    if (!r->interpolation) r->interpolation = "bilinear";
+    if (strcmp(r->fill_mode, "constant") != 0 && strcmp(r->fill_mode, "reflect") != 0 &&
+        strcmp(r->fill_mode, "nearest") != 0)
+        cj__graph_fail(cj_node_graph(x), what, CJ_ERR_ARGUMENT,
+                       "fill_mode='%.40s' is not constant, reflect or nearest", r->fill_mode);
+    else if (strcmp(r->interpolation, "bilinear") != 0 && strcmp(r->interpolation, "nearest") != 0)
+        cj__graph_fail(cj_node_graph(x), what, CJ_ERR_ARGUMENT,
+                       "interpolation='%.40s' is not bilinear or nearest", r->interpolation);
+    else return true;
+    return false;
+}
+
+/* x read at q, pixels from the centre: [batch, height, width] or what broadcasts to that. */
+static cj_node *read_at(cj_node *x, cj_node *qx, cj_node *qy, const reading *r)
+{
+    const int64_t height = cj_node_dim(x, 1), width = cj_node_dim(x, 2);
+    const cj_dim dims[] = {cj_node_dim(x, 0), height, width};
+    cj_node *grid[] = {cj_broadcast_to(cj_scale(qx, 2.0 / (double)width), 3, dims),
+                       cj_broadcast_to(cj_scale(qy, 2.0 / (double)height), 3, dims)};
+    const bool constant = !strcmp(r->fill_mode, "constant"),
+               shifted = constant && r->fill_value != 0; /* what lies outside is read as 0 */
+    const cj_grid_sample_opts how = {
+        .struct_size = sizeof how,
+        .mode = !strcmp(r->interpolation, "bilinear") ? "linear" : "nearest",
+        .padding = constant                             ? "zeros"
+                   : !strcmp(r->fill_mode, "reflect") ? "reflection"
+                                                        : "border"};
+    cj_node *from = shifted ? cj_shift(x, -r->fill_value) : x;
+    cj_node *y = (cj_grid_sample)(from, cj_stack(grid, 2, 3), &how);
+    return shifted ? cj_shift(y, r->fill_value) : y;
+}
+
 cj_node *(cj_image_affine)(cj_node *x, const cj_image_affine_opts *o)
 {
     int64_t height, width;
-    if (!picture(x, "image_affine", &height, &width)) return NULL;
-    const char *fill = o->fill_mode ? o->fill_mode : "constant";
-    const char *between = o->interpolation ? o->interpolation : "bilinear";
-    const bool constant = !strcmp(fill, "constant"), linear = !strcmp(between, "bilinear");
-    if (!constant && strcmp(fill, "reflect") != 0 && strcmp(fill, "nearest") != 0)
-        return cj__graph_fail(cj_node_graph(x), "image_affine", CJ_ERR_ARGUMENT,
-                              "fill_mode='%.40s' is not constant, reflect or nearest", fill),
-               NULL;
-    if (!linear && strcmp(between, "nearest") != 0)
-        return cj__graph_fail(cj_node_graph(x), "image_affine", CJ_ERR_ARGUMENT,
-                              "interpolation='%.40s' is not bilinear or nearest", between),
-               NULL;
+    reading how = {o->interpolation, o->fill_mode, o->fill_value};
+    if (!picture(x, "image_affine", &height, &width) || !readable(x, "image_affine", &how))
+        return NULL;
     const affine m = affine_of(x, 3, o);
     cj_node *px = cj_sub(from_centre(x, 2), m.x), *py = cj_sub(from_centre(x, 1), m.y);
     cj_node *qx = cj_div(twice(m.d, px, cj_neg(m.b), py), m.scale_x),
             *qy = cj_div(twice(cj_neg(m.c), px, m.a, py), m.scale_y);
-    const cj_dim dims[] = {cj_node_dim(x, 0), height, width};
-    cj_node *grid[] = {cj_broadcast_to(cj_scale(qx, 2.0 / (double)width), 3, dims),
-                       cj_broadcast_to(cj_scale(qy, 2.0 / (double)height), 3, dims)};
-    const bool shifted = constant && o->fill_value != 0; /* what lies outside is read as 0 */
-    const cj_grid_sample_opts how = {.struct_size = sizeof how,
-                                     .mode = linear ? "linear" : "nearest",
-                                     .padding = constant                   ? "zeros"
-                                                : !strcmp(fill, "reflect") ? "reflection"
-                                                                           : "border"};
-    cj_node *from = shifted ? cj_shift(x, -o->fill_value) : x;
-    cj_node *y = (cj_grid_sample)(from, cj_stack(grid, 2, 3), &how);
-    return shifted ? cj_shift(y, o->fill_value) : y;
+    return read_at(x, qx, qy, &how);
 }
+
+/* ---- Perspective ----------------------------------------------------------------------------- */
+
+/* The unit square's (u, v) is seen at (a u + b v + c, d u + e v + f) / (g u + h v + 1), and its
+ * corners at p0 ... p3, in order (Heckbert 1989). With the differences 1 = p1 - p2, 2 = p3 - p2,
+ * s = p0 - p1 + p2 - p3:
+ *
+ *     g = (s x 2) / (1 x 2)    h = (1 x s) / (1 x 2)    (a, d) = p1 - p0 + g p1
+ *     (b, e) = p3 - p0 + h p3  (c, f) = p0
+ *
+ * The way back is the adjugate matrix. */
+typedef struct perspective {
+    cj_node *a, *b, *c, *d, *e, *f, *g, *h;
+} perspective;
+
+/* x y' - y x' */
+static cj_node *cross(cj_node *const p[2], cj_node *const q[2])
+{
+    return cj_sub(cj_mul(p[0], q[1]), cj_mul(p[1], q[0]));
+}
+
+static perspective perspective_of(cj_node *x, int rank, cj_node *corners)
+{
+    cj_node *p[4][2], *first[2], *second[2], *s[2];
+    perspective m;
+    for (int i = 0; i < 8; i++)
+        p[i / 2][i % 2] = of_sample(x, rank, cj_squeeze(cj_slice_axis(corners, 1, i, 1), 1), 0);
+    for (int i = 0; i < 2; i++) {
+        first[i] = cj_sub(p[1][i], p[2][i]);
+        second[i] = cj_sub(p[3][i], p[2][i]);
+        s[i] = cj_add(cj_sub(p[0][i], p[1][i]), cj_sub(p[2][i], p[3][i]));
+    }
+    cj_node *area = cross(first, second), *along[2], *down[2];
+    m.g = cj_div(cross(s, second), area);
+    m.h = cj_div(cross(first, s), area);
+    for (int i = 0; i < 2; i++) {
+        along[i] = cj_add(cj_sub(p[1][i], p[0][i]), cj_mul(m.g, p[1][i]));
+        down[i] = cj_add(cj_sub(p[3][i], p[0][i]), cj_mul(m.h, p[3][i]));
+    }
+    m.a = along[0], m.b = down[0], m.c = p[0][0];
+    m.d = along[1], m.e = down[1], m.f = p[0][1];
+    return m;
+}
+
+static cj_node *thrice(cj_node *a, cj_node *x, cj_node *b, cj_node *y, cj_node *c)
+{
+    return cj_add(twice(a, x, b, y), c);
+}
+
+void cj__image_perspective_points(cj_node *corners, int64_t height, int64_t width, cj_node *xy[2])
+{
+    const perspective m = perspective_of(xy[0], 2, corners);
+    cj_node *u = cj_scale(xy[0], 1 / (double)width), *v = cj_scale(xy[1], 1 / (double)height);
+    cj_node *below = cj_shift(twice(m.g, u, m.h, v), 1);
+    xy[0] = cj_div(thrice(m.a, u, m.b, v, m.c), below);
+    xy[1] = cj_div(thrice(m.d, u, m.e, v, m.f), below);
+}
+
+cj_node *(cj_image_perspective)(cj_node *x, cj_node *corners, const cj_image_perspective_opts *o)
+{
+    int64_t height, width;
+    reading how = {o->interpolation, o->fill_mode, o->fill_value};
+    if (!corners || !picture(x, "image_perspective", &height, &width) ||
+        !readable(x, "image_perspective", &how))
+        return NULL;
+    if (cj_node_rank(corners) != 2 || cj_node_dim(corners, 1) != 8)
+        return cj__graph_fail(cj_node_graph(x), "image_perspective", CJ_ERR_SHAPE,
+                              "corners are of rank %d; [batch, 8] is expected",
+                              cj_node_rank(corners)),
+               NULL;
+    const perspective m = perspective_of(x, 3, corners);
+    cj_node *px = cj_shift(from_centre(x, 2), 0.5 * (double)width),
+            *py = cj_shift(from_centre(x, 1), 0.5 * (double)height);
+    cj_node *u = thrice(cj_sub(m.e, cj_mul(m.f, m.h)), px, cj_sub(cj_mul(m.c, m.h), m.b), py,
+                        cj_sub(cj_mul(m.b, m.f), cj_mul(m.c, m.e)));
+    cj_node *v = thrice(cj_sub(cj_mul(m.f, m.g), m.d), px, cj_sub(m.a, cj_mul(m.c, m.g)), py,
+                        cj_sub(cj_mul(m.c, m.d), cj_mul(m.a, m.f)));
+    cj_node *below = thrice(cj_sub(cj_mul(m.d, m.h), cj_mul(m.e, m.g)), px,
+                            cj_sub(cj_mul(m.b, m.g), cj_mul(m.a, m.h)), py,
+                            cj_sub(cj_mul(m.a, m.e), cj_mul(m.b, m.d)));
+    return read_at(x, cj_scale(cj_shift(cj_div(u, below), -0.5), (double)width),
+                   cj_scale(cj_shift(cj_div(v, below), -0.5), (double)height), &how);
+}
+
+/* ---- Pixels as they are ---------------------------------------------------------------------- */
 
 cj_node *cj_image_flip(cj_node *x, cj_node *flip, int axis)
 {

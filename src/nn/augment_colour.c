@@ -124,6 +124,78 @@ cj_node *cj_image_sharpness(cj_node *x, cj_node *factor)
     return blend(x, cj_add(x, cj_pad(change, edge, edge, 0)), factor);
 }
 
+/* ---- Blur ------------------------------------------------------------------------------------ */
+
+/* b a | a b c | c b without the repeated ones: b | a b c | b. */
+static cj_node *mirrored(cj_node *x, int axis, int64_t edge)
+{
+    const int64_t last = cj_node_dim(x, axis) - 1;
+    cj_node *at = cj_iota(cj_node_graph(x), CJ_I64, 0, 1, (cj_dim[]){last + 1 + 2 * edge});
+    at = cj_abs(cj_shift(at, -(double)edge));
+    at = cj_sub(cj__number_like(at, (double)last), cj_abs(cj_shift(at, -(double)last)));
+    return cj_gather(x, at, axis);
+}
+
+/* Along one axis, by weights exp(-(d / sigma)^2 / 2) over their sum. */
+static cj_node *blurred(cj_node *x, int axis, cj_node *sigma, int64_t size)
+{
+    const int64_t edge = size / 2, n = cj_node_dim(x, axis);
+    cj_node *wide = mirrored(x, axis, edge), *sum = NULL, *total = NULL;
+    cj_node *rate = cj_scale(cj_reciprocal(cj_square(of_sample(x, sigma))), -0.5);
+    for (int64_t i = 0; i < size; i++) {
+        const double d = (double)(i - edge);
+        cj_node *weight = cj_exp(cj_scale(rate, d * d));
+        cj_node *part = cj_mul(cj_slice_axis(wide, axis, i, n), weight);
+        sum = sum ? cj_add(sum, part) : part;
+        total = total ? cj_add(total, weight) : weight;
+    }
+    return cj_div(sum, total);
+}
+
+cj_node *cj_image_gaussian_blur(cj_node *x, cj_node *sigma, int64_t size)
+{
+    if (!sigma || !(x = coloured(x, "image_gaussian_blur", false))) return NULL;
+    const int64_t h = cj_node_dim(x, 1), w = cj_node_dim(x, 2), edge = size / 2;
+    if (size >= 1 && size % 2 && h > edge && w > edge)
+        return blurred(blurred(x, 1, sigma, size), 2, sigma, size);
+    return cj__graph_fail(cj_node_graph(x), "image_gaussian_blur", CJ_ERR_SHAPE,
+                          "%lldx%lld pixels of pictures of %lldx%lld; an odd number whose half is "
+                          "less than each of their sides is expected",
+                          (long long)size, (long long)size, (long long)h, (long long)w),
+           NULL;
+}
+
+/* ---- Levels ---------------------------------------------------------------------------------- */
+
+/* With n pixels, of which m are of the highest level, step = floor((n - m) / 255), and level v
+ * becomes floor((pixels below v + floor(step / 2)) / step), at most 255; where step is 0, all stays
+ * as it is. Counts are whole numbers, exact in floats below 2^24 pixels. */
+cj_node *cj_image_equalize(cj_node *x)
+{
+    enum { LEVELS = 256 };
+    if (!(x = coloured(x, "image_equalize", false))) return NULL;
+    const cj_dim batch = cj_node_dim(x, 0), channels = cj_node_dim(x, 3);
+    const cj_dim h = cj_node_dim(x, 1), w = cj_node_dim(x, 2);
+    cj_graph *g = cj_node_graph(x);
+    cj_node *level = cj_cast(cj_round(cj_scale(cj_clip(x, 0, 1), LEVELS - 1)), CJ_I64);
+    level = cj_reshape(level, 3, (cj_dim[]){batch, cj_dim_mul(g, h, w), channels});
+    cj_node *zero = cj_scalar(g, cj_node_dtype(x), 0), *one = cj_scalar(g, cj_node_dtype(x), 1);
+    cj_node *counts = cj_scatter_along(
+        cj_broadcast_to(zero, 3, (cj_dim[]){batch, LEVELS, channels}), level,
+        cj_broadcast_to(one, 3, level->type.dim), 1, true);
+    const int64_t pixels = 1;
+    cj_node *top = cj_gather_along(counts, cj_reduce_max(level, 1, &pixels, true), 1),
+            *all = cj_reduce_sum(counts, 1, &pixels, true);
+    cj_node *step = cj_floor(cj_scale(cj_sub(all, top), 1.0 / (LEVELS - 1)));
+    cj_node *spread = cj_greater(step, zero), *divisor = cj_maximum(step, one);
+    cj_node *below = cj_add(cj_cumsum(counts, 1, true, false), cj_floor(cj_scale(step, 0.5)));
+    cj_node *becomes = cj_minimum(cj_floor(cj_div(below, divisor)),
+                                  cj_scalar(g, cj_node_dtype(x), LEVELS - 1));
+    cj_node *y = cj_scale(cj_gather_along(becomes, level, 1), 1.0 / (LEVELS - 1));
+    y = cj_reshape(y, 4, x->type.dim);
+    return cj_where(cj_expand_dims(spread, 1), y, x);
+}
+
 /* ---- Hue ------------------------------------------------------------------------------------- */
 
 /* x mod 1, in 0 .. 1. */

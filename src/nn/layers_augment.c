@@ -121,7 +121,7 @@ static cj_node *random_flip_build(cj_layer_build *b)
 CJ__LAYER_OF_KEYWORDS(random_flip, "in training, half of the pictures are turned around",
                       random_flip_build, "mode=horizontal : 3, 4, 2")
 
-/* ---- random_rotation, random_translation, random_zoom, random_shear -------------------------- */
+/* ---- random_rotation, random_translation, random_zoom, random_shear, random_perspective ------ */
 
 static const cj_option random_rotation_options[] = {
     CJ_OPTION_FLOATS(cj_random_rotation_opts, factor, -1, 1,
@@ -145,6 +145,11 @@ static const cj_option random_shear_options[] = {
     CJ_OPTION_FLOATS(cj_random_shear_opts, y_factor, -10, 10,
                      "rows a column is moved further than the one before it; none: 0"),
     FILL(cj_random_shear_opts), NAME(cj_random_shear_opts)};
+static const cj_option random_perspective_options[] = {
+    CJ_OPTION_FLOAT(cj_random_perspective_opts, factor, 1, 0, 1, "share of the pictures"),
+    CJ_OPTION_FLOAT(cj_random_perspective_opts, scale, 0.5, 0, 0.99,
+                    "share of half a side that corners come inside by at most"),
+    FILL(cj_random_perspective_opts), NAME(cj_random_perspective_opts)};
 
 static cj_image_affine_opts affine(const char *interpolation, const char *fill_mode, double value)
 {
@@ -184,6 +189,47 @@ static cj_node *move_affine(cj_layer_build *b, cj_node *x, const cj_image_affine
     const void *options = cj__arena_copy(&b->graph->arena, how, sizeof *how);
     if (!options) return cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory"), NULL;
     return moved(b, x, &affine_motion, options, numbers, CJ__COUNT(numbers));
+}
+
+/* Numbers: the corners. */
+static cj_image_perspective_opts perspective_with(const cj__move *m, bool labels)
+{
+    const cj_random_perspective_opts *o = m->options;
+    return (cj_image_perspective_opts){.struct_size = sizeof(cj_image_perspective_opts),
+                                       .interpolation = labels ? "nearest" : o->interpolation,
+                                       .fill_mode = o->fill_mode,
+                                       .fill_value = labels ? 0 : o->fill_value};
+}
+static cj_node *perspective_pictures(const cj__move *m, cj_node *const *corners, cj_node *x,
+                                     bool labels)
+{
+    const cj_image_perspective_opts how = perspective_with(m, labels);
+    return (cj_image_perspective)(x, corners[0], &how);
+}
+static void perspective_points(const cj__move *m, cj_node *const *corners, cj_node *xy[2])
+{
+    cj__image_perspective_points(corners[0], cj_node_dim(m->x, 1), cj_node_dim(m->x, 2), xy);
+}
+static const cj__motion perspective_motion = {true, perspective_pictures, perspective_points};
+
+/* Each corner comes inside by up to half of `scale` of the sides (torchvision's
+ * RandomPerspective); of pictures that are not chosen by 0. */
+static cj_node *random_perspective_build(cj_layer_build *b)
+{
+    const cj_random_perspective_opts *o = b->options;
+    cj_node *x = cj__pictures(b), *corners[8];
+    if (!x) return NULL;
+    cj_node *u = cj__draws(b, x, 9);
+    cj_node *chosen = cj_less(cj__draw(u, 8), cj__number_like(u, o->factor));
+    for (int i = 0; i < 8; i++) {
+        const double side = (double)cj_node_dim(x, 2 - i % 2);
+        const bool far = i % 2 ? i >= 4 : i == 2 || i == 4;
+        cj_node *in = cj_scale(cj__draw(u, i), 0.5 * o->scale * (far ? -side : side));
+        in = cj_where(chosen, in, cj__number_like(in, 0));
+        corners[i] = far ? cj_shift(in, side) : in;
+    }
+    cj_node *numbers[] = {cj_stack(corners, 8, 1)};
+    return moved(b, x, &perspective_motion, o, numbers, 1);
 }
 
 static cj_node *random_rotation_build(cj_layer_build *b)
@@ -255,6 +301,8 @@ CJ__LAYER_OF_KEYWORDS(random_zoom, "in training, pictures are made larger or sma
                       random_zoom_build, "height_factor=[-0.2, 0.1], fill_mode=nearest : 4, 3, 2")
 CJ__LAYER_OF_KEYWORDS(random_shear, "in training, rows and columns of pictures are sheared",
                       random_shear_build, "x_factor=0.2, interpolation=nearest : 4, 3, 2")
+CJ__LAYER_OF_KEYWORDS(random_perspective, "in training, pictures are seen from elsewhere",
+                      random_perspective_build, "scale=0.3, fill_mode=constant : 4, 3, 2")
 
 /* ---- random_crop, center_crop ---------------------------------------------------------------- */
 

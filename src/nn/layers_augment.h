@@ -26,6 +26,8 @@ cj_node *cj__between(cj_node *u, int64_t i, cj__range r, double factor);
  * from the left and upper edge. */
 void cj__image_affine_points(const cj_image_affine_opts *o, int64_t height, int64_t width,
                              cj_node *xy[2]);
+/* The same of cj_image_perspective. */
+void cj__image_perspective_points(cj_node *corners, int64_t height, int64_t width, cj_node *xy[2]);
 /* y in training programs, else the other one. */
 cj_node *cj__in_training(cj_layer_build *b, cj_node *y, cj_node *otherwise);
 

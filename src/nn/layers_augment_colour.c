@@ -107,7 +107,30 @@ CJ__LAYER_OF_KEYWORDS(random_grayscale, "in training, some pictures lose their c
 CJ__LAYER_OF_KEYWORDS(random_invert, "in training, some pictures become their negative",
                       random_invert_build, "factor=0.1 : 3, 4, 2")
 
-/* ---- solarization, random_posterization, auto_contrast --------------------------------------- */
+/* ---- random_gaussian_blur -------------------------------------------------------------------- */
+
+static const cj_option random_gaussian_blur_options[] = {
+    CJ_OPTION_FLOAT(cj_random_gaussian_blur_opts, factor, 1, 0, 1, "share of the pictures"),
+    CJ_OPTION_INT(cj_random_gaussian_blur_opts, kernel_size, 3, 1, 255, "pixels; an odd number"),
+    CJ_OPTION_FLOATS(cj_random_gaussian_blur_opts, sigma, 0, 1e3,
+                     "deviation in pixels: s for 0 .. s, or two numbers; none: 0 to 1"),
+    CJ__PICTURES_NAME(cj_random_gaussian_blur_opts)};
+
+static cj_node *random_gaussian_blur_build(cj_layer_build *b)
+{
+    const cj_random_gaussian_blur_opts *o = b->options;
+    cj_node *x = cj__pictures(b);
+    cj__range sigma = {0, 1};
+    if (!x || (o->sigma.n && !cj__range_of(b, "sigma", &o->sigma, &sigma))) return NULL;
+    if (o->sigma.n == 1) sigma.low = 0;
+    cj_node *u = cj__draws(b, x, 2);
+    cj_node *width = cj_shift(cj__between(u, 1, sigma, 1), 1e-6); /* never 0 */
+    return some(b, x, u, o->factor, cj_image_gaussian_blur(x, width, o->kernel_size));
+}
+CJ__LAYER_OF_KEYWORDS(random_gaussian_blur, "in training, pictures are blurred",
+                      random_gaussian_blur_build, "factor=0.5, sigma=[0.1, 2] : 3, 4, 3")
+
+/* ---- solarization, random_posterization, auto_contrast, equalization ------------------------- */
 
 static const cj_option solarization_options[] = {
     CJ_OPTION_FLOATS(cj_solarization_opts, threshold_factor, 0, 1,
@@ -117,6 +140,7 @@ static const cj_option random_posterization_options[] = {
     CJ_OPTION_INT(cj_random_posterization_opts, factor, 0, 1, 8, "bits that are left of 8"),
     CJ__PICTURES_NAME(cj_random_posterization_opts)};
 static const cj_option auto_contrast_options[] = {CJ__PICTURES_NAME(cj_auto_contrast_opts)};
+#define equalization_options auto_contrast_options
 
 static cj_node *solarization_build(cj_layer_build *b)
 {
@@ -138,6 +162,10 @@ static cj_node *auto_contrast_build(cj_layer_build *b)
 {
     return cj_image_auto_contrast(cj__pictures(b));
 }
+static cj_node *equalization_build(cj_layer_build *b)
+{
+    return cj_image_equalize(cj__pictures(b));
+}
 CJ__LAYER_OF_KEYWORDS(solarization,
                       "in training, what is not darker than a threshold becomes its negative",
                       solarization_build, "threshold_factor=[0.2, 0.8] : 3, 4, 3")
@@ -145,6 +173,8 @@ CJ__LAYER_OF_KEYWORDS(random_posterization, "in training, colours have fewer bit
                       random_posterization_build, "factor=4 : 3, 4, 3")
 CJ__LAYER_OF_KEYWORDS(auto_contrast, "each channel of a picture becomes 0 .. 1",
                       auto_contrast_build, " : 3, 4, 3")
+CJ__LAYER_OF_KEYWORDS(equalization, "levels of a channel are shifted until all are as frequent",
+                      equalization_build, " : 3, 4, 3")
 
 /* ---- random_erasing -------------------------------------------------------------------------- */
 

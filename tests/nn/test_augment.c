@@ -112,6 +112,22 @@ static void as_torchvision(void **state)
     check(&v, y, "rotate_torchvision", 1e-6, NULL);
 }
 
+/* Corners in and out of the picture; nearest as above. */
+static void perspective(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        const bool nearest = i >= 4;
+        const cj_dtype dtype = i % 2 && !nearest ? CJ_F32 : CJ_F64;
+        given v;
+        open_given(&v, dtype);
+        cj_node *y = cj_image_perspective(v.x, number(&v, "corners"),
+                                          .interpolation = nearest ? "nearest" : "bilinear");
+        check(&v, y, nearest ? "perspective_nearest" : "perspective_bilinear",
+              dtype == CJ_F64 ? 1e-10 : 2e-5, backends[i / 2 % 2]);
+    }
+}
+
 static void moved_pixels(void **state)
 {
     (void)state;
@@ -140,6 +156,11 @@ static void moved_pixels(void **state)
     }
 }
 
+static cj_node *blur_of_five(cj_node *x, cj_node *sigma)
+{
+    return cj_image_gaussian_blur(x, sigma, 5);
+}
+
 /* Thresholds are compared with values that float rounds as it rounds them. */
 static void colours(void **state)
 {
@@ -159,6 +180,7 @@ static void colours(void **state)
         {"grayscale", NULL, NULL, cj_image_grayscale},
         {"invert", NULL, NULL, cj_image_invert},
         {"auto_contrast", NULL, NULL, cj_image_auto_contrast},
+        {"blur", blur_of_five, "sigma", NULL},
     };
     for (size_t i = 0; i < 4 * sizeof cases / sizeof *cases; i++) {
         const size_t k = i / 4;
@@ -174,6 +196,9 @@ static void colours(void **state)
         given v;
         open_with(&v, dtype, "coloured");
         check(&v, cj_image_posterize(v.x, 3), "posterize", 1e-6, backends[i / 2]);
+        open_with(&v, dtype, "levels");
+        check(&v, cj_image_equalize(v.x), "equalize", dtype == CJ_F64 ? 1e-10 : 1e-7,
+              backends[i / 2]);
         open_with(&v, dtype, "coloured");
         cj_node *top = number(&v, "erase_top"), *left = number(&v, "erase_left");
         cj_node *y = cj_image_erase(v.x, top, left, number(&v, "erase_height"),
@@ -201,6 +226,7 @@ static const char *const layers[] = {
     "random_zoom [-0.3, 0.2]", "random_shear 0.3 y_factor=0.1", "random_crop 6 5 padding=2",
     "random_brightness 0.5", "random_contrast 0.5", "random_saturation [0.2, 0.9]",
     "random_sharpness 0.9", "random_hue 0.5", "solarization [0.2, 0.8]", "random_erasing",
+    "random_perspective", "random_gaussian_blur sigma=[0.3, 2]",
 };
 enum { LAYERS = sizeof layers / sizeof *layers };
 
@@ -365,6 +391,13 @@ static void refused(void **state)
          "width, 1 or 3] of floats are expected"},
         {"input 6 5 3, random_hue 0.6", NULL},
         {"input 6 5 3, random_posterization 9", NULL},
+        {"input 6 5 3, random_gaussian_blur kernel_size=4",
+         "image_gaussian_blur: 4x4 pixels of pictures of 6x5; an odd number whose half is less "
+         "than "
+         "each of their sides is expected"},
+        {"input 6 2 3, random_gaussian_blur kernel_size=5", NULL},
+        {"input 6 2 3, random_gaussian_blur sigma=[2, 1]", NULL},
+        {"input 6 2 3, random_perspective scale=1", NULL},
         {"input 6 5 3, random_erasing scale=[0.4, 0.2]", NULL},
         {"input 6 5 2, resizing 3", "resizing: width is required"},
     };
@@ -394,6 +427,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(affine),    cmocka_unit_test(as_torchvision),
         cmocka_unit_test(moved_pixels), cmocka_unit_test(colours),
+        cmocka_unit_test(perspective),
         cmocka_unit_test(how_much),     cmocka_unit_test(random_layers),
         cmocka_unit_test(how_often), cmocka_unit_test(how_far),
         cmocka_unit_test(refused)};

@@ -152,6 +152,8 @@ static const struct {
     {"random_translation 0.4 interpolation=nearest fill_mode=constant", 1},
     {"random_zoom [-0.5, 0.5] width_factor=[-0.3, 1] interpolation=nearest fill_mode=constant", 1},
     {"random_shear 0.4 y_factor=0.2 interpolation=nearest fill_mode=constant", 2},
+    {"random_perspective scale=0.6 interpolation=nearest fill_mode=constant", 2},
+    {"random_perspective factor=0.5 interpolation=nearest fill_mode=constant", 2},
     {"random_crop 30 20", 1e-4},
     {"random_crop 40 48 padding=8", 1e-4},
     {"center_crop 31 37", 1e-4},

@@ -13,6 +13,7 @@ import pathlib
 import numpy as np
 import torch
 import torchvision.transforms.functional as F
+import torchvision.transforms.functional_tensor as T
 
 PATH = pathlib.Path(__file__).resolve().parents[2] / "tests/golden/nn/augment.npz"
 rng = np.random.default_rng(11)
@@ -60,10 +61,40 @@ def colours(first):
     keep("invert", [F.invert(p) for p in first])
     keep("auto_contrast", [F.autocontrast(p) for p in first])
     bytes_ = (first * 255).round().to(torch.uint8)
+    many = torch.tensor((rng.uniform(size=(N, 3, 24, 20)) ** np.linspace(0.2, 4, N).reshape(N, 1, 1, 1) * 255).astype(np.uint8))
+    many[1], many[2, 0], many[3] = 77, many[2, 0] // 64, many[3] // 2 + 100  # one level, four, only the upper half
+    keep("levels", [p.double() / 255 for p in many])
+    keep("equalize", [F.equalize(p).double() / 255 for p in many])
+    sigma = numbers(0.3, 3)
+    arrays["sigma"] = sigma
+    torch.set_default_dtype(torch.float64)  # of its kernel
+    keep("blur", [F.gaussian_blur(p, [5, 5], [s, s]) for p, s in zip(first, sigma)])
+    torch.set_default_dtype(torch.float32)
     keep("posterize", [F.posterize(p, 3).double() / 255 for p in bytes_])
     top, left, height, width = rng.integers(0, H, N), rng.integers(0, W, N), rng.integers(1, H + 1, N), rng.integers(1, W + 1, N)
     arrays["erase_top"], arrays["erase_left"], arrays["erase_height"], arrays["erase_width"] = top, left, height, width
     keep("erase", [F.erase(p, i, j, h, w, torch.tensor(0.25)) for p, i, j, h, w in zip(first, top, left, height, width)])
+
+
+def perspective(first):
+    """torchvision's perspective with the coefficients of _get_perspective_coeffs, which rounds to float, in double."""
+    start = [(0, 0), (W, 0), (W, H), (0, H)]
+    corners = np.array(start, float)[None] + rng.uniform(-1.4, 1.4, (N, 4, 2))
+    corners[0] = start
+    corners[1] = [(1, 1), (4, 0), (4, 6), (0, 7)]
+    arrays["corners"] = corners.astype(np.float32).astype(np.float64).reshape(N, 8)
+    out = {"bilinear": [], "nearest": []}
+    for i in range(N):
+        rows, right = [], []
+        for (u, v), (x, y) in zip(start, arrays["corners"][i].reshape(4, 2)):
+            rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+            right += [u, v]
+        coefficients = np.linalg.solve(np.array(rows), np.array(right))
+        grid = T._perspective_grid(coefficients.tolist(), W, H, torch.float64, "cpu")
+        for how in out:
+            out[how].append(torch.nn.functional.grid_sample(first[i:i + 1], grid, how, "zeros", align_corners=False))
+    for how in out:
+        arrays["perspective_" + how] = torch.cat(out[how]).permute(0, 2, 3, 1).numpy()
 
 
 def main():
@@ -102,6 +133,7 @@ def main():
     y = torch.nn.functional.interpolate(first, (3, 4), mode="bilinear", antialias=True)
     arrays["resizing_antialias"] = y.permute(0, 2, 3, 1).numpy()
     colours(first)
+    perspective(first)
     np.savez_compressed(PATH, **arrays)
 
 
