@@ -861,7 +861,39 @@ CJ_API cj_node *cj_equalization(cj_node *x, const cj_equalization_opts *opts);
 CJ_API cj_node *cj_random_gaussian_blur(cj_node *x, const cj_random_gaussian_blur_opts *opts);
 CJ_API cj_node *cj_random_erasing(cj_node *x, const cj_random_erasing_opts *opts);
 
+/* Policies: changes that are chosen for each picture, with torchvision's tables; pictures of 1 or 3
+ * channels. Each change costs a rotation and a little, whichever is chosen. */
+typedef struct cj_trivial_augment_opts {
+    size_t struct_size;
+    int64_t num_magnitude_bins; /* strengths; default 31 */
+    const char *interpolation;  /* "nearest" (default), "bilinear" */
+    double fill_value;          /* of what lies outside; default 0 */
+    const char *name;
+} cj_trivial_augment_opts;
+typedef struct cj_rand_augment_opts {
+    size_t struct_size;
+    int64_t num_ops;            /* changes, one after another; default 2 */
+    int64_t magnitude;          /* their strength; default 9 */
+    int64_t num_magnitude_bins; /* magnitude is below this; default 31 */
+    const char *interpolation;
+    double fill_value;
+    const char *name;
+} cj_rand_augment_opts;
+typedef struct cj_auto_augment_opts {
+    size_t struct_size;
+    const char *policy; /* "imagenet" (default), "cifar10", "svhn" */
+    const char *interpolation;
+    double fill_value;
+    const char *name;
+} cj_auto_augment_opts;
+CJ_API cj_node *cj_trivial_augment(cj_node *x, const cj_trivial_augment_opts *opts);
+CJ_API cj_node *cj_rand_augment(cj_node *x, const cj_rand_augment_opts *opts);
+CJ_API cj_node *cj_auto_augment(cj_node *x, const cj_auto_augment_opts *opts);
+
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+#define cj_trivial_augment(x, ...) CJ_LAYER_(cj_trivial_augment, x, __VA_ARGS__)
+#define cj_rand_augment(x, ...) CJ_LAYER_(cj_rand_augment, x, __VA_ARGS__)
+#define cj_auto_augment(x, ...) CJ_LAYER_(cj_auto_augment, x, __VA_ARGS__)
 #define cj_random_flip(x, ...) CJ_LAYER_(cj_random_flip, x, __VA_ARGS__)
 #define cj_random_rotation(x, ...) CJ_LAYER_(cj_random_rotation, x, __VA_ARGS__)
 #define cj_random_translation(x, ...) CJ_LAYER_(cj_random_translation, x, __VA_ARGS__)

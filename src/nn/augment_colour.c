@@ -1,10 +1,11 @@
 /* augment_colour.c: colours of pictures by numbers that are given for each sample, by torchvision's
  * formulas on values 0 .. 1, to which results are clipped. The grey of a picture of three channels
  * is 0.2989 r + 0.587 g + 0.114 b; of one of any other number, where it has a meaning, itself. */
-#include "nn/model.h"
+#include "nn/layers_augment.h"
 
-#include <cajal/augment.h>
 #include <cajal/pool.h>
+
+#include <math.h>
 
 /* x when it is pictures of as many channels as is expected (0: any); else the graph has failed. */
 static cj_node *coloured(cj_node *x, const char *what, bool three)
@@ -85,7 +86,16 @@ cj_node *cj_image_solarize(cj_node *x, cj_node *threshold)
     return cj_where(cj_less(x, of_sample(x, threshold)), x, cj_image_invert(x));
 }
 
-/* Of v = round(255 x), of 8 bits, the lower ones become 0. */
+/* Of v = round(255 x), of 8 bits, the lower ones become 0: those below step = 2^(8 - bits). */
+cj_node *cj__image_posterize(cj_node *x, cj_node *bits)
+{
+    if (!bits || !(x = coloured(x, "image_posterize", false))) return NULL;
+    cj_node *lost = cj_sub(cj__number_like(x, 8), of_sample(x, bits));
+    cj_node *step = cj_round(cj_exp(cj_scale(lost, log(2))));
+    cj_node *level = cj_round(cj_scale(x, 255));
+    return cj_scale(cj_mul(cj_floor(cj_div(level, step)), step), 1.0 / 255);
+}
+
 cj_node *cj_image_posterize(cj_node *x, int bits)
 {
     if (!(x = coloured(x, "image_posterize", false))) return NULL;

@@ -79,8 +79,8 @@ static cj_node *moved(cj_layer_build *b, cj_node *x, const cj__motion *motion, c
                       cj_node *const *numbers, int n)
 {
     const cj__move how = {.motion = motion, .x = x, .options = options};
-    cj_node *y = cj__in_training(b, motion->pictures(&how, numbers, x, false), x);
-    return cj__layer_moves(b, x, y, motion, options, numbers, n);
+    cj_node *y = motion->pictures(&how, numbers, x, false);
+    return cj__in_training(b, cj__layer_moves(b, x, y, motion, options, numbers, n), x);
 }
 
 /* ---- random_flip ----------------------------------------------------------------------------- */
@@ -182,7 +182,7 @@ static void affine_points(const cj__move *m, cj_node *const *numbers, cj_node *x
 }
 static const cj__motion affine_motion = {true, affine_pictures, affine_points};
 
-static cj_node *move_affine(cj_layer_build *b, cj_node *x, const cj_image_affine_opts *how)
+cj_node *cj__layer_affine(cj_layer_build *b, cj_node *x, const cj_image_affine_opts *how)
 {
     cj_node *const numbers[] = {how->angle,   how->translate_x, how->translate_y, how->scale_x,
                                 how->scale_y, how->shear_x,     how->shear_y};
@@ -241,7 +241,7 @@ static cj_node *random_rotation_build(cj_layer_build *b)
     if (!x || !cj__range_of(b, "factor", &o->factor, &r)) return NULL;
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
     how.angle = cj__between(cj__draws(b, x, 1), 0, r, turn);
-    return move_affine(b, x, &how);
+    return cj__layer_affine(b, x, &how);
 }
 
 static cj_node *random_translation_build(cj_layer_build *b)
@@ -257,7 +257,7 @@ static cj_node *random_translation_build(cj_layer_build *b)
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
     how.translate_y = cj__between(u, 0, down, (double)cj_node_dim(x, 1));
     how.translate_x = cj__between(u, 1, right, (double)cj_node_dim(x, 2));
-    return move_affine(b, x, &how);
+    return cj__layer_affine(b, x, &how);
 }
 
 static cj_node *random_zoom_build(cj_layer_build *b)
@@ -273,7 +273,7 @@ static cj_node *random_zoom_build(cj_layer_build *b)
     how.scale_y = cj_reciprocal(cj_shift(cj__between(u, 0, high, 1), 1));
     how.scale_x = o->width_factor.n ? cj_reciprocal(cj_shift(cj__between(u, 1, wide, 1), 1))
                                     : how.scale_y;
-    return move_affine(b, x, &how);
+    return cj__layer_affine(b, x, &how);
 }
 
 static cj_node *random_shear_build(cj_layer_build *b)
@@ -288,7 +288,7 @@ static cj_node *random_shear_build(cj_layer_build *b)
     cj_image_affine_opts how = affine(o->interpolation, o->fill_mode, o->fill_value);
     how.shear_x = cj__between(u, 0, along, 1);
     if (o->y_factor.n) how.shear_y = cj__between(u, 1, down, 1);
-    return move_affine(b, x, &how);
+    return cj__layer_affine(b, x, &how);
 }
 
 CJ__LAYER_OF_KEYWORDS(random_rotation, "in training, pictures are turned about their centre",

@@ -28,7 +28,53 @@ void cj__image_affine_points(const cj_image_affine_opts *o, int64_t height, int6
                              cj_node *xy[2]);
 /* The same of cj_image_perspective. */
 void cj__image_perspective_points(cj_node *corners, int64_t height, int64_t width, cj_node *xy[2]);
+/* cj_image_affine in training programs, written down as a move (moves.h). */
+cj_node *cj__layer_affine(cj_layer_build *b, cj_node *x, const cj_image_affine_opts *how);
+/* cj_image_posterize with a number of bits for each sample: [batch]. */
+cj_node *cj__image_posterize(cj_node *x, cj_node *bits);
 /* y in training programs, else the other one. */
 cj_node *cj__in_training(cj_layer_build *b, cj_node *y, cj_node *otherwise);
+
+
+/* ---- Operations of policies: augment_policy.c ------------------------------------------------ */
+
+typedef enum cj__operation {
+    CJ__IDENTITY,
+    CJ__SHEAR_X,
+    CJ__SHEAR_Y,
+    CJ__TRANSLATE_X,
+    CJ__TRANSLATE_Y,
+    CJ__ROTATE,
+    CJ__BRIGHTNESS,
+    CJ__COLOR,
+    CJ__CONTRAST,
+    CJ__SHARPNESS,
+    CJ__POSTERIZE,
+    CJ__SOLARIZE,
+    CJ__AUTO_CONTRAST,
+    CJ__EQUALIZE,
+    CJ__INVERT,
+    CJ__OPERATIONS
+} cj__operation;
+
+/* How far they go at the most; a solarization's threshold goes from 1 to 0. */
+typedef struct cj__strengths {
+    double shear, translate_x, translate_y; /* a tangent; pixels, which are rounded down */
+    double degrees, blend, bits;            /* away from a factor of 1; bits that are lost */
+} cj__strengths;
+
+/* One operation of each sample. */
+typedef struct cj__operations {
+    cj_node *which;    /* [batch]: cj__operation */
+    cj_node *strength; /* [batch]: 0 .. 1 */
+    cj_node *negative; /* [batch]: bools: the other way */
+    cj__strengths most;
+} cj__operations;
+
+/* The numbers of cj_image_affine that do those that move pixels; others leave them where they are.
+ */
+void cj__operations_affine(const cj__operations *o, cj_node *x, cj_image_affine_opts *how);
+/* What the others do to colours. */
+cj_node *cj__operations_colour(const cj__operations *o, cj_node *x);
 
 #endif

@@ -20,16 +20,31 @@ static const cj_option random_hue_options[] = {
                      "share of the circle of colours: f for -f .. f, or two numbers"),
     CJ__PICTURES_NAME(cj_random_hue_opts)};
 
+/* Of one number f: middle - f, or least where that is less, to middle + f. */
+static bool range_about(cj_layer_build *b, const char *option, const cj_floats *list, double middle,
+                        double least, cj__range *r)
+{
+    if (!cj__range_of(b, option, list, r)) return false;
+    if (list->n == 1) *r = (cj__range){fmax(least, middle + r->low), middle + r->high};
+    return true;
+}
+
+/* What a number of each sample changes. */
+static cj_node *by_number(cj_layer_build *b, const char *option, const cj_floats *list,
+                          double middle, double least,
+                          cj_node *(*change)(cj_node *x, cj_node *number))
+{
+    cj_node *x = cj__pictures(b);
+    cj__range r;
+    if (!x || !range_about(b, option, list, middle, least, &r)) return NULL;
+    return cj__in_training(b, change(x, cj__between(cj__draws(b, x, 1), 0, r, 1)), x);
+}
+
 /* torchvision's ColorJitter: f is 1 - f .. 1 + f, but not below 0. */
 static cj_node *by_factor(cj_layer_build *b, cj_node *(*change)(cj_node *x, cj_node *factor))
 {
     const cj_random_brightness_opts *o = b->options;
-    cj_node *x = cj__pictures(b);
-    cj__range r;
-    if (!x || !cj__range_of(b, "factor", &o->factor, &r)) return NULL;
-    if (o->factor.n == 1) r = (cj__range){fmax(0, 1 + r.low), 1 + r.high};
-    cj_node *y = change(x, cj__between(cj__draws(b, x, 1), 0, r, 1));
-    return cj__in_training(b, y, x);
+    return by_number(b, "factor", &o->factor, 1, 0, change);
 }
 
 static cj_node *random_brightness_build(cj_layer_build *b)
@@ -52,10 +67,7 @@ static cj_node *random_sharpness_build(cj_layer_build *b)
 static cj_node *random_hue_build(cj_layer_build *b)
 {
     const cj_random_hue_opts *o = b->options;
-    cj_node *x = cj__pictures(b);
-    cj__range r;
-    if (!x || !cj__range_of(b, "factor", &o->factor, &r)) return NULL;
-    return cj__in_training(b, cj_image_hue(x, cj__between(cj__draws(b, x, 1), 0, r, 1)), x);
+    return by_number(b, "factor", &o->factor, 0, -0.5, cj_image_hue);
 }
 
 #define random_contrast_options random_brightness_options
@@ -89,17 +101,20 @@ static cj_node *some(cj_layer_build *b, cj_node *x, cj_node *u, double factor, c
     return cj__in_training(b, cj_where(chosen, y, x), x);
 }
 
-static cj_node *random_grayscale_build(cj_layer_build *b)
+static cj_node *by_chance(cj_layer_build *b, cj_node *(*change)(cj_node *x))
 {
     const cj_random_grayscale_opts *o = b->options;
     cj_node *x = cj__pictures(b);
-    return x ? some(b, x, cj__draws(b, x, 1), o->factor, cj_image_grayscale(x)) : NULL;
+    return x ? some(b, x, cj__draws(b, x, 1), o->factor, change(x)) : NULL;
+}
+
+static cj_node *random_grayscale_build(cj_layer_build *b)
+{
+    return by_chance(b, cj_image_grayscale);
 }
 static cj_node *random_invert_build(cj_layer_build *b)
 {
-    const cj_random_grayscale_opts *o = b->options;
-    cj_node *x = cj__pictures(b);
-    return x ? some(b, x, cj__draws(b, x, 1), o->factor, cj_image_invert(x)) : NULL;
+    return by_chance(b, cj_image_invert);
 }
 #define random_invert_options random_grayscale_options
 CJ__LAYER_OF_KEYWORDS(random_grayscale, "in training, some pictures lose their colours",
@@ -121,8 +136,7 @@ static cj_node *random_gaussian_blur_build(cj_layer_build *b)
     const cj_random_gaussian_blur_opts *o = b->options;
     cj_node *x = cj__pictures(b);
     cj__range sigma = {0, 1};
-    if (!x || (o->sigma.n && !cj__range_of(b, "sigma", &o->sigma, &sigma))) return NULL;
-    if (o->sigma.n == 1) sigma.low = 0;
+    if (!x || (o->sigma.n && !range_about(b, "sigma", &o->sigma, 0, 0, &sigma))) return NULL;
     cj_node *u = cj__draws(b, x, 2);
     cj_node *width = cj_shift(cj__between(u, 1, sigma, 1), 1e-6); /* never 0 */
     return some(b, x, u, o->factor, cj_image_gaussian_blur(x, width, o->kernel_size));
@@ -145,12 +159,7 @@ static const cj_option auto_contrast_options[] = {CJ__PICTURES_NAME(cj_auto_cont
 static cj_node *solarization_build(cj_layer_build *b)
 {
     const cj_solarization_opts *o = b->options;
-    cj_node *x = cj__pictures(b);
-    cj__range r;
-    if (!x || !cj__range_of(b, "threshold_factor", &o->threshold_factor, &r)) return NULL;
-    if (o->threshold_factor.n == 1) r.low = 0;
-    cj_node *y = cj_image_solarize(x, cj__between(cj__draws(b, x, 1), 0, r, 1));
-    return cj__in_training(b, y, x);
+    return by_number(b, "threshold_factor", &o->threshold_factor, 0, 0, cj_image_solarize);
 }
 static cj_node *random_posterization_build(cj_layer_build *b)
 {
@@ -199,8 +208,7 @@ static cj_node *random_erasing_build(cj_layer_build *b)
     const cj_random_erasing_opts *o = b->options;
     cj_node *x = cj__pictures(b);
     cj__range area = {0.02, 0.33}, ratio = {log(0.3), log(3.3)}, one = {0, 1};
-    if (!x || (o->scale.n && !cj__range_of(b, "scale", &o->scale, &area))) return NULL;
-    if (o->scale.n == 1) area.low = 0;
+    if (!x || (o->scale.n && !range_about(b, "scale", &o->scale, 0, 0, &area))) return NULL;
     const int64_t h = cj_node_dim(x, 1), w = cj_node_dim(x, 2);
     cj_node *u = cj__draws(b, x, 5);
     cj_node *side = cj_sqrt(cj__between(u, 1, area, (double)h * (double)w));

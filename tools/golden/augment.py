@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Pictures changed by numbers of each sample: torchvision's functional transforms, in double.
 
-    tools/golden/augment.py      writes tests/golden/nn/augment.npz
+    tools/golden/augment.py      writes tests/golden/nn/augment.npz and augment_policy.npz
 
 Pictures are [12, 7, 6, 3] in 0 .. 1, random; the tenth is black, the eleventh white, the last one has a single white
 pixel. Torchvision makes its grids in float where numbers are Python's, so its own functions are called with grids in
@@ -12,6 +12,7 @@ import pathlib
 
 import numpy as np
 import torch
+import torchvision.transforms.autoaugment as A
 import torchvision.transforms.functional as F
 import torchvision.transforms.functional_tensor as T
 
@@ -97,6 +98,31 @@ def perspective(first):
         arrays["perspective_" + how] = torch.cat(out[how]).permute(0, 2, 3, 1).numpy()
 
 
+def operations():
+    """torchvision's _apply_op, two of each: to tests/golden/nn/augment_policy.npz."""
+    names = ["ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness",
+             "Posterize", "Solarize", "AutoContrast", "Equalize", "Invert"]
+    most = dict(ShearX=0.3, ShearY=0.3, TranslateX=7.5, TranslateY=5.3, Rotate=30.0, Posterize=4)  # else 0.9
+    kept = dict(x=[], y=[], which=[], strength=[], negative=[])
+    for which, name in enumerate(["Identity"] + names):
+        for negative in 0, 1:
+            levels = torch.tensor((rng.uniform(size=(3, 18, 16)) ** 2 * 200).astype(np.uint8))
+            strength = float(np.float32(rng.uniform(0.2, 1)))
+            v = strength * most.get(name, 0.9)
+            if name in ("Posterize", "Equalize"):
+                x = F.posterize(levels, int(8 - round(v))) if name == "Posterize" else F.equalize(levels)
+                x = x.double() / 255
+            else:
+                magnitude = {"Solarize": 1 - strength}.get(name, -v if negative else v)
+                x = A._apply_op(levels.double() / 255, name, magnitude, F.InterpolationMode.BILINEAR, None)
+            kept["x"].append((levels.double() / 255).permute(1, 2, 0).numpy())
+            kept["y"].append(x.permute(1, 2, 0).numpy())
+            kept["which"].append(float(which))
+            kept["strength"].append(strength)
+            kept["negative"].append(negative)
+    np.savez_compressed(PATH.with_name("augment_policy.npz"), **{name: np.stack(v) for name, v in kept.items()})
+
+
 def main():
     x = pictures()
     first = torch.tensor(x).permute(0, 3, 1, 2)
@@ -134,6 +160,7 @@ def main():
     arrays["resizing_antialias"] = y.permute(0, 2, 3, 1).numpy()
     colours(first)
     perspective(first)
+    operations()
     np.savez_compressed(PATH, **arrays)
 
 
