@@ -973,8 +973,7 @@ typedef struct cj_conv_lstm2d_opts {
     const char *activation;           /* default "tanh" */
     int64_t dilation[CJ_SIZES];       /* default 1 */
     const char *recurrent_activation; /* default "sigmoid" */
-    bool return_sequences, go_backwards;
-    bool no_bias, no_unit_forget_bias;
+    bool return_sequences, go_backwards, no_bias, no_unit_forget_bias;
     const char *kernel_initializer;    /* default "glorot_uniform" */
     const char *recurrent_initializer; /* default "orthogonal" */
     const char *bias_initializer;      /* default "zeros" */
