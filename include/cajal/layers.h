@@ -201,10 +201,9 @@ typedef struct cj_sampling_opts {
     double weight; /* of the divergence in the loss; default 1 */
     const char *name;
 } cj_sampling_opts;
-/* z = mean + e^(log_var / 2) noise in training, drawn anew each step, else the mean; both of one
- * shape. Adds weight times the mean over the batch of -1/2 sum (1 + log_var - mean^2 - e^log_var)
- * to the loss (Kingma and Welling 2013). As a layer of one input (in text): the first half of its
- * last axis are means, the second logarithms of variances. */
+/* z = mean + e^(log_var / 2) noise in training, else the mean; adds weight times the mean over the
+ * batch of -1/2 sum (1 + log_var - mean^2 - e^log_var) to the loss (Kingma and Welling 2013). Of
+ * one input (in text) the first half of the last axis are means, the second log_var. */
 CJ_API cj_node *cj_sampling(cj_node *mean, cj_node *log_var, const cj_sampling_opts *opts);
 
 /* ---- Dense along any axes -------------------------------------------------------------------- */
