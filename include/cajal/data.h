@@ -352,6 +352,18 @@ CJ_API const cj_file_format *cj_file_format_at(int i);
 CJ_API const cj_file_format *cj_file_format_find(const char *name);
 CJ_API const cj_file_format *cj_file_format_of(const char *path);
 
+/* ---- Folders --------------------------------------------------------------------------------- */
+
+/* Kinds of folders that are data sets; of a folder that looks like several the first one counts. */
+typedef struct cj_folder_kind {
+    const char *name;
+    const char *doc;   /* one line: what its samples are */
+    const char *files; /* one line: what lies in it */
+} cj_folder_kind;
+
+/* Kind i of all; NULL past the last. */
+CJ_API const cj_folder_kind *cj_folder_kind_at(int i);
+
 /* ---- Named data sets ------------------------------------------------------------------------- */
 
 /* One row a data set. `open` gets the options with struct_size checked; it makes the data set with

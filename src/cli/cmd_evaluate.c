@@ -83,7 +83,7 @@ static int evaluate(cli *c, const char *path)
     if (path && !m) return c->status;
     if (m) cj_model_get_info(m, &info);
     cj_dataset *ds = cli_data_open(c, source, .split = split ? split : "auto",
-                                   .info = m ? &info : NULL);
+                                   .info = m ? &info : NULL, .same_classes = true);
     if (ds && !m) m = cli_model_make(c, ds, 0);
     if (!ds || !m) return c->status;
     if (!path && cj_prepare(m, ds, cli_string(c, "normalize"))) return cli_failed(c, c->cj);

@@ -82,6 +82,19 @@ static bool format_at(cj_context *cj, int i, item *out)
     return row || picture;
 }
 
+static bool folder_at(cj_context *cj, int i, item *out)
+{
+    (void)cj;
+    const cj_folder_kind *row = cj_folder_kind_at(i);
+    if (row)
+        *out = (item){.name = row->name,
+                      .doc = row->doc,
+                      .more = row->files,
+                      .about = "What lies in it",
+                      .key = "files"};
+    return row != NULL;
+}
+
 static bool backend_at(cj_context *cj, int i, item *out)
 {
     (void)cj;
@@ -113,12 +126,13 @@ static const struct kind {
              {"networks", network_at},
              {"datasets", dataset_at},
              {"formats", format_at},
+             {"folders", folder_at},
              {"backends", backend_at},
              {"commands", command_at},
              {NULL, NULL}};
 static const char all_kinds[] = "ops|layers|activations|losses|metrics|optimizers|schedules|"
                                 "initializers|regularizers|constraints|networks|datasets|formats|"
-                                "backends|commands";
+                                "folders|backends|commands";
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
@@ -377,7 +391,7 @@ const cj_command cj_command_list = {
     .name = "list",
     .summary = "tell what there is of a kind, with all options",
     .usage = "ops|layers|activations|losses|metrics|optimizers|schedules|initializers|regularizers|"
-             "constraints|networks|datasets|formats|backends|commands",
+             "constraints|networks|datasets|formats|folders|backends|commands",
     .text = "  cajal list layers\n  cajal list datasets --json\n",
     .keys = keys,
     .run = run,

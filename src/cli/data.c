@@ -175,6 +175,10 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
         o.classes = opts->info->classes;
         o.class_names = opts->info->class_names;
     }
+    if (opts->same_classes && opts->info && opts->info->class_names && has_files(c, source)) {
+        o.classes = opts->info->classes;
+        o.class_names = opts->info->class_names;
+    }
     cj_status failed = CJ_OK;
     if (opts->if_validation) {
         failed = cj_dataset_has_validation(c->cj, &o, opts->if_validation);

@@ -13,6 +13,7 @@ typedef struct cli_data_opts {
     const char *split;         /* NULL: the library's default */
     const cj_model_info *info; /* columns, categories and classes as this model has them, or NULL */
     bool no_target;            /* whatever the keys say */
+    bool same_classes; /* of a folder: those of `info`, though it may have fewer */
     bool *if_validation; /* opens the part for validation if there is one, and says whether so */
 } cli_data_opts;
 

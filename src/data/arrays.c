@@ -360,4 +360,9 @@ const cj__file_format cj__format_npz = {
     .open = cj__arrays_open};
 
 const cj__folder_kind cj__folder_arrays = {
-    .name = "arrays", .knows_auto = true, .look = look, .open = open_arrays};
+    .row = {.name = "arrays",
+            .doc = "arrays of numpy: samples, and targets beside them",
+            .files = "x.npy, y.npy; or x_train.npy, y_train.npy, x_test.npy, y_test.npy"},
+    .knows_auto = true,
+    .look = look,
+    .open = open_arrays};

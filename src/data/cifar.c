@@ -238,4 +238,9 @@ static cj_dataset *open_at(cj_context *cj, const char *folder, const cj_dataset_
     return cj__cifar_open_folder(cj, folder, folder, opts);
 }
 
-const cj__folder_kind cj__folder_cifar = {.name = "cifar", .look = look_at, .open = open_at};
+const cj__folder_kind cj__folder_cifar = {
+    .row = {.name = "cifar",
+            .doc = "pictures of 32 x 32 with their labels",
+            .files = "data_batch_1.bin ..., test_batch.bin; or train.bin, test.bin"},
+    .look = look_at,
+    .open = open_at};

@@ -52,8 +52,8 @@ static cj_status add_part(cj__picture_files *f, const char *folder, const cj__na
     if (!n.count)
         return cj_fail(f->cj, CJ_ERR_DATA, "%s: has no folders of classes", folder);
     for (int64_t i = 0; i < n.count; i++) {
-        int64_t label;
-        if (!cj__names_search(classes, n.items[i], &label))
+        const int64_t label = cj__names_find(classes, n.items[i]);
+        if (label < 0)
             return cj_fail(f->cj, CJ_ERR_DATA,
                            "%s/%s: is the folder of a class that the training part does not have",
                            folder, n.items[i]);
@@ -74,14 +74,26 @@ static cj_status find_parts(cj__arena *arena, const char *folder, const char *at
     return CJ_OK;
 }
 
-static cj_status collect(cj__picture_files *f, const char *folder, const char *split)
+/* Those of the options, or the names of the folders of the training part, sorted. */
+static cj_status find_classes(cj__picture_files *f, const char *folder,
+                              const cj_dataset_opts *opts, cj__names *classes)
+{
+    if (!opts->class_names) return cj__folder_list_folders(&f->arena, folder, classes);
+    *classes = (cj__names){.arena = &f->arena};
+    for (int i = 0; i < opts->classes; i++)
+        CJ__TRY(cj__names_add(classes, cj__arena_strdup(&f->arena, opts->class_names[i])));
+    return CJ_OK;
+}
+
+static cj_status collect(cj__picture_files *f, const char *folder, const cj_dataset_opts *opts)
 {
     const char *at[CJ__PARTS];
     bool wanted[CJ__PARTS];
     cj__names classes;
     CJ__TRY(find_parts(&f->arena, folder, at));
-    CJ__TRY(cj__folder_choose(f->cj, folder, at, split, "folders train, val and test", wanted));
-    CJ__TRY(cj__folder_list_folders(&f->arena, at[CJ__PART_TRAIN], &classes));
+    CJ__TRY(
+        cj__folder_choose(f->cj, folder, at, opts->split, "folders train, val and test", wanted));
+    CJ__TRY(find_classes(f, at[CJ__PART_TRAIN], opts, &classes));
     if (classes.count > CLASSES_MAX)
         return cj_fail(f->cj, CJ_ERR_LIMIT, "%s: has %lld classes; at most %d are possible", folder,
                        (long long)classes.count, CLASSES_MAX);
@@ -97,13 +109,16 @@ static cj_dataset *open_classes(cj_context *cj, const char *folder, const cj_dat
     if (cj__picture_files_options(cj, folder, opts, NULL)) return NULL;
     cj__picture_files *f = cj__picture_files_new(cj, opts);
     if (!f) return NULL;
-    if (!collect(f, folder, opts->split)) return cj__picture_files_dataset(f, folder, opts);
+    if (!collect(f, folder, opts)) return cj__picture_files_dataset(f, folder, opts);
     cj__picture_files_free(f);
     return NULL;
 }
 
-const cj__folder_kind cj__folder_classes = {.name = "classes",
-                                            .knows_auto = true,
-                                            .find_parts = find_parts,
-                                            .look = look,
-                                            .open = open_classes};
+const cj__folder_kind cj__folder_classes = {
+    .row = {.name = "classes",
+            .doc = "pictures with labels, a folder for each class",
+            .files = "CLASS/NAME.jpg; or train/CLASS/NAME.jpg and the same in val and test"},
+    .knows_auto = true,
+    .find_parts = find_parts,
+    .look = look,
+    .open = open_classes};

@@ -291,6 +291,8 @@ static cj_status read_part(coco *c, int which)
                                                                                       : failed;
 }
 
+static const char instances[] = "instances_";
+
 /* annotations/instances_NAME*.json, of which there must be one at most. */
 static cj_status find_json(cj__arena *arena, const char *folder, const cj__names *files,
                            const char *const *names, const char **json)
@@ -298,10 +300,9 @@ static cj_status find_json(cj__arena *arena, const char *folder, const cj__names
     *json = NULL;
     for (int k = 0; names[k]; k++)
         for (int64_t i = 0; i < files->count; i++) {
-            static const char begin[] = "instances_";
             const char *file = files->items[i];
-            const size_t length = strlen(file), n = strlen(begin);
-            if (strncmp(file, begin, n) != 0 || strncmp(file + n, names[k], strlen(names[k])) ||
+            const size_t length = strlen(file), n = strlen(instances);
+            if (strncmp(file, instances, n) != 0 || strncmp(file + n, names[k], strlen(names[k])) ||
                 length < 5 || strcmp(file + length - 5, ".json") != 0)
                 continue;
             if (*json && !strcmp(*json, file)) continue;
@@ -318,7 +319,8 @@ static cj_status find_json(cj__arena *arena, const char *folder, const cj__names
 static cj_status find_pictures(cj__arena *arena, const char *folder, const char *json,
                                const char **pictures)
 {
-    const char *name = strchr(json, '_') + 1;
+    const size_t begin = strncmp(json, instances, strlen(instances)) ? 0 : strlen(instances);
+    const char *name = json + begin;
     const int n = (int)(strlen(name) - 5);
     const char *places[3] = {cj__arena_printf(arena, "%s/%.*s", folder, n, name),
                              cj__arena_printf(arena, "%s/images/%.*s", folder, n, name),
@@ -397,16 +399,25 @@ static cj_dataset *open_folder(cj_context *cj, const char *folder, const cj_data
     return cj__boxes_end(&c.b, opts, failed);
 }
 
-/* One file is one part. */
+/* One file is one part. In a folder `annotations` it has its pictures where they are when that
+ * folder's own is opened, else in images/ or beside it. */
 static cj_status find_alone(coco *c, const char *path)
 {
+    static const char annotations[] = "annotations";
     cj__arena *arena = c->b.arena;
     part *p = &c->parts[CJ__PART_TRAIN];
     const char *slash = strrchr(path, '/');
-    const char *folder = slash ? cj__arena_printf(arena, "%.*s", (int)(slash - path), path) : ".";
+    char *folder = slash ? cj__arena_printf(arena, "%.*s", (int)(slash - path), path)
+                         : cj__arena_strdup(arena, ".");
     const char *images = folder ? cj__arena_printf(arena, "%s/images", folder) : NULL;
     bool is = false;
     CJ__TRY(cj__folder_is(arena, images, &is));
+    char *last = strrchr(folder, '/');
+    if (last && !strcmp(last + 1, annotations) && strlen(slash + 1) > 5) {
+        *last = 0;
+        CJ__TRY(find_pictures(arena, folder, slash + 1, &images));
+        is = true;
+    }
     p->pictures = is ? images : folder;
     p->json = cj__arena_strdup(arena, path);
     return p->json ? CJ_OK : cj_last_status(arena->cj);
@@ -442,11 +453,15 @@ static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts 
     return failed;
 }
 
-const cj__folder_kind cj__folder_coco = {.name = "coco",
-                                         .knows_auto = true,
-                                         .find_parts = find_parts,
-                                         .look = look,
-                                         .open = open_folder};
+const cj__folder_kind cj__folder_coco = {
+    .row = {.name = "coco",
+            .doc = "pictures with boxes, as COCO has them",
+            .files = "annotations/instances_train*.json, val*, test* and the pictures in "
+                     "train* or images; or train/_annotations.coco.json"},
+    .knows_auto = true,
+    .find_parts = find_parts,
+    .look = look,
+    .open = open_folder};
 
 const cj__file_format cj__format_coco = {
     .row = {.name = "coco",

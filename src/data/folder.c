@@ -16,6 +16,11 @@ static const cj__folder_kind *const kinds[] = {
     &cj__folder_voc, &cj__folder_coco, &cj__folder_yolo,  &cj__folder_masks,
     &cj__folder_classes};
 
+const cj_folder_kind *cj_folder_kind_at(int i)
+{
+    return i >= 0 && (size_t)i < CJ__COUNT(kinds) ? &kinds[i]->row : NULL;
+}
+
 cj_status cj__folder_kind_of(cj_context *cj, const char *folder, const cj_dataset_opts *opts,
                              const cj__folder_kind **kind)
 {

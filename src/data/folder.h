@@ -8,7 +8,7 @@
 
 /* One row a kind, beside its code; the list of them, in the order of asking, is folder.c. */
 typedef struct cj__folder_kind {
-    const char *name;
+    cj_folder_kind row;
     bool knows_auto; /* split=auto; of others it is the test part */
     /* What is there of each part, in the arena, or NULL: not; of a kind that may have a part for
      * validation. */

@@ -347,4 +347,10 @@ static cj_dataset *open_at(cj_context *cj, const char *folder, const cj_dataset_
     return cj__idx_open_folder(cj, folder, folder, opts);
 }
 
-const cj__folder_kind cj__folder_idx = {.name = "idx", .look = look_at, .open = open_at};
+const cj__folder_kind cj__folder_idx = {
+    .row = {.name = "idx",
+            .doc = "pictures with labels as those of MNIST",
+            .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+                     "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz"},
+    .look = look_at,
+    .open = open_at};

@@ -312,8 +312,13 @@ static cj_dataset *open_masks(cj_context *cj, const char *folder, const cj_datas
     return NULL;
 }
 
-const cj__folder_kind cj__folder_masks = {.name = "masks",
-                                          .knows_auto = true,
-                                          .find_parts = find_parts,
-                                          .look = look,
-                                          .open = open_masks};
+const cj__folder_kind cj__folder_masks = {
+    .row = {.name = "masks",
+            .doc = "pictures with masks, the class of each pixel",
+            .files = "image/NAME.jpg, label/NAME.png (images and masks, JPEGImages and "
+                     "SegmentationClass ...); folders train, val, test around the two or in "
+                     "each"},
+    .knows_auto = true,
+    .find_parts = find_parts,
+    .look = look,
+    .open = open_masks};

@@ -204,8 +204,12 @@ static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts 
     return failed;
 }
 
-const cj__folder_kind cj__folder_voc = {.name = "voc",
-                                        .knows_auto = true,
-                                        .find_parts = find_parts,
-                                        .look = look,
-                                        .open = open_voc};
+const cj__folder_kind cj__folder_voc = {
+    .row = {.name = "voc",
+            .doc = "pictures with boxes, as Pascal VOC has them",
+            .files = "Annotations/NAME.xml, JPEGImages/NAME.jpg; ImageSets/Main/train.txt, "
+                     "val.txt, test.txt"},
+    .knows_auto = true,
+    .find_parts = find_parts,
+    .look = look,
+    .open = open_voc};

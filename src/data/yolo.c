@@ -247,8 +247,12 @@ static cj_status look(cj_context *cj, const char *folder, const cj_dataset_opts 
     return failed;
 }
 
-const cj__folder_kind cj__folder_yolo = {.name = "yolo",
-                                         .knows_auto = true,
-                                         .find_parts = find_parts,
-                                         .look = look,
-                                         .open = open_yolo};
+const cj__folder_kind cj__folder_yolo = {
+    .row = {.name = "yolo",
+            .doc = "pictures with boxes, as YOLO has them",
+            .files = "images/NAME.jpg, labels/NAME.txt, data.yaml or classes.txt; folders "
+                     "train, val, test around the two or in each"},
+    .knows_auto = true,
+    .find_parts = find_parts,
+    .look = look,
+    .open = open_yolo};

@@ -30,6 +30,12 @@ run train data=./pets size=4x6 resize=crop model="flatten, dense 16 relu, dense 
     learning_rate=0.02 batch_size=6 out=run --quiet --json
 run evaluate run/best.onnx data=./pets --json
 grep -q '"accuracy": *1[,}.]*' out || fail "not learnt"
+# A folder with some of the classes: they keep their numbers.
+mkdir few && cp -r pets/test/dark pets/test/middle few/
+run evaluate run/best.onnx data=./few --json
+grep -q '"accuracy": *1[,}.]*' out || fail "classes have other numbers in another folder"
+mkdir few/cow && cp pets/test/dark/1.pgm few/cow/
+refuse 1 "few/cow: is the folder of a class" evaluate run/best.onnx data=./few
 run predict run/best.onnx pets/test/dark/3.pgm pets/test/bright/2.pgm
 [[ $(wc -l <out) == 2 ]] || fail "expected two lines"
 [[ $(cut -f1,2 out | tr '\n\t' ', ') == "pets/test/dark/3.pgm dark,pets/test/bright/2.pgm bright," ]] || fail "other classes"

@@ -7,7 +7,7 @@ pages=${CJ_SOURCE_DIR:?}/docs/reference
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
-for kind in ops layers activations losses metrics optimizers schedules initializers regularizers constraints networks datasets formats; do
+for kind in ops layers activations losses metrics optimizers schedules initializers regularizers constraints networks datasets formats folders; do
   "$cajal" list "$kind" style=markdown >"$work/$kind.md"
   [ "$(grep -c '^## ' "$work/$kind.md")" = "$("$cajal" list "$kind" | grep -c '^[^ ]')" ]
   if [ -n "${CAJAL_UPDATE:-}" ]; then

@@ -105,6 +105,11 @@ static void classes_are_folders(void **state)
     OPEN("flat", "10>-1 11>-1 12>-1 20>-1 21>-1", .no_target = true);
     OPEN("flat", "10>0 12>0", .limit = 2);
     OPEN("flat", "10>0 11>0 20>1", .limit = 3); /* numbers 0, 1, 3 of 5 */
+    static const char *const own[] = {"zebra", "dog", "ant"};
+    OPEN("flat", "10>2 11>2 12>2 20>0 21>0", .classes = 3, .class_names = own);
+    REFUSE("flat", CJ_ERR_DATA,
+           "flat/zebra: is the folder of a class that the training part does not have",
+           .classes = 2, .class_names = own + 1);
     OPEN("parts", "1>0 2>1", .split = NULL);
     OPEN("parts", "4>1", .split = "test");
     OPEN("parts", "4>1", .split = "auto");

@@ -62,6 +62,7 @@ static void files_are_parts(void **state)
     OPEN("around", 1, "4: x 0 0 0.5 0.5", .split = NULL);
     OPEN("around", 1, "5:", .split = "auto");
     OPEN("one/boxes.json", 1, "6: x 0 0 0.5 0.5", .split = "auto");
+    OPEN("coco/annotations/instances_train2017.json", 2, TRAIN, .split = NULL);
     OPEN("two/boxes.json", 1, "7: x 0 0 0.5 0.5", .split = NULL, .format = "coco");
     OPEN("coco", 3, "1: person 0 0.25 1 0.75; 2: dog 0.25 0.375 0.75 0.625 person 0.5 0.25 1 0.75",
          .height = 8, .width = 8, .fit = CJ_FIT_PAD);
@@ -141,6 +142,10 @@ static void bad_folders_are_named(void **state)
            "double/train2014, double/images/train2014 and double/images",
            .split = NULL);
     folder("double/images");
+    REFUSE("double/annotations/instances_train2014.json", CJ_ERR_FORMAT,
+           "double/annotations/instances_train2014.json: has no list 'images'; expected images, "
+           "annotations and categories",
+           .split = NULL);
     text("double/annotations/instances_train2017.json", "{}");
     REFUSE("double", CJ_ERR_DATA,
            "double/annotations: instances_train2014.json and instances_train2017.json are both for "
