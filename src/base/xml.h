@@ -1,7 +1,7 @@
 /* xml.h: a strict reader of the part of XML (W3C, 1.0) that annotations are written in: elements
  * with text, given as a small tree in an arena.
  *
- * Attributes, comments and processing instructions are checked and passed over. UTF-8 only; a
+ * Attributes, comments and processing instructions are passed over. UTF-8 only; a
  * document type, and with it every entity but the five of XML and characters by number, is refused.
  * Bounded: depth, and no recursion.
  *

@@ -58,6 +58,7 @@ cj_status cj__boxes_object(cj__boxes *b, cj__annotation *a, const double corners
     cj__object *o = cj__arena_alloc(b->arena, sizeof *o);
     if (!o) return cj_last_status(b->cj);
     memcpy(o->box, box, sizeof box);
+    o->label = -1;
     *a->last = o;
     a->last = &o->next;
     a->count++;
@@ -68,6 +69,7 @@ cj_status cj__boxes_object(cj__boxes *b, cj__annotation *a, const double corners
 cj_status cj__boxes_find_classes(cj__boxes *b)
 {
     if (b->classes.count) return CJ_OK;
+    b->sorted = true;
     for (const cj__annotation *a = b->first[CJ__PART_TRAIN]; a; a = a->next)
         for (const cj__object *o = a->first; o; o = o->next) {
             CJ__TRY(cj__names_insert(&b->classes, o->name));
@@ -83,8 +85,11 @@ cj_status cj__boxes_find_classes(cj__boxes *b)
 static cj_status label_of(cj__boxes *b, const cj__annotation *a, const cj__object *o,
                           int64_t *label)
 {
-    *label = o->name ? cj__names_find(&b->classes, o->name) : o->label;
-    if (*label >= 0 && *label < b->classes.count) return CJ_OK;
+    bool known = o->label >= 0 && o->label < b->classes.count;
+    *label = o->label;
+    if (o->label < 0 && b->sorted) known = cj__names_search(&b->classes, o->name, label);
+    else if (o->label < 0) known = (*label = cj__names_find(&b->classes, o->name)) >= 0;
+    if (known) return CJ_OK;
     if (o->name)
         return cj_fail(b->cj, CJ_ERR_DATA, "%s: %s %lld: '%.60s' is no class of the training part",
                        a->path, b->unit, (long long)o->line, o->name);

@@ -12,12 +12,12 @@
 #include "data/folder.h"
 #include "data/picture_files.h"
 
-enum { CJ__BOX_CLASSES_MAX = 1 << 16 };
+enum { CJ__BOX_CLASSES_MAX = 1 << 15 };
 
 typedef struct cj__object {
     struct cj__object *next;
     const char *name; /* of its class; NULL: `label` says it */
-    int64_t label;
+    int64_t label;    /* -1: the name says it */
     int64_t line; /* of the file, or another number that says where it stands */
     float box[4];
 } cj__object;
@@ -40,7 +40,8 @@ typedef struct cj__boxes {
     const char *unit; /* what `line` of an object counts: "line" */
     bool wanted[CJ__PARTS];
     cj__annotation *first[CJ__PARTS], **last[CJ__PARTS];
-    cj__names classes; /* sorted or not; those of the options when they name some */
+    cj__names classes; /* those of the options when they name some */
+    bool sorted;       /* the names of the classes are */
     int64_t flat, crowds;
 } cj__boxes;
 

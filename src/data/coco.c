@@ -31,6 +31,7 @@ typedef struct item {
     cj__annotation *picture;
     bool bad; /* the picture is left out: it, or a box of it, is wrong */
     const char *name;
+    int64_t label; /* of the category's class; -1: it is none */
 } item;
 
 typedef struct items {
@@ -202,6 +203,9 @@ static cj_status take_classes(reader *r)
 {
     cj__names *classes = &r->b->classes;
     if (classes->count) return CJ_OK;
+    if (!r->categories.count || r->categories.count > CJ__BOX_CLASSES_MAX)
+        return cj_fail(r->b->cj, CJ_ERR_DATA, "%s: has %zu categories, expected 1 to %d",
+                       r->part->json, r->categories.count, CJ__BOX_CLASSES_MAX);
     for (size_t i = 0; i < r->categories.count; i++) {
         const char *name = r->categories.sorted[i]->name;
         if (cj__names_find(classes, name) >= 0)
@@ -209,9 +213,7 @@ static cj_status take_classes(reader *r)
                            r->part->json, name);
         CJ__TRY(cj__names_add(classes, name));
     }
-    if (classes->count && classes->count <= CJ__BOX_CLASSES_MAX) return CJ_OK;
-    return cj_fail(r->b->cj, CJ_ERR_DATA, "%s: has %lld categories, expected 1 to %d",
-                   r->part->json, (long long)classes->count, CJ__BOX_CLASSES_MAX);
+    return CJ_OK;
 }
 
 static bool get_box(const cj__json *object, double corners[4])
@@ -251,6 +253,7 @@ static cj_status read_box(reader *r, const cj__json *object, size_t i)
     if (!o) return CJ_OK;
     o->line = (int64_t)i;
     o->name = is->name;
+    o->label = is->label;
     return CJ_OK;
 }
 
@@ -265,7 +268,12 @@ static cj_status read_lists(reader *r, const cj__json *root)
     CJ__TRY(get_list(r, root, "categories", &categories));
     CJ__TRY(read_categories(r, categories));
     CJ__TRY(take_classes(r));
+    for (i = 0; i < r->categories.count; i++) {
+        item *it = &r->categories.all[i];
+        it->label = cj__names_find(&r->b->classes, it->name);
+    }
     CJ__TRY(read_pictures(r, pictures));
+    i = 0;
     for (const cj__json *object = boxes->first; object; object = object->next, i++)
         CJ__TRY(read_box(r, object, i));
     for (i = 0; i < r->pictures.count; i++)

@@ -4,8 +4,8 @@
  *     Annotations/1.xml             an <object> with a <name> and a <bndbox> for each thing to see
  *     ImageSets/Main/train.txt      "1", a line each; and val.txt, test.txt, trainval.txt
  *
- * Corners are taken as they stand, from the left and upper edge of the
- * picture; VOC counts pixels from 1 and others from 0, which is less than anybody draws. */
+ * Corners are taken as they stand, from the left and upper edge of the picture; VOC counts pixels
+ * from 1 and others from 0, which is less than anybody draws. */
 #include <string.h>
 
 #include "base/text.h"

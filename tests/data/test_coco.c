@@ -97,7 +97,7 @@ static void bad_files_are_named(void **state)
     refuse_json("{\"images\":[],\"annotations\":{}}", CJ_ERR_FORMAT,
                 "bad/b.json: has no list 'annotations'; expected images, annotations and "
                 "categories");
-    refuse_json(COCO("", "", ""), CJ_ERR_DATA, "bad/b.json: has 0 categories, expected 1 to 65536");
+    refuse_json(COCO("", "", ""), CJ_ERR_DATA, "bad/b.json: has 0 categories, expected 1 to 32768");
     refuse_json(COCO("", "", CATEGORY(1, "")), CJ_ERR_FORMAT,
                 "bad/b.json: categories[0]: expected an id and a name");
     refuse_json(COCO("", "", CATEGORY(1, "a") "," CATEGORY(1, "b")), CJ_ERR_DATA,

@@ -112,11 +112,11 @@ static void bad_folders_are_named(void **state)
     picture("names/images/1.pgm", 4, 4, 1);
     text("names/labels/1.txt", "\n");
     REFUSE("names", CJ_ERR_DATA,
-           "names: the largest class of the training part is -1; expected 0 to 65535",
+           "names: the largest class of the training part is -1; expected 0 to 32767",
            .split = NULL);
     text("names/labels/1.txt", "99999999 0.5 0.5 0.5 0.5");
     REFUSE("names", CJ_ERR_DATA,
-           "names: the largest class of the training part is 99999999; expected 0 to 65535",
+           "names: the largest class of the training part is 99999999; expected 0 to 32767",
            .split = NULL);
     text("names/data.yaml", "names: cat\n");
     REFUSE("names", CJ_ERR_FORMAT,
