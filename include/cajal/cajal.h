@@ -9,7 +9,7 @@
  *     augment.h  pictures changed at random          image.h    resizing, sampling, pixel shuffle
  *     sequence.h attention, caches for decoding      signal.h   Fourier transforms, windows, mel
  *     picture.h  pictures in files and their sizes   zoo.h      the classic networks
- *     draw.h     boxes, masks, letters, sheets */
+ *     detect.h   boxes in pictures, detections      draw.h     boxes, masks, letters, sheets */
 #ifndef CAJAL_CAJAL_H
 #define CAJAL_CAJAL_H
 
@@ -17,6 +17,7 @@
 #include <cajal/base.h>
 #include <cajal/conv.h>
 #include <cajal/data.h>
+#include <cajal/detect.h>
 #include <cajal/draw.h>
 #include <cajal/graph.h>
 #include <cajal/image.h>

@@ -274,7 +274,7 @@ typedef struct cj_metric_totals {
     const double *v;
     int64_t n;       /* sums; numbers in one record */
     int64_t count;   /* records; 1 vector of sums */
-    double *scratch; /* of one that collects, for sorting: 8 numbers a record */
+    double *scratch; /* of one that collects, for sorting: 8 numbers a record, or its own number */
 } cj_metric_totals;
 
 /* A metric is a few sums over samples, added over batches in double, and a number made from them;
@@ -301,6 +301,9 @@ typedef struct cj_metric {
     /* How the sums of a batch join those of the batches before, which begin as zeros. NULL: they
      * are added. Sums that are merged are f64. */
     void (*merge)(double *totals, const double *batch, int64_t n);
+    /* How many numbers of scratch `count` records of n numbers need; NULL: 8 a record. At most as
+     * many as there are in the records, and 8 a record. */
+    int64_t (*scratch)(int64_t n, int64_t count, const void *options);
 } cj_metric;
 
 /* One parameter's step. slots: the optimizer's state for this parameter; NULL where the row's

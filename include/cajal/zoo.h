@@ -98,6 +98,8 @@ CJ_API cj_node *cj_zoo_conditional_discriminator(cj_node *x, cj_node *label,
                                                  const cj_zoo_opts *opts);
 /* A picture -> that picture in a style. */
 CJ_API cj_node *cj_zoo_fast_style(cj_node *x, const cj_zoo_opts *opts);
+/* Detection: 240x320x3 by default. [batch, rows, columns, 4 + classes]: see detect.h. */
+CJ_API cj_node *cj_zoo_detector(cj_node *x, const cj_zoo_opts *opts);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define CJ_ZOO_(function, x, ...) \
@@ -144,6 +146,7 @@ CJ_API cj_node *cj_zoo_fast_style(cj_node *x, const cj_zoo_opts *opts);
     CJ_ZOO_PAIR_(cj_zoo_conditional_generator, x, label, __VA_ARGS__)
 #define cj_zoo_conditional_discriminator(x, label, ...) \
     CJ_ZOO_PAIR_(cj_zoo_conditional_discriminator, x, label, __VA_ARGS__)
+#define cj_zoo_detector(x, ...) CJ_ZOO_(cj_zoo_detector, x, __VA_ARGS__)
 #endif
 
 #ifdef __cplusplus

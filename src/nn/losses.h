@@ -43,6 +43,14 @@ cj_node *cj__loss_list(cj_node *prediction, const cj_floats *list, bool one, con
 /* Target spread evenly over the classes by a share (Szegedy et al. 2016). */
 cj_node *cj__loss_smoothed(cj_node *prediction, cj_node *target, double share, const char *loss);
 
+/* With logits z and target t: -log sigmoid(z) = log(1 + e^-z), so t log(1 + e^-z) + (1 - t) log(1 +
+ * e^z). It overflows nowhere, small losses keep their digits, and it is smooth at z = 0, where the
+ * usual form max(z, 0) - z t + log(1 + e^-|z|) has two kinks whose gradients do not cancel.
+ * z NULL: from probabilities. weight of the positive part may be NULL. */
+cj_node *cj__loss_binary(cj_node *prediction, cj_node *z, cj_node *t, cj_node *weight);
+/* x^gamma; kept off 0, where powers below 1 are infinitely steep. */
+cj_node *cj__loss_focus(cj_node *x, double gamma);
+
 /* A loss that is a mean over elements: `expression` is of p, t (as p) and o, the options. */
 #define CJ__LOSS_OF_ELEMENTS(id, other_names, formula, type, table, expression) \
     static cj_node *build_##id(cj_node *p, cj_node *t, const void *options) \

@@ -52,11 +52,7 @@ static cj_node *binary_target(cj_node *prediction, cj_node *target, double smoot
 
 static cj_node *one_minus(cj_node *x) { return cj_shift(cj_neg(x), 1); }
 
-/* With logits z and target t: -log sigmoid(z) = log(1 + e^-z), so t log(1 + e^-z) + (1 - t) log(1 +
- * e^z). It overflows nowhere, small losses keep their digits, and it is smooth at z = 0, where the
- * usual form max(z, 0) - z t + log(1 + e^-|z|) has two kinks whose gradients do not cancel.
- * z NULL: from probabilities. weight of the positive part may be NULL. */
-static cj_node *binary(cj_node *prediction, cj_node *z, cj_node *t, cj_node *weight)
+cj_node *cj__loss_binary(cj_node *prediction, cj_node *z, cj_node *t, cj_node *weight)
 {
     cj_node *p = z ? NULL : cj__loss_clipped(prediction);
     cj_node *positive = z ? cj_softplus(cj_neg(z)) : cj_neg(cj_log(p));
@@ -76,7 +72,7 @@ static cj_node *build_binary(cj_node *prediction, cj_node *target, const void *o
         !(weight = cj__loss_list(prediction, &o->weights, true, name, "pos_weight")))
         return NULL;
     cj_node *z = o->from_logits ? prediction : cj__loss_logits(prediction, &cj_op_sigmoid);
-    return cj__loss_mean(binary(prediction, z, t, weight));
+    return cj__loss_mean(cj__loss_binary(prediction, z, t, weight));
 }
 const cj_loss cj_loss_binary_crossentropy = {
     .name = "binary_crossentropy",
@@ -248,8 +244,7 @@ static const cj_option categorical_focal_table[] = {
      "a factor, or one for each class; none: 0.25"},
     CJ_OPTION_END};
 
-/* x^gamma; kept off 0, where powers below 1 are infinitely steep. */
-static cj_node *focus(cj_node *x, double gamma)
+cj_node *cj__loss_focus(cj_node *x, double gamma)
 {
     if (gamma == 0) return cj_full_like(x, 1);
     return cj_pow(cj_maximum(x, cj__number_like(x, 1e-30)), cj__number_like(x, gamma));
@@ -263,7 +258,8 @@ static cj_node *build_binary_focal(cj_node *prediction, cj_node *target, const v
     cj_node *z = o->from_logits ? prediction : cj__loss_logits(prediction, &cj_op_sigmoid);
     cj_node *p = z ? cj_sigmoid(z) : prediction, *q = z ? cj_sigmoid(cj_neg(z)) : one_minus(p);
     cj_node *wrong = cj_add(cj_mul(t, q), cj_mul(one_minus(t), p));
-    cj_node *each = cj_mul(focus(wrong, o->gamma), binary(prediction, z, t, NULL));
+    cj_node *each = cj_mul(cj__loss_focus(wrong, o->gamma),
+                           cj__loss_binary(prediction, z, t, NULL));
     if (o->apply_class_balancing) /* t alpha + (1 - t) (1 - alpha) */
         each = cj_mul(each, cj_shift(cj_scale(t, 2 * o->alpha - 1), 1 - o->alpha));
     return cj__loss_mean(each);
@@ -285,7 +281,7 @@ static cj_node *build_categorical_focal(cj_node *prediction, cj_node *target, co
     t = cj__loss_smoothed(prediction, t, o->label_smoothing, name);
     if (!t) return NULL;
     cj_node *log_p = cj__loss_log_probabilities(prediction, o->from_logits);
-    cj_node *each = cj_mul(t, cj_mul(focus(cj_neg(cj_expm1(log_p)), o->gamma), log_p));
+    cj_node *each = cj_mul(t, cj_mul(cj__loss_focus(cj_neg(cj_expm1(log_p)), o->gamma), log_p));
     cj_node *alpha = o->class_alpha.n
                          ? cj__loss_list(prediction, &o->class_alpha, true, name, "alpha")
                          : cj__number_like(prediction, 0.25);

@@ -8,6 +8,7 @@
  *     metrics_probability.c  how sure it was said: log loss, Brier score, calibration
  *     metrics_number.c       numbers against numbers: errors, and moments for R2 and correlation
  *     metrics_ranking.c      ROC, precision-recall and ranks, from the samples themselves
+ *     metrics_detection.c    boxes found against true ones
  *
  * The compiler's common-subexpression pass makes one of what several metrics ask for. */
 #include "nn/metrics.h"
@@ -64,7 +65,10 @@ cj_status cj__tally_values(cj_context *cj, const cj_metric *row, const void *opt
                            const cj__tally *t, double *out)
 {
     cj_metric_totals totals = {.v = t->v, .n = t->n, .count = row->collects ? t->count : 1};
-    size_t bytes = row->collects ? (size_t)t->count * 8 * sizeof *totals.scratch : 0;
+    int64_t scratch = !row->collects ? 0
+                      : row->scratch ? row->scratch(t->n, t->count, options)
+                                     : 8 * t->count;
+    size_t bytes = (size_t)scratch * sizeof *totals.scratch;
     bool list;
     int64_t numbers = cj__metric_numbers(row, options, t->n, &list);
     if (bytes && !(totals.scratch = cj__alloc(cj, bytes))) return cj_last_status(cj);

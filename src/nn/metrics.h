@@ -27,6 +27,15 @@ bool cj__take_rows(cj_node *prediction, cj_node *target, cj_node *weight, const 
                    cj_node *out[3]);
 cj_node *cj__flat(cj_node *x); /* [n] */
 
+/* ---- Order ----------------------------------------------------------------------------------- */
+
+typedef struct cj__triple {
+    double key, a, b;
+} cj__triple;
+/* metrics_ranking.c: by falling keys, equal ones in their order; no key is NaN. Returns v or
+ * `other`, which has room for as many: the one that has the result. */
+cj__triple *cj__sort_triples(cj__triple *v, cj__triple *other, int64_t n);
+
 /* ---- Sums ------------------------------------------------------------------------------------ */
 
 /* {sum of each * weight, sum of weight} in f64, of two [n]; cj__mean_value is their quotient. */

@@ -11,13 +11,10 @@
 
 /* ---- Sorting --------------------------------------------------------------------------------- */
 
-typedef struct triple {
-    double key, a, b;
-} triple;
+typedef cj__triple triple;
 
-/* By falling keys, equal ones in their order. Merges runs of 1, 2, 4 ... from one buffer to the
- * other and gives the one that has the result. */
-static triple *sorted(triple *v, triple *other, int64_t n)
+/* Merges runs of 1, 2, 4 ... from one buffer to the other. */
+triple *cj__sort_triples(triple *v, triple *other, int64_t n)
 {
     for (int64_t run = 1; run < n; run *= 2) {
         for (int64_t at = 0; at < n; at += 2 * run) {
@@ -125,7 +122,7 @@ static curve curve_of(const cj_metric_totals *t, int64_t c, int64_t other, bool 
         out.nan = out.nan || isnan(score);
         v[out.n++] = (triple){score, p, q};
     }
-    if (!out.nan) out.v = sorted(v, v + t->count, out.n);
+    if (!out.nan) out.v = cj__sort_triples(v, v + t->count, out.n);
     return out;
 }
 
@@ -284,7 +281,7 @@ static bool rank(const cj_metric_totals *t, int64_t column, double *ranks)
         all += r[0];
         v[n++] = (triple){r[column], (double)i, r[0]};
     }
-    v = sorted(v, v + t->count, n);
+    v = cj__sort_triples(v, v + t->count, n);
     for (int64_t i = 0, end = 0; i < n; i = end) {
         double w = 0;
         for (end = i; end < n && v[end].key == v[i].key; end++) w += v[end].b;

@@ -1,7 +1,8 @@
 /* test_losses_rows.c: every row of the table of losses against PyTorch and the formulas of Keras
- * (tools/golden/losses_rows.py): values, gradients and weighted means, in double and float, on the
- * best backend and the reference. A case's name says all: "huber(delta=0.3)|plain|vector" is the
- * loss, what the prediction goes through first, and a word. */
+ * (tools/golden/losses_rows.py, detection.py): values, gradients and weighted means, in double and
+ * float, on the best backend and the reference. A case's name says all:
+ * "huber(delta=0.3)|plain|vector" is the loss, what the prediction goes through first, and a word.
+ */
 #include "nn_golden.h"
 
 static cj_context *cj;
@@ -89,7 +90,7 @@ static void check_file(const char *file)
 }
 
 static const char *const files[] = {"numbers", "binary",    "classes",   "regions",
-                                    "pairs",   "sequences", "embeddings"};
+                                    "pairs",   "sequences", "embeddings", "boxes"};
 enum { FILES = sizeof files / sizeof *files };
 #define FILE_TEST(name) \
     static void name(void **state) \
@@ -104,6 +105,7 @@ FILE_TEST(regions)
 FILE_TEST(pairs)
 FILE_TEST(sequences)
 FILE_TEST(embeddings)
+FILE_TEST(boxes)
 
 /* A row without golden numbers fails. */
 static void every_row_has_golden_numbers(void **state)
@@ -490,7 +492,7 @@ int main(void)
                                        cmocka_unit_test(regions),
                                        cmocka_unit_test(pairs),
                                        cmocka_unit_test(sequences),
-                                       cmocka_unit_test(embeddings),
+                                       cmocka_unit_test(embeddings), cmocka_unit_test(boxes),
                                        cmocka_unit_test(every_row_has_golden_numbers),
                                        cmocka_unit_test(reductions),
                                        cmocka_unit_test(partners_learn_too),

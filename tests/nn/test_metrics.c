@@ -1,5 +1,6 @@
-/* test_metrics.c: metrics against scikit-learn (tools/golden/metrics.py): every row, in both
- * dtypes, with weights and without, on both backends, whatever the batches are. */
+/* test_metrics.c: metrics against scikit-learn and COCO's rules (tools/golden/metrics.py,
+ * detection.py): every row, in both dtypes, with weights and without, on both backends, whatever
+ * the batches are. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +14,7 @@
 #include "nn_golden.h"
 
 static cj_context *cj;
-static cj_tensors *golden;
+static cj_tensors *golden, *detection; /* of cases "detect_..." */
 
 enum { METRICS_MAX = 200 };
 
@@ -155,13 +156,21 @@ static const char *const cases[] = {
     "logit0",         "logit1",       "logit2",       "numbers",       "offset0",
     "offset1",        "offset2",      "offset3",      "offset4",       "offset5",
     "offset6",        "equal_numbers", "exact",       "constant",      "constant_exact",
-    "said_constant",  "zeros",        "sorted"};
+    "said_constant",  "zeros",        "sorted",
+    "detect_random0", "detect_random1", "detect_random2", "detect_random3", "detect_random4",
+    "detect_random5", "detect_ties", "detect_class_without_boxes", "detect_empty_pictures",
+    "detect_nothing_found", "detect_nothing_there", "detect_perfect", "detect_doubled"};
 static const int64_t batches[] = {1, 7, 32, 1000};
+
+static cj_tensor *of_case(const char *name, const char *part)
+{
+    return golden_get(strncmp(name, "detect_", 7) ? golden : detection, name, part);
+}
 
 /* "count metric" lines. */
 static void add_golden(rig *r, const char *name)
 {
-    const cj_tensor *text = golden_get(golden, name, "metrics");
+    const cj_tensor *text = of_case(name, "metrics");
     const char *at = cj_tensor_map_read(text), *end = at + cj_tensor_count(text);
     while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
@@ -215,19 +224,18 @@ static void as_scikit_learn(void **state)
     (void)state;
     static double first[2000];
     for (size_t c = 0; c < CJ__COUNT(cases); c++) {
-        cj_tensor *target = golden_get(golden, cases[c], "target"),
-                        *weight = golden_get(golden, cases[c], "weight");
+        cj_tensor *target = of_case(cases[c], "target"),
+                        *weight = of_case(cases[c], "weight");
         cj_tensor *ones = weights_of(cj_tensor_count(weight), 1);
         for (int d = 0; d < 2; d++) {
             cj_dtype dtype = d ? CJ_F32 : CJ_F64;
-            cj_tensor *p = cj_tensor_cast(golden_get(golden, cases[c], "prediction"), dtype);
+            cj_tensor *p = cj_tensor_cast(of_case(cases[c], "prediction"), dtype);
             for (size_t b = 0; b < CJ__COUNT(backends); b++) {
                 rig *r = rig_new();
                 add_golden(r, cases[c]);
                 rig_build(r, dtype, p, target, backends[b]);
                 for (int weighted = 0; weighted < 2; weighted++) {
-                    const cj_tensor *e = golden_get(golden, cases[c],
-                                                    weighted ? "weighted" : "values");
+                    const cj_tensor *e = of_case(cases[c], weighted ? "weighted" : "values");
                     assert_true((size_t)cj_tensor_count(e) <= CJ__COUNT(first));
                     for (size_t k = 0; k < CJ__COUNT(batches); k++) {
                         char where[100];
@@ -517,7 +525,12 @@ static void shape_errors(void **state)
         {"top_k_accuracy", 2, 1, 1,
          "top_k_accuracy: the prediction has one value a sample, expected one for each class"},
         {"mse", 2, 1, 3, "mse: the prediction has rank 2, the target rank 1"},
-        {"spearman", 3, 2, 3, "spearman: the prediction has rank 3, the target rank 2"}};
+        {"spearman", 3, 2, 3, "spearman: the prediction has rank 3, the target rank 2"},
+        {"map", 3, 3, 5,
+         "mean_average_precision: the prediction is f32 of rank 3 with 5 along its last axis, "
+         "expected floats [batch, rows, columns, 4 + classes]"},
+        {"map(iou=[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1])", 3, 3, 5,
+         "mean_average_precision: 33 thresholds, expected at most 32"}};
     for (size_t i = 0; i < CJ__COUNT(wrong); i++) {
         rig *r = rig_new();
         cj_graph *g = cj_graph_new(cj);
@@ -541,12 +554,14 @@ static int setup(void **state)
     (void)state;
     cj = test_context();
     golden = golden_load(cj, "nn/metrics.npz");
+    detection = golden_load(cj, "nn/metrics_detection.npz");
     return 0;
 }
 static int teardown(void **state)
 {
     (void)state;
     cj_tensors_free(golden);
+    cj_tensors_free(detection);
     cj_context_free(cj);
     return 0;
 }

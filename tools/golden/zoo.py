@@ -111,6 +111,47 @@ class Cifar(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
+class DetectorLayer(nn.Module):
+    def __init__(self, inputs, filters):
+        super().__init__()
+        for i, (n, stride) in enumerate(((inputs, 2), (filters, 1), (filters, 1)), 1):
+            setattr(self, f"conv{i}", nn.Conv2d(n, filters, 3, stride, 1, bias=False))
+            setattr(self, f"bn{i}", nn.BatchNorm2d(filters))
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu(self.bn2(self.conv2(x)))
+        return torch.relu(self.bn3(self.conv3(y)) + x)
+
+
+class Detector(nn.Module):
+    """src/nn/zoo/detector.c; there is none like it in torchvision."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16)
+        self.layer1, self.layer2 = DetectorLayer(16, 32), DetectorLayer(32, 64)
+        self.layer3, self.layer4 = DetectorLayer(64, 128), DetectorLayer(128, 128)
+        self.lateral4, self.lateral3, self.lateral2 = nn.Conv2d(128, 64, 1), nn.Conv2d(128, 64, 1), nn.Conv2d(64, 64, 1)
+        self.conv2, self.bn2 = nn.Conv2d(64, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64)
+        self.conv3, self.bn3 = nn.Conv2d(64, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64)
+        self.distances, self.scores = nn.Conv2d(64, 4, 3, 1, 1), nn.Conv2d(64, classes, 3, 1, 1)
+
+    def forward(self, x):
+        near = self.layer2(self.layer1(torch.relu(self.bn1(self.conv1(x)))))
+        middle = self.layer3(near)
+        up = self.lateral4(self.layer4(middle))
+        for lateral, level in ((self.lateral3, middle), (self.lateral2, near)):
+            up = lateral(level) + nn.functional.interpolate(up, level.shape[2:], mode="nearest")
+        x = torch.relu(self.bn2(self.conv2(up)))
+        x = torch.relu(self.bn3(self.conv3(x)))
+        d, (rows, columns) = 4 * nn.functional.softplus(self.distances(x)), x.shape[2:]
+        cx = ((torch.arange(columns) + 0.5) / columns).to(d.dtype)[None, None, :]
+        cy = ((torch.arange(rows) + 0.5) / rows).to(d.dtype)[None, :, None]
+        box = torch.stack([cx - d[:, 0] / columns, cy - d[:, 1] / rows, cx + d[:, 2] / columns, cy + d[:, 3] / rows], -1)
+        return torch.cat([box, torch.sigmoid(self.scores(x)).permute(0, 2, 3, 1)], -1)
+
+
 def from_torchvision(name, **extra):
     def make(classes):
         return getattr(tv, name)(num_classes=classes, **extra)
@@ -135,6 +176,9 @@ def networks():
                  "mobilenet_v2 densenet121 densenet169 vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn "
                  "vgg16_bn vgg19_bn alexnet").split():
         yield name, from_torchvision(name), 1000, 64 if name == "alexnet" else 43, 3
+
+
+    yield "detector", Detector, 20, 43, 3
 
 
 def main():
