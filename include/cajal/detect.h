@@ -1,5 +1,13 @@
-/* detect.h: boxes around what is to be seen in pictures: how much they overlap, and which of
- * them are the same.
+/* detect.h: boxes around what is to be seen in pictures: how much they overlap, and what a detector
+ * says of a picture.
+ *
+ *     cj_session *s = cj_model_session(m);           // train.h; of a model trained on boxes
+ *     cj_detection found[100];
+ *     int64_t n;
+ *     if (cj_detect(m, s, picture, 1, found, &n, .score = 0.5)) puts(cj_session_message(s));
+ *     for (int64_t i = 0; i < n; i++)
+ *         printf("class %d at %g, %g: %g\n", found[i].label, found[i].box[0], found[i].box[1],
+ *                found[i].score);
  *
  * A box is x_min, y_min, x_max, y_max: from the left and the top of a picture, in any unit that
  * all boxes of a call share; of a model's results and of data sets (CJ_FIELD_BOXES) as shares of
@@ -48,8 +56,33 @@ typedef struct cj_detection {
 CJ_API cj_status cj_suppress(cj_context *cj, cj_detection *d, int64_t n, double iou, int64_t most,
                              int64_t *count);
 
+typedef struct cj_detect_opts {
+    size_t struct_size;
+    double score;  /* detections with less do not count; default 0.25; below 0: all count */
+    double iou;    /* two of a class that overlap by more are one; default 0.5 */
+    int64_t most;  /* of a picture, those with the highest scores; default 100 */
+} cj_detect_opts;
+
+/* What an output of the model, one picture's (as cj_predict gives it), says: at most opts->most
+ * detections into `out`, by falling score, and their number into *count. Boxes are cut to the
+ * picture. CJ_ERR_ARGUMENT when the model's output are no boxes. The message is the context's. */
+CJ_API cj_status cj_detections(cj_model *m, const float *output, cj_detection *out, int64_t *count,
+                               const cj_detect_opts *opts);
+
+/* cj_predict and cj_detections in one: n raw pictures in, for picture i up to opts->most detections
+ * from out[i * most] on, counts[i] of them. s is a session of m (cj_model_session); the message of
+ * a failure is the session's. */
+CJ_API cj_status cj_detect(cj_model *m, cj_session *s, const void *samples, int64_t n,
+                           cj_detection *out, int64_t *counts, const cj_detect_opts *opts);
+
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define cj_box_iou(a, b, kind) cj_at_end((cj_box_iou)(cj_at(a, CJ_HERE), b, kind))
+#define cj_detections(m, output, out, count, ...) \
+    (cj_detections)(m, output, out, count, \
+                    &(cj_detect_opts){.struct_size = sizeof(cj_detect_opts), __VA_ARGS__})
+#define cj_detect(m, s, samples, n, out, counts, ...) \
+    (cj_detect)(m, s, samples, n, out, counts, \
+                &(cj_detect_opts){.struct_size = sizeof(cj_detect_opts), __VA_ARGS__})
 #endif
 
 #ifdef __cplusplus

@@ -178,6 +178,7 @@ typedef struct cj_model_info {
     const char *loss, *metrics;     /* trained with, or NULL */
     const char *target;             /* name of the target column or field */
     cj_picture_fit input_fit;       /* how pictures in files come to input_shape */
+    cj_field_kind target_kind;      /* CJ_FIELD_BOXES: the output is a detector's (detect.h) */
 } cj_model_info;
 CJ_API void cj_model_get_info(cj_model *m, cj_model_info *info);
 

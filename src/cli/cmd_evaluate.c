@@ -88,7 +88,7 @@ static int evaluate(cli *c, const char *path)
     if (!ds || !m) return c->status;
     if (!path && cj_prepare(m, ds, cli_string(c, "normalize"))) return cli_failed(c, c->cj);
     cj_model_get_info(m, &info);
-    size_t n = info.classes > 1 ? (size_t)info.classes : 0;
+    size_t n = info.classes > 1 && info.target_kind != CJ_FIELD_BOXES ? (size_t)info.classes : 0;
     int64_t *confusion = n && n < SIZE_MAX / sizeof *confusion / n
                              ? calloc(n * n, sizeof *confusion)
                              : NULL;

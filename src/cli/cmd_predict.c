@@ -12,6 +12,7 @@
 #include <cajal/picture.h>
 
 #include "cli/data.h"
+#include "cli/detections.h"
 #include "cli/guess.h"
 #include "cli/json.h"
 #include "cli/view.h"
@@ -94,9 +95,9 @@ static bool is_picture(const char *path)
            cli_ends_with(path, ".webp");
 }
 
-/* A picture in the size and colours of training goes to `to`. */
+/* A picture in the size and colours of training goes to `to`, its own height and width to `own`. */
 static cj_status read_picture(cj_context *cj, const char *path, const cj_model_info *info,
-                              unsigned char *to)
+                              unsigned char *to, int64_t own[2])
 {
     const int64_t *shape = info->input_shape;
     cj_tensor *picture, *fitted = NULL;
@@ -106,13 +107,14 @@ static cj_status read_picture(cj_context *cj, const char *path, const cj_model_i
         failed = cj_picture_make_fit(picture, shape[0], shape[1], info->input_fit,
                                      CJ_PICTURE_BILINEAR, &fitted);
     if (!failed) memcpy(to, cj_tensor_map_read(fitted), cj_tensor_size_bytes(fitted));
+    if (!failed) memcpy(own, cj_tensor_shape(picture), 2 * sizeof *own);
     cj_tensor_free(fitted);
     cj_tensor_free(picture);
     return failed;
 }
 
 static cj_tensor *predict_pictures(cli *c, const char *const *paths, int n, cj_model *m,
-                                   const cj_model_info *info)
+                                   const cj_model_info *info, int64_t (*sizes)[2])
 {
     if (!cli_takes_pictures(info))
         return cli_misused(c, "predict: %.500s: the model was not trained on pictures of one size",
@@ -125,7 +127,7 @@ static cj_tensor *predict_pictures(cli *c, const char *const *paths, int n, cj_m
     cj_session *s = to ? cj_model_session(m) : NULL;
     cj_status failed = s ? CJ_OK : cj_last_status(c->cj);
     for (int i = 0; !failed && i < n; i++)
-        failed = read_picture(c->cj, paths[i], info, to + i * size);
+        failed = read_picture(c->cj, paths[i], info, to + i * size, sizes[i]);
     if (failed) cli_failed(c, c->cj);
     else if ((failed = cj_predict(s, to, n, cj_tensor_map(outputs, CJ_MAP_WRITE),
                                   info->output_size)))
@@ -264,18 +266,24 @@ static int predict(cli *c, const char *path, const char *const *inputs, int n_in
     const char *format = cli_string(c, "format");
     const bool array = format ? !strcmp(format, "npy") : cli_ends_with(source, ".npy");
     const char *grid = cli_string(c, "grid");
-    cli_views views = {.info = &info, .paths = pictures ? inputs : NULL};
+    int64_t(*sizes)[2] = calloc((size_t)n_inputs + 1, sizeof *sizes);
+    if (!sizes) return cli_fail(c, CJ_ERR_MEMORY, "predict: out of memory");
+    cli_views views = {.model = m, .info = &info, .paths = pictures ? inputs : NULL};
     cj_tensor *samples = NULL;
-    cj_tensor *outputs = pictures ? predict_pictures(c, inputs, n_inputs, m, &info)
+    cj_tensor *outputs = pictures ? predict_pictures(c, inputs, n_inputs, m, &info, sizes)
                          : array  ? predict_array(c, source, m, &info, &samples)
                                   : predict_dataset(c, source, word, m, &info, &views.data);
     int status = outputs ? CLI_DONE : c->status;
     views.outputs = outputs;
     views.samples = samples;
     if (outputs && grid) status = cli_view_sheet(c, &views, grid);
-    if (!status) status = print_all(c, path, &info, outputs, views.paths);
+    if (!status)
+        status = info.target_kind == CJ_FIELD_BOXES
+                     ? cli_print_detections(c, path, m, outputs, views.paths, sizes)
+                     : print_all(c, path, &info, outputs, views.paths);
     cj_tensor_free(samples);
     cj_tensor_free(outputs);
+    free(sizes);
     return status;
 }
 
@@ -294,7 +302,7 @@ static int run(cli *c)
 
 static const char *const keys[] = {"data",    "format",  "widths", "split", "types",   "drop",
                                    "missing", "header",  "limit",  "stream", "pictures",
-                                   "grid",    "threads",
+                                   "score",   "grid",    "threads",
                                    "deterministic", NULL};
 const cj_command cj_command_predict = {
     .name = "predict",
@@ -310,7 +318,9 @@ const cj_command cj_command_predict = {
         "samples, an IDX file, or - for a table on standard input. Prints the class and its\n"
         "probability, or the outputs of a regression, a line a sample. --json tells predictions:\n"
         "label, class, probability and output of each.\n"
-        "Pictures are brought to the size of training; a line has the five likeliest classes.\n"
+        "Pictures are brought to the size of training; a line has the five likeliest classes. Of a\n"
+        "model trained on boxes a line is a detection: class, score, and corners x_min, y_min,\n"
+        "x_max, y_max in pixels of the picture (of other inputs: shares of width and height).\n"
         "grid=FILE.png draws the first hundred on a sheet, with what is said of them and, where\n"
         "the data knows it, what is true.\n",
     .keys = keys,

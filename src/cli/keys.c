@@ -43,6 +43,8 @@ const cj_key cli_keys[] = {
     {"restore_input", CJ_KEY_BOOL, 0, 0, "false", NULL,
      "learn to give what is put in, as an autoencoder does; labels do not count"},
     {"limit", CJ_KEY_INT, 1, NUMBERS, NULL, "N", "use the first N samples only"},
+    {"score", CJ_KEY_FLOAT, 0, 1, "0.25", "NUMBER",
+     "of a model trained on boxes: detections with less are not told"},
     {"stream", CJ_KEY_BOOL, 0, 0, "false", NULL,
      "leave the samples in their file and read them when they are needed: for data larger than "
      "memory"},

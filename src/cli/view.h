@@ -9,6 +9,7 @@
 /* What was asked, and what the model said. Pictures are in files, or samples of a data set, or of
  * an array: one of the three. */
 typedef struct cli_views {
+    cj_model *model;
     const cj_model_info *info;
     const cj_tensor *outputs;      /* f32 [count, ...] */
     const char *const *paths;

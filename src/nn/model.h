@@ -215,6 +215,7 @@ struct cj_model {
     int classes;
     const char **class_names;
     const char *target;
+    cj_field_kind target_kind;
     const char *loss, *metrics, *text;
     struct cj_history *history;   /* train/ */
     void (*free_history)(cj_context *cj, struct cj_history *history);

@@ -248,6 +248,7 @@ static cj_status prepare_target(cj_model *m, const cj_field *field)
                        m->classes, field->classes);
     if (!first) return agree_names(m, "class", field->classes, m->class_names, field->class_names);
     m->target = cj__arena_strdup(&m->arena, field->name);
+    m->target_kind = field->kind;
     m->classes = field->classes;
     return m->target ? copy_names(&m->arena, field->classes, field->class_names, &m->class_names)
                      : m->cj->status;

@@ -472,7 +472,7 @@ static cj_model *finish(builder *b, cj_status failed)
     if (!failed) {
         cj_output(b->m,
                   !b->target               ? "y"
-                  : b->target->classes > 0 ? "class"
+                  : b->target->classes > 0 && b->target->kind != CJ_FIELD_BOXES ? "class"
                                            : b->target->name,
                   b->x);
         failed = b->m->graph->failed;

@@ -149,6 +149,7 @@ int64_t cj__goal_width(const cj__goal *goal)
 
 static const char *default_loss(const cj__goal *goal)
 {
+    if (goal->info->kind == CJ_FIELD_BOXES) return "detection";
     if (goal->info->classes == 0) return "mse";
     return goal->info->classes == 2 && cj__goal_width(goal) == 1
                ? "binary_crossentropy"
@@ -184,6 +185,12 @@ static cj_status check_loss(const cj__objective *o, const cj__goal *goal, const 
                      "layer needs %d units",
                      output, (long long)width, target->name, o->data_name, target->classes,
                      target->classes);
+    if (target->kind == CJ_FIELD_BOXES && width > 0 && width != 4 + target->classes)
+        return cj_fail(
+            o->cj, CJ_ERR_SHAPE,
+            "the model's output '%s' has %lld values a cell, but '%s' of %s are boxes of "
+            "%d classes: 4 + %d values are expected, as the network detector has them",
+            output, (long long)width, target->name, o->data_name, target->classes, target->classes);
     if (!strcmp(loss->name, "binary_crossentropy") && width == 1 && target->classes > 2)
         return cj_fail(
             o->cj, CJ_ERR_SHAPE,

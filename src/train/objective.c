@@ -206,6 +206,10 @@ static cj_status build_confusion(cj__objective *o)
     static const char *const row_name = "confusion";
     cj__named named;
     const cj__goal *goal = &o->goals[0];
+    if (goal->info->kind == CJ_FIELD_BOXES)
+        return wrong(o, CJ_ERR_ARGUMENT,
+                     "the target '%s' of %s are boxes: they are matched, not confused",
+                     goal->info->name, o->data_name);
     if (!goal->info->classes)
         return wrong(o, CJ_ERR_ARGUMENT,
                      "the target '%s' of %s is a number: there are no classes to confuse",
@@ -230,6 +234,12 @@ static cj_status restores(cj__objective *o, const cj_dataset *data)
     return CJ_OK;
 }
 
+static const char *default_metrics(const cj__goal *goal)
+{
+    if (goal->info->kind == CJ_FIELD_BOXES) return "mean_average_precision, map50";
+    return goal->info->classes ? "accuracy" : "none";
+}
+
 static cj_status build(cj__objective *o, const cj_dataset *data, const char *loss,
                        const char *metrics, bool confusion)
 {
@@ -245,9 +255,8 @@ static cj_status build(cj__objective *o, const cj_dataset *data, const char *los
     CJ__TRY(restores(o, data));
     CJ__TRY(cj__goals_find(o, data));
     CJ__TRY(cj__goals_choose_losses(o, loss));
-    o->metrics_text = cj__arena_strdup(&o->arena, metrics                     ? metrics
-                                                  : o->goals[0].info->classes ? "accuracy"
-                                                                              : "none");
+    o->metrics_text = cj__arena_strdup(&o->arena,
+                                       metrics ? metrics : default_metrics(&o->goals[0]));
     if (!o->metrics_text) return CJ_ERR_MEMORY;
     CJ__TRY(build_loss(o, data));
     if (o->n_outputs > 1) o->n_numbers = o->n_outputs; /* NAME_loss of each */

@@ -196,6 +196,7 @@ void cj_model_get_info(cj_model *m, cj_model_info *info)
     info->loss = m->loss;
     info->metrics = m->metrics;
     info->target = m->target;
+    info->target_kind = m->target_kind;
     const cj_graph *g = m->graph;
     if (cj_graph_input_count(g)) {
         const cj_node *x = cj_graph_input_at(g, 0);

@@ -10,7 +10,13 @@
 #include "format/onnx/file.h"
 
 static const char regularizers_key[] = "cajal.regularizers",
-                  constraints_key[] = "cajal.constraints";
+                  constraints_key[] = "cajal.constraints",
+                  target_kind_key[] = "cajal.target_kind";
+
+/* What is meant when nothing is said has no word. */
+static const char *const kinds[] = {[CJ_FIELD_VALUES] = NULL,
+                                    [CJ_FIELD_MASK] = "mask",
+                                    [CJ_FIELD_BOXES] = "boxes"};
 
 void cj__onnx_property(cj__onnx_properties *p, const char *key, const char *value)
 {
@@ -105,6 +111,7 @@ void cj__onnx_describe_model(cj__onnx_properties *p, cj_model *m)
     cj__onnx_property(p, "cajal.loss", m->loss);
     cj__onnx_property(p, "cajal.metrics", m->metrics);
     cj__onnx_property(p, "cajal.target", m->target);
+    cj__onnx_property(p, target_kind_key, kinds[m->target_kind]);
     put_rules(&text, m->graph->layers, CJ__ROW_REGULARIZER);
     put_text(p, regularizers_key, &text);
     put_rules(&text, m->graph->layers, CJ__ROW_CONSTRAINT);
@@ -283,7 +290,8 @@ static bool is_ours(cj__slice key)
     static const char *const keys[] = {"cajal.text",    "cajal.loss",       "cajal.metrics",
                                        "cajal.target",  "cajal.classes",    "cajal.class_count",
                                        "cajal.columns", "cajal.parameters", "cajal.variables",
-                                       "cajal.masks", regularizers_key, constraints_key};
+                                       "cajal.masks", regularizers_key, constraints_key,
+                                       target_kind_key};
     for (size_t i = 0; i < CJ__COUNT(keys); i++)
         if (cj__slice_is(key, keys[i])) return true;
     return false;
@@ -298,6 +306,19 @@ static cj_status recall_text(const cj__onnx_model *from, const char *key, cj_mod
     CJ__TRY(cj__slice_string(&m->arena, entry->value, key, &text));
     *field = text;
     return CJ_OK;
+}
+
+/* What the numbers of the output are. */
+static cj_status recall_kind(const cj__onnx_model *from, cj_model *m)
+{
+    const cj__onnx_entry *entry = find(from, target_kind_key);
+    if (!entry) return CJ_OK;
+    for (size_t i = 0; i < CJ__COUNT(kinds); i++)
+        if (kinds[i] && cj__slice_is(entry->value, kinds[i])) {
+            m->target_kind = (cj_field_kind)i;
+            return CJ_OK;
+        }
+    return bad(m->cj, target_kind_key);
 }
 
 static cj_status keep_others(const cj__onnx_model *from, cj_model *m)
@@ -367,6 +388,7 @@ cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj
     CJ__TRY(recall_text(from, "cajal.loss", m, &m->loss));
     CJ__TRY(recall_text(from, "cajal.metrics", m, &m->metrics));
     CJ__TRY(recall_text(from, "cajal.target", m, &m->target));
+    CJ__TRY(recall_kind(from, m));
     CJ__TRY(recall_text(from, "cajal.class_count", m, &count));
     CJ__TRY(read_list(arena, from, "cajal.classes", &classes));
     if (classes) {

@@ -1,0 +1,16 @@
+/* detections.h: what a detector says of pictures, printed. */
+#ifndef CAJAL_CLI_DETECTIONS_H
+#define CAJAL_CLI_DETECTIONS_H
+
+#include <cajal/train.h>
+
+#include "cli/cli.h"
+
+/* The detections of each output [n, size] of the model, a line each, or as JSON. `pictures`: their
+ * paths, and in `sizes` their heights and widths, so that corners are told in pixels of the picture
+ * in the file; NULL: samples have no names, and corners are shares of width and height. Returns the
+ * exit status. */
+int cli_print_detections(cli *c, const char *model, cj_model *m, cj_tensor *outputs,
+                         const char *const *pictures, int64_t (*sizes)[2]);
+
+#endif
