@@ -48,6 +48,7 @@ pool.h graph
 norm.h graph
 augment.h nn
 layers.h nn
+layers_augment.h nn
 signal.h graph
 sequence.h graph
 recurrent.h graph

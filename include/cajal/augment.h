@@ -65,6 +65,10 @@ CJ_API cj_node *cj_image_equalize(cj_node *x);
 /* Each channel under a bell of deviation sigma [batch], in pixels, size x size of them, an odd
  * number; pictures go on mirrored at their edge, which is not repeated. */
 CJ_API cj_node *cj_image_gaussian_blur(cj_node *x, cj_node *sigma, int64_t size);
+/* A rectangle of each sample becomes what `other`, pictures of the same sizes, has there; whole
+ * numbers [batch]. */
+CJ_API cj_node *cj_image_paste(cj_node *x, cj_node *other, cj_node *top, cj_node *left,
+                               cj_node *height, cj_node *width);
 /* A rectangle of each sample gets a value; whole numbers [batch]. */
 CJ_API cj_node *cj_image_erase(cj_node *x, cj_node *top, cj_node *left, cj_node *height,
                                cj_node *width, double value);

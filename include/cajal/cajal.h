@@ -23,6 +23,7 @@
 #include <cajal/image.h>
 #include <cajal/io.h>
 #include <cajal/layers.h>
+#include <cajal/layers_augment.h>
 #include <cajal/nn.h>
 #include <cajal/norm.h>
 #include <cajal/op.h>

@@ -352,6 +352,10 @@ CJ_API cj_status cj_store_set(cj_store *store, const char *name, const cj_tensor
 CJ_API uint64_t cj_store_version(const cj_store *store); /* grows with each commit and set */
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
+/* What every keyword macro of a layer expands to (layers.h). */
+#define CJ_LAYER_(name, x, ...) \
+    (name)(cj_at(x, CJ_HERE), \
+           &(name##_opts){.struct_size = sizeof(name##_opts), __VA_ARGS__})
 /* Where an error was made: each builder tells its graph file and line, and takes them back
  * afterwards. The functions themselves are reached as (cj_add)(a, b). Builders that take lists
  * first have no place. */

@@ -149,6 +149,7 @@ static cj_node *mirrored(cj_node *x, int axis, int64_t edge)
 /* Along one axis, by weights exp(-(d / sigma)^2 / 2) over their sum. */
 static cj_node *blurred(cj_node *x, int axis, cj_node *sigma, int64_t size)
 {
+    if (!x) return NULL;
     const int64_t edge = size / 2, n = cj_node_dim(x, axis);
     cj_node *wide = mirrored(x, axis, edge), *sum = NULL, *total = NULL;
     cj_node *rate = cj_scale(cj_reciprocal(cj_square(of_sample(x, sigma))), -0.5);
@@ -189,6 +190,7 @@ cj_node *cj_image_equalize(cj_node *x)
     cj_graph *g = cj_node_graph(x);
     cj_node *level = cj_cast(cj_round(cj_scale(cj_clip(x, 0, 1), LEVELS - 1)), CJ_I64);
     level = cj_reshape(level, 3, (cj_dim[]){batch, cj_dim_mul(g, h, w), channels});
+    if (!level) return NULL;
     cj_node *zero = cj_scalar(g, cj_node_dtype(x), 0), *one = cj_scalar(g, cj_node_dtype(x), 1);
     cj_node *counts = cj_scatter_along(
         cj_broadcast_to(zero, 3, (cj_dim[]){batch, LEVELS, channels}), level,
@@ -247,7 +249,7 @@ cj_node *cj_image_hue(cj_node *x, cj_node *shift)
     return cj_clip(cj_concat(y, 3, 3), 0, 1);
 }
 
-/* ---- Erasing --------------------------------------------------------------------------------- */
+/* ---- Pasting and erasing --------------------------------------------------------------------- */
 
 /* from <= place < from + size along an axis, [batch, ...]. */
 static cj_node *inside(cj_node *x, int axis, cj_node *from, cj_node *size)
@@ -259,10 +261,18 @@ static cj_node *inside(cj_node *x, int axis, cj_node *from, cj_node *size)
     return cj_logical_and(cj_greater_equal(at, low), cj_less(at, high));
 }
 
+cj_node *cj_image_paste(cj_node *x, cj_node *other, cj_node *top, cj_node *left, cj_node *height,
+                        cj_node *width)
+{
+    if (!other || !top || !left || !height || !width || !(x = coloured(x, "image_paste", false)))
+        return NULL;
+    cj_node *in = cj_logical_and(inside(x, 1, top, height), inside(x, 2, left, width));
+    return cj_where(in, other, x);
+}
+
 cj_node *cj_image_erase(cj_node *x, cj_node *top, cj_node *left, cj_node *height, cj_node *width,
                         double value)
 {
-    if (!top || !left || !height || !width || !(x = coloured(x, "image_erase", false))) return NULL;
-    cj_node *in = cj_logical_and(inside(x, 1, top, height), inside(x, 2, left, width));
-    return cj_where(in, cj__number_like(x, value), x);
+    if (!(x = coloured(x, "image_erase", false))) return NULL;
+    return cj_image_paste(x, cj__number_like(x, value), top, left, height, width);
 }

@@ -106,7 +106,9 @@ static void flip_points(const cj__move *m, cj_node *const *turned, cj_node *xy[2
         xy[i] = cj_where(cj_expand_dims(turned[i], 1), cj_sub(size, xy[i]), xy[i]);
     }
 }
-static const cj__motion flip_motion = {true, flip_pictures, flip_points};
+static const cj__motion flip_motion = {.in_training = true,
+                                       .pictures = flip_pictures,
+                                       .points = flip_points};
 
 static cj_node *random_flip_build(cj_layer_build *b)
 {
@@ -180,7 +182,9 @@ static void affine_points(const cj__move *m, cj_node *const *numbers, cj_node *x
     const cj_image_affine_opts how = affine_with(m, numbers);
     cj__image_affine_points(&how, cj_node_dim(m->x, 1), cj_node_dim(m->x, 2), xy);
 }
-static const cj__motion affine_motion = {true, affine_pictures, affine_points};
+static const cj__motion affine_motion = {.in_training = true,
+                                         .pictures = affine_pictures,
+                                         .points = affine_points};
 
 cj_node *cj__layer_affine(cj_layer_build *b, cj_node *x, const cj_image_affine_opts *how)
 {
@@ -210,7 +214,9 @@ static void perspective_points(const cj__move *m, cj_node *const *corners, cj_no
 {
     cj__image_perspective_points(corners[0], cj_node_dim(m->x, 1), cj_node_dim(m->x, 2), xy);
 }
-static const cj__motion perspective_motion = {true, perspective_pictures, perspective_points};
+static const cj__motion perspective_motion = {.in_training = true,
+                                              .pictures = perspective_pictures,
+                                              .points = perspective_points};
 
 /* Each corner comes inside by up to half of `scale` of the sides (torchvision's
  * RandomPerspective); of pictures that are not chosen by 0. */
@@ -350,7 +356,7 @@ static cj_node *crop_pictures(const cj__move *m, cj_node *const *at, cj_node *x,
 {
     (void)labels;
     const cj_random_crop_opts *o = m->options;
-    x = with_zeros(x, o->padding);
+    if (!(x = with_zeros(x, o->padding))) return NULL;
     return cj_where(cj_training(cj_node_graph(x)),
                     cj_image_crop(x, at[0], at[1], o->height, o->width),
                     middle(x, o->height, o->width));
@@ -368,7 +374,7 @@ static void crop_points(const cj__move *m, cj_node *const *at, cj_node *xy[2])
                          (double)o->padding);
     }
 }
-static const cj__motion crop_motion = {false, crop_pictures, crop_points};
+static const cj__motion crop_motion = {.pictures = crop_pictures, .points = crop_points};
 
 static cj_node *random_crop_build(cj_layer_build *b)
 {
@@ -395,7 +401,7 @@ static void middle_points(const cj__move *m, cj_node *const *none, cj_node *xy[2
     xy[0] = cj_shift(xy[0], -(double)((cj_node_dim(m->x, 2) - o->width) / 2));
     xy[1] = cj_shift(xy[1], -(double)((cj_node_dim(m->x, 1) - o->height) / 2));
 }
-static const cj__motion middle_motion = {false, middle_pictures, middle_points};
+static const cj__motion middle_motion = {.pictures = middle_pictures, .points = middle_points};
 
 static cj_node *center_crop_build(cj_layer_build *b)
 {
@@ -447,7 +453,7 @@ static void resize_points(const cj__move *m, cj_node *const *none, cj_node *xy[2
     xy[0] = cj_scale(xy[0], (double)o->width / (double)cj_node_dim(m->x, 2));
     xy[1] = cj_scale(xy[1], (double)o->height / (double)cj_node_dim(m->x, 1));
 }
-static const cj__motion resize_motion = {false, resize_pictures, resize_points};
+static const cj__motion resize_motion = {.pictures = resize_pictures, .points = resize_points};
 
 static cj_node *resizing_build(cj_layer_build *b)
 {

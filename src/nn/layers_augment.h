@@ -32,6 +32,8 @@ void cj__image_perspective_points(cj_node *corners, int64_t height, int64_t widt
 cj_node *cj__layer_affine(cj_layer_build *b, cj_node *x, const cj_image_affine_opts *how);
 /* cj_image_posterize with a number of bits for each sample: [batch]. */
 cj_node *cj__image_posterize(cj_node *x, cj_node *bits);
+/* Beta(a, a) of even numbers u and v in [0, 1), each [batch]. */
+cj_node *cj__beta_of(cj_node *u, cj_node *v, double a);
 /* y in training programs, else the other one. */
 cj_node *cj__in_training(cj_layer_build *b, cj_node *y, cj_node *otherwise);
 

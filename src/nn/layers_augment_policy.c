@@ -33,6 +33,7 @@ static cj__strengths usual_strengths(const cj_node *x)
 static cj_node *operate(cj_layer_build *b, cj_node *x, const cj__operations *o,
                         const char *interpolation, double fill_value)
 {
+    if (!x) return NULL;
     cj_image_affine_opts how = {.struct_size = sizeof how,
                                 .interpolation = interpolation,
                                 .fill_mode = "constant",

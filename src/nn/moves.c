@@ -7,7 +7,10 @@
  *
  *     input -> rescaling -> random_flip -> random_crop -> conv2d -> resizing -> conv2d -> output
  *                               1              2                     no more
- */
+ *
+ * Classes are whole numbers, so a sample that is mixed of several has several targets, each with
+ * its share: the loss is the sum of the losses of all, times their shares, which for a crossentropy
+ * is that of the mixed distribution. */
 #include "nn/moves.h"
 
 #include <string.h>
@@ -99,6 +102,7 @@ static cj_node *move_boxes(const cj__move *m, cj_node *const *numbers, cj_node *
         cj_node *const round[2][4] = {{from, to, to, from}, {from, from, to, to}};
         xy[axis] = cj_scale(cj_concat(round[axis], 4, 1), (double)m->x->type.dim[2 - axis]);
     }
+    if (!xy[0] || !xy[1]) return NULL;
     m->motion->points(m, numbers, xy);
     for (int axis = 0; axis < 2; axis++) {
         cj_node *at = cj_scale(xy[axis], 1 / (double)m->y->type.dim[2 - axis]);
@@ -118,51 +122,161 @@ static cj_node *move_boxes(const cj__move *m, cj_node *const *numbers, cj_node *
     return cj_stack(row, 5, 2);
 }
 
+/* ---- Mixing ---------------------------------------------------------------------------------- */
+
+cj_node *cj__part_of_batch(cj_node *v, int part)
+{
+    if (!part || !v) return v;
+    cj_graph *g = cj_node_graph(v);
+    cj_node *at = cj_iota(g, CJ_I64, 0, 1, v->type.dim);
+    at = cj_mod(cj_shift(at, part), cj_dim_value(g, v->type.dim[0]));
+    return cj_gather(v, at, 0);
+}
+
+/* [batch] with axes of size 1 behind it, as v's numbers. */
+static cj_node *share_for(cj_node *v, cj_node *share)
+{
+    cj_dim dims[CJ_RANK_MAX] = {v->type.dim[0]};
+    for (int i = 1; i < v->type.rank; i++) dims[i] = 1;
+    return cj_reshape(cj_cast(share, v->type.dtype), v->type.rank, dims);
+}
+
+/* Rows of all parts, one behind another; outside of training those of others are no boxes. */
+static cj_node *mix_boxes(const cj__move *m, cj_node *const *numbers, cj_node *boxes)
+{
+    cj_graph *g = cj_node_graph(boxes);
+    cj_node *all[CJ__PARTS_MAX], *none[5];
+    if (!m->motion->boxes)
+        return cj__graph_fail(g, m->layer, CJ_ERR_ARGUMENT,
+                              "where boxes are in its pictures cannot be said; mix_up and mosaic "
+                              "are for boxes"),
+               NULL;
+    for (int i = 0; i < 5; i++)
+        none[i] = cj_shift(cj_scale(column(boxes, 0), 0), i ? 0 : -1);
+    for (int k = 0; k < m->motion->parts; k++) {
+        cj_node *part = cj__part_of_batch(boxes, k);
+        cj_node *moved = part ? m->motion->boxes(m, numbers, k, part) : NULL;
+        all[k] = cj_where(cj_training(g), moved, k ? cj_stack(none, 5, 2) : boxes);
+    }
+    return cj_concat(all, m->motion->parts, 1);
+}
+
+static cj_node *mix_numbers(const cj__move *m, cj_node *const *numbers, cj_node *v)
+{
+    cj_node *sum = NULL;
+    for (int k = 0; k < m->motion->parts; k++) {
+        cj_node *share = share_for(v, m->motion->share(m, numbers, k));
+        cj_node *part = cj_mul(cj__part_of_batch(v, k), share);
+        sum = sum ? cj_add(sum, part) : part;
+    }
+    return cj_where(cj_training(cj_node_graph(v)), sum, v);
+}
+
+/* Each part there was becomes as many as there are. */
+static bool mix_classes(const cj__move *m, cj_node *const *numbers, cj__followed *f)
+{
+    const cj__followed was = *f;
+    const int parts = m->motion->parts;
+    cj_graph *g = cj_node_graph(f->v[0]);
+    if (was.n * parts > CJ__PARTS_MAX)
+        return cj__graph_fail(g, m->layer, CJ_ERR_LIMIT,
+                              "with it a sample is mixed of %d others, above %d", was.n * parts,
+                              CJ__PARTS_MAX),
+               false;
+    f->n = 0;
+    for (int k = 0; k < parts; k++) {
+        cj_node *share = m->motion->share(m, numbers, k);
+        for (int i = 0; i < was.n; i++, f->n++) {
+            f->v[f->n] = cj__part_of_batch(was.v[i], k);
+            f->share[f->n] = was.n == 1 ? share
+                                        : cj_mul(share, cj__part_of_batch(was.share[i], k));
+        }
+    }
+    return !g->failed;
+}
+
+cj_node *cj__followed_most(const cj__followed *f)
+{
+    cj_node *most = f->share[0], *v = f->v[0];
+    if (f->n == 1) return v;
+    for (int i = 1; v && i < f->n; i++) {
+        cj_node *more = cj_greater(f->share[i], most);
+        cj_dim dims[CJ_RANK_MAX] = {v->type.dim[0], 1, 1, 1, 1, 1, 1, 1};
+        v = cj_where(cj_reshape(more, v->type.rank, dims), f->v[i], v);
+        most = cj_where(more, f->share[i], most);
+    }
+    return v ? cj_where(cj_training(cj_node_graph(v)), v, f->v[0]) : NULL;
+}
+
 /* ---- All of them ----------------------------------------------------------------------------- */
 
 static cj_node *move_mask(const cj__move *m, cj_node *const *numbers, cj_node *mask)
 {
     cj_node *x = cj_expand_dims(cj_cast(mask, CJ_F32), 3); /* exact below 2^24 */
-    x = m->motion->pictures(m, numbers, x, true);
+    if (x) x = m->motion->pictures(m, numbers, x, true);
     return x ? cj_cast(cj_squeeze(x, 3), mask->type.dtype) : NULL;
 }
 
-static cj_node *move_one(cj_model *model, const cj__move *m, cj__follower what, cj_node *v)
+static bool fits(const cj__move *m, cj__follower what, const cj_node *v)
 {
-    cj_graph *g = cj_node_graph(v);
     const cj_dim *sizes = v->type.dim, *expected = m->x->type.dim;
-    cj_node *numbers[CJ__MOVE_NUMBERS], *y;
-    if (what != CJ__FOLLOWS_BOXES && (sizes[1] != expected[1] || sizes[2] != expected[2]))
-        return cj__graph_fail(g, m->layer, CJ_ERR_SHAPE,
-                              "its pictures are of %lldx%lld pixels, but their masks, which are to "
-                              "follow them, of %lldx%lld",
-                              (long long)expected[1], (long long)expected[2], (long long)sizes[1],
-                              (long long)sizes[2]),
-               NULL;
-    for (int i = 0; i < CJ__MOVE_NUMBERS; i++)
-        numbers[i] = cj__model_node_in(model, g, m->numbers[i]);
+    if ((what != CJ__FOLLOWS_PICTURE && what != CJ__FOLLOWS_MASK) ||
+        (sizes[1] == expected[1] && sizes[2] == expected[2]))
+        return true;
+    cj__graph_fail(v->call->graph, m->layer, CJ_ERR_SHAPE,
+                   "its pictures are of %lldx%lld pixels, but their masks, which are to follow "
+                   "them, of %lldx%lld",
+                   (long long)expected[1], (long long)expected[2], (long long)sizes[1],
+                   (long long)sizes[2]);
+    return false;
+}
+
+static cj_node *move_part(const cj__move *m, cj_node *const *numbers, cj__follower what, cj_node *v)
+{
+    cj_node *y;
     if (what == CJ__FOLLOWS_BOXES) y = move_boxes(m, numbers, v);
     else if (what == CJ__FOLLOWS_MASK) y = move_mask(m, numbers, v);
     else y = m->motion->pictures(m, numbers, v, false);
-    return m->motion->in_training ? cj_where(cj_training(g), y, v) : y;
+    return m->motion->in_training ? cj_where(cj_training(cj_node_graph(v)), y, v) : y;
 }
 
-cj_node *cj__moves_follow(cj_model *m, cj_graph *to, const cj_node *output, cj__follower what,
-                          cj_node *v)
+static bool move_one(cj_model *model, const cj__move *m, cj__follower what, cj__followed *f)
+{
+    const cj__motion *motion = m->motion;
+    cj_graph *g = cj_node_graph(f->v[0]);
+    cj_node *numbers[CJ__MOVE_NUMBERS];
+    const bool whole = cj_dtype_info(f->v[0]->type.dtype)->kind != CJ_KIND_FLOAT;
+    if (!fits(m, what, f->v[0]) || (what == CJ__FOLLOWS_CLASS && !motion->parts)) return !g->failed;
+    for (int i = 0; i < CJ__MOVE_NUMBERS; i++)
+        numbers[i] = cj__model_node_in(model, g, m->numbers[i]);
+    if (motion->parts && whole && (what == CJ__FOLLOWS_CLASS || motion->blends))
+        return mix_classes(m, numbers, f);
+    for (int i = 0; i < f->n; i++) {
+        if (motion->parts && what == CJ__FOLLOWS_CLASS) f->v[i] = mix_numbers(m, numbers, f->v[i]);
+        else if (motion->parts && what == CJ__FOLLOWS_BOXES)
+            f->v[i] = mix_boxes(m, numbers, f->v[i]);
+        else f->v[i] = move_part(m, numbers, what, f->v[i]);
+    }
+    return !g->failed;
+}
+
+bool cj__moves_follow(cj_model *m, cj_graph *to, const cj_node *output, cj__follower what,
+                      cj_node *v, cj__followed *out)
 {
     const cj_graph *g = m->graph;
     const cj__layers *layers = g->layers;
-    if (!layers || !layers->moves || !v) return v;
+    *out = (cj__followed){.n = 1, .v = {v}};
+    if (!layers || !layers->moves || !v) return !to->failed;
     const size_t calls = (size_t)g->n_calls;
-    bool *marks = cj__alloc(m->cj, 3 * calls); /* zeros */
-    if (!marks) return cj__graph_fail(to, NULL, CJ_ERR_MEMORY, "out of memory"), NULL;
+    bool *marks = cj__alloc(m->cj, 3 * calls), done = true; /* zeros */
+    if (!marks) return cj__graph_fail(to, NULL, CJ_ERR_MEMORY, "out of memory"), false;
     paths p = {marks, marks + calls, marks + 2 * calls};
     find_paths(g, output, &p);
-    for (const cj__move *move = layers->moves; move && v; move = move->next) {
+    for (const cj__move *move = layers->moves; move && done; move = move->next) {
         if (!counts(move, &p, g->inputs.items[0].node->type.dim[0])) continue;
-        v = move_one(m, move, what, v);
+        done = move_one(m, move, what, out);
         from_here(g, move->y, p.moved);
     }
     cj__free(m->cj, marks, 3 * calls);
-    return v;
+    return done;
 }

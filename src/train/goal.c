@@ -11,7 +11,6 @@
 #include "train/train.h"
 
 #include "base/option.h"
-#include "nn/moves.h"
 
 #include <math.h>
 #include <string.h>
@@ -288,15 +287,17 @@ cj_node *cj__goal_placeholder(cj__objective *o, const char *name, const cj_field
 }
 
 /* What belongs to the picture goes where layers move it. */
-static cj_node *follow(const cj__objective *o, const cj__goal *goal, cj_node *target)
+static bool follow(const cj__objective *o, cj__goal *goal, cj_node *target)
 {
-    const cj_field_kind kind = goal->info->kind;
-    if (goal->field >= 0 && kind == CJ_FIELD_VALUES) return target;
-    return cj__moves_follow(o->model, o->graph, goal->output,
-                            goal->field < 0           ? CJ__FOLLOWS_PICTURE
-                            : kind == CJ_FIELD_BOXES ? CJ__FOLLOWS_BOXES
-                                                      : CJ__FOLLOWS_MASK,
-                            target);
+    static const cj__follower kinds[] = {[CJ_FIELD_VALUES] = CJ__FOLLOWS_CLASS,
+                                         [CJ_FIELD_MASK] = CJ__FOLLOWS_MASK,
+                                         [CJ_FIELD_BOXES] = CJ__FOLLOWS_BOXES};
+    const cj__follower what = goal->field < 0 ? CJ__FOLLOWS_PICTURE : kinds[goal->info->kind];
+    if (!target || !cj__moves_follow(o->model, o->graph, goal->output, what, target,
+                                     &goal->targets))
+        return false;
+    goal->samples.target = cj__followed_most(&goal->targets);
+    return goal->samples.target != NULL;
 }
 
 /* What a result is compared with: a field that is fed, once for all goals that have it, or the
@@ -306,9 +307,12 @@ static cj_status make_target(cj__objective *o, cj__goal *goal)
     cj_node *target = NULL;
     if (goal->field < 0)
         target = cj__model_node_in(o->model, o->graph, cj__model_prepared(o->model));
-    for (int i = 0; goal->field >= 0 && &o->goals[i] < goal; i++)
-        if (o->goals[i].field == goal->field) goal->samples.target = o->goals[i].samples.target;
-    if (goal->samples.target) return CJ_OK;
+    for (int i = 0; goal->field >= 0 && &o->goals[i] < goal; i++) {
+        if (o->goals[i].field != goal->field) continue;
+        goal->samples.target = o->goals[i].samples.target;
+        goal->targets = o->goals[i].targets;
+        return CJ_OK;
+    }
     if (!target) {
         const char *name = o->n_goals == 1 ? "cajal/target"
                                            : cj__arena_printf(&o->arena, "cajal/target/%s",
@@ -316,8 +320,7 @@ static cj_status make_target(cj__objective *o, cj__goal *goal)
         if (!name) return CJ_ERR_MEMORY;
         goal->target = target = cj__goal_placeholder(o, name, goal->info);
     }
-    goal->samples.target = target ? follow(o, goal, target) : NULL;
-    return goal->samples.target ? CJ_OK : cj__objective_status(o);
+    return follow(o, goal, target) ? CJ_OK : cj__objective_status(o);
 }
 
 /* samples, and the steps of all samples that count in the mask of the model's output. */
@@ -330,9 +333,40 @@ static cj_status judge(cj__objective *o, cj__goal *goal)
     else if (prediction->type.rank)
         goal->samples.weight = cj_broadcast_to(cj_scalar(o->graph, prediction->type.dtype, 1), 1,
                                                prediction->type.dim);
-    goal->steps = cj__judged_steps(
-        goal->samples, cj__model_node_in(o->model, o->graph, cj_mask_of(goal->output)));
+    const cj_node *mask = cj_mask_of(goal->output);
+    if (mask && goal->targets.n > 1)
+        return cj_fail(o->cj, CJ_ERR_ARGUMENT,
+                       "the samples of output '%s' are mixed, but it has a mask of steps",
+                       goal->name);
+    goal->steps = cj__judged_steps(goal->samples, cj__model_node_in(o->model, o->graph, mask));
     return CJ_OK;
+}
+
+/* The loss of each sample, and what it counts for (NULL: 1); of samples that are mixed, the sums of
+ * those of their parts. */
+static cj_node *each_loss(const cj__goal *goal, const cj__named *named, cj_node **count)
+{
+    const cj_loss *row = named->row;
+    const cj__judged *judged = row->whole ? &goal->samples : &goal->steps;
+    const cj__followed *f = &goal->targets;
+    *count = NULL;
+    if (f->n == 1)
+        return cj__loss_build(row, named->options, judged->prediction, judged->target, count);
+    cj_node *sum = NULL, *first = NULL, *counted = NULL, *first_count = NULL;
+    for (int i = 0; i < f->n; i++) {
+        cj_node *counts = NULL, *each = cj__loss_build(row, named->options,
+                                                       goal->samples.prediction, f->v[i], &counts);
+        if (!each) return NULL;
+        cj_node *share = cj_cast(f->share[i], each->type.dtype), *part = cj_mul(each, share);
+        sum = sum ? cj_add(sum, part) : part;
+        if (!i) first = each, first_count = counts;
+        if (!counts) continue;
+        counts = cj_mul(counts, share);
+        counted = counted ? cj_add(counted, counts) : counts;
+    }
+    cj_node *training = cj_training(cj_node_graph(goal->samples.prediction));
+    if (counted) *count = cj_where(training, counted, first_count);
+    return cj_where(training, sum, first);
 }
 
 cj_status cj__goal_build(cj__objective *o, cj__goal *goal)
@@ -343,8 +377,7 @@ cj_status cj__goal_build(cj__objective *o, cj__goal *goal)
     CJ__TRY(check_loss(o, goal, &named));
     CJ__TRY(judge(o, goal));
     const cj__judged *judged = row->whole ? &goal->samples : &goal->steps;
-    cj_node *count = NULL, *each = cj__loss_build(row, named.options, judged->prediction,
-                                                  judged->target, &count);
+    cj_node *count, *each = each_loss(goal, &named, &count);
     if (!each)
         return cj__prefix(o->cj, cj__objective_status(o), "loss %s of output '%s' and target '%s'",
                           row->name, goal->name, goal->info->name);

@@ -7,7 +7,7 @@
 #ifndef CAJAL_TRAIN_TRAIN_H
 #define CAJAL_TRAIN_TRAIN_H
 
-#include "nn/model.h"
+#include "nn/moves.h"
 
 #include <cajal/train.h>
 
@@ -39,6 +39,7 @@ typedef struct cj__goal {
     double weight;             /* of its loss in the sum of all */
     bool auxiliary;            /* in training alone; behind all outputs */
     cj_node *target;           /* fed; NULL: another goal's, or none */
+    cj__followed targets;      /* where layers move or mix them */
     cj__judged samples, steps; /* the same where the prediction has no mask */
     cj_node *loss;             /* mean of the batch, times weight */
     cj_node *sums[CJ__SUMS];   /* f64 */

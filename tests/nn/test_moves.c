@@ -4,10 +4,11 @@
 #include <cajal/layers.h>
 
 #include "nn_golden.h"
+#include "support/faults.h"
 
 #include <cajal/run.h>
 
-#include "nn/moves.h"
+#include "nn/layers_augment.h"
 
 static cj_context *cj;
 
@@ -50,6 +51,13 @@ typedef struct moved {
 } moved;
 enum { SEEN, RESTORED, MASK, BOXES };
 
+static cj_node *followed(cj_model *m, cj_graph *g, cj__follower what, cj_node *v)
+{
+    cj__followed f;
+    if (!cj__moves_follow(m, g, cj_graph_output_at(cj_model_graph(m), 0), what, v, &f)) return NULL;
+    return cj__followed_most(&f);
+}
+
 static void run_moves(const char *text, int64_t n, bool training, const char *backend, moved *r)
 {
     cj_model *m = cj_model_from_text(cj, text, NULL, 0);
@@ -60,10 +68,9 @@ static void run_moves(const char *text, int64_t n, bool training, const char *ba
     const cj_dim batch = cj_symbol(g, "batch");
     cj_node *mask = cj_placeholder(g, "mask", CJ_I32, CJ_DIMS(batch, H, W)),
             *box = cj_placeholder(g, "boxes", CJ_F32, CJ_DIMS(batch, MOST, 5));
-    const cj_node *output = cj_graph_output_at(cj_model_graph(m), 0);
-    cj_node *all[] = {seen, cj__moves_follow(m, g, output, CJ__FOLLOWS_PICTURE, raw),
-                      cj__moves_follow(m, g, output, CJ__FOLLOWS_MASK, mask),
-                      cj__moves_follow(m, g, output, CJ__FOLLOWS_BOXES, box)};
+    cj_node *all[] = {seen, followed(m, g, CJ__FOLLOWS_PICTURE, raw),
+                      followed(m, g, CJ__FOLLOWS_MASK, mask),
+                      followed(m, g, CJ__FOLLOWS_BOXES, box)};
     cj_program *p = cj_compile(g, .outputs = {all[0], all[1], all[2], all[3]},
                                .training = training);
     if (!p) fail_msg("%s: %s", text, cj_message(cj));
@@ -242,6 +249,130 @@ static void what_is_left(void **state)
     release(&r);
 }
 
+/* Every picture has labels of its own, so that it is known again among the parts of another. Boxes
+ * of part p are those of the sample p places further. */
+static void mosaics(void **state)
+{
+    (void)state;
+    moved r;
+    draw_pictures();
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < H * W; k++) {
+            float *label = &pictures[i][0][0] + k;
+            if (*label > 0) *label += (float)(3 * i);
+            (&masks[i][0][0])[k] = (int32_t)*label;
+        }
+    for (int training = 0; training < 2; training++) {
+        run_moves("input 40 48 1, mosaic interpolation=nearest", N, training, NULL, &r);
+        const float *seen = cj_tensor_map_read(r.out[SEEN]),
+                    *row = cj_tensor_map_read(r.out[BOXES]);
+        const int32_t *mask = cj_tensor_map_read(r.out[MASK]);
+        assert_memory_equal(seen, cj_tensor_map_read(r.out[RESTORED]), sizeof pictures);
+        for (int i = 0; i < N * H * W; i++) assert_int_equal(mask[i], (int32_t)seen[i]);
+        assert_int_equal(cj_tensor_shape(r.out[BOXES])[1], 4 * MOST);
+        for (int i = 0; i < N * 4 * MOST; i++, row += 5) {
+            const int sample = i / (4 * MOST), part = i / MOST % 4, k = i % MOST;
+            const bool none = k == MOST - 1 || (!training && part);
+            assert_true(row[0] == (none ? -1 : (float)k));
+            if (none) continue;
+            double at[4];
+            const int label = 3 * ((sample + part) % N) + k + 1;
+            assert_true(seen_at(seen + (ptrdiff_t)sample * H * W, &r, (float)label, at) > 0);
+            for (int e = 0; e < 4; e++)
+                if (fabs((double)row[e + 1] * (e % 2 ? H : W) - at[e]) > 1)
+                    fail_msg("edge %d of box %d of sample %d is at %g, the pixels' at %g", e, i,
+                             sample, (double)row[e + 1] * (e % 2 ? H : W), at[e]);
+        }
+        release(&r);
+    }
+}
+
+/* Boxes of both pictures; where they are in a rectangle that was cut out cannot be said. */
+static void blended_boxes(void **state)
+{
+    (void)state;
+    moved r;
+    draw_pictures();
+    run_moves("input 40 48 1, mix_up", N, true, NULL, &r);
+    const float *found = cj_tensor_map_read(r.out[BOXES]);
+    for (int i = 0; i < N; i++)
+        for (int part = 0; part < 2; part++)
+            assert_memory_equal(found + (i * 2 + part) * MOST * 5, boxes[(i + part) % N],
+                                sizeof boxes[0]);
+    release(&r);
+    cj_model *m = cj_model_from_text(cj, "input 40 48 1, cut_mix", NULL, 0);
+    cj_node *raw, *y;
+    cj_graph *g = cj__model_assemble(m, &raw, &y);
+    cj_node *box = cj_placeholder(g, "boxes", CJ_F32, CJ_DIMS(cj_symbol(g, "batch"), MOST, 5));
+    assert_null(followed(m, g, CJ__FOLLOWS_BOXES, box));
+    assert_string_equal(cj_message(cj), "cut_mix: where boxes are in its pictures cannot be said; "
+                                        "mix_up and mosaic are for boxes");
+    cj_graph_free(g);
+    cj_model_free(m);
+}
+
+/* 2 x 2 x 2 x 2 parts are what a target may have. */
+static void too_many_parts(void **state)
+{
+    (void)state;
+    char text[200] = "input 4 4 1";
+    for (int n = 1; n <= 5; n++) {
+        strcat(text, ", mix_up");
+        cj_model *m = cj_model_from_text(cj, text, NULL, 0);
+        cj_node *raw, *y;
+        cj_graph *g = cj__model_assemble(m, &raw, &y);
+        cj_node *class = cj_placeholder(g, "class", CJ_I32, CJ_DIMS(cj_symbol(g, "batch")));
+        const bool fits = followed(m, g, CJ__FOLLOWS_CLASS, class) != NULL;
+        assert_int_equal(fits, n < 5);
+        if (!fits)
+            assert_string_equal(cj_message(cj),
+                                "mix_up_4: with it a sample is mixed of 32 others, above 16");
+        cj_graph_free(g);
+        cj_model_free(m);
+    }
+}
+
+/* Beta(a, a) from even numbers on a grid: mean 1/2, variance 1 / (4 (2 a + 1)), and how much is
+ * below 0.1: x for a = 1, 3 x^2 - 2 x^3 for 2, 2 asin(sqrt x) / pi for 1/2. */
+static void beta(void **state)
+{
+    (void)state;
+    enum { STEPS = 200 };
+    static const struct {
+        double a, below;
+    } cases[] = {{0.2, NAN},  {0.5, 0.20483276469913347}, {1, 0.1}, {2, 0.028}, {8, NAN},
+                 {0.001, NAN}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        cj_graph *g = cj_graph_new(cj);
+        const cj_dim dims[] = {STEPS, STEPS};
+        cj_node *uv[2];
+        for (int i = 0; i < 2; i++)
+            uv[i] = cj_scale(cj_shift(cj_iota(g, CJ_F32, i, 2, dims), 0.5), 1.0 / STEPS);
+        cj_node *x = cj__beta_of(uv[0], uv[1], cases[k].a);
+        cj_program *p = cj_compile(g, .outputs = {x});
+        cj_session *s = cj_session_new(p, cj_graph_store(g));
+        cj_tensor *out = NULL;
+        assert_int_equal(cj_run(s, NULL, 0, &out, 1), CJ_OK);
+        const float *v = cj_tensor_map_read(out);
+        double sum = 0, square = 0;
+        int below = 0;
+        for (int i = 0; i < STEPS * STEPS; i++) {
+            assert_true(v[i] >= 0 && v[i] <= 1);
+            sum += (double)v[i], square += ((double)v[i] - 0.5) * ((double)v[i] - 0.5);
+            below += v[i] < 0.1f;
+        }
+        const double n = STEPS * STEPS, variance = 0.25 / (2 * cases[k].a + 1);
+        /* A grid of 200 x 200 leaves about 1 / 200 open. */
+        assert_float_equal(sum / n, 0.5, 1e-4);
+        assert_float_equal(square / n, variance, 0.005 * variance + 1e-6);
+        if (!isnan(cases[k].below)) assert_float_equal(below / n, cases[k].below, 0.003);
+        cj_tensor_free(out);
+        cj_session_free(s);
+        cj_program_free(p);
+        cj_graph_free(g);
+    }
+}
+
 /* Only what is done to pictures counts, not what networks do to what they have learned. */
 static void only_pictures(void **state)
 {
@@ -255,6 +386,42 @@ static void only_pictures(void **state)
     release(&r);
 }
 
+/* Layers, and all that follows them, with every allocation failing in turn. */
+static cj_status follow_all(cj_context *c, void *arg)
+{
+    cj_model *m = cj_model_from_text(c, arg, NULL, 0);
+    cj_node *raw, *y;
+    cj_graph *g = m ? cj__model_assemble(m, &raw, &y) : NULL;
+    cj_status failed = g ? CJ_OK : cj_last_status(c);
+    for (int i = 0; g && !failed && i < 4; i++) {
+        static const cj__follower what[] = {CJ__FOLLOWS_PICTURE, CJ__FOLLOWS_MASK,
+                                            CJ__FOLLOWS_BOXES, CJ__FOLLOWS_CLASS};
+        static const char *const names[] = {NULL, "mask", "boxes", "class"};
+        static const int ranks[] = {4, 3, 3, 1};
+        const cj_dim batch = cj_symbol(g, "batch"),
+                     dims[][3] = {{0}, {batch, 6, 8}, {batch, 3, 5}, {batch}};
+        cj_node *v = i ? cj_placeholder(g, names[i], i == 2 ? CJ_F32 : CJ_I32, ranks[i], dims[i])
+                       : raw;
+        cj__followed f;
+        if (!v ||
+            !cj__moves_follow(m, g, cj_graph_output_at(cj_model_graph(m), 0), what[i], v, &f) ||
+            !cj__followed_most(&f))
+            failed = cj_graph_failed(g) ? cj_graph_failed(g) : cj_last_status(c);
+    }
+    cj_graph_free(g);
+    cj_model_free(m);
+    return failed;
+}
+
+static void faults(void **state)
+{
+    (void)state;
+    static char text[] = "input 6 8 3, random_flip, random_rotation 0.1, random_perspective, "
+                         "auto_augment, mix_up, mosaic, random_crop 5 5 padding=1, "
+                         "random_gaussian_blur, center_crop 4 4, resizing 5 5";
+    assert_true(faults_sweep_memory(follow_all, text, NULL, 13) > 50);
+}
+
 static void another_size(void **state)
 {
     (void)state;
@@ -262,8 +429,7 @@ static void another_size(void **state)
     cj_node *raw, *y;
     cj_graph *g = cj__model_assemble(m, &raw, &y);
     cj_node *mask = cj_placeholder(g, "mask", CJ_I32, CJ_DIMS(cj_symbol(g, "batch"), 40, 40));
-    assert_null(cj__moves_follow(m, g, cj_graph_output_at(cj_model_graph(m), 0), CJ__FOLLOWS_MASK,
-                                 mask));
+    assert_null(followed(m, g, CJ__FOLLOWS_MASK, mask));
     assert_string_equal(cj_message(cj), "random_flip: its pictures are of 40x48 pixels, but their "
                                         "masks, which are to follow them, of 40x40");
     cj_graph_free(g);
@@ -287,6 +453,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rectangles), cmocka_unit_test(fills), cmocka_unit_test(what_is_left),
-        cmocka_unit_test(only_pictures), cmocka_unit_test(another_size)};
+        cmocka_unit_test(mosaics), cmocka_unit_test(blended_boxes),
+        cmocka_unit_test(too_many_parts), cmocka_unit_test(beta),
+        cmocka_unit_test(only_pictures), cmocka_unit_test(another_size), cmocka_unit_test(faults)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
