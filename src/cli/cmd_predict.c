@@ -265,7 +265,7 @@ static int predict(cli *c, const char *path, const char *const *inputs, int n_in
     if (!strcmp(source, "-")) source = "/dev/stdin";
     const char *format = cli_string(c, "format");
     const bool array = format ? !strcmp(format, "npy") : cli_ends_with(source, ".npy");
-    const char *grid = cli_string(c, "grid");
+    const char *grid = cli_string(c, "grid"), *draw = cli_string(c, "draw");
     int64_t(*sizes)[2] = calloc((size_t)n_inputs + 1, sizeof *sizes);
     if (!sizes) return cli_fail(c, CJ_ERR_MEMORY, "predict: out of memory");
     cli_views views = {.model = m, .info = &info, .paths = pictures ? inputs : NULL};
@@ -277,6 +277,7 @@ static int predict(cli *c, const char *path, const char *const *inputs, int n_in
     views.outputs = outputs;
     views.samples = samples;
     if (outputs && grid) status = cli_view_sheet(c, &views, grid);
+    if (!status && draw) status = cli_view_draw(c, &views, draw);
     if (!status)
         status = info.target_kind == CJ_FIELD_BOXES
                      ? cli_print_detections(c, path, m, outputs, views.paths, sizes)
@@ -302,7 +303,7 @@ static int run(cli *c)
 
 static const char *const keys[] = {"data",    "format",  "widths", "split", "types",   "drop",
                                    "missing", "header",  "limit",  "stream", "pictures",
-                                   "score",   "grid",    "threads",
+                                   "score",   "draw",    "grid",   "threads",
                                    "deterministic", NULL};
 const cj_command cj_command_predict = {
     .name = "predict",
@@ -318,11 +319,12 @@ const cj_command cj_command_predict = {
         "samples, an IDX file, or - for a table on standard input. Prints the class and its\n"
         "probability, or the outputs of a regression, a line a sample. --json tells predictions:\n"
         "label, class, probability and output of each.\n"
-        "Pictures are brought to the size of training; a line has the five likeliest classes. Of a\n"
-        "model trained on boxes a line is a detection: class, score, and corners x_min, y_min,\n"
-        "x_max, y_max in pixels of the picture (of other inputs: shares of width and height).\n"
-        "grid=FILE.png draws the first hundred on a sheet, with what is said of them and, where\n"
-        "the data knows it, what is true.\n",
+        "Pictures are brought to the size of training; a line has the five likeliest classes.\n"
+        "Of a model trained on boxes a line is a detection: class, score, and corners x_min,\n"
+        "y_min, x_max, y_max in pixels of the picture (of other inputs: shares of width and\n"
+        "height). grid=FILE.png draws the first hundred on a sheet, with what is said of them\n"
+        "and, where the data knows it, what is true; draw=FOLDER draws boxes, masks and restored\n"
+        "pictures into a picture each.\n",
     .keys = keys,
     .run = run,
 };

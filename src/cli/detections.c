@@ -6,13 +6,12 @@
 
 #include <cajal/detect.h>
 
+#include "cli/guess.h"
 #include "cli/json.h"
 
 enum { MOST = 100 }; /* of a picture */
 
-/* Corners, shares of what the model saw, as pixels of the picture in the file: what its fit did is
- * undone, and what is outside of the picture cut off. */
-static void to_pixels(const cj_model_info *info, const int64_t size[2], double box[4])
+void cli_detection_in_file(const cj_model_info *info, const int64_t size[2], double box[4])
 {
     const int64_t height = info->input_shape[0], width = info->input_shape[1];
     const cj_picture_frame f = cj_picture_fit_frame(size[0], size[1], height, width,
@@ -25,17 +24,11 @@ static void to_pixels(const cj_model_info *info, const int64_t size[2], double b
     }
 }
 
-static const char *label_text(const cj_model_info *info, int label, char number[32])
-{
-    snprintf(number, 32, "%d", label);
-    return info->class_names && label < info->classes ? info->class_names[label] : number;
-}
-
 static void print_json(cli_json *j, const cj_model_info *info, const cj_detection *d)
 {
     char number[32];
     cli_json_object(j, NULL);
-    cli_json_string(j, "label", label_text(info, d->label, number));
+    cli_json_string(j, "label", cli_label_text(info, d->label, number));
     cli_json_int(j, "class", d->label);
     cli_json_number(j, "score", d->score);
     cli_json_list(j, "box");
@@ -50,7 +43,7 @@ static void print_line(FILE *to, const cj_model_info *info, const char *path, in
     char number[32];
     if (path) fprintf(to, "%s", path);
     else fprintf(to, "%lld", (long long)sample);
-    fprintf(to, "\t%s\t%.4f", label_text(info, d->label, number), d->score);
+    fprintf(to, "\t%s\t%.4f", cli_label_text(info, d->label, number), d->score);
     for (int i = 0; i < 4; i++) fprintf(to, path ? "\t%.1f" : "\t%.4f", d->box[i]);
     fprintf(to, "\n");
 }
@@ -88,7 +81,7 @@ int cli_print_detections(cli *c, const char *model, cj_model *m, cj_tensor *outp
             cli_json_list(&j, "detections");
         }
         for (int64_t k = 0; k < n; k++) {
-            if (pictures) to_pixels(&info, sizes[i], found[k].box);
+            if (pictures) cli_detection_in_file(&info, sizes[i], found[k].box);
             if (c->json) print_json(&j, &info, &found[k]);
             else print_line(c->out, &info, pictures ? pictures[i] : NULL, i, &found[k]);
         }

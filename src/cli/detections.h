@@ -13,4 +13,8 @@
 int cli_print_detections(cli *c, const char *model, cj_model *m, cj_tensor *outputs,
                          const char *const *pictures, int64_t (*sizes)[2]);
 
+/* Corners, shares of what the model saw, become pixels of the picture in the file, of this height
+ * and width: what its fit did is undone, and what is outside of the picture cut off. */
+void cli_detection_in_file(const cj_model_info *info, const int64_t size[2], double box[4]);
+
 #endif

@@ -48,5 +48,5 @@ int cli_guess_top(const cj_model_info *info, const double *out, int64_t n, cli_g
 const char *cli_label_text(const cj_model_info *info, int label, char number[32])
 {
     snprintf(number, 32, "%d", label);
-    return info->class_names ? info->class_names[label] : number;
+    return info->class_names && label < info->classes ? info->class_names[label] : number;
 }

@@ -117,6 +117,8 @@ const cj_key cli_keys[] = {
     {"quiet", CJ_KEY_BOOL, 0, 0, NULL, NULL, "no progress"},
     {"verbose", CJ_KEY_BOOL, 0, 0, NULL, NULL, "say more"},
     {"help", CJ_KEY_BOOL, 0, 0, NULL, NULL, "tell how the command is used"},
+    {"draw", CJ_KEY_STRING, 0, 0, NULL, "FOLDER",
+     "draw boxes, masks or restored pictures of each sample into FOLDER/NAME.png"},
     {"grid", CJ_KEY_STRING, 0, 0, NULL, "FILE.png",
      "draw the samples, with what is said of them and what is true, on one sheet"},
     {"version", CJ_KEY_BOOL, 0, 0, NULL, NULL, "tell the version"},

@@ -1,21 +1,26 @@
 /* view.c: what a model says of pictures, as pictures.
  *
- *     classes             masks                       restored input
- *     +---------+         +---------+---------+       +---------+---------+
- *     | picture |         | truth,  | what is |       | what is | what    |
- *     |         |         | or the  | said,   |       | put in  | comes   |
- *     +---------+         | picture | in      |       |         | out     |
- *     Bag 0.98            +---------+---------+       +---------+---------+
+ *     classes             masks                       restored input           boxes
+ *     +---------+         +---------+---------+       +---------+---------+    +-----------+
+ *     | picture |         | truth,  | what is |       | what is | what    |    | picture,  |
+ *     |         |         | or the  | said    |       | put in  | comes   |    | truth in  |
+ *     +---------+         | picture |         |       |         | out     |    | white     |
+ *     Bag 0.98            +---------+---------+       +---------+---------+    +-----------+
  *     is Shirt
  */
+#define _POSIX_C_SOURCE 200809L
 #include "cli/view.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include <cajal/detect.h>
 #include <cajal/draw.h>
 
+#include "cli/detections.h"
 #include "cli/guess.h"
 
 enum { TILES_MAX = 100 };
@@ -251,13 +256,101 @@ static cj_status show_restored(cj_context *cj, const cli_views *v, int64_t i, cj
     return failed;
 }
 
+/* ---- Boxes ----------------------------------------------------------------------------------- */
+
+enum { FOUND_MAX = 100, BOX = 5 };
+
+/* In three colours, with a longer side of `side`; `least`: a larger one stays as it is. */
+static cj_status sized(cj_context *cj, const cli_views *v, int64_t i, int64_t side, bool least,
+                       int64_t size[2], cj_tensor **out)
+{
+    cj_tensor *picture, *large = NULL;
+    cj_status failed = picture_of(cj, v, i, &picture);
+    if (failed) return failed;
+    const int64_t *shape = cj_tensor_shape(picture), longer = shape[shape[1] > shape[0]];
+    const int64_t to = least && longer > side ? longer : side;
+    const int64_t height = shape[0] * to / longer, width = shape[1] * to / longer;
+    size[0] = shape[0];
+    size[1] = shape[1];
+    failed = cj_picture_resize(picture, height ? height : 1, width ? width : 1,
+                               CJ_PICTURE_BILINEAR, &large);
+    const int64_t *s = large ? cj_tensor_shape(large) : NULL;
+    if (!failed && !(*out = cj_tensor_new(cj, CJ_U8, 3, (int64_t[]){s[0], s[1], 3})))
+        failed = cj_last_status(cj);
+    if (!failed) failed = cj_draw_picture(*out, large, 0, 0);
+    cj_tensor_free(large);
+    cj_tensor_free(picture);
+    return failed;
+}
+
+/* Corners are shares of width and height. */
+static cj_status draw_box(cj_tensor *picture, const double box[4], int thickness, cj_colour colour,
+                          const char *text)
+{
+    const int64_t *shape = cj_tensor_shape(picture);
+    const double sides[2] = {(double)shape[1], (double)shape[0]};
+    const cj_colour black = {0};
+    int64_t at[4];
+    for (int k = 0; k < 4; k++) at[k] = (int64_t)floor(box[k] * sides[k % 2]);
+    cj_status failed = cj_draw_box(picture, at[0], at[1], at[2] - 1, at[3] - 1, thickness, colour);
+    const int scale = shape[1] > 800 ? 2 : 1;
+    const int64_t above = at[1] - 8 * scale;
+    if (failed || !text) return failed;
+    return cj_draw_text(picture, at[0], above < 0 ? 0 : above, text, scale, black, &colour);
+}
+
+static cj_status draw_truth(cj_context *cj, const cli_views *v, int64_t i, cj_tensor *picture)
+{
+    const int field = target_field(v, CJ_FIELD_BOXES);
+    const cj_colour white = {255, 255, 255};
+    if (field < 0) return CJ_OK;
+    const int64_t most = cj_dataset_field(v->data, field)->shape[0];
+    float *boxes = malloc((size_t)most * BOX * sizeof *boxes + 1);
+    if (!boxes) return cj_fail(cj, CJ_ERR_MEMORY, "grid: out of memory");
+    cj_status failed = cj_dataset_read(v->data, &i, 1, field, boxes);
+    for (int64_t k = 0; !failed && k < most; k++) {
+        const float *b = boxes + k * BOX;
+        const double corners[4] = {b[1], b[2], b[3], b[4]};
+        if (b[0] >= 0) failed = draw_box(picture, corners, 1, white, NULL);
+    }
+    free(boxes);
+    return failed;
+}
+
+/* What is true in thin white lines, what is said in the colours of its classes. */
+static cj_status show_boxes(cli *c, const cli_views *v, int64_t i, int64_t side, bool least,
+                            cj_tensor **picture)
+{
+    cj_detection *found = malloc(FOUND_MAX * sizeof *found);
+    int64_t n = 0, size[2];
+    char text[120], number[32];
+    cj_status failed = found ? CJ_OK : cj_fail(c->cj, CJ_ERR_MEMORY, "grid: out of memory");
+    if (!failed) failed = sized(c->cj, v, i, side, least, size, picture);
+    if (!failed) failed = draw_truth(c->cj, v, i, *picture);
+    if (!failed)
+        failed = cj_detections(v->model, said_of(v, i), found, &n, .most = FOUND_MAX,
+                               .score = cli_float(c, "score"));
+    while (!failed && n-- > 0) { /* the surest one last */
+        cj_detection *d = &found[n];
+        if (v->paths) cli_detection_in_file(v->info, size, d->box);
+        for (int k = 0; v->paths && k < 4; k++) d->box[k] /= (double)size[k % 2 ? 0 : 1];
+        snprintf(text, sizeof text, "%.100s %.2f", cli_label_text(v->info, d->label, number),
+                 d->score);
+        failed = draw_box(*picture, d->box, 2, cj_colour_of_class(d->label), text);
+    }
+    free(found);
+    return failed;
+}
+
 /* ---- Sheet ----------------------------------------------------------------------------------- */
 
 int cli_view_sheet(cli *c, const cli_views *v, const char *path)
 {
     const int64_t all = cj_tensor_shape(v->outputs)[0];
     const int n = all < TILES_MAX ? (int)all : TILES_MAX;
-    const bool masks = says_masks(v->info), restored = restores(v->info);
+    const bool boxes = v->info->target_kind == CJ_FIELD_BOXES, masks = says_masks(v->info),
+               restored = restores(v->info);
+    const int side = masks || boxes ? 384 : restored ? 160 : 96;
     cj_tile *tiles = calloc((size_t)n + 1, sizeof *tiles);
     caption *captions = calloc((size_t)n + 1, sizeof *captions);
     cj_tensor **pictures = calloc((size_t)n + 1, sizeof *pictures), *sheet = NULL;
@@ -265,18 +358,57 @@ int cli_view_sheet(cli *c, const cli_views *v, const char *path)
                            ? CJ_OK
                            : cj_fail(c->cj, CJ_ERR_MEMORY, "grid: out of memory");
     for (int i = 0; !failed && i < n; i++) {
-        failed = masks      ? show_mask(c->cj, v, i, &pictures[i])
+        failed = boxes      ? show_boxes(c, v, i, side, false, &pictures[i])
+                 : masks    ? show_mask(c->cj, v, i, &pictures[i])
                  : restored ? show_restored(c->cj, v, i, &pictures[i])
                             : show_class(c->cj, v, i, &tiles[i], &captions[i], &pictures[i]);
         tiles[i].picture = pictures[i];
     }
     if (!failed)
-        failed = cj_draw_sheet(c->cj, &sheet, tiles, n, .side = masks ? 384 : restored ? 160 : 96);
+        failed = cj_draw_sheet(c->cj, &sheet, tiles, n, .side = side);
     if (!failed) failed = cj_picture_save(c->cj, path, sheet);
     for (int i = 0; pictures && i < n; i++) cj_tensor_free(pictures[i]);
     cj_tensor_free(sheet);
     free(pictures);
     free(captions);
     free(tiles);
+    return failed ? cli_failed(c, c->cj) : CLI_DONE;
+}
+
+/* ---- One picture a sample -------------------------------------------------------------------- */
+
+/* "cells/a.jpg" -> "FOLDER/a.png"; samples without a name have their number. */
+static void name_of(const cli_views *v, int64_t i, const char *folder, char *out, size_t size)
+{
+    const char *path = v->paths ? v->paths[i] : NULL, *slash = path ? strrchr(path, '/') : NULL,
+               *name = slash ? slash + 1 : path, *dot = name ? strrchr(name, '.') : NULL;
+    if (!path) snprintf(out, size, "%s/%06lld.png", folder, (long long)i);
+    else
+        snprintf(out, size, "%s/%.*s.png", folder, dot ? (int)(dot - name) : (int)strlen(name),
+                 name);
+}
+
+int cli_view_draw(cli *c, const cli_views *v, const char *folder)
+{
+    enum { LEAST = 256 };
+    const int64_t n = cj_tensor_shape(v->outputs)[0];
+    const bool boxes = v->info->target_kind == CJ_FIELD_BOXES, masks = says_masks(v->info);
+    char path[4096];
+    if (!boxes && !masks && !restores(v->info))
+        return cli_misused(c, "predict: draw=%.500s: the model gives no boxes, masks or pictures; "
+                              "grid=FILE.png shows classes",
+                           folder);
+    if (mkdir(folder, 0777) && errno != EEXIST)
+        return cli_fail(c, CJ_ERR_IO, "%.500s: cannot be made: %s", folder, strerror(errno));
+    cj_status failed = CJ_OK;
+    for (int64_t i = 0; !failed && i < n; i++) {
+        cj_tensor *picture = NULL;
+        name_of(v, i, folder, path, sizeof path);
+        failed = boxes   ? show_boxes(c, v, i, LEAST, true, &picture)
+                 : masks ? show_mask(c->cj, v, i, &picture)
+                         : show_restored(c->cj, v, i, &picture);
+        if (!failed) failed = cj_picture_save(c->cj, path, picture);
+        cj_tensor_free(picture);
+    }
     return failed ? cli_failed(c, c->cj) : CLI_DONE;
 }
