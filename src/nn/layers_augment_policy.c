@@ -71,7 +71,12 @@ static cj_node *trivial_augment_build(cj_layer_build *b)
         .which = one_of(u, 0, CJ__INVERT), /* inversion is not among them */
         .strength = cj_scale(one_of(u, 1, o->num_magnitude_bins), 1 / last),
         .negative = half(u, 2),
-        .most = {.shear = 0.99, 32, 32, .degrees = 135, .blend = 0.99, .bits = 6}};
+        .most = {.shear = 0.99,
+                 .translate_x = 32,
+                 .translate_y = 32,
+                 .degrees = 135,
+                 .blend = 0.99,
+                 .bits = 6}};
     return cj__in_training(b, operate(b, x, &one, o->interpolation, o->fill_value), x);
 }
 CJ__LAYER_OF_KEYWORDS(trivial_augment,
@@ -98,11 +103,12 @@ static cj_node *rand_augment_build(cj_layer_build *b)
                               (long long)o->magnitude, (long long)o->num_magnitude_bins),
                NULL;
     cj_node *u = cj__draws(b, x, 2 * o->num_ops);
-    const double strength = (double)o->magnitude / (double)(o->num_magnitude_bins - 1);
+    cj_node *strength = cj__number_like(
+        x, (double)o->magnitude / (double)(o->num_magnitude_bins - 1));
+    strength = cj_broadcast_to(strength, 1, cj_node_type(x)->dim); /* [batch] */
     for (int64_t i = 0; i < o->num_ops; i++) {
-        cj_node *which = one_of(u, 2 * i, CJ__INVERT);
-        const cj__operations one = {.which = which,
-                                    .strength = cj_shift(cj_scale(which, 0), strength),
+        const cj__operations one = {.which = one_of(u, 2 * i, CJ__INVERT),
+                                    .strength = strength,
                                     .negative = half(u, 2 * i + 1),
                                     .most = usual_strengths(x)};
         y = operate(b, y, &one, o->interpolation, o->fill_value);

@@ -145,14 +145,15 @@ static cj_node *share_for(cj_node *v, cj_node *share)
 static cj_node *mix_boxes(const cj__move *m, cj_node *const *numbers, cj_node *boxes)
 {
     cj_graph *g = cj_node_graph(boxes);
-    cj_node *all[CJ__PARTS_MAX], *none[5];
+    cj_node *all[CJ__PARTS_MAX], *none[5], *class = column(boxes, 0);
     if (!m->motion->boxes)
         return cj__graph_fail(g, m->layer, CJ_ERR_ARGUMENT,
                               "where boxes are in its pictures cannot be said; mix_up and mosaic "
                               "are for boxes"),
                NULL;
+    if (!class) return NULL;
     for (int i = 0; i < 5; i++)
-        none[i] = cj_shift(cj_scale(column(boxes, 0), 0), i ? 0 : -1);
+        none[i] = cj_broadcast_to(cj__number_like(class, i ? 0 : -1), 2, class->type.dim);
     for (int k = 0; k < m->motion->parts; k++) {
         cj_node *part = cj__part_of_batch(boxes, k);
         cj_node *moved = part ? m->motion->boxes(m, numbers, k, part) : NULL;

@@ -52,8 +52,7 @@ typedef enum cj__follower {
     CJ__FOLLOWS_PICTURE,
     CJ__FOLLOWS_MASK,
     CJ__FOLLOWS_BOXES,
-    CJ__FOLLOWS_CLASS /* of the sample: whole numbers are mixed, but go nowhere, */
-                      /* and so are all others, as numbers */
+    CJ__FOLLOWS_CLASS /* of the whole sample, or other numbers: they are mixed, but go nowhere */
 } cj__follower;
 enum { CJ__PARTS_MAX = 16 };
 /* What a target became: in training, parts of samples that are mixed, and how much of each. */
