@@ -252,6 +252,11 @@ static bool move_one(cj_model *model, const cj__move *m, cj__follower what, cj__
         numbers[i] = cj__model_node_in(model, g, m->numbers[i]);
     if (motion->parts && whole && (what == CJ__FOLLOWS_CLASS || motion->blends))
         return mix_classes(m, numbers, f);
+    if (motion->parts && f->n > 1) /* shares would be others from pixel to pixel */
+        return cj__graph_fail(g, m->layer, CJ_ERR_ARGUMENT,
+                              "the pictures have been blended before, which masks cannot follow: "
+                              "it has to stand in front of mix_up"),
+               false;
     for (int i = 0; i < f->n; i++) {
         if (motion->parts && what == CJ__FOLLOWS_CLASS) f->v[i] = mix_numbers(m, numbers, f->v[i]);
         else if (motion->parts && what == CJ__FOLLOWS_BOXES)

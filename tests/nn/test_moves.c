@@ -311,6 +311,29 @@ static void blended_boxes(void **state)
     cj_model_free(m);
 }
 
+/* A mask is blended as a whole, so that its pixels can be pasted before, but not afterwards. */
+static void order_of_mixing(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        cj_model *m = cj_model_from_text(
+            cj, late ? "input 4 4 1, mix_up, cut_mix" : "input 4 4 1, cut_mix, mix_up", NULL, 0);
+        cj_node *raw, *y;
+        cj_graph *g = cj__model_assemble(m, &raw, &y);
+        const cj_dim batch = cj_symbol(g, "batch");
+        cj_node *mask = cj_placeholder(g, "mask", CJ_I32, CJ_DIMS(batch, 4, 4)),
+                *class = cj_placeholder(g, "class", CJ_I32, CJ_DIMS(batch));
+        assert_non_null(followed(m, g, CJ__FOLLOWS_CLASS, class));
+        assert_int_equal(followed(m, g, CJ__FOLLOWS_MASK, mask) != NULL, !late);
+        if (late)
+            assert_string_equal(cj_message(cj),
+                                "cut_mix: the pictures have been blended before, which masks "
+                                "cannot follow: it has to stand in front of mix_up");
+        cj_graph_free(g);
+        cj_model_free(m);
+    }
+}
+
 /* 2 x 2 x 2 x 2 parts are what a target may have. */
 static void too_many_parts(void **state)
 {
@@ -417,7 +440,7 @@ static void faults(void **state)
 {
     (void)state;
     static char text[] = "input 6 8 3, random_flip, random_rotation 0.1, random_perspective, "
-                         "auto_augment, mix_up, mosaic, random_crop 5 5 padding=1, "
+                         "auto_augment, mosaic, mix_up, random_crop 5 5 padding=1, "
                          "random_gaussian_blur, center_crop 4 4, resizing 5 5";
     assert_true(faults_sweep_memory(follow_all, text, NULL, 13) > 50);
 }
@@ -454,7 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rectangles), cmocka_unit_test(fills), cmocka_unit_test(what_is_left),
         cmocka_unit_test(mosaics), cmocka_unit_test(blended_boxes),
-        cmocka_unit_test(too_many_parts), cmocka_unit_test(beta),
+        cmocka_unit_test(order_of_mixing), cmocka_unit_test(too_many_parts), cmocka_unit_test(beta),
         cmocka_unit_test(only_pictures), cmocka_unit_test(another_size), cmocka_unit_test(faults)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
