@@ -60,6 +60,7 @@ optimizer.h nn
 metric.h nn
 schedule.h nn
 zoo.h nn
+detect.h nn
 io.h tensor
 picture.h tensor
 draw.h tensor

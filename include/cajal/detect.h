@@ -38,7 +38,7 @@ extern "C" {
  *     "ciou"        diou - v^2 / (1 - iou + v), v = (2 / pi (atan(w_a / h_a) - atan(w_b / h_b)))^2
  *
  * Differentiable; in ciou the factor v / (1 - iou + v) counts as constant, as its authors have it.
- * A box whose max is below its min has an area below 0, which is not looked at. */
+ * A box whose max is below its min has an area below 0; that is not checked. */
 CJ_API cj_node *cj_box_iou(cj_node *a, cj_node *b, const char *kind);
 
 /* ---- Detections ------------------------------------------------------------------------------ */

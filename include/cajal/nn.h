@@ -301,8 +301,8 @@ typedef struct cj_metric {
     /* How the sums of a batch join those of the batches before, which begin as zeros. NULL: they
      * are added. Sums that are merged are f64. */
     void (*merge)(double *totals, const double *batch, int64_t n);
-    /* How many numbers of scratch `count` records of n numbers need; NULL: 8 a record. At most as
-     * many as there are in the records, and 8 a record. */
+    /* How many numbers of scratch `count` records of n numbers need: at most a few times as many as
+     * these are. NULL: 8 a record. */
     int64_t (*scratch)(int64_t n, int64_t count, const void *options);
 } cj_metric;
 

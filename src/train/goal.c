@@ -184,7 +184,8 @@ static cj_status check_loss(const cj__objective *o, const cj__goal *goal, const 
                      "layer needs %d units",
                      output, (long long)width, target->name, o->data_name, target->classes,
                      target->classes);
-    if (target->kind == CJ_FIELD_BOXES && width > 0 && width != 4 + target->classes)
+    if (target->kind == CJ_FIELD_BOXES && !strcmp(loss->name, "detection") && width > 0 &&
+        width != 4 + target->classes)
         return cj_fail(
             o->cj, CJ_ERR_SHAPE,
             "the model's output '%s' has %lld values a cell, but '%s' of %s are boxes of "

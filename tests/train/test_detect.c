@@ -4,6 +4,7 @@
 #include <cajal/detect.h>
 #include <cajal/zoo.h>
 
+#include "faults.h"
 #include "train_support.h"
 
 static cj_context *cj;
@@ -230,6 +231,52 @@ static void refused(void **state)
     cj_dataset_free(three);
 }
 
+/* A grid of one cell, which says what it is given; every allocation fails in turn. */
+static cj_status one_cell(cj_context *own, void *arg)
+{
+    (void)arg;
+    const cj_field fields[] = {
+        {.name = "cell", .dtype = CJ_F32, .rank = 3, .shape = {1, 1, 6}, .role = CJ_FIELD_INPUT},
+        {.name = "boxes",
+         .dtype = CJ_F32,
+         .rank = 2,
+         .shape = {1, 5},
+         .role = CJ_FIELD_TARGET,
+         .kind = CJ_FIELD_BOXES,
+         .classes = 2}};
+    cj_dataset *ds = cj_dataset_new(own, &(cj_dataset_source){.name = "cells",
+                                                              .count = 1,
+                                                              .field_count = 2,
+                                                              .fields = fields,
+                                                              .read = read_field});
+    cj_model *m = ds ? cj_model_new(own) : NULL;
+    if (m) cj_output(m, "boxes", cj_identity(cj_input(m, "cell", 1, 1, 6)));
+    cj_status failed = m ? cj_prepare(m, ds, "none") : cj_last_status(own);
+    cj_session *s = failed ? NULL : cj_model_session(m);
+    const float cells[] = {0.1f, -0.2f, 0.6f, 1.5f, 0.75f, 0.5f, 0, 0, 1, 1, 0.1f, 0.125f};
+    cj_detection d[6];
+    int64_t counts[2] = {0};
+    if (!failed)
+        failed = s ? cj_detect(m, s, cells, 2, d, counts, .score = 0.125, .most = 3)
+                   : cj_last_status(own);
+    if (failed && s) failed = cj_fail(own, failed, "%s", cj_session_message(s));
+    if (!failed) {
+        assert_true(counts[0] == 2 && counts[1] == 1);
+        assert_true(d[0].label == 0 && d[0].score == 0.75 && d[1].label == 1 && d[3].label == 1);
+        assert_true(d[0].box[1] == 0 && d[0].box[3] == 1 && d[0].box[2] == (double)0.6f);
+    }
+    cj_session_free(s);
+    cj_model_free(m);
+    cj_dataset_free(ds);
+    return failed;
+}
+
+static void without_memory(void **state)
+{
+    (void)state;
+    assert_true(faults_sweep_memory(one_cell, NULL, NULL, 0) > 20);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -246,6 +293,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(squares_are_found),
-                                       cmocka_unit_test(refused)};
+                                       cmocka_unit_test(refused),
+                                       cmocka_unit_test(without_memory)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
