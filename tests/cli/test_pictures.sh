@@ -54,6 +54,47 @@ run predict run/best.onnx pets/test/dark/3.pgm pets/test/bright/2.pgm grid=two.p
 run train data=./pets size=4x6 restore_input=true model="flatten, dense 72 sigmoid, reshape 4 6 3" epochs=2 out=auto
 run predict auto/best.onnx data=./pets limit=3 grid=restored.ppm
 [[ $(head -c 2 restored.ppm) == P6 ]] || fail "no sheet of what is restored"
+# Masks: the right half of each picture is bright, and of class 1.
+for part in train test; do
+    mkdir -p "cells/$part/image" "cells/$part/label"
+    for i in 1 2 3 4; do
+        { echo "P2 8 8 255"; for ((k = 0; k < 64; k++)); do echo $((k % 8 < 4 ? 10 + i : 200 + i)); done; } \
+            >"cells/$part/image/$i.pgm"
+        { echo "P2 8 8 255"; for ((k = 0; k < 64; k++)); do echo $((k % 8 < 4 ? 0 : 255)); done; } \
+            >"cells/$part/label/$i.pgm"
+    done
+done
+run train data=./cells model="unet(width=0.1, depth=1)" epochs=30 learning_rate=0.02 validation_split=0 out=masks --quiet
+run evaluate masks/last.onnx data=./cells metrics=mean_iou --json
+grep -q '"mean_iou": *1[,}.]*' out || fail "halves are not told apart"
+run predict masks/last.onnx data=./cells grid=masks.ppm
+[[ $(head -c 2 masks.ppm) == P6 ]] || fail "no sheet of masks"
+
+# Boxes: one bright square in each picture.
+mkdir -p dots/Annotations dots/JPEGImages
+for i in 1 2 3 4 5 6; do
+    { echo "P2 32 32 255"
+      for ((k = 0; k < 1024; k++)); do
+          x=$((k % 32)) y=$((k / 32))
+          echo $((x >= 2 * i && x < 2 * i + 12 && y >= i && y < i + 12 ? 250 : 5))
+      done; } >dots/JPEGImages/$i.pgm
+    echo "<annotation><filename>$i.pgm</filename><size><width>32</width><height>32</height><depth>1</depth></size>
+<object><name>dot</name><bndbox><xmin>$((2 * i))</xmin><ymin>$i</ymin><xmax>$((2 * i + 12))</xmax>
+<ymax>$((i + 12))</ymax></bndbox></object></annotation>" >dots/Annotations/$i.xml
+done
+run train data=./dots model="detector(width=0.1)" epochs=2 validation_split=0 out=boxes --quiet
+run predict boxes/last.onnx dots/JPEGImages/1.pgm score=0.001 grid=boxes.ppm
+grep -q "dots/JPEGImages/1.pgm.dot" out && [[ $(head -c 2 boxes.ppm) == P6 ]] || fail "no boxes"
+if "$cajal" predict boxes/last.onnx dots/JPEGImages/1.pgm dots/JPEGImages/2.pgm draw=drawn >out 2>err; then
+    [[ $(ls drawn) == "1.png"$'\n'"2.png" ]] || fail "two pictures are not drawn"
+    run predict masks/last.onnx data=./cells limit=1 draw=drawn
+    [[ -s drawn/000000.png ]] || fail "a sample's mask is not drawn"
+else
+    grep -q "is without" err || fail "boxes are not drawn"
+fi
+refuse 2 "the model gives no boxes, masks or pictures" predict run/best.onnx data=./pets draw=drawn
+refuse 1 "sheet.ppm/x: cannot be made" predict masks/last.onnx data=./cells draw=sheet.ppm/x
+
 refuse 2 "sheet.gif: pictures are written as" predict run/best.onnx data=./pets grid=sheet.gif
 refuse 1 "none/sheet.ppm" predict run/best.onnx data=./pets grid=none/sheet.ppm
 echo 'a,b,c' >table.csv
