@@ -80,30 +80,32 @@ cj_status cj__picture_files_load(cj_context *cj, const cj__picture_files *f, int
                    r->source);
 }
 
-static cj_status fail_size(cj_context *cj, const cj__picture_files *f, int64_t i,
-                           const int64_t *shape)
+cj_status cj__picture_files_fit(cj_context *cj, const cj__picture_files *f, const char *path,
+                                const char *others, cj_picture_filter filter, cj_tensor **t)
 {
-    return cj_fail(cj, CJ_ERR_SHAPE,
-                   "%s: is %lld x %lld pixels (height x width), and others are %lld x %lld; 'size' "
-                   "brings all to one",
-                   f->records[i].path, (long long)shape[0], (long long)shape[1],
-                   (long long)f->height, (long long)f->width);
+    const int64_t *shape = cj_tensor_shape(*t);
+    cj_tensor *fitted;
+    if (shape[0] == f->height && shape[1] == f->width) return CJ_OK;
+    if (!f->sized)
+        return cj_fail(cj, CJ_ERR_SHAPE,
+                       "%s: is %lld x %lld pixels (height x width), and %s are %lld x %lld; 'size' "
+                       "brings all to one",
+                       path, (long long)shape[0], (long long)shape[1], others,
+                       (long long)f->height, (long long)f->width);
+    CJ__TRY(cj_picture_make_fit(*t, f->height, f->width, f->fit, filter, &fitted));
+    cj_tensor_free(*t);
+    *t = fitted;
+    return CJ_OK;
 }
 
 static cj_status read_picture(cj_context *cj, const cj__picture_files *f, int64_t i,
                               unsigned char *to)
 {
-    cj_tensor *t, *fitted = NULL;
+    cj_tensor *t;
     CJ__TRY(cj__picture_files_load(cj, f, i, &t));
-    const int64_t *shape = cj_tensor_shape(t);
-    cj_status failed = CJ_OK;
-    if (shape[0] != f->height || shape[1] != f->width)
-        failed = f->sized ? cj_picture_make_fit(t, f->height, f->width, f->fit,
-                                                CJ_PICTURE_BILINEAR, &fitted)
-                          : fail_size(cj, f, i, shape);
-    const cj_tensor *picture = fitted ? fitted : t;
-    if (!failed && to) memcpy(to, cj_tensor_map_read(picture), cj_tensor_size_bytes(picture));
-    cj_tensor_free(fitted);
+    cj_status failed = cj__picture_files_fit(cj, f, f->records[i].path, "others",
+                                             CJ_PICTURE_BILINEAR, &t);
+    if (!failed && to) memcpy(to, cj_tensor_map_read(t), cj_tensor_size_bytes(t));
     cj_tensor_free(t);
     return failed;
 }

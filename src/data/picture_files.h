@@ -57,6 +57,10 @@ cj_dataset *cj__picture_files_dataset(cj__picture_files *f, const char *name,
 /* That no options for tables are given; `target` may be `also` (NULL: nothing). */
 cj_status cj__picture_files_options(cj_context *cj, const char *folder, const cj_dataset_opts *opts,
                                     const char *also);
+/* A picture or a mask in the data set's size; *t is another tensor then. What has another size and
+ * may not is said to differ from the `others`. */
+cj_status cj__picture_files_fit(cj_context *cj, const cj__picture_files *f, const char *path,
+                                const char *others, cj_picture_filter filter, cj_tensor **t);
 /* One picture in its own size, which is checked against what is said of it. */
 cj_status cj__picture_files_load(cj_context *cj, const cj__picture_files *f, int64_t i,
                                  cj_tensor **out);

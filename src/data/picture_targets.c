@@ -120,34 +120,18 @@ static cj_status classify(cj_context *cj, const cj__picture_files *f, const char
     return i == n ? CJ_OK : cj__picture_mask_unknown(cj, f, path, value);
 }
 
-static cj_status fail_size(cj_context *cj, const cj__picture_files *f, const char *path,
-                           const int64_t *shape)
-{
-    return cj_fail(cj, CJ_ERR_SHAPE,
-                   "%s: is %lld x %lld pixels (height x width), and pictures are %lld x %lld; "
-                   "'size' brings all to one",
-                   path, (long long)shape[0], (long long)shape[1], (long long)f->height,
-                   (long long)f->width);
-}
-
 cj_status cj__picture_mask_read(cj_context *cj, const cj__picture_files *f, int64_t i, int32_t *to)
 {
     const char *path = f->records[i].mask;
-    cj_tensor *t, *fitted = NULL;
+    cj_tensor *t;
     CJ__TRY(cj_picture_load(cj, path, CJ_PICTURE_INDEX, &t));
-    const int64_t *shape = cj_tensor_shape(t);
     cj_status failed = classify(cj, f, path, t);
-    if (!failed && (shape[0] != f->height || shape[1] != f->width))
-        failed = f->sized ? cj_picture_make_fit(t, f->height, f->width, f->fit,
-                                                CJ_PICTURE_NEAREST, &fitted)
-                          : fail_size(cj, f, path, shape);
-    const cj_tensor *mask = fitted ? fitted : t;
+    if (!failed) failed = cj__picture_files_fit(cj, f, path, "pictures", CJ_PICTURE_NEAREST, &t);
     if (!failed && to) {
-        const unsigned char *classes = cj_tensor_map_read(mask);
+        const unsigned char *classes = cj_tensor_map_read(t);
         for (int64_t k = 0; k < f->height * f->width; k++) to[k] = classes[k];
-        cj_tensor_unmap(mask);
+        cj_tensor_unmap(t);
     }
-    cj_tensor_free(fitted);
     cj_tensor_free(t);
     return failed;
 }

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "faults.h"
+
 /* The folder of this test; setup makes it: mkdtemp(root). */
 static char root[] = "/tmp/cajal-folders-XXXXXX";
 static char paths[256][200];
@@ -120,6 +122,27 @@ static inline bool has_validation(const char *name)
     assert_int_equal(cj_memory_used(cj), 0);
     cj_context_free(cj);
     return has;
+}
+
+static inline cj_status read_first(cj_context *cj, void *path)
+{
+    cj_dataset *ds = cj_dataset_open(cj, path);
+    cj_status failed = ds ? CJ_OK : cj_last_status(cj);
+    unsigned char item[400];
+    for (int field = 0; field < 2 && !failed; field++)
+        failed = cj_dataset_read(ds, &(int64_t){0}, 1, field, item);
+    cj_dataset_free(ds);
+    return failed;
+}
+
+/* No allocation of `use`, which gets the path, and no operation on files while the folder's first
+ * sample is read, fails unnoticed. */
+static inline void sweep_faults(cj_status (*use)(cj_context *cj, void *path), const char *name)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    assert_true(faults_sweep_memory(use, path, NULL, 1) > 0);
+    assert_true(faults_sweep_files(read_first, path, NULL) > 0);
 }
 
 /* What a context says while it works. */

@@ -4,8 +4,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "box_support.h"
 
-#include "faults.h"
-
 #define SIZE(w, h) "<size><width>" #w "</width><height>" #h "</height><depth>3</depth></size>"
 #define OBJECT(name, a, b, c, d) \
     "<object><name>" name "</name><pose>Left</pose><part><name>head</name><bndbox><xmin>9</xmin>" \
@@ -308,25 +306,10 @@ static cj_status use(cj_context *cj, void *arg)
     return failed;
 }
 
-/* No operation on files fails unnoticed. */
-static cj_status read_first(cj_context *cj, void *arg)
-{
-    cj_dataset *ds = cj_dataset_open(cj, arg);
-    cj_status failed = ds ? CJ_OK : cj_last_status(cj);
-    unsigned char item[400];
-    for (int field = 0; field < 2 && !failed; field++)
-        failed = cj_dataset_read(ds, &(int64_t){0}, 1, field, item);
-    cj_dataset_free(ds);
-    return failed;
-}
-
 static void every_fault_is_a_status(void **state)
 {
     (void)state;
-    char path[200];
-    snprintf(path, sizeof path, "%s/parts", root);
-    assert_true(faults_sweep_memory(use, path, NULL, 1) > 0);
-    assert_true(faults_sweep_files(read_first, path, NULL) > 0);
+    sweep_faults(use, "parts");
 }
 
 int main(void)
