@@ -142,11 +142,15 @@ static bool read_pictures(cli *c, const char *source, const cj_model_info *info,
     return true;
 }
 
+bool cli_is_picture(cj_dtype dtype, int rank, const int64_t *shape)
+{
+    return dtype == CJ_U8 && rank == 3 && shape[0] > 0 && shape[1] > 0 &&
+           (shape[2] == 1 || shape[2] == 3);
+}
+
 bool cli_takes_pictures(const cj_model_info *info)
 {
-    return info && info->input_dtype == CJ_U8 && info->input_rank == 3 &&
-           info->input_shape[0] > 0 && info->input_shape[1] > 0 &&
-           (info->input_shape[2] == 1 || info->input_shape[2] == 3);
+    return info && cli_is_picture(info->input_dtype, info->input_rank, info->input_shape);
 }
 
 cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opts)

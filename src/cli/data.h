@@ -23,7 +23,9 @@ typedef struct cli_data_opts {
 cj_dataset *cli_data_open(cli *c, const char *source, const cli_data_opts *opts);
 #define cli_data_open(c, source, ...) (cli_data_open)(c, source, &(cli_data_opts){__VA_ARGS__})
 
-/* Are the model's raw samples pictures of a known size, u8 [height, width, 1 or 3]? NULL: no. */
+/* Are samples of this type pictures of a known size, u8 [height, width, 1 or 3]? */
+bool cli_is_picture(cj_dtype dtype, int rank, const int64_t *shape);
+/* Are the model's raw samples? NULL: no. */
 bool cli_takes_pictures(const cj_model_info *info);
 /* Is it read as a table? Decided by the key format and the name. */
 bool cli_data_is_table(cli *c, const char *source);

@@ -5,9 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+bool cli_gives_logits(const cj_model_info *info)
+{
+    return info->loss && strstr(info->loss, "from_logits=true");
+}
+
 cli_guess cli_guess_first(const cj_model_info *info, const double *out, int64_t n)
 {
-    bool logits = info->loss && strstr(info->loss, "from_logits=true");
+    bool logits = cli_gives_logits(info);
     cli_guess g = {-1, NAN};
     if (info->classes == 2 && n == 1) {
         double p = logits ? 1 / (1 + exp(-out[0])) : out[0];
@@ -34,7 +39,7 @@ int cli_guess_top(const cj_model_info *info, const double *out, int64_t n, cli_g
         top[1] = (cli_guess){!first.label, 1 - first.probability};
         return 2;
     }
-    const bool logits = info->loss && strstr(info->loss, "from_logits=true");
+    const bool logits = cli_gives_logits(info);
     for (int i = 0; i < n; i++) {
         const double p = logits ? first.probability * exp(out[i] - out[first.label]) : out[i];
         int at = count < CLI_TOP ? count++ : CLI_TOP;

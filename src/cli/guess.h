@@ -9,6 +9,8 @@ typedef struct cli_guess {
     double probability;
 } cli_guess;
 
+/* Whether results are to become probabilities first, as the loss says. */
+bool cli_gives_logits(const cj_model_info *info);
 /* Of one sample's n numbers. One output for two classes is the probability of the second. */
 cli_guess cli_guess_first(const cj_model_info *info, const double *out, int64_t n);
 /* The likeliest classes, the likeliest first; how many: 0 without classes. */

@@ -16,10 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cajal/detect.h>
 #include <cajal/draw.h>
 
+#include "cli/data.h"
 #include "cli/detections.h"
 #include "cli/guess.h"
 
@@ -32,13 +34,6 @@ typedef struct caption {
 } caption;
 
 /* ---- Pictures -------------------------------------------------------------------------------- */
-
-/* Raw samples that can be shown: u8 [height, width, 1 or 3]. */
-static bool is_picture(cj_dtype dtype, int rank, const int64_t *shape)
-{
-    return dtype == CJ_U8 && rank == 3 && shape[0] > 0 && shape[1] > 0 &&
-           (shape[2] == 1 || shape[2] == 3);
-}
 
 static int input_field(const cli_views *v)
 {
@@ -55,9 +50,11 @@ static cj_status sample_picture(cj_context *cj, const cli_views *v, int64_t i, c
     const cj_field *of = field >= 0 ? cj_dataset_field(v->data, field) : NULL;
     const int rank = of ? of->rank : info->input_rank;
     const int64_t *shape = of ? of->shape : info->input_shape;
-    if (!is_picture(of ? of->dtype : info->input_dtype, rank, shape))
+    if (!cli_is_picture(of ? of->dtype : info->input_dtype, rank, shape))
         return cj_fail(cj, CJ_ERR_UNSUPPORTED,
-                       "grid: samples are no pictures (u8 [height, width, 1 or 3])");
+                       "predict: %s: samples are no pictures (u8 [height, width, 1 or 3]), which "
+                       "alone are drawn",
+                       of ? of->name : info->input_name);
     cj_tensor *t = cj_tensor_new(cj, CJ_U8, 3, shape);
     unsigned char *to = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
     cj_status failed = to ? CJ_OK : cj_last_status(cj);
@@ -79,6 +76,14 @@ static cj_status picture_of(cj_context *cj, const cli_views *v, int64_t i, cj_te
     return sample_picture(cj, v, i, out);
 }
 
+/* The same picture, to be drawn into: of three channels. */
+static cj_status in_colours(cj_context *cj, const cj_tensor *picture, cj_tensor **out)
+{
+    const int64_t *shape = cj_tensor_shape(picture);
+    *out = cj_tensor_new(cj, CJ_U8, 3, (int64_t[]){shape[0], shape[1], 3});
+    return *out ? cj_draw_picture(*out, picture, 0, 0) : cj_last_status(cj);
+}
+
 /* In the size of the model, and in three colours. */
 static cj_status canvas_of(cj_context *cj, const cli_views *v, int64_t i, int64_t height,
                            int64_t width, cj_tensor **out)
@@ -89,18 +94,15 @@ static cj_status canvas_of(cj_context *cj, const cli_views *v, int64_t i, int64_
     if (!failed)
         failed = cj_picture_make_fit(picture, height, width, v->info->input_fit,
                                      CJ_PICTURE_BILINEAR, &fitted);
-    if (!failed && !(*out = cj_tensor_new(cj, CJ_U8, 3, (int64_t[]){height, width, 3})))
-        failed = cj_last_status(cj);
-    if (!failed) failed = cj_draw_picture(*out, fitted, 0, 0);
+    if (!failed) failed = in_colours(cj, fitted, out);
     cj_tensor_free(picture);
     cj_tensor_free(fitted);
     return failed;
 }
 
-/* Two of one size, side by side; `b` may be NULL. Takes both. */
+/* Two of one size, side by side. Takes both. */
 static cj_status beside(cj_context *cj, cj_tensor *a, cj_tensor *b, cj_tensor **out)
 {
-    if (!b) return *out = a, CJ_OK;
     const int64_t *shape = cj_tensor_shape(a), gap = 1 + shape[1] / 32;
     *out = cj_tensor_new(cj, CJ_U8, 3, (int64_t[]){shape[0], 2 * shape[1] + gap, 3});
     cj_status failed = *out ? CJ_OK : cj_last_status(cj);
@@ -151,7 +153,7 @@ static cj_status show_class(cj_context *cj, const cli_views *v, int64_t i, cj_ti
     char number[32];
     int truth;
     double *out = malloc((size_t)info->output_size * sizeof *out);
-    if (!out) return cj_fail(cj, CJ_ERR_MEMORY, "out of memory");
+    if (!out) return cj_fail(cj, CJ_ERR_MEMORY, "predict: out of memory");
     for (int64_t k = 0; k < info->output_size; k++) out[k] = said[k];
     const cli_guess guess = cli_guess_first(info, out, info->output_size);
     free(out);
@@ -185,7 +187,7 @@ static bool says_masks(const cj_model_info *info)
 
 static void likeliest(const cj_model_info *info, const float *said, int32_t *classes)
 {
-    const bool logits = info->loss && strstr(info->loss, "from_logits=true");
+    const bool logits = cli_gives_logits(info);
     const int64_t n = info->output_shape[2], pixels = info->output_shape[0] * info->output_shape[1];
     for (int64_t i = 0; i < pixels; i++, said += n) {
         classes[i] = n == 1 && said[0] >= (logits ? 0 : 0.5F);
@@ -202,9 +204,9 @@ static cj_status show_mask(cj_context *cj, const cli_views *v, int64_t i, cj_ten
     const int field = target_field(v, CJ_FIELD_MASK);
     cj_tensor *truth = NULL, *said = NULL;
     int32_t *classes = malloc((size_t)(h * w) * sizeof *classes);
-    cj_status failed = classes ? CJ_OK : cj_fail(cj, CJ_ERR_MEMORY, "out of memory");
+    cj_status failed = classes ? CJ_OK : cj_fail(cj, CJ_ERR_MEMORY, "predict: out of memory");
     if (!failed) failed = canvas_of(cj, v, i, h, w, &truth);
-    if (!failed) failed = canvas_of(cj, v, i, h, w, &said);
+    if (!failed && !(said = cj_tensor_copy(truth))) failed = cj_last_status(cj);
     if (!failed && field >= 0) {
         const cj_field *mask = cj_dataset_field(v->data, field);
         if (mask->shape[0] == h && mask->shape[1] == w) {
@@ -228,7 +230,7 @@ static cj_status show_mask(cj_context *cj, const cli_views *v, int64_t i, cj_ten
 static bool restores(const cj_model_info *info)
 {
     return info->target && !strcmp(info->target, info->input_name) && info->output_rank == 3 &&
-           is_picture(CJ_U8, 3, info->output_shape);
+           cli_is_picture(CJ_U8, 3, info->output_shape);
 }
 
 /* What comes out is taken to lie between 0 and 1. */
@@ -237,19 +239,17 @@ static cj_status show_restored(cj_context *cj, const cli_views *v, int64_t i, cj
     const cj_model_info *info = v->info;
     const int64_t *shape = info->output_shape;
     const float *said = said_of(v, i);
-    cj_tensor *before = NULL, *grey = NULL, *after = NULL;
+    cj_tensor *before = NULL, *raw = NULL, *after = NULL;
     cj_status failed = canvas_of(cj, v, i, shape[0], shape[1], &before);
-    if (!failed && (!(grey = cj_tensor_new(cj, CJ_U8, 3, shape)) ||
-                    !(after = cj_tensor_new(cj, CJ_U8, 3, (int64_t[]){shape[0], shape[1], 3}))))
-        failed = cj_last_status(cj);
+    if (!failed && !(raw = cj_tensor_new(cj, CJ_U8, 3, shape))) failed = cj_last_status(cj);
     if (!failed) {
-        unsigned char *to = cj_tensor_map(grey, CJ_MAP_WRITE);
+        unsigned char *to = cj_tensor_map(raw, CJ_MAP_WRITE);
         for (int64_t k = 0; k < info->output_size; k++)
             to[k] = (unsigned char)lround(255 * fmin(fmax((double)said[k], 0), 1));
-        cj_tensor_unmap(grey);
-        failed = cj_draw_picture(after, grey, 0, 0);
+        cj_tensor_unmap(raw);
+        failed = in_colours(cj, raw, &after);
     }
-    cj_tensor_free(grey);
+    cj_tensor_free(raw);
     if (!failed) return beside(cj, before, after, picture);
     cj_tensor_free(before);
     cj_tensor_free(after);
@@ -274,10 +274,7 @@ static cj_status sized(cj_context *cj, const cli_views *v, int64_t i, int64_t si
     size[1] = shape[1];
     failed = cj_picture_resize(picture, height ? height : 1, width ? width : 1,
                                CJ_PICTURE_BILINEAR, &large);
-    const int64_t *s = large ? cj_tensor_shape(large) : NULL;
-    if (!failed && !(*out = cj_tensor_new(cj, CJ_U8, 3, (int64_t[]){s[0], s[1], 3})))
-        failed = cj_last_status(cj);
-    if (!failed) failed = cj_draw_picture(*out, large, 0, 0);
+    if (!failed) failed = in_colours(cj, large, out);
     cj_tensor_free(large);
     cj_tensor_free(picture);
     return failed;
@@ -306,7 +303,7 @@ static cj_status draw_truth(cj_context *cj, const cli_views *v, int64_t i, cj_te
     if (field < 0) return CJ_OK;
     const int64_t most = cj_dataset_field(v->data, field)->shape[0];
     float *boxes = malloc((size_t)most * BOX * sizeof *boxes + 1);
-    if (!boxes) return cj_fail(cj, CJ_ERR_MEMORY, "grid: out of memory");
+    if (!boxes) return cj_fail(cj, CJ_ERR_MEMORY, "predict: out of memory");
     cj_status failed = cj_dataset_read(v->data, &i, 1, field, boxes);
     for (int64_t k = 0; !failed && k < most; k++) {
         const float *b = boxes + k * BOX;
@@ -324,7 +321,7 @@ static cj_status show_boxes(cli *c, const cli_views *v, int64_t i, int64_t side,
     cj_detection *found = malloc(FOUND_MAX * sizeof *found);
     int64_t n = 0, size[2];
     char text[120], number[32];
-    cj_status failed = found ? CJ_OK : cj_fail(c->cj, CJ_ERR_MEMORY, "grid: out of memory");
+    cj_status failed = found ? CJ_OK : cj_fail(c->cj, CJ_ERR_MEMORY, "predict: out of memory");
     if (!failed) failed = sized(c->cj, v, i, side, least, size, picture);
     if (!failed) failed = draw_truth(c->cj, v, i, *picture);
     if (!failed)
@@ -356,7 +353,7 @@ int cli_view_sheet(cli *c, const cli_views *v, const char *path)
     cj_tensor **pictures = calloc((size_t)n + 1, sizeof *pictures), *sheet = NULL;
     cj_status failed = tiles && captions && pictures
                            ? CJ_OK
-                           : cj_fail(c->cj, CJ_ERR_MEMORY, "grid: out of memory");
+                           : cj_fail(c->cj, CJ_ERR_MEMORY, "predict: out of memory");
     for (int i = 0; !failed && i < n; i++) {
         failed = boxes      ? show_boxes(c, v, i, side, false, &pictures[i])
                  : masks    ? show_mask(c->cj, v, i, &pictures[i])
@@ -404,6 +401,8 @@ int cli_view_draw(cli *c, const cli_views *v, const char *folder)
     for (int64_t i = 0; !failed && i < n; i++) {
         cj_tensor *picture = NULL;
         name_of(v, i, folder, path, sizeof path);
+        if (!c->overwrite && !access(path, F_OK))
+            return cli_fail(c, CJ_ERR_IO, "%s: is there already; --overwrite replaces it", path);
         failed = boxes   ? show_boxes(c, v, i, LEAST, true, &picture)
                  : masks ? show_mask(c->cj, v, i, &picture)
                          : show_restored(c->cj, v, i, &picture);

@@ -21,7 +21,9 @@ typedef struct cli_views {
  * classes below a picture; classes of pixels, or the picture that comes out of a model which
  * restores its input, beside it. CLI_DONE, or a status after a failure that has been told. */
 int cli_view_sheet(cli *c, const cli_views *v, const char *path);
-/* Each sample's as FOLDER/NAME.png; the folder is made. Of classes alone nothing is drawn. */
+/* Each sample's as FOLDER/NAME.png; the folder is made. Of classes alone nothing is drawn. A file
+ * that is there, the picture itself or that of another of its name, is replaced with --overwrite
+ * only. */
 int cli_view_draw(cli *c, const cli_views *v, const char *folder);
 
 #endif

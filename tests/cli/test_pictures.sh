@@ -87,6 +87,8 @@ run predict boxes/last.onnx dots/JPEGImages/1.pgm score=0.001 grid=boxes.ppm
 grep -q "dots/JPEGImages/1.pgm.dot" out && [[ $(head -c 2 boxes.ppm) == P6 ]] || fail "no boxes"
 if "$cajal" predict boxes/last.onnx dots/JPEGImages/1.pgm dots/JPEGImages/2.pgm draw=drawn >out 2>err; then
     [[ $(ls drawn) == "1.png"$'\n'"2.png" ]] || fail "two pictures are not drawn"
+    refuse 1 "drawn/1.png: is there already" predict boxes/last.onnx dots/JPEGImages/1.pgm draw=drawn
+    run predict boxes/last.onnx dots/JPEGImages/1.pgm draw=drawn --overwrite
     run predict masks/last.onnx data=./cells limit=1 draw=drawn
     [[ -s drawn/000000.png ]] || fail "a sample's mask is not drawn"
 else
