@@ -215,12 +215,30 @@ cj_status cj__stems_path(cj__arena *arena, const cj__stems *stems, const char *s
 
 enum { LIST_BYTES_MAX = 1 << 30 };
 
-static cj_status add_line(cj__names *out, const char *path, int64_t number, const char *text,
-                          size_t length)
+cj_status cj__folder_each_line(cj_context *cj, const char *path, size_t limit,
+                               cj__line_reader *read, void *user)
 {
-    cj_context *cj = out->arena->cj;
-    if (memchr(text, 0, length))
-        return cj_fail(cj, CJ_ERR_FORMAT, "%s: line %lld: a zero byte", path, (long long)number);
+    cj__file_bytes file;
+    cj_status failed = CJ_OK;
+    CJ__TRY(cj__file_load(cj, path, limit, &file));
+    const char *text = (const char *)file.data;
+    size_t at = 0;
+    for (int64_t number = 1; at < file.size && !failed; number++) {
+        const char *end = memchr(text + at, '\n', file.size - at);
+        const size_t length = end ? (size_t)(end - text) - at : file.size - at;
+        failed = memchr(text + at, 0, length) ? cj_fail(cj, CJ_ERR_FORMAT, "a zero byte")
+                                              : read(user, text + at, length, number);
+        if (failed) failed = cj__prefix(cj, failed, "%s: line %lld", path, (long long)number);
+        at += length + 1;
+    }
+    cj__file_unload(&file);
+    return failed;
+}
+
+static cj_status add_line(void *user, const char *text, size_t length, int64_t number)
+{
+    cj__names *out = user;
+    (void)number;
     while (length && strchr(" \t\r", text[length - 1])) length--;
     while (length && strchr(" \t", *text)) text++, length--;
     return length ? cj__names_add(out, cj__arena_printf(out->arena, "%.*s", (int)length, text))
@@ -229,23 +247,11 @@ static cj_status add_line(cj__names *out, const char *path, int64_t number, cons
 
 cj_status cj__folder_read_lines(cj__arena *arena, const char *path, cj__names *out)
 {
-    cj__file_bytes file;
-    cj_status failed = CJ_OK;
     *out = (cj__names){.arena = arena};
-    CJ__TRY(cj__file_load(arena->cj, path, LIST_BYTES_MAX, &file));
-    const char *text = (const char *)file.data;
-    size_t at = 0;
-    for (int64_t number = 1; at < file.size && !failed; number++) {
-        const char *end = memchr(text + at, '\n', file.size - at);
-        const size_t length = end ? (size_t)(end - text) - at : file.size - at;
-        failed = add_line(out, path, number, text + at, length);
-        at += length + 1;
-    }
-    cj__file_unload(&file);
-    if (!failed && !out->count)
-        failed = cj_fail(arena->cj, CJ_ERR_DATA,
-                         "%s: the list is empty; expected names, a line each", path);
-    return failed;
+    CJ__TRY(cj__folder_each_line(arena->cj, path, LIST_BYTES_MAX, add_line, out));
+    if (out->count) return CJ_OK;
+    return cj_fail(arena->cj, CJ_ERR_DATA, "%s: the list is empty; expected names, a line each",
+                   path);
 }
 
 cj_status cj__folder_read_list(cj__arena *arena, const char *path, cj__names *out)

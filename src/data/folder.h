@@ -65,6 +65,11 @@ cj_status cj__folder_list_stems(cj__arena *arena, const char *folder, const char
 cj_status cj__stems_path(cj__arena *arena, const cj__stems *stems, const char *stem,
                          const char **path);
 
+/* Each line of a text file, of at most `limit` bytes, without its end and counted from 1. A
+ * failure, also that a line has a zero byte, is said with file and line. */
+typedef cj_status cj__line_reader(void *user, const char *text, size_t length, int64_t number);
+cj_status cj__folder_each_line(cj_context *cj, const char *path, size_t limit,
+                               cj__line_reader *read, void *user);
 /* The lines of a text file, without blanks at their ends; empty ones do not count, and an empty
  * list is refused. */
 cj_status cj__folder_read_lines(cj__arena *arena, const char *path, cj__names *out);

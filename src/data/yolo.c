@@ -40,16 +40,20 @@ static int split_line(const char *text, size_t length, const char *words[NUMBERS
     return n;
 }
 
-static cj_status read_line(cj__boxes *b, cj__annotation *a, const char *text, size_t length,
-                           int64_t number)
+typedef struct label_file {
+    cj__boxes *b;
+    cj__annotation *a;
+} label_file;
+
+static cj_status read_line(void *user, const char *text, size_t length, int64_t number)
 {
+    cj__boxes *b = ((label_file *)user)->b;
+    cj__annotation *a = ((label_file *)user)->a;
     const char *words[NUMBERS];
     size_t lengths[NUMBERS];
     double v[NUMBERS];
     int64_t label;
     cj__object *o;
-    if (memchr(text, 0, length))
-        return cj_fail(b->cj, CJ_ERR_FORMAT, "a zero byte");
     const int n = split_line(text, length, words, lengths);
     if (!n) return CJ_OK;
     if (n != NUMBERS)
@@ -73,20 +77,8 @@ static cj_status read_line(cj__boxes *b, cj__annotation *a, const char *text, si
 
 static cj_status read_file(cj__boxes *b, cj__annotation *a)
 {
-    cj__file_bytes file;
-    cj_status failed = CJ_OK;
-    CJ__TRY(cj__file_load(b->cj, a->path, LABEL_BYTES_MAX, &file));
-    const char *text = (const char *)file.data;
-    size_t at = 0;
-    for (int64_t number = 1; at < file.size && !failed; number++) {
-        const char *end = memchr(text + at, '\n', file.size - at);
-        const size_t length = end ? (size_t)(end - text) - at : file.size - at;
-        failed = read_line(b, a, text + at, length, number);
-        if (failed) failed = cj__prefix(b->cj, failed, "%s: line %lld", a->path, (long long)number);
-        at += length + 1;
-    }
-    cj__file_unload(&file);
-    return failed;
+    label_file file = {b, a};
+    return cj__folder_each_line(b->cj, a->path, LABEL_BYTES_MAX, read_line, &file);
 }
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
