@@ -554,6 +554,26 @@ CJ_API cj_status cj_load_weights(cj_model *m, const char *path, const cj_weights
  * its weights as parameters. NULL with a message; CJ_ERR_UNSUPPORTED names node and operator. The
  * caller frees it, or the context. */
 CJ_API cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path);
+
+/* An input of a file that is being read. Its name and type belong to the reader; sizes that the
+ * file leaves open are symbols of the graph (cj_dim_text), and rank -1: the file tells none. */
+typedef struct cj_onnx_input {
+    const char *name;
+    cj_type type;
+} cj_onnx_input;
+typedef struct cj_onnx_opts {
+    size_t struct_size;
+    /* Called once, before the nodes are read, for the values of the inputs: values[i] is that of
+     * inputs[i], or stays NULL. They must live until the load has returned. The inputs have the
+     * sizes of these values, then, and what decides a shape may depend on them: the reader runs the
+     * part of the graph before it. So the graph is for these values, or others that would decide
+     * the same. A failure ends the load. */
+    cj_status (*values)(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
+                        const cj_tensor **values);
+    void *user;
+} cj_onnx_opts;
+CJ_API cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path,
+                                         const cj_onnx_opts *opts);
 CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)

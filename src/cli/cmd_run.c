@@ -21,30 +21,26 @@ typedef struct job {
     cj_program *program;
     cj_session *session;
     int n_in, n_out;
+    const cj_onnx_input *inputs; /* while the file is read */
     cj_tensor **in, **out;
     cj_feed *feeds;
 } job;
 
 /* ---- Inputs ---------------------------------------------------------------------------------- */
 
-static const char *input_name(const job *t, int i)
-{
-    const char *name = cj_node_name(cj_graph_input_at(t->graph, i));
-    return name ? name : "?";
-}
-
 /* "x f32[batch, 4], y i64[]" */
-static const char *wanted(const job *t, char *out, size_t size)
+static const char *wanted(const job *t, cj_graph *g, char *out, size_t size)
 {
     size_t n = 0;
     out[0] = 0;
     for (int i = 0; i < t->n_in && n < size; i++) {
-        const cj_type *type = cj_node_type(cj_graph_input_at(t->graph, i));
-        n += (size_t)snprintf(out + n, size - n, "%s%s %s[", i ? ", " : "", input_name(t, i),
+        const cj_type *type = &t->inputs[i].type;
+        n += (size_t)snprintf(out + n, size - n, "%s%s %s[", i ? ", " : "", t->inputs[i].name,
                               cj_dtype_info(type->dtype)->name);
+        if (type->rank < 0 && n < size) n += (size_t)snprintf(out + n, size - n, "...");
         for (int k = 0; k < type->rank && n < size; k++)
             n += (size_t)snprintf(out + n, size - n, "%s%s", k ? ", " : "",
-                                  cj_dim_text(t->graph, type->dim[k]));
+                                  cj_dim_text(g, type->dim[k]));
         if (n < size) n += (size_t)snprintf(out + n, size - n, "]");
     }
     return out;
@@ -52,30 +48,31 @@ static const char *wanted(const job *t, char *out, size_t size)
 
 static int load(job *t, int i, const char *path)
 {
-    if (t->in[i]) return cli_misused(t->c, "run: input '%.80s' is given twice", input_name(t, i));
+    if (t->in[i])
+        return cli_misused(t->c, "run: input '%.80s' is given twice", t->inputs[i].name);
     return cj_npy_load(t->c->cj, path, &t->in[i]) ? cli_failed(t->c, t->c->cj) : CLI_DONE;
 }
 
 /* "x.npy" for the next input, or "NAME=x.npy". */
-static int take(job *t, const char *text, bool named, int *next)
+static int take(job *t, cj_graph *g, const char *text, bool named, int *next)
 {
     char list[1024];
     size_t length = strcspn(text, "=");
     for (int i = 0; i < t->n_in && text[length]; i++) {
-        const char *name = input_name(t, i);
+        const char *name = t->inputs[i].name;
         if (strlen(name) == length && !memcmp(name, text, length))
             return load(t, i, text + length + 1);
     }
     if (named || (text[length] && !memchr(text, '/', length)))
         return cli_misused(t->c, "run: input=%.200s: expected NAME=FILE.npy with a NAME of %.500s",
-                           text, wanted(t, list, sizeof list));
+                           text, wanted(t, g, list, sizeof list));
     if (*next >= t->n_in)
         return cli_misused(t->c, "run: %.200s: the model takes %d input%s: %.500s", text, t->n_in,
-                           t->n_in == 1 ? "" : "s", wanted(t, list, sizeof list));
+                           t->n_in == 1 ? "" : "s", wanted(t, g, list, sizeof list));
     return load(t, (*next)++, text);
 }
 
-static int load_inputs(job *t)
+static int load_inputs(job *t, cj_graph *g)
 {
     cli *c = t->c;
     char list[1024];
@@ -83,18 +80,31 @@ static int load_inputs(job *t)
     int n = 0, next = 0;
     if (cj_recipe_get_list(c->recipe, "inputs", &items, &n)) return cli_failed(c, c->base);
     for (int i = 0; i < n; i++)
-        if (take(t, items[i], false, &next)) return c->status;
+        if (take(t, g, items[i], false, &next)) return c->status;
     for (int i = 0; i < c->args.n_pairs; i++)
-        if (!strcmp(c->args.pairs[i].key, "input") && take(t, c->args.pairs[i].value, true, &next))
+        if (!strcmp(c->args.pairs[i].key, "input") &&
+            take(t, g, c->args.pairs[i].value, true, &next))
             return c->status;
-    for (int i = 0; i < t->n_in; i++) {
+    for (int i = 0; i < t->n_in; i++)
         if (!t->in[i])
             return cli_misused(
                 c, "run: input '%.80s' is missing; give --inputs A.npy,B.npy for %.500s",
-                input_name(t, i), wanted(t, list, sizeof list));
-        t->feeds[i] = (cj_feed){.node = cj_graph_input_at(t->graph, i), .value = t->in[i]};
-    }
+                t->inputs[i].name, wanted(t, g, list, sizeof list));
     return CLI_DONE;
+}
+
+/* The file's inputs get their arrays before its nodes are read. */
+static cj_status give_values(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
+                             const cj_tensor **values)
+{
+    job *t = user;
+    t->inputs = inputs;
+    t->n_in = n;
+    t->in = calloc((size_t)n + 1, sizeof *t->in);
+    if (!t->in) return cli_fail(t->c, CJ_ERR_MEMORY, "run: out of memory"), CJ_ERR_MEMORY;
+    if (load_inputs(t, g)) return CJ_ERR_ARGUMENT;
+    for (int i = 0; i < n; i++) values[i] = t->in[i];
+    return CJ_OK;
 }
 
 /* ---- Outputs --------------------------------------------------------------------------------- */
@@ -186,16 +196,16 @@ static int run_graph(job *t)
 {
     cli *c = t->c;
     const char *backend;
-    t->graph = cj_onnx_load_graph(c->cj, t->path);
-    if (!t->graph) return cli_failed(c, c->cj);
     if (!choose_backend(c, &backend)) return c->status;
-    t->n_in = cj_graph_input_count(t->graph);
+    cj_onnx_opts ask = {.struct_size = sizeof ask, .values = give_values, .user = t};
+    t->graph = cj_onnx_load_graph_opts(c->cj, t->path, &ask);
+    if (!t->graph) return c->status ? c->status : cli_failed(c, c->cj);
     t->n_out = cj_graph_output_count(t->graph);
-    t->in = calloc((size_t)t->n_in + 1, sizeof *t->in);
     t->out = calloc((size_t)t->n_out + 1, sizeof *t->out);
     t->feeds = calloc((size_t)t->n_in + 1, sizeof *t->feeds);
-    if (!t->in || !t->out || !t->feeds) return cli_fail(c, CJ_ERR_MEMORY, "run: out of memory");
-    if (load_inputs(t)) return c->status;
+    if (!t->out || !t->feeds) return cli_fail(c, CJ_ERR_MEMORY, "run: out of memory");
+    for (int i = 0; i < t->n_in; i++)
+        t->feeds[i] = (cj_feed){.node = cj_graph_input_at(t->graph, i), .value = t->in[i]};
     t->program = cj_compile(t->graph, .training = false);
     cj_session_opts opts = {.struct_size = sizeof opts, .backend = backend};
     if (t->program) t->session = cj_session_new_opts(t->program, cj_graph_store(t->graph), &opts);

@@ -311,7 +311,7 @@ static void columns_are_read(void **state)
         cj_graph *g = NULL;
         cj_tensor *y = NULL;
         cj__arena_init(&arena, cj);
-        if (cj__onnx_import(cj, &arena, &model, NULL, NULL, NULL, &g) ||
+        if (cj__onnx_import(cj, &arena, &model, &(cj__onnx_import_opts){0}, &g) ||
             run_graph(cj, g, NULL, 0, &y))
             fail_msg("%s", cj_message(cj));
         assert_int_equal(cj_tensor_count(y), 12);
@@ -342,7 +342,7 @@ static void refuses(cj__onnx_node *nodes, size_t n, const char *output, cj_statu
     cj__onnx_model model = {.ir_version = 8, .graph = &graph, .opset_import = {&opset, 1}};
     cj_graph *g = NULL;
     cj__arena_init(&arena, cj);
-    cj_status failed = cj__onnx_import(cj, &arena, &model, NULL, NULL, NULL, &g);
+    cj_status failed = cj__onnx_import(cj, &arena, &model, &(cj__onnx_import_opts){0}, &g);
     if (failed != status || !strstr(cj_message(cj), expected))
         fail_msg("status %d, expected %d; message '%s', expected '%s'", failed, status,
                  cj_message(cj), expected);

@@ -148,7 +148,7 @@ static cj_graph *load_fixed(cj_context *cj, cj__arena *arena, const char *folder
     }
     graph->initializer.items = all;
     graph->initializer.count = had;
-    cj__onnx_import(cj, arena, model, NULL, NULL, NULL, &g);
+    cj__onnx_import(cj, arena, model, &(cj__onnx_import_opts){0}, &g);
     return g;
 }
 

@@ -18,7 +18,8 @@ typedef struct cj__onnx_properties {
 cj_status cj__onnx_write_graph(cj_graph *g, cj__onnx_properties *properties, cj__text *out);
 /* Reads one; model (or NULL): the parsed file, which refers to the bytes and lives in the arena. */
 cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *bytes, size_t size,
-                              const char *folder, cj_graph **out, cj__onnx_model **model);
+                              const char *folder, const cj_onnx_opts *asked, cj_graph **out,
+                              cj__onnx_model **model);
 
 /* metadata.c: what a model knows beyond its graph. */
 void cj__onnx_property(cj__onnx_properties *properties, const char *key, const char *value);

@@ -76,6 +76,10 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
     for (size_t i = 0; standard && (row = cj__onnx_row_at(i)); i++)
         if (row->read && row->onnx && cj__slice_is(node->op_type, row->onnx)) break;
     if (standard && cj__onnx_fold(r)) return;
+    if (!row && cj__onnx_call(r)) {
+        if (!r->failed) keep_names(r);
+        return;
+    }
     if (!row && !r->failed) {
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "Cajal has no operator %s%s%s",
                       standard ? "" : cj__slice_show(node->domain, domain), standard ? "" : ".",
@@ -94,11 +98,11 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
     if (!r->failed) keep_names(r);
 }
 
-static bool read_nodes(cj__onnx_reader *r, const cj__onnx_graph *graph)
+bool cj__onnx_read_nodes(cj__onnx_reader *r, size_t n, const cj__onnx_node *nodes)
 {
     const cj__onnx_node *outer = r->node;
-    for (size_t i = 0; i < graph->node.count && !r->failed; i++) {
-        read_node(r, &graph->node.items[i]);
+    for (size_t i = 0; i < n && !r->failed; i++) {
+        read_node(r, cj__onnx_resolve(r, &nodes[i]));
         if (!r->failed && i % 64 == 63) r->failed = cj__check_cancel(r->cj);
     }
     r->g->layer = NULL;
@@ -106,7 +110,7 @@ static bool read_nodes(cj__onnx_reader *r, const cj__onnx_graph *graph)
     return !r->failed;
 }
 
-static bool read_initializers(cj__onnx_reader *r, const cj__onnx_graph *graph)
+bool cj__onnx_read_initializers(cj__onnx_reader *r, const cj__onnx_graph *graph)
 {
     if (graph->sparse_initializer.count)
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "sparse initializers");
@@ -115,7 +119,7 @@ static bool read_initializers(cj__onnx_reader *r, const cj__onnx_graph *graph)
                                                    "an initializer");
         if (!source) return false;
         source->initializer = &graph->initializer.items[i];
-        source->is_weight = true;
+        source->is_weight = !r->level->outer; /* those of bodies are constants */
     }
     return !r->failed;
 }
@@ -134,36 +138,93 @@ static cj_dim symbol_of(cj__onnx_reader *r, cj__slice param, const char *input, 
     return cj_symbol(r->g, name);
 }
 
-static bool read_input(cj__onnx_reader *r, const cj__onnx_value *value)
+/* What the file says of an input: a negative rank where it says none. */
+static bool input_type(cj__onnx_reader *r, const cj__onnx_value *value, const char *name,
+                       cj_type *out)
 {
-    char *name = cj__onnx_string_of(r, value->name, "an input's name");
-    if (!name) return false;
-    if (cj__names_get(&r->level->values, name))
-        return true; /* an initializer with a default: IR 3 */
     const cj__onnx_value_type *type = value->type;
-    if (!type || type->which != CJ__ONNX_TYPE_TENSOR || !type->as.tensor || !type->as.tensor->shape)
-        return cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "input '%s' is no tensor of known rank", name),
-               false;
-    const cj__onnx_shape *shape = type->as.tensor->shape;
-    cj_dtype dtype = cj__onnx_type_dtype(type->as.tensor->elem_type);
-    if (dtype == CJ_DTYPE_NONE || shape->dim.count > CJ_RANK_MAX)
+    const cj__onnx_tensor_type *tensor =
+        type && type->which == CJ__ONNX_TYPE_TENSOR ? type->as.tensor : NULL;
+    const cj__onnx_shape *shape = tensor ? tensor->shape : NULL;
+    size_t rank = shape ? shape->dim.count : 0;
+    if (!tensor)
+        return cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "input '%s' is no tensor", name), false;
+    *out = (cj_type){.dtype = cj__onnx_type_dtype(tensor->elem_type),
+                     .rank = shape ? (int)rank : -1};
+    if (out->dtype == CJ_DTYPE_NONE || rank > CJ_RANK_MAX)
         return cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "input '%s' is of type %s and rank %zu", name,
-                             cj__onnx_type_name(type->as.tensor->elem_type), shape->dim.count),
+                             cj__onnx_type_name(tensor->elem_type), rank),
                false;
-    cj_dim dims[CJ_RANK_MAX];
-    for (size_t i = 0; i < shape->dim.count && !r->failed; i++) {
+    for (size_t i = 0; i < rank && !r->failed; i++) {
         const cj__onnx_dim *d = &shape->dim.items[i];
         if (d->which == CJ__ONNX_DIM_VALUE && d->as.value < 0)
             cj__onnx_fail(r, CJ_ERR_SHAPE, "input '%s' has the size %lld", name,
                           (long long)d->as.value);
-        dims[i] = d->which == CJ__ONNX_DIM_VALUE
-                      ? d->as.value
-                      : symbol_of(r, d->which == CJ__ONNX_DIM_PARAM ? d->as.param : (cj__slice){0},
-                                  name, (int)i);
+        out->dim[i] = d->which == CJ__ONNX_DIM_VALUE
+                          ? d->as.value
+                          : symbol_of(r, d->which == CJ__ONNX_DIM_PARAM ? d->as.param
+                                                                        : (cj__slice){0},
+                                      name, (int)i);
     }
-    cj__onnx_source *source = r->failed ? NULL : cj__onnx_declare(r, value->name, "an input");
-    if (source) source->node = cj_placeholder(r->g, name, dtype, (int)shape->dim.count, dims);
-    return source && source->node;
+    return !r->failed;
+}
+
+/* The sizes of a value take the place of symbols, and of a rank that is not told. */
+static bool take_sizes(cj__onnx_reader *r, const cj_onnx_input *input, const cj_tensor *value,
+                       cj_type *type)
+{
+    if (value->dtype != type->dtype || (type->rank >= 0 && value->rank != type->rank))
+        return cj__onnx_fail(r, CJ_ERR_SHAPE, "input '%s' is %s of rank %d, expected %s of rank %d",
+                             input->name, cj_dtype_info(value->dtype)->name, value->rank,
+                             cj_dtype_info(type->dtype)->name, type->rank),
+               false;
+    type->rank = value->rank;
+    for (int i = 0; i < value->rank; i++) {
+        if (input->type.rank >= 0 && type->dim[i] >= 0 && type->dim[i] != value->shape[i])
+            return cj__onnx_fail(r, CJ_ERR_SHAPE, "input '%s': dimension %d is %lld, expected %s",
+                                 input->name, i, (long long)value->shape[i],
+                                 cj_dim_text(r->g, type->dim[i])),
+                   false;
+        type->dim[i] = value->shape[i];
+    }
+    return true;
+}
+
+static bool read_input(cj__onnx_reader *r, const cj_onnx_input *input, const cj_tensor *value)
+{
+    cj_type type = input->type;
+    if (value && !take_sizes(r, input, value, &type)) return false;
+    if (type.rank < 0)
+        return cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "input '%s' is no tensor of known rank",
+                             input->name),
+               false;
+    cj__onnx_source *source = cj__onnx_declare(r, cj__slice_of(input->name), "an input");
+    if (!source) return false;
+    source->node = cj_placeholder(r->g, input->name, type.dtype, type.rank, type.dim);
+    if (value && source->node) r->feeds[r->n_feeds++] = (cj_feed){source->node, value};
+    return source->node != NULL;
+}
+
+static bool read_inputs(cj__onnx_reader *r, const cj__onnx_graph *graph)
+{
+    size_t n = 0, room = graph->input.count + 1;
+    cj_onnx_input *inputs = cj__arena_array(r->arena, room, sizeof(*inputs));
+    const cj_tensor **values = cj__arena_array(r->arena, room, sizeof(*values));
+    r->feeds = cj__arena_array(r->arena, room, sizeof(*r->feeds));
+    if (!inputs || !values || !r->feeds) return cj__onnx_no_memory(r), false;
+    for (size_t i = 0; i < graph->input.count; i++) {
+        const cj__onnx_value *value = &graph->input.items[i];
+        const char *name = cj__onnx_string_of(r, value->name, "an input's name");
+        if (!name) return false;
+        if (cj__names_get(&r->level->values, name)) continue; /* has a default: IR 3 */
+        inputs[n].name = name;
+        if (!input_type(r, value, name, &inputs[n++].type)) return false;
+    }
+    if (r->opts && r->opts->values)
+        r->failed = r->opts->values(r->opts->user, r->g, (int)n, inputs, values);
+    for (size_t i = 0; i < n && !r->failed; i++)
+        if (!read_input(r, &inputs[i], values[i])) return false;
+    return !r->failed;
 }
 
 /* Outputs of a body have no names of their own; those of the model have the file's. */
@@ -215,7 +276,7 @@ cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, co
         r->level = outer;
     }
     for (size_t i = 0; i < captures->count && !r->failed; i++) {
-        cj__onnx_source *from = cj__names_get(&outer->values, captures->names[i]);
+        cj__onnx_source *from = cj__onnx_find(r, captures->names[i]);
         if (!from || cj__names_get(&level.values, captures->names[i])) continue;
         cj__onnx_source *source = cj__arena_alloc(r->arena, sizeof(*source));
         if (!source || !cj__names_put(&level.values, captures->names[i], source)) {
@@ -246,7 +307,8 @@ cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, co
     }
     r->level = &level;
     r->g = body;
-    bool done = !r->failed && read_initializers(r, graph) && read_nodes(r, graph) &&
+    bool done = !r->failed && cj__onnx_read_initializers(r, graph) &&
+                cj__onnx_read_nodes(r, graph->node.count, graph->node.items) &&
                 read_outputs(r, graph, false);
     if (!done && body->failed && !r->failed)
         r->failed = cj_fail(r->cj, body->failed, "%s", body->message);
@@ -269,28 +331,26 @@ static bool find_opset(cj__onnx_reader *r, const cj__onnx_model *model)
     if (r->opset < 6)
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "opset %lld; Cajal reads 6 and newer",
                       (long long)r->opset);
-    if (model->functions.count)
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "functions of the model's own");
     return !r->failed;
 }
 
 static bool read_model(cj__onnx_reader *r, const cj__onnx_model *model)
 {
     const cj__onnx_graph *graph = model->graph;
-    if (!find_opset(r, model) || !read_initializers(r, graph)) return false;
-    for (size_t i = 0; i < graph->input.count; i++)
-        if (!read_input(r, &graph->input.items[i])) return false;
+    if (!find_opset(r, model) || !cj__onnx_read_initializers(r, graph)) return false;
+    if (!read_inputs(r, graph)) return false;
     if (!graph->output.count) cj__onnx_fail(r, CJ_ERR_DATA, "the graph has no outputs");
-    return read_nodes(r, graph) && read_outputs(r, graph, true);
+    return cj__onnx_read_nodes(r, graph->node.count, graph->node.items) &&
+           read_outputs(r, graph, true);
 }
 
 cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model *model,
-                          const char *folder, const cj__names *parameters,
-                          const cj__names *variables, cj_graph **out)
+                          const cj__onnx_import_opts *opts, cj_graph **out)
 {
     cj__onnx_level level = {.g = cj_graph_new(cj)};
-    cj__onnx_reader r = {.cj = cj, .arena = arena, .folder = folder, .level = &level, .g = level.g,
-                         .parameters = parameters, .variables = variables};
+    cj__onnx_reader r = {.cj = cj, .arena = arena, .folder = opts->folder, .level = &level,
+                         .g = level.g, .parameters = opts->parameters,
+                         .variables = opts->variables, .model = model, .opts = opts->asked};
     *out = NULL;
     if (!level.g) return CJ_ERR_MEMORY;
     cj__names_init(&level.values, arena);

@@ -17,5 +17,36 @@ char *cj__onnx_string_of(cj__onnx_reader *r, cj__slice slice, const char *what);
 cj__onnx_source *cj__onnx_declare(cj__onnx_reader *r, cj__slice name, const char *what);
 /* The source of output k of the node; NULL when it has no name. */
 cj__onnx_source *cj__onnx_result(cj__onnx_reader *r, size_t k);
+/* The source of that name, in the level or, where it is open, around it; NULL when there is none.
+ */
+cj__onnx_source *cj__onnx_find(const cj__onnx_reader *r, const char *name);
+
+/* ---- values.c -------------------------------------------------------------------------------- */
+
+/* The value of a source by running the graph so far, which is kept with it. NULL without a failure
+ * when an input that it depends on has no value. */
+const cj_tensor *cj__onnx_compute(cj__onnx_reader *r, cj__onnx_source *source);
+/* The reader frees it. false, and it is freed, when out of memory. */
+bool cj__onnx_keep(cj__onnx_reader *r, cj_tensor *tensor);
+
+/* ---- inline.c: bodies read in place ---------------------------------------------------------- */
+
+/* The nodes of a body, in the graph that is being read. inputs: what its inputs stand for; outputs:
+ * as many as the body has. false after a failure. */
+bool cj__onnx_read_in_place(cj__onnx_reader *r, const cj__onnx_graph *graph,
+                            cj__onnx_source *const *inputs, size_t n, cj__onnx_source **outputs);
+/* Output k of the node is what `from` is. */
+void cj__onnx_set_source(cj__onnx_reader *r, size_t k, const cj__onnx_source *from);
+/* A source without a name. */
+cj__onnx_source *cj__onnx_new_source(cj__onnx_reader *r, cj_node *node);
+/* A call of a function of the model's own; false when there is none that the node calls. */
+bool cj__onnx_call(cj__onnx_reader *r);
+/* The node with what its attributes refer to in place of the references. */
+const cj__onnx_node *cj__onnx_resolve(cj__onnx_reader *r, const cj__onnx_node *node);
+
+/* ---- import.c -------------------------------------------------------------------------------- */
+
+bool cj__onnx_read_nodes(cj__onnx_reader *r, size_t n, const cj__onnx_node *nodes);
+bool cj__onnx_read_initializers(cj__onnx_reader *r, const cj__onnx_graph *graph);
 
 #endif

@@ -78,6 +78,14 @@ cj__onnx_source *cj__onnx_declare(cj__onnx_reader *r, cj__slice slice, const cha
     return source;
 }
 
+cj__onnx_source *cj__onnx_find(const cj__onnx_reader *r, const char *name)
+{
+    cj__onnx_source *source = NULL;
+    for (const cj__onnx_level *l = r->level; l && !source; l = l->open ? l->outer : NULL)
+        source = cj__names_get(&l->values, name);
+    return source;
+}
+
 bool cj__onnx_has(const cj__onnx_reader *r, size_t i)
 {
     return i < r->node->input.count && r->node->input.items[i].size > 0;
@@ -94,28 +102,34 @@ cj__onnx_source *cj__onnx_source_in(cj__onnx_reader *r, size_t i)
     if (!cj__onnx_has(r, i)) return cj__onnx_fail(r, CJ_ERR_DATA, "it has no operand %zu", i), NULL;
     char *name = cj__onnx_string_of(r, r->node->input.items[i], "an operand's name");
     if (!name) return NULL;
-    cj__onnx_source *source = cj__names_get(&r->level->values, name);
+    cj__onnx_source *source = cj__onnx_find(r, name);
     if (source) return source;
     cj__onnx_fail(r, CJ_ERR_DATA,
                   "it uses '%s', which is no input and no result of a node before it", name);
     return NULL;
 }
 
-cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from)
+bool cj__onnx_keep(cj__onnx_reader *r, cj_tensor *tensor)
 {
-    cj_tensor *t;
-    if (r->failed) return NULL;
     if (r->n_tensors == r->tensors_capacity) {
         size_t capacity = r->tensors_capacity ? 2 * r->tensors_capacity : 32;
         cj_tensor **grown = cj__arena_array(r->arena, capacity, sizeof(cj_tensor *));
-        if (!grown) return cj__onnx_no_memory(r), NULL;
+        if (!grown) return cj_tensor_free(tensor), cj__onnx_no_memory(r), false;
         if (r->n_tensors) memcpy(grown, r->tensors, r->n_tensors * sizeof(cj_tensor *));
         r->tensors = grown;
         r->tensors_capacity = capacity;
     }
+    r->tensors[r->n_tensors++] = tensor;
+    return true;
+}
+
+cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from)
+{
+    cj_tensor *t;
+    if (r->failed) return NULL;
     if ((r->failed = cj__onnx_tensor_decode(r->cj, from, r->folder, &t)))
         return cj__onnx_name_node(r), NULL;
-    return r->tensors[r->n_tensors++] = t;
+    return cj__onnx_keep(r, t) ? t : NULL;
 }
 
 static cj_tensor *tensor_of(cj__onnx_reader *r, cj__onnx_source *source)
@@ -128,17 +142,18 @@ static cj_tensor *tensor_of(cj__onnx_reader *r, cj__onnx_source *source)
 const cj_tensor *cj__onnx_tensor_in(cj__onnx_reader *r, size_t i)
 {
     cj__onnx_source *source = cj__onnx_source_in(r, i);
-    return source ? tensor_of(r, source) : NULL;
+    const cj_tensor *t = source ? tensor_of(r, source) : NULL;
+    return t || r->failed ? t : cj__onnx_compute(r, source);
 }
 
 /* A parameter, a variable or a constant, as the head of this file says. */
 static cj_node *node_of_tensor(cj__onnx_reader *r, const cj__onnx_source *source, cj_tensor *t)
 {
-    bool is_float = cj_dtype_info(t->dtype)->kind == CJ_KIND_FLOAT, main_graph = !r->level->outer;
+    bool is_float = cj_dtype_info(t->dtype)->kind == CJ_KIND_FLOAT;
     bool listed = r->parameters || r->variables;
     bool trained = r->parameters ? cj__names_get(r->parameters, source->name) != NULL
                                  : is_float && t->rank > 0;
-    if (!main_graph || !source->is_weight) return cj_constant(r->g, t);
+    if (!source->is_weight) return cj_constant(r->g, t);
     if (listed && r->variables && cj__names_get(r->variables, source->name))
         return cj_variable(r->g, source->name, t);
     return trained && is_float ? cj_parameter(r->g, source->name, t) : cj_constant(r->g, t);
@@ -218,10 +233,18 @@ const cj__onnx_sizes *cj__onnx_sizes_in(cj__onnx_reader *r, size_t i)
     return cj__onnx_sizes_of(r, cj__onnx_source_in(r, i));
 }
 
+const cj__onnx_sizes *cj__onnx_want_sizes(cj__onnx_reader *r, size_t i)
+{
+    cj__onnx_source *source = cj__onnx_source_in(r, i);
+    const cj__onnx_sizes *sizes = cj__onnx_sizes_of(r, source);
+    if (sizes || !source || !cj__onnx_compute(r, source)) return sizes;
+    return cj__onnx_sizes_of(r, source);
+}
+
 static int integers_in(cj__onnx_reader *r, size_t i, const char *what, int max, int64_t *out,
                        bool symbols)
 {
-    const cj__onnx_sizes *sizes = cj__onnx_sizes_in(r, i);
+    const cj__onnx_sizes *sizes = cj__onnx_want_sizes(r, i);
     if (!sizes || sizes->n > max) {
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,
                       "%s (operand %zu) is not known before running, or has more than %d elements",
@@ -269,6 +292,8 @@ bool cj__onnx_number_in(cj__onnx_reader *r, size_t i, const char *what, double *
     if (!source) return false;
     const cj_tensor *t = tensor_of(r, source);
     const cj__onnx_sizes *sizes = t ? NULL : source->sizes;
+    bool known = t || sizes || (source->node && cj__is_constant(source->node, value));
+    if (!known) t = cj__onnx_compute(r, source);
     if (t && t->count == 1) *value = cj_load_f64(t->dtype, cj__tensor_data(t), 0);
     if (t && t->count == 1 && t->dtype == CJ_F32) *value = decimal((float)*value);
     if (t && t->count == 1) return !r->failed;

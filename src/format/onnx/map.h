@@ -17,6 +17,9 @@
 #include "format/onnx/names.h"
 #include "graph/graph.h"
 
+#include <cajal/nn.h>
+#include <cajal/run.h>
+
 /* What we write. */
 enum { CJ__ONNX_IR = 8, CJ__ONNX_OPSET = 17 };
 
@@ -192,6 +195,10 @@ typedef struct cj__onnx_level { /* a graph that is being read */
     struct cj__onnx_level *outer;
     cj_graph *g;
     cj__names values; /* name -> cj__onnx_source */
+    bool open;        /* read in place: in the graph around it, whose names are seen */
+    /* Of a function that is called: what attributes refer to. */
+    const cj__onnx_function *function;
+    const cj__onnx_node *caller;
 } cj__onnx_level;
 
 struct cj__onnx_reader {
@@ -206,17 +213,25 @@ struct cj__onnx_reader {
     cj_tensor **tensors;        /* decoded, to be freed */
     size_t n_tensors, tensors_capacity;
     const cj__names *parameters, *variables; /* of a file that lists them; else NULL */
+    const cj__onnx_model *model;
+    const cj_onnx_opts *opts;
+    cj_feed *feeds;             /* inputs whose values are known: values.c */
+    int n_feeds;
     int anonymous;              /* symbols made for sizes without a name */
 };
 
 bool cj__onnx_has(const cj__onnx_reader *r, size_t i);       /* is input i there? */
 bool cj__onnx_wants(const cj__onnx_reader *r, size_t k);     /* has output k a name? */
 cj_node *cj__onnx_node_in(cj__onnx_reader *r, size_t i);     /* fails when it is absent */
-const cj_tensor *cj__onnx_tensor_in(cj__onnx_reader *r, size_t i); /* NULL when not constant */
+/* The value, computed when it can be (values.c); NULL, which is no failure, when it is known only
+ * when running. */
+const cj_tensor *cj__onnx_tensor_in(cj__onnx_reader *r, size_t i);
 cj__onnx_source *cj__onnx_source_in(cj__onnx_reader *r, size_t i);
 /* Known integers, NULL when they are not known. */
 const cj__onnx_sizes *cj__onnx_sizes_of(cj__onnx_reader *r, cj__onnx_source *source);
 const cj__onnx_sizes *cj__onnx_sizes_in(cj__onnx_reader *r, size_t i);
+/* The same, computed when it can be; for what must be known. */
+const cj__onnx_sizes *cj__onnx_want_sizes(cj__onnx_reader *r, size_t i);
 /* Input i as numbers, or a failure that names it `what`. Returns how many, -1 for a failure. */
 int cj__onnx_numbers_in(cj__onnx_reader *r, size_t i, const char *what, int max, int64_t *out);
 int cj__onnx_dims_in(cj__onnx_reader *r, size_t i, const char *what, int max, cj_dim *out);
@@ -264,9 +279,13 @@ cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, co
                              int *n_captured);
 cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source);
 
-/* The model's graph, verified. The caller frees it. parameters, variables: names, or NULL. */
+typedef struct cj__onnx_import_opts {
+    const char *folder; /* of external data; NULL: none */
+    const cj__names *parameters, *variables; /* names, or NULL */
+    const cj_onnx_opts *asked; /* or NULL */
+} cj__onnx_import_opts;
+/* The model's graph, verified. The caller frees it. */
 cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model *model,
-                          const char *folder, const cj__names *parameters,
-                          const cj__names *variables, cj_graph **out);
+                          const cj__onnx_import_opts *opts, cj_graph **out);
 
 #endif

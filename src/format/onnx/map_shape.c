@@ -109,7 +109,7 @@ static void write_reshape(cj__onnx_writer *w, const cj__onnx_row *row)
 static void read_reshape(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0);
-    const cj__onnx_sizes *shape = cj__onnx_sizes_in(r, 1);
+    const cj__onnx_sizes *shape = cj__onnx_want_sizes(r, 1);
     bool zeros = cj__onnx_get_int(r, "allowzero", 0);
     cj_dim dims[CJ_RANK_MAX];
     (void)row;

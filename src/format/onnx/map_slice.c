@@ -165,8 +165,8 @@ static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!x) return;
     bool old = r->opset < 10;
-    const cj__onnx_sizes *starts = old ? NULL : cj__onnx_sizes_in(r, 1),
-                         *ends = old ? NULL : cj__onnx_sizes_in(r, 2);
+    const cj__onnx_sizes *starts = old ? NULL : cj__onnx_want_sizes(r, 1),
+                         *ends = old ? NULL : cj__onnx_want_sizes(r, 2);
     int given = cj__onnx_axes(r, "axes", 3, CJ_RANK_MAX, axes);
     if (old) {
         n = cj__onnx_get_ints(r, "starts", CJ_RANK_MAX, start);
@@ -380,7 +380,7 @@ static void read_split(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_dim size = x->type.dim[axis];
     cj_node *begin_at = NULL;
     if (r->opset < 13 ? cj__onnx_has_attribute(r, "split") : cj__onnx_has(r, 1)) {
-        const cj__onnx_sizes *known = r->opset < 13 ? NULL : cj__onnx_sizes_in(r, 1);
+        const cj__onnx_sizes *known = r->opset < 13 ? NULL : cj__onnx_want_sizes(r, 1);
         int given = r->opset < 13 ? cj__onnx_get_ints(r, "split", 64, sizes)
                     : known       ? known->n
                                   : -1;
@@ -515,7 +515,7 @@ static void read_pad(cj__onnx_reader *r, const cj__onnx_row *row)
         n = cj__onnx_get_ints(r, "pads", 2 * CJ_RANK_MAX, pads);
         value = cj__onnx_get_float(r, "value", 0);
     } else {
-        const cj__onnx_sizes *known = cj__onnx_sizes_in(r, 1);
+        const cj__onnx_sizes *known = cj__onnx_want_sizes(r, 1);
         if (!known || known->n > 2 * CJ_RANK_MAX) {
             cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "how much is added is not known before running");
             return;

@@ -51,7 +51,8 @@ cj_status cj__onnx_write_graph(cj_graph *g, cj__onnx_properties *properties, cj_
 }
 
 cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *bytes, size_t size,
-                              const char *folder, cj_graph **out, cj__onnx_model **model)
+                              const char *folder, const cj_onnx_opts *asked, cj_graph **out,
+                              cj__onnx_model **model)
 {
     cj__names parameters, variables;
     bool trained, state;
@@ -59,8 +60,10 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *byte
     CJ__TRY(cj__onnx_parse(arena, bytes, size, model));
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.parameters", &parameters, &trained));
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.variables", &variables, &state));
-    return cj__onnx_import(cj, arena, *model, folder, trained ? &parameters : NULL,
-                           trained ? &variables : NULL, out);
+    cj__onnx_import_opts opts = {.folder = folder, .asked = asked,
+                                 .parameters = trained ? &parameters : NULL,
+                                 .variables = trained ? &variables : NULL};
+    return cj__onnx_import(cj, arena, *model, &opts, out);
 }
 
 cj_status cj_onnx_save_graph(cj_graph *g, const char *path)
@@ -86,15 +89,24 @@ static char *folder_of(cj__arena *arena, const char *path)
 
 cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path)
 {
+    return cj_onnx_load_graph_opts(cj, path, NULL);
+}
+
+cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path, const cj_onnx_opts *opts)
+{
+    cj_onnx_opts o = {.struct_size = sizeof o};
     cj__file_bytes file;
     cj__arena arena;
     cj__onnx_model *model;
     cj_graph *g = NULL;
+    if (opts)
+        memcpy(&o, opts,
+               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
     if (!cj || cj__file_load(cj, path, 0, &file)) return NULL;
     cj__arena_init(&arena, cj);
     char *folder = folder_of(&arena, path);
-    cj_status failed = folder ? cj__onnx_read_graph(cj, &arena, file.data, file.size, folder, &g,
-                                                    &model)
+    cj_status failed = folder ? cj__onnx_read_graph(cj, &arena, file.data, file.size, folder, &o,
+                                                    &g, &model)
                               : CJ_ERR_MEMORY;
     if (failed) cj__prefix(cj, failed, "%s", path);
     cj__arena_release(&arena);
@@ -176,7 +188,7 @@ static cj_model *read_model(cj_context *cj, const void *bytes, size_t size, cons
     cj__arena_init(&arena, cj);
     char *folder = path ? folder_of(&arena, path) : NULL;
     cj_model *m = path && !folder ? NULL : cj_model_new(cj);
-    cj_status failed = m ? cj__onnx_read_graph(cj, &arena, bytes, size, folder, &g, &from)
+    cj_status failed = m ? cj__onnx_read_graph(cj, &arena, bytes, size, folder, NULL, &g, &from)
                          : CJ_ERR_MEMORY;
     if (!failed) failed = adopt_graph(m, g);
     if (!failed) failed = cj__onnx_recall_model(&arena, from, m);
