@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "format/onnx/map.h"
+#include "format/onnx/import.h"
 #include "graph/ops/block.h"
 
 typedef struct element {
@@ -194,6 +194,8 @@ bool cj__onnx_fold(cj__onnx_reader *r)
     /* Only what is small and known at once: an initializer that is a weight is not decoded for
      * this. */
     cj__onnx_source *first = cj__onnx_source_in(r, 0);
+    if (first && (first->list || first->absent) && is_op(r, "Identity"))
+        return cj__onnx_set_source(r, 0, first), true;
     const cj__onnx_sizes *x = first ? cj__onnx_sizes_of(r, first) : NULL;
     if (!x) return false;
     for (size_t i = 0; i < CJ__COUNT(arithmetic); i++) {

@@ -190,7 +190,12 @@ cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source)
     cj_tensor *t = tensor_of(r, source);
     if (t) source->node = node_of_tensor(r, source, t);
     else if (source->sizes && !r->failed) source->node = cj__onnx_sizes_node(r, source->sizes);
-    else cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "'%s' has no value here", source->name);
+    else
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,
+                      source->list     ? "'%s' is a sequence, not a tensor"
+                      : source->absent ? "'%s' is an optional value that is none"
+                                       : "'%s' has no value here",
+                      source->name);
     return source->node;
 }
 
@@ -286,24 +291,28 @@ static double decimal(float value)
     return (double)value;
 }
 
-bool cj__onnx_number_in(cj__onnx_reader *r, size_t i, const char *what, double *value)
+bool cj__onnx_number_of(cj__onnx_reader *r, cj__onnx_source *source, double *value)
 {
-    cj__onnx_source *source = cj__onnx_source_in(r, i);
-    if (!source) return false;
+    if (!source || r->failed) return false;
     const cj_tensor *t = tensor_of(r, source);
     const cj__onnx_sizes *sizes = t ? NULL : source->sizes;
-    bool known = t || sizes || (source->node && cj__is_constant(source->node, value));
-    if (!known) t = cj__onnx_compute(r, source);
-    if (t && t->count == 1) *value = cj_load_f64(t->dtype, cj__tensor_data(t), 0);
-    if (t && t->count == 1 && t->dtype == CJ_F32) *value = decimal((float)*value);
-    if (t && t->count == 1) return !r->failed;
-    if (sizes && sizes->n == 1 && !sizes->at[0].symbolic) *value = (double)sizes->at[0].v;
-    else if (!source->node || !cj__is_constant(source->node, value))
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "%s (operand %zu) is no number known before running",
-                      what, i);
+    if (sizes && sizes->n == 1 && !sizes->at[0].symbolic)
+        return *value = (double)sizes->at[0].v, true;
+    if (!t && source->node && cj__is_constant(source->node, value)) return true;
+    if (!t) t = cj__onnx_compute(r, source);
+    if (!t || t->count != 1) return false;
+    *value = cj_load_f64(t->dtype, cj__tensor_data(t), 0);
+    if (t->dtype == CJ_F32) *value = decimal((float)*value);
     return !r->failed;
 }
 
+bool cj__onnx_number_in(cj__onnx_reader *r, size_t i, const char *what, double *value)
+{
+    if (cj__onnx_number_of(r, cj__onnx_source_in(r, i), value)) return true;
+    cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "%s (operand %zu) is no number known before running", what,
+                  i);
+    return false;
+}
 
 /* ---- Attributes ------------------------------------------------------------------------------ */
 

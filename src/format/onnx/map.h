@@ -53,9 +53,9 @@ enum {
 /* Ended by a row without names; map_*.c. */
 extern const cj__onnx_row cj__onnx_rows_elementwise[], cj__onnx_rows_activation[],
     cj__onnx_rows_reduce[], cj__onnx_rows_shape[], cj__onnx_rows_slice[], cj__onnx_rows_index[],
-    cj__onnx_rows_signal[], cj__onnx_rows_attention[],
-    cj__onnx_rows_linear[], cj__onnx_rows_conv[], cj__onnx_rows_norm[],
-    cj__onnx_rows_control[], cj__onnx_rows_recurrent[], cj__onnx_rows_pool[], cj__onnx_rows_image[];
+    cj__onnx_rows_signal[], cj__onnx_rows_attention[], cj__onnx_rows_linear[], cj__onnx_rows_conv[],
+    cj__onnx_rows_norm[], cj__onnx_rows_control[], cj__onnx_rows_sequence[],
+    cj__onnx_rows_recurrent[], cj__onnx_rows_pool[], cj__onnx_rows_image[];
 /* Row i of all tables, NULL past the last. */
 const cj__onnx_row *cj__onnx_row_at(size_t i);
 
@@ -181,6 +181,12 @@ typedef struct cj__onnx_sizes {
 } cj__onnx_sizes;
 enum { CJ__ONNX_SIZES_MAX = 64 };
 
+/* A sequence: a list of values, while reading. */
+typedef struct cj__onnx_list {
+    struct cj__onnx_source **items;
+    int64_t n;
+} cj__onnx_list;
+
 typedef struct cj__onnx_source { /* a value: where it comes from, as far as is known */
     const char *name;
     const cj__onnx_tensor *initializer;
@@ -188,6 +194,8 @@ typedef struct cj__onnx_source { /* a value: where it comes from, as far as is k
     cj_node *node;
     const cj__onnx_sizes *sizes;
     const struct cj__onnx_source *sum[2]; /* it was an Add of these; for slices of known size */
+    const cj__onnx_list *list; /* it is a sequence, */
+    bool absent;               /* or an optional value that is none */
     bool is_weight; /* the tensor becomes a variable; else a constant */
 } cj__onnx_source;
 
@@ -237,6 +245,8 @@ int cj__onnx_numbers_in(cj__onnx_reader *r, size_t i, const char *what, int max,
 int cj__onnx_dims_in(cj__onnx_reader *r, size_t i, const char *what, int max, cj_dim *out);
 /* A constant scalar; false when absent, with a failure when not constant. */
 bool cj__onnx_number_in(cj__onnx_reader *r, size_t i, const char *what, double *value);
+/* The same of a source; false, which is no failure, when it is known only when running. */
+bool cj__onnx_number_of(cj__onnx_reader *r, cj__onnx_source *source, double *value);
 /* Attributes; the initial value when absent. A wrong type is a failure. */
 bool cj__onnx_has_attribute(const cj__onnx_reader *r, const char *name);
 int64_t cj__onnx_get_int(cj__onnx_reader *r, const char *name, int64_t initial);

@@ -5,7 +5,8 @@
  * become its captures, in order of first use. */
 #include <string.h>
 
-#include "format/onnx/map.h"
+#include "format/onnx/import.h"
+#include "format/onnx/tensor.h"
 #include "graph/ops/control.h"
 
 enum { OPERANDS_MAX = 256 };
@@ -174,16 +175,34 @@ static void set_all(cj__onnx_reader *r, cj_node *y)
         cj__onnx_set(r, k, cj_node_output(y, (int)k));
 }
 
+/* A branch that is known to be taken. false after a failure, too. */
+static void take_branch(cj__onnx_reader *r, const cj__onnx_graph *branch)
+{
+    size_t n = r->node->output.count;
+    cj__onnx_source **outputs = cj__arena_array(r->arena, branch->output.count + 1,
+                                                sizeof(*outputs));
+    if (!outputs) cj__onnx_no_memory(r);
+    if (n > branch->output.count)
+        cj__onnx_fail(r, CJ_ERR_DATA, "%zu outputs, and %zu of its branch", n,
+                      branch->output.count);
+    if (!cj__onnx_read_in_place(r, branch, NULL, 0, outputs)) return;
+    for (size_t k = 0; k < n; k++) cj__onnx_set_source(r, k, outputs[k]);
+}
+
 static void read_if(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj__onnx_graph *then = cj__onnx_get_graph(r, "then_branch"),
                    *other = cj__onnx_get_graph(r, "else_branch");
     cj__onnx_free names = {0};
+    double chosen;
     int n = 0;
     (void)row;
-    if (r->failed || !cj__onnx_free_names(r, then, &names) ||
-        !cj__onnx_free_names(r, other, &names))
+    if (r->failed) return;
+    if (cj__onnx_number_of(r, cj__onnx_source_in(r, 0), &chosen)) {
+        take_branch(r, chosen != 0 ? then : other);
         return;
+    }
+    if (!cj__onnx_free_names(r, then, &names) || !cj__onnx_free_names(r, other, &names)) return;
     cj_node *condition = scalar(r, 0, CJ_BOOL);
     cj_node **captured = cj__arena_array(r->arena, names.count + 1, sizeof(*captured));
     if (!condition || !captured) {
@@ -196,36 +215,170 @@ static void read_if(cj__onnx_reader *r, const cj__onnx_row *row)
     else cj_graph_free(a);
 }
 
-static void read_loop(cj__onnx_reader *r, const cj__onnx_row *row)
+/* ---- Loop ------------------------------------------------------------------------------------ */
+
+/* A loop of ours has a body of fixed types. Where a step changes a shape, or carries a sequence,
+ * and the number of steps can be known, they are read one after the other. */
+typedef struct loop {
+    cj__onnx_graph *graph;
+    int n_carried, n_stacked;
+    cj_node *limit, *condition; /* or NULL */
+} loop;
+
+/* Can the body be one of ours? Its results must have the types that it begins with. A number of
+ * steps that only running tells would leave a size open that values could have told. */
+static bool fits(cj__onnx_reader *r, const loop *l, const cj_graph *body, const cj_type *types)
 {
-    cj__onnx_graph *graph = cj__onnx_get_graph(r, "body");
-    cj__onnx_free names = {0};
-    int n = 0, n_carried = (int)r->node->input.count - 2;
-    cj_node *carried[OPERANDS_MAX];
-    cj_type types[OPERANDS_MAX + 2] = {{.dtype = CJ_I64}, {.dtype = CJ_BOOL}};
-    (void)row;
-    if (r->failed || !cj__onnx_free_names(r, graph, &names)) return;
-    if (n_carried < 0) n_carried = 0;
-    cj_node **captured = cj__arena_array(r->arena, names.count + 1, sizeof(*captured));
-    if (!captured || n_carried > OPERANDS_MAX) {
-        cj__onnx_fail(r, captured ? CJ_ERR_LIMIT : CJ_ERR_MEMORY, "%d operands", n_carried);
-        return;
+    if (!r->n_feeds) return true;
+    if (l->condition && l->n_stacked) return false;
+    for (int i = 0; i < l->n_carried && i + 1 < body->outputs.count; i++) {
+        const cj_type *t = &body->outputs.items[i + 1].node->type;
+        if (t->dtype != types[i].dtype || t->rank != types[i].rank) return false;
+        for (int k = 0; k < t->rank; k++)
+            if (t->dim[k] != types[i].dim[k]) return false;
     }
-    for (int i = 0; i < n_carried; i++) {
-        if (!(carried[i] = cj__onnx_node_in(r, (size_t)i + 2))) return;
+    return true;
+}
+
+/* As a loop. false, without a failure, when it does not fit one and values are known. */
+static bool read_as_loop(cj__onnx_reader *r, const loop *l)
+{
+    cj__onnx_free names = {0};
+    int n = 0;
+    cj_node *carried[OPERANDS_MAX] = {NULL};
+    cj_type types[OPERANDS_MAX + 2] = {{.dtype = CJ_I64}, {.dtype = CJ_BOOL}};
+    if (!cj__onnx_free_names(r, l->graph, &names)) return true;
+    cj_node **captured = cj__arena_array(r->arena, names.count + 1, sizeof(*captured));
+    if (!captured) return cj__onnx_no_memory(r), true;
+    for (int i = 0; i < l->n_carried; i++) {
+        if (!(carried[i] = cj__onnx_node_in(r, (size_t)i + 2))) return true;
         types[i + 2] = carried[i]->type;
     }
-    cj_node *limit = scalar(r, 0, CJ_I64), *condition = scalar(r, 1, CJ_BOOL);
-    double always;
-    if (condition && cj__is_constant(condition, &always) && always != 0) condition = NULL;
-    cj_graph *body = cj__onnx_read_body(r, graph, types, n_carried + 2, &names, captured, &n);
-    if (!body) return;
-    cj_node *nothing[1] = {NULL};
-    if (!limit && !condition && !n_carried && !n) { /* an operand must say which graph this is */
-        condition = cj_scalar(r->g, CJ_BOOL, 1);
+    cj_graph *body = cj__onnx_read_body(r, l->graph, types, l->n_carried + 2, &names, captured, &n);
+    if (!body || !fits(r, l, body, types + 2)) {
+        bool again = r->n_feeds && (body || r->failed != CJ_ERR_MEMORY);
+        cj_graph_free(body);
+        if (again) r->failed = CJ_OK;
+        return !again;
     }
-    set_all(r,
-            cj_loop(limit, condition, n_carried ? carried : nothing, n_carried, body, captured, n));
+    cj_node *condition = l->condition;
+    if (!l->limit && !condition && !l->n_carried &&
+        !n) /* an operand must say which graph this is */
+        condition = cj_scalar(r->g, CJ_BOOL, 1);
+    set_all(r, cj_loop(l->limit, condition, carried, l->n_carried, body, captured, n));
+    return true;
+}
+
+/* Of the steps so far, the values that are stacked. */
+typedef struct stacked {
+    cj_node **at;
+    int64_t n, capacity;
+} stacked;
+
+static bool push(cj__onnx_reader *r, stacked *s, cj_node *node)
+{
+    if (!node) return false;
+    if (s->n == s->capacity) {
+        int64_t capacity = s->capacity ? 2 * s->capacity : 16;
+        cj_node **grown = cj__arena_array(r->arena, (size_t)capacity, sizeof(*grown));
+        if (!grown) return cj__onnx_no_memory(r), false;
+        if (s->n) memcpy(grown, s->at, (size_t)s->n * sizeof(*grown));
+        s->at = grown;
+        s->capacity = capacity;
+    }
+    s->at[s->n++] = node;
+    return true;
+}
+
+/* No step was made: as the body's output says, with sizes of 1 where it says none. */
+static cj_node *no_steps(cj__onnx_reader *r, const cj__onnx_value *output)
+{
+    const cj__onnx_value_type *type = output->type;
+    const cj__onnx_tensor_type *t = type && type->which == CJ__ONNX_TYPE_TENSOR ? type->as.tensor
+                                                                                : NULL;
+    cj_dim dims[CJ_RANK_MAX] = {0};
+    int rank = t && t->shape && t->shape->dim.count < CJ_RANK_MAX ? (int)t->shape->dim.count : -1;
+    cj_dtype dtype = t ? cj__onnx_type_dtype(t->elem_type) : CJ_DTYPE_NONE;
+    if (rank < 0 || dtype == CJ_DTYPE_NONE)
+        return cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,
+                             "it makes no step, and the type of what it would stack is not told"),
+               NULL;
+    for (int i = 0; i < rank; i++) {
+        const cj__onnx_dim *d = &t->shape->dim.items[i];
+        dims[i + 1] = d->which == CJ__ONNX_DIM_VALUE && d->as.value >= 0 ? d->as.value : 1;
+    }
+    return cj_broadcast_to(cj_scalar(r->g, dtype, 0), rank + 1, dims);
+}
+
+enum { STEPS_MAX = 100000 };
+
+static void unroll(cj__onnx_reader *r, const loop *l)
+{
+    size_t n_in = (size_t)l->n_carried + 2, n_out = (size_t)l->n_carried + (size_t)l->n_stacked;
+    cj__onnx_source **in = cj__arena_array(r->arena, n_in, sizeof(*in)),
+                    **out = cj__arena_array(r->arena, n_out + 1, sizeof(*out));
+    stacked *stacks = cj__arena_array(r->arena, (size_t)l->n_stacked + 1, sizeof(*stacks));
+    double limit = STEPS_MAX + 1.0, go_on = 1;
+    if (!in || !out || !stacks) cj__onnx_no_memory(r);
+    if (r->failed) return;
+    if (l->limit) cj__onnx_number_in(r, 0, "the number of steps", &limit);
+    if (l->condition && !r->failed) cj__onnx_number_in(r, 1, "the condition", &go_on);
+    for (int i = 0; i < l->n_carried && !r->failed; i++)
+        in[i + 2] = cj__onnx_source_in(r, (size_t)i + 2);
+    for (int64_t step = 0; !r->failed && (double)step < limit && go_on != 0; step++) {
+        if (step == STEPS_MAX) {
+            cj__onnx_fail(r, CJ_ERR_LIMIT, "more than %d steps of different shapes", STEPS_MAX);
+            return;
+        }
+        cj__onnx_sizes *at = cj__onnx_new_sizes(r, 0, 1, CJ_I64);
+        in[0] = cj__onnx_new_source(r, NULL);
+        in[1] = cj__onnx_new_source(r, cj_scalar(r->g, CJ_BOOL, 1));
+        if (!at || !in[0] || !in[1]) return;
+        at->at[0].v = step;
+        in[0]->sizes = at;
+        if (!cj__onnx_read_in_place(r, l->graph, in, n_in, out)) return;
+        if (!cj__onnx_number_of(r, out[0], &go_on))
+            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "whether it goes on is known only when running");
+        for (int i = 0; i < l->n_carried; i++) in[i + 2] = out[i + 1];
+        for (int k = 0; k < l->n_stacked && !r->failed; k++)
+            if (!push(r, &stacks[k], cj__onnx_node_of(r, out[1 + l->n_carried + k]))) return;
+        if (!r->failed) r->failed = cj__check_cancel(r->cj);
+    }
+    for (int i = 0; i < l->n_carried && !r->failed; i++)
+        cj__onnx_set_source(r, (size_t)i, in[i + 2]);
+    for (int k = 0; k < l->n_stacked && !r->failed; k++) {
+        const stacked *s = &stacks[k];
+        if (!cj__onnx_wants(r, (size_t)(l->n_carried + k))) continue;
+        cj__onnx_set(r, (size_t)(l->n_carried + k),
+                     s->n ? cj_stack(s->at, (int)s->n, 0)
+                          : no_steps(r, &l->graph->output.items[1 + l->n_carried + k]));
+    }
+}
+
+static void read_loop(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    loop l = {.graph = cj__onnx_get_graph(r, "body"),
+              .n_carried = (int)r->node->input.count - 2};
+    bool lists = false;
+    (void)row;
+    if (r->failed) return;
+    if (l.n_carried < 0) l.n_carried = 0;
+    l.n_stacked = (int)l.graph->output.count - 1 - l.n_carried;
+    if (l.n_carried > OPERANDS_MAX)
+        cj__onnx_fail(r, CJ_ERR_LIMIT, "%d operands", l.n_carried);
+    else if (l.n_stacked < 0 || r->node->output.count > l.graph->output.count)
+        cj__onnx_fail(r, CJ_ERR_DATA, "%zu outputs and %d carried values, and %zu of its body",
+                      r->node->output.count, l.n_carried, l.graph->output.count);
+    for (int i = 0; i < l.n_carried && !r->failed; i++) {
+        const cj__onnx_source *source = cj__onnx_source_in(r, (size_t)i + 2);
+        lists = lists || (source && (source->list || source->absent));
+    }
+    double always;
+    l.limit = scalar(r, 0, CJ_I64);
+    l.condition = scalar(r, 1, CJ_BOOL);
+    if (r->failed) return;
+    if (l.condition && cj__is_constant(l.condition, &always) && always != 0) l.condition = NULL;
+    if (lists || !read_as_loop(r, &l)) unroll(r, &l);
 }
 
 /* x with its axis in front, or (back) the other way. */
