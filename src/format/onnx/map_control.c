@@ -245,6 +245,7 @@ static bool read_as_loop(cj__onnx_reader *r, const loop *l)
 {
     cj__onnx_free names = {0};
     int n = 0;
+    const cj__onnx_node *node = r->node;
     cj_node *carried[OPERANDS_MAX] = {NULL};
     cj_type types[OPERANDS_MAX + 2] = {{.dtype = CJ_I64}, {.dtype = CJ_BOOL}};
     if (!cj__onnx_free_names(r, l->graph, &names)) return true;
@@ -258,7 +259,7 @@ static bool read_as_loop(cj__onnx_reader *r, const loop *l)
     if (!body || !fits(r, l, body, types + 2)) {
         bool again = r->n_feeds && (body || r->failed != CJ_ERR_MEMORY);
         cj_graph_free(body);
-        if (again) r->failed = CJ_OK;
+        if (again) r->failed = CJ_OK, r->node = node;
         return !again;
     }
     cj_node *condition = l->condition;

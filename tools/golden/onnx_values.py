@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Models whose shapes depend on values, with inputs and what numpy makes of them.
+
+    /usr/bin/python3 tools/golden/onnx_values.py tests/golden/format/onnx
+
+For each case NAME.onnx, and NAME.npz with its inputs (in0 ...), its outputs (out0 ...).
+"""
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto, checker, helper, numpy_helper
+
+FOLDER = pathlib.Path(sys.argv[1])
+F, I, B = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+rng = np.random.RandomState(5)
+
+
+def value(name, kind, shape):
+    """shape: an integer is a rank without sizes."""
+    shape = [None] * shape if isinstance(shape, int) else shape
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def const(name, array):
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(array), name))
+
+
+node = helper.make_node
+
+
+def save(name, nodes, inputs, outputs, arrays, expected, opset=17, functions=(), initializers=(), imports=()):
+    graph = helper.make_graph(nodes, name, inputs, outputs, list(initializers))
+    model = helper.make_model(graph, ir_version=8, producer_name="values", functions=list(functions),
+                              opset_imports=[helper.make_opsetid("", opset), *imports])
+    checker.check_model(model)
+    onnx.save(model, str(FOLDER / f"{name}.onnx"))
+    lists = {f"in{i}": a for i, a in enumerate(arrays)}
+    lists.update({f"out{i}": a for i, a in enumerate(expected)})
+    np.savez(FOLDER / f"{name}.npz", **lists)
+
+
+x = rng.randn(2, 3, 4).astype(np.float32)
+
+# A shape that is an input, and one that is computed from the data.
+save("shape_input", [node("Reshape", ["x", "shape"], ["y"])],
+     [value("x", F, [2, None, 4]), value("shape", I, [2])], [value("y", F, [None, None])],
+     [x, np.array([4, -1], np.int64)], [x.reshape(4, 6)])
+k = np.array([3.0, 1.0, 2.0], np.float32)
+save("shape_computed",
+     [node("ReduceMax", ["k"], ["m"], axes=[0], keepdims=1), node("Cast", ["m"], ["n"], to=I),
+      node("TopK", ["x", "n"], ["v", "i"], axis=-1), node("Tile", ["v", "t"], ["y"])],
+     [value("x", F, [2, 3, 4]), value("k", F, [3]), value("t", I, [3])],
+     [value("y", F, 3), value("i", I, 3)],
+     [x, k, np.array([1, 2, 1], np.int64)],
+     [np.tile(-np.sort(-x, -1)[..., :3], (1, 2, 1)), np.argsort(-x, -1)[..., :3].astype(np.int64)])
+
+# Branches of different shapes, taken by a value; the branch sees a name around it and an initializer.
+then = helper.make_graph([node("Concat", ["x", "x"], ["a"], axis=0)], "then", [], [value("a", F, 3)])
+other = helper.make_graph([node("Mul", ["x", "w"], ["b"])], "else", [], [value("b", F, 3)],
+                          [numpy_helper.from_array(np.float32(3), "w")])
+for name, c, y in (("branch_then", True, np.concatenate([x, x])), ("branch_else", False, 3 * x)):
+    save(name, [node("If", ["c"], ["y"], then_branch=then, else_branch=other)],
+         [value("x", F, [2, 3, 4]), value("c", B, [])], [value("y", F, 3)], [x, np.array(c)], [y])
+
+# A loop that carries a growing value until it is long enough, and stacks what it had.
+grow = helper.make_graph(
+    [node("Concat", ["v", "x"], ["v2"], axis=0), node("Shape", ["v2"], ["s"], start=0, end=1),
+     const("five", np.array([5], np.int64)), node("Less", ["s", "five"], ["lv"]), node("Squeeze", ["lv"], ["go"]),
+     node("ReduceSum", ["v2"], ["sum"], keepdims=0)],
+    "grow", [value("i", I, []), value("c", B, []), value("v", F, [None, 3])],
+    [value("go", B, []), value("v2", F, [None, 3]), value("sum", F, [])])
+p = rng.randn(2, 3).astype(np.float32)
+v, sums = np.zeros((0, 3), np.float32), []
+while len(v) < 5:
+    v = np.concatenate([v, p])
+    sums.append(v.sum(dtype=np.float64))
+save("loop_grows",
+     [const("m", np.array(10, np.int64)), const("yes", np.array(True)), const("none", np.zeros((0, 3), np.float32)),
+      node("Loop", ["m", "yes", "none"], ["v", "sums"], body=grow)],
+     [value("x", F, [None, 3])], [value("v", F, 2), value("sums", F, 1)], [p],
+     [v, np.array(sums, np.float32)])
+
+# No step at all: what would be stacked is empty.
+save("loop_none",
+     [const("m", np.array(0, np.int64)), const("none", np.zeros((0, 3), np.float32)), const("no", np.array(False)),
+      node("And", ["no", "c"], ["never"]),
+      node("Loop", ["m", "never", "none"], ["v", "sums"], body=grow)],
+     [value("x", F, [None, 3]), value("c", B, [])], [value("v", F, 2), value("sums", F, 1)],
+     [p, np.array(True)], [np.zeros((0, 3), np.float32), np.zeros(0, np.float32)])
+
+# Sequences: rows are taken apart, changed by a body, reordered and joined.
+step = helper.make_graph([node("Mul", ["e", "f"], ["g"])], "body", [value("e", F, 3), value("f", F, 0)],
+                         [value("g", F, 3)])
+parts = [x[:, i:i + 1] * 2 for i in range(3)]
+order = [parts[2], parts[0], parts[0], parts[1]]
+save("sequence",
+     [node("SplitToSequence", ["x"], ["seq"], axis=1, keepdims=1), const("two", np.float32(2)),
+      node("SequenceMap", ["seq", "two"], ["map"], body=step), const("last", np.array(-1, np.int64)),
+      node("SequenceAt", ["map", "last"], ["c"]), node("SequenceErase", ["map"], ["ab"]),
+      const("zero", np.array(0, np.int64)), node("SequenceInsert", ["ab", "c", "zero"], ["cab"]),
+      node("SequenceAt", ["map", "zero"], ["a"]), const("one", np.array(1, np.int64)),
+      node("SequenceInsert", ["cab", "a", "one"], ["caab"]), node("SequenceLength", ["caab"], ["n"]),
+      node("ConcatFromSequence", ["caab"], ["y"], axis=1)],
+     [value("x", F, [2, 3, 4])], [value("y", F, 3), value("n", I, [])], [x],
+     [np.concatenate(order, 1), np.array(4, np.int64)])
+
+# Functions: one calls another, with an attribute of the caller, a default, and one it is not given.
+local = helper.make_opsetid("local", 1)
+ref = onnx.AttributeProto(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT)
+leaky = node("LeakyRelu", ["a"], ["b"])
+leaky.attribute.append(ref)
+inner = helper.make_function("local", "leaky", ["a"], ["b"], [leaky], [helper.make_opsetid("", 17)], ["slope"])
+call = node("leaky", ["a"], ["h"], domain="local")
+call.attribute.append(onnx.AttributeProto(name="slope", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT))
+outer = helper.make_function(
+    "local", "block", ["a", "k"], ["y"],
+    [call, node("Reshape", ["h", "k"], ["r"]), node("Clip", ["r", "", ""], ["y"])],
+    [helper.make_opsetid("", 17), local], ["slope"])
+leak = lambda a, s: np.where(a < 0, np.float32(s) * a, a)
+save("functions",
+     [node("block", ["x", "k"], ["y"], domain="local", slope=0.5), node("leaky", ["x"], ["z"], domain="local")],
+     [value("x", F, [2, 3, 4]), value("k", I, [2])], [value("y", F, 2), value("z", F, 3)],
+     [x, np.array([-1, 2], np.int64)], [leak(x, 0.5).reshape(-1, 2), leak(x, 0.01)],
+     functions=[inner, outer], imports=[local])
