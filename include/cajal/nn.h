@@ -534,6 +534,9 @@ CJ_API cj_status cj_schedule_rate(cj_context *cj, const char *schedule, const cj
 /* ONNX, self-contained: preparation inside the graph, names and maps as metadata. Atomic: the old
  * file or the new one. No paths, times or thread counts inside: equal models give equal bytes. */
 CJ_API cj_status cj_save(cj_model *m, const char *path);
+/* Large weights stay where they are, in the mapped file or in that of its external data, until a
+ * training writes to them. So a file must not be changed in place while what was loaded from it
+ * lives; replacing it, as cj_save does, is fine. The same holds for graphs. */
 CJ_API cj_model *cj_load(cj_context *cj, const char *path);
 CJ_API cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size);
 typedef struct cj_weights_opts {

@@ -1,10 +1,13 @@
 /* store.c: names to tensors, in the order they came.
  *
  * Look-up is by a small open-addressing table of entry numbers; a store has from a few to some
- * thousands of entries. Tensors are the store's own: set copies. */
+ * thousands of entries. Tensors are the store's own: set copies, but for bytes of a mapped file,
+ * which are shared until the entry is written to. */
 #include "graph/graph.h"
 
 #include <string.h>
+
+#include "tensor/tensor.h"
 
 typedef struct entry {
     char *name;
@@ -109,7 +112,7 @@ cj_status cj_store_set(cj_store *store, const char *name, const cj_tensor *value
     }
     if (store->count == store->capacity) CJ__TRY(grow(store));
     char *copy = cj__strdup(store->cj, name);
-    cj_tensor *tensor = copy ? cj_tensor_copy(value) : NULL;
+    cj_tensor *tensor = copy ? cj__tensor_keep(store->cj, value) : NULL;
     if (!tensor) {
         if (copy) cj__free(store->cj, copy, strlen(copy) + 1);
         return cj_last_status(store->cj);

@@ -534,6 +534,19 @@ static void fill_outputs(cj_session *s, cj_tensor **outputs, int n)
     }
 }
 
+/* Entries that updates write to are memory of their own, no longer a window on a file. */
+static cj_status make_state_writable(cj_session *s)
+{
+    const cj_program *p = s->program;
+    for (int u = 0; u < p->n_updates; u++) {
+        cj_tensor *t = cj_store_get(s->store, p->updates[u].name);
+        if (t->buffer->read_only && cj__tensor_writable(t))
+            return cj_fail(&s->cj, CJ_ERR_MEMORY, "run: variable '%s' cannot be made writable",
+                           p->updates[u].name);
+    }
+    return CJ_OK;
+}
+
 static bool commits(cj_session *s)
 {
     const cj_node *c = s->program->commit_if;
@@ -578,6 +591,7 @@ static cj_status run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor
     s->committed = false;
     CJ__TRY(match_feeds(s, feeds, n_feeds));
     CJ__TRY(bind(s));
+    CJ__TRY(make_state_writable(s));
     drop_dynamic(s);
     for (int segment = 0; segment < p->n_segments; segment++) {
         if (segment) {

@@ -215,6 +215,14 @@ cj_tensor *cj_tensor_copy(const cj_tensor *t)
     return cj_tensor_from(t->cj, t->dtype, t->rank, t->shape, cj__tensor_data(t));
 }
 
+cj_tensor *cj__tensor_keep(cj_context *cj, const cj_tensor *t)
+{
+    if (!t->buffer->lasting)
+        return cj_tensor_from(cj, t->dtype, t->rank, t->shape, cj__tensor_data(t));
+    return tensor_on(cj, cj__buffer_ref(t->buffer), t->offset, t->dtype, t->rank, t->shape,
+                     t->count);
+}
+
 cj_tensor *cj_tensor_cast(const cj_tensor *t, cj_dtype dtype)
 {
     cj_tensor *out = tensor_new(t->cj, dtype, t->rank, t->shape, false);

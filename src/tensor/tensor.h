@@ -17,6 +17,7 @@ typedef struct cj__buffer {
     void *data;
     size_t size;
     bool read_only; /* pages that may not be written: a tensor takes a copy of its own first */
+    bool lasting;   /* and they stay as long as somebody refers to them: a store may share them */
     uint64_t writes; /* grows when the values may have changed: it was opened for writing */
     void (*release)(void *user, void *data, size_t size); /* NULL: cj__free_aligned */
     void *user;
@@ -45,6 +46,8 @@ void cj__buffer_unref(cj__buffer *buffer); /* NULL is a no-op */
  * that the elements lie inside and that they are aligned. */
 cj_tensor *cj__tensor_view(cj_context *cj, cj__buffer *buffer, size_t offset, cj_dtype dtype,
                            int rank, const int64_t *shape);
+/* A tensor of these values for good: a copy, or another window where the bytes last. */
+cj_tensor *cj__tensor_keep(cj_context *cj, const cj_tensor *t);
 /* As cj_tensor_new, with whatever the memory holds: for callers that write every element. */
 cj_tensor *cj__tensor_new_raw(cj_context *cj, cj_dtype dtype, int rank, const int64_t *shape);
 

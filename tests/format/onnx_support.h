@@ -83,7 +83,8 @@ static inline cj_graph *graph_from(cj_context *cj, const void *bytes, size_t siz
     cj__onnx_model *model;
     cj_graph *g = NULL;
     cj__arena_init(&arena, cj);
-    cj__onnx_read_graph(cj, &arena, bytes, size, NULL, NULL, &g, &model);
+    cj__onnx_origin from = {.bytes = bytes, .size = size};
+    cj__onnx_read_graph(cj, &arena, &from, NULL, &g, &model);
     cj__arena_release(&arena);
     return g;
 }

@@ -16,10 +16,16 @@ typedef struct cj__onnx_properties {
 /* Appends the file. "cajal.parameters" and "cajal.variables" are added to the properties when the
  * graph has variables. */
 cj_status cj__onnx_write_graph(cj_graph *g, cj__onnx_properties *properties, cj__text *out);
-/* Reads one; model (or NULL): the parsed file, which refers to the bytes and lives in the arena. */
-cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *bytes, size_t size,
-                              const char *folder, const cj_onnx_opts *asked, cj_graph **out,
-                              cj__onnx_model **model);
+/* A file that is read: its bytes, and where they come from. */
+typedef struct cj__onnx_origin {
+    const void *bytes;
+    size_t size;
+    const char *path;        /* NULL: they are memory of the caller's */
+    struct cj__buffer *file; /* NULL: nothing may refer to them afterwards */
+} cj__onnx_origin;
+/* Reads one; model: the parsed file, which refers to the bytes and lives in the arena. */
+cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_origin *from,
+                              const cj_onnx_opts *asked, cj_graph **out, cj__onnx_model **model);
 
 /* metadata.c: what a model knows beyond its graph. */
 void cj__onnx_property(cj__onnx_properties *properties, const char *key, const char *value);

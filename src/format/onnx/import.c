@@ -348,17 +348,20 @@ cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model
                           const cj__onnx_import_opts *opts, cj_graph **out)
 {
     cj__onnx_level level = {.g = cj_graph_new(cj)};
-    cj__onnx_reader r = {.cj = cj, .arena = arena, .folder = opts->folder, .level = &level,
+    cj__onnx_files files;
+    cj__onnx_reader r = {.cj = cj, .arena = arena, .files = &files, .level = &level,
                          .g = level.g, .parameters = opts->parameters,
                          .variables = opts->variables, .model = model, .opts = opts->asked};
     *out = NULL;
     if (!level.g) return CJ_ERR_MEMORY;
+    cj__onnx_files_init(&files, arena, opts->folder, opts->path, opts->file);
     cj__names_init(&level.values, arena);
     read_model(&r, model);
     if (!r.failed && level.g->failed)
         r.failed = cj_fail(cj, level.g->failed, "%s", level.g->message);
     if (!r.failed) r.failed = cj_graph_verify(level.g);
     for (size_t i = 0; i < r.n_tensors; i++) cj_tensor_free(r.tensors[i]);
+    cj__onnx_files_release(&files);
     if (r.failed) cj_graph_free(level.g);
     else *out = level.g;
     return r.failed;

@@ -127,7 +127,7 @@ cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from)
 {
     cj_tensor *t;
     if (r->failed) return NULL;
-    if ((r->failed = cj__onnx_tensor_decode(r->cj, from, r->folder, &t)))
+    if ((r->failed = cj__onnx_files_tensor(r->files, from, &t)))
         return cj__onnx_name_node(r), NULL;
     return cj__onnx_keep(r, t) ? t : NULL;
 }

@@ -212,7 +212,7 @@ typedef struct cj__onnx_level { /* a graph that is being read */
 struct cj__onnx_reader {
     cj_context *cj;
     cj__arena *arena;
-    const char *folder; /* of external data; NULL: none */
+    struct cj__onnx_files *files; /* that tensors lie in */
     cj_status failed;
     int64_t opset;
     cj__onnx_level *level;
@@ -290,7 +290,8 @@ cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, co
 cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source);
 
 typedef struct cj__onnx_import_opts {
-    const char *folder; /* of external data; NULL: none */
+    const char *folder, *path; /* of external data, of the model; NULL: none */
+    struct cj__buffer *file;   /* the model's bytes, when tensors may share them; else NULL */
     const cj__names *parameters, *variables; /* names, or NULL */
     const cj_onnx_opts *asked; /* or NULL */
 } cj__onnx_import_opts;

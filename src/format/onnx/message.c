@@ -61,9 +61,9 @@ static void store_list(char *message, const cj__proto_row *row, any_list list)
 /* How many items one field brings to its list; only a varint's last byte is below 0x80. */
 static size_t count_items(cj__proto_kind kind, const cj__proto_field *field)
 {
-    if (field->wire != CJ__WIRE_BYTES || kind == CJ__PROTO_TEXTS || kind == CJ__PROTO_MESSAGES)
-        return 1;
+    if (field->wire != CJ__WIRE_BYTES) return 1;
     if (kind == CJ__PROTO_FLOATS) return field->bytes.size / sizeof(float);
+    if (kind != CJ__PROTO_INTS) return 1; /* whose bytes, perhaps a gigabyte, are not looked at */
     size_t n = 0;
     for (size_t i = 0; i < field->bytes.size; i++) n += !((unsigned char)field->bytes.at[i] & 0x80);
     return n;

@@ -8,6 +8,8 @@
 
 #include "base/file.h"
 #include "format/onnx/file.h"
+#include "format/onnx/tensor.h"
+#include "tensor/tensor.h"
 
 /* ---- Graphs ---------------------------------------------------------------------------------- */
 
@@ -50,19 +52,28 @@ cj_status cj__onnx_write_graph(cj_graph *g, cj__onnx_properties *properties, cj_
     return failed ? failed : out->failed;
 }
 
-cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const void *bytes, size_t size,
-                              const char *folder, const cj_onnx_opts *asked, cj_graph **out,
-                              cj__onnx_model **model)
+/* The folder of a path in the arena: "." when it has none. */
+static char *folder_of(cj__arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return cj__arena_strdup(arena, ".");
+    return cj__arena_printf(arena, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_origin *from,
+                              const cj_onnx_opts *asked, cj_graph **out, cj__onnx_model **model)
 {
     cj__names parameters, variables;
     bool trained, state;
     *out = NULL;
-    CJ__TRY(cj__onnx_parse(arena, bytes, size, model));
+    CJ__TRY(cj__onnx_parse(arena, from->bytes, from->size, model));
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.parameters", &parameters, &trained));
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.variables", &variables, &state));
-    cj__onnx_import_opts opts = {.folder = folder, .asked = asked,
+    cj__onnx_import_opts opts = {.asked = asked, .path = from->path, .file = from->file,
+                                 .folder = from->path ? folder_of(arena, from->path) : NULL,
                                  .parameters = trained ? &parameters : NULL,
                                  .variables = trained ? &variables : NULL};
+    if (from->path && !opts.folder) return cj_last_status(cj);
     return cj__onnx_import(cj, arena, *model, &opts, out);
 }
 
@@ -79,14 +90,6 @@ cj_status cj_onnx_save_graph(cj_graph *g, const char *path)
     return failed;
 }
 
-/* The folder of a path in the arena: "." when it has none. */
-static char *folder_of(cj__arena *arena, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash) return cj__arena_strdup(arena, ".");
-    return cj__arena_printf(arena, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-}
-
 cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path)
 {
     return cj_onnx_load_graph_opts(cj, path, NULL);
@@ -95,22 +98,20 @@ cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path)
 cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path, const cj_onnx_opts *opts)
 {
     cj_onnx_opts o = {.struct_size = sizeof o};
-    cj__file_bytes file;
+    cj__buffer *file;
     cj__arena arena;
     cj__onnx_model *model;
     cj_graph *g = NULL;
     if (opts)
         memcpy(&o, opts,
                opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
-    if (!cj || cj__file_load(cj, path, 0, &file)) return NULL;
+    if (!cj || cj__onnx_map(cj, path, &file)) return NULL;
     cj__arena_init(&arena, cj);
-    char *folder = folder_of(&arena, path);
-    cj_status failed = folder ? cj__onnx_read_graph(cj, &arena, file.data, file.size, folder, &o,
-                                                    &g, &model)
-                              : CJ_ERR_MEMORY;
+    cj__onnx_origin from = {file->data, file->size, path, file};
+    cj_status failed = cj__onnx_read_graph(cj, &arena, &from, &o, &g, &model);
     if (failed) cj__prefix(cj, failed, "%s", path);
     cj__arena_release(&arena);
-    cj__file_unload(&file);
+    cj__buffer_unref(file);
     return g;
 }
 
@@ -180,19 +181,18 @@ static cj_status adopt_graph(cj_model *m, cj_graph *g)
     return CJ_OK;
 }
 
-static cj_model *read_model(cj_context *cj, const void *bytes, size_t size, const char *path)
+static cj_model *read_model(cj_context *cj, const cj__onnx_origin *from)
 {
     cj__arena arena;
-    cj__onnx_model *from;
+    cj__onnx_model *parsed;
     cj_graph *g = NULL;
     cj__arena_init(&arena, cj);
-    char *folder = path ? folder_of(&arena, path) : NULL;
-    cj_model *m = path && !folder ? NULL : cj_model_new(cj);
-    cj_status failed = m ? cj__onnx_read_graph(cj, &arena, bytes, size, folder, NULL, &g, &from)
+    cj_model *m = cj_model_new(cj);
+    cj_status failed = m ? cj__onnx_read_graph(cj, &arena, from, NULL, &g, &parsed)
                          : CJ_ERR_MEMORY;
     if (!failed) failed = adopt_graph(m, g);
-    if (!failed) failed = cj__onnx_recall_model(&arena, from, m);
-    if (failed && path) cj__prefix(cj, failed, "%s", path);
+    if (!failed) failed = cj__onnx_recall_model(&arena, parsed, m);
+    if (failed && from->path) cj__prefix(cj, failed, "%s", from->path);
     if (failed) cj_model_free(m);
     cj__arena_release(&arena);
     return failed ? NULL : m;
@@ -200,14 +200,14 @@ static cj_model *read_model(cj_context *cj, const void *bytes, size_t size, cons
 
 cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size)
 {
-    return cj ? read_model(cj, bytes, size, NULL) : NULL;
+    return cj ? read_model(cj, &(cj__onnx_origin){.bytes = bytes, .size = size}) : NULL;
 }
 
 cj_model *cj_load(cj_context *cj, const char *path)
 {
-    cj__file_bytes file;
-    if (!cj || cj__file_load(cj, path, 0, &file)) return NULL;
-    cj_model *m = read_model(cj, file.data, file.size, path);
-    cj__file_unload(&file);
+    cj__buffer *file;
+    if (!cj || cj__onnx_map(cj, path, &file)) return NULL;
+    cj_model *m = read_model(cj, &(cj__onnx_origin){file->data, file->size, path, file});
+    cj__buffer_unref(file);
     return m;
 }

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/size.h"
+#include "tensor/dtype.h"
 
 enum { FLOAT_DATA = 4, INT32_DATA = 5, INT64_DATA = 7, DOUBLE_DATA = 10, UINT64_DATA = 11 };
 
@@ -295,41 +296,63 @@ static cj_status find_place(cj_context *cj, const cj__onnx_tensor *t, place *out
                               : bad(cj, t, CJ_ERR_DATA, "has external data without a location");
 }
 
-/* The file is measured before it is loaded, so a missing or short one costs nothing. */
-static cj_status load_external(cj_context *cj, const cj__onnx_tensor *t, const char *folder,
-                               size_t bytes, cj__file_bytes *file, size_t *offset)
+bool cj__onnx_tensor_is_plain(const cj__onnx_tensor *t)
 {
+    const cj_dtype dtype = cj__onnx_type_dtype(t->data_type);
+    const uint16_t one = 1;
+    return dtype && dtype != CJ_BOOL && !t->typed.count && *(const unsigned char *)&one &&
+           types[t->data_type].bits == 8 * (int)cj__dtype_bytes(dtype);
+}
+
+/* The file is measured before it is loaded, so a missing or short one costs nothing. */
+static cj_status find_external(cj__arena *arena, const cj__onnx_tensor *t, const char *folder,
+                               size_t bytes, char **path, size_t *offset)
+{
+    cj_context *cj = arena->cj;
     place at;
-    char *name, *path = NULL, what[160];
+    char *name, *joined, what[160];
     cj_file_info info = {CJ_FILE_NONE, 0};
-    cj__arena arena;
-    cj_status failed;
     if (!folder)
         return bad(cj, t, CJ_ERR_ARGUMENT,
                    "has its data in another file, but the model has no folder");
     CJ__TRY(find_place(cj, t, &at));
-    cj__arena_init(&arena, cj);
-    CJ__CHECK(failed = cj__slice_string(&arena, at.location, "an external location", &name));
-    CJ__CHECK(failed = cj__file_inside(cj, folder, name, &path));
-    CJ__CHECK(failed = cj__file_info(cj, path, &info));
+    CJ__TRY(cj__slice_string(arena, at.location, "an external location", &name));
+    CJ__TRY(cj__file_inside(cj, folder, name, &joined));
+    *path = cj__arena_strdup(arena, joined);
+    cj__free(cj, joined, strlen(joined) + 1);
+    if (!*path) return cj_last_status(cj);
+    CJ__TRY(cj__file_info(cj, *path, &info));
     bool whole = at.length < 0 || (uint64_t)at.length == bytes;
-    if (info.kind == CJ_FILE_REGULAR && (!whole || at.offset > info.size_bytes ||
-                                         (uint64_t)(info.size_bytes - at.offset) < bytes)) {
-        cj__format(what, sizeof what,
-                   "needs %zu bytes; external are %lld from byte %lld on in a file of %lld", bytes,
-                   (long long)at.length, (long long)at.offset, (long long)info.size_bytes);
-        CJ__CHECK(failed = bad(cj, t, CJ_ERR_DATA, what));
-    }
-    CJ__CHECK(failed = cj__file_load(cj, path, 0, file));
     *offset = (size_t)at.offset;
-    if (file->size < bytes || file->size - bytes < *offset) {
-        cj__file_unload(file);
-        failed = bad(cj, t, CJ_ERR_DATA, "has external data in a file that shrank");
-    }
-out:
-    if (path) cj__free(cj, path, strlen(path) + 1);
+    if (info.kind != CJ_FILE_REGULAR ||
+        (whole && at.offset <= info.size_bytes && (uint64_t)(info.size_bytes - at.offset) >= bytes))
+        return CJ_OK;
+    cj__format(what, sizeof what,
+               "needs %zu bytes; external are %lld from byte %lld on in a file of %lld", bytes,
+               (long long)at.length, (long long)at.offset, (long long)info.size_bytes);
+    return bad(cj, t, CJ_ERR_DATA, what);
+}
+
+cj_status cj__onnx_tensor_find(cj__arena *arena, const cj__onnx_tensor *t, const char *folder,
+                               char **path, size_t *offset, size_t *bytes)
+{
+    int64_t count;
+    CJ__TRY(measure(arena->cj, t, &count, bytes));
+    return find_external(arena, t, folder, *bytes, path, offset);
+}
+
+static cj_status load_external(cj_context *cj, const cj__onnx_tensor *t, const char *folder,
+                               size_t bytes, cj__file_bytes *file, size_t *offset)
+{
+    cj__arena arena;
+    char *path;
+    cj__arena_init(&arena, cj);
+    cj_status failed = find_external(&arena, t, folder, bytes, &path, offset);
+    if (!failed) failed = cj__file_load(cj, path, 0, file);
     cj__arena_release(&arena);
-    return failed;
+    if (failed || (file->size >= bytes && file->size - bytes >= *offset)) return failed;
+    cj__file_unload(file);
+    return bad(cj, t, CJ_ERR_DATA, "has external data in a file that shrank");
 }
 
 cj_status cj__onnx_tensor_decode(cj_context *cj, const cj__onnx_tensor *from, const char *folder,
