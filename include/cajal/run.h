@@ -102,6 +102,8 @@ CJ_API cj_status cj_session_plan(cj_session *s, const cj_feed *feeds, int n_feed
  * commit? */
 typedef struct cj_session_info {
     size_t arena_bytes;
+    size_t kept_bytes; /* of all plans: what was made of weights once, such as packed copies, and
+                        * the plans themselves. oneDNN's own memory is not counted. */
     int plans, steps; /* steps: kernels in the last plan */
     bool committed;
 } cj_session_info;

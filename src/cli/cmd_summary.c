@@ -46,9 +46,10 @@ static void print_shape(cli_json *j, const char *key, const cj_type *type)
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 /* Bytes: of the values that live at once in a prediction and in a training step (the arena of their
- * plans), of parameters, and of the optimizer's state. -1: not known. */
+ * plans), of what a prediction keeps of the weights (packed copies), of parameters, and of the
+ * optimizer's state. -1: not known. */
 typedef struct memory {
-    int64_t batch, predict, train, parameters, optimizer;
+    int64_t batch, predict, packed, train, parameters, optimizer;
 } memory;
 
 static int64_t store_bytes(cj_model *m)
@@ -61,7 +62,7 @@ static int64_t store_bytes(cj_model *m)
 }
 
 /* Plans without running. The training step adds a loss and an optimizer to the model's graph. */
-static int64_t arena_of(cli *c, cj_model *m, int64_t *batch, bool training)
+static int64_t arena_of(cli *c, cj_model *m, int64_t *batch, bool training, int64_t *packed)
 {
     cli_subject of = {.c = c, .cj = c->cj, .name = "model", .m = m, .batch = *batch,
                       .training = training, .optional = true};
@@ -75,16 +76,18 @@ static int64_t arena_of(cli *c, cj_model *m, int64_t *batch, bool training)
         *batch = of.batch;
     }
     cli_subject_close(&of);
+    *packed = (int64_t)info.kept_bytes;
     return planned ? (int64_t)info.arena_bytes : -1;
 }
 
 static memory memory_of(cli *c, cj_model *m)
 {
     memory t = {.batch = cli_int(c, "batch")};
+    int64_t unused;
     if (t.batch < 1) t.batch = 32;
     t.parameters = store_bytes(m);
-    t.predict = arena_of(c, m, &t.batch, false);
-    t.train = t.predict < 0 ? -1 : arena_of(c, m, &t.batch, true);
+    t.predict = arena_of(c, m, &t.batch, false, &t.packed);
+    t.train = t.predict < 0 ? -1 : arena_of(c, m, &t.batch, true, &unused);
     t.optimizer = t.train < 0 ? -1 : store_bytes(m) - t.parameters;
     return t;
 }
@@ -93,8 +96,8 @@ static void print_memory(cli *c, const memory *t)
 {
     FILE *to = c->out;
     if (t->predict < 0) return;
-    fprintf(to, " Memory for %lld samples: %.3f MB to predict", (long long)t->batch,
-            (double)t->predict * 1e-6);
+    fprintf(to, " Memory for %lld samples: %.3f MB to predict (and %.3f MB of packed weights)",
+            (long long)t->batch, (double)t->predict * 1e-6, (double)t->packed * 1e-6);
     if (t->train >= 0)
         fprintf(to, ", %.3f MB to train, beside %.3f MB of parameters and %.3f MB of Adam's",
                 (double)t->train * 1e-6, (double)t->parameters * 1e-6,
@@ -198,6 +201,7 @@ static int print_json(cli *c, cj_model *m)
     cli_json_object(&j, "memory");
     cli_json_int(&j, "batch", t.batch);
     json_bytes(&j, "predict_bytes", t.predict);
+    json_bytes(&j, "packed_bytes", t.predict < 0 ? -1 : t.packed);
     json_bytes(&j, "train_bytes", t.train);
     json_bytes(&j, "parameter_bytes", t.parameters);
     json_bytes(&j, "optimizer_bytes", t.optimizer);
@@ -234,7 +238,8 @@ const cj_command cj_command_summary = {
             "  cajal summary model=resnet18 classes=1000 --json\n"
             "  cajal summary runs/train1/best.onnx dot=true | dot -Tsvg > model.svg\n\n"
             "Below the table stand the layers with most of the work and of the parameters, and the "
-            "memory that\npredicting and training (with Adam) take for a batch beside the "
+            "memory that\npredicting (packed weights too) and training (with Adam) take for a "
+            "batch beside the "
             "parameters. --json tells parameters\n(weights, as PyTorch counts them), trainable, "
             "non_trainable (running statistics; Keras's total\nis the sum of these two), "
             "multiply_adds (of one sample), layers and memory.\n",

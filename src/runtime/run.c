@@ -206,6 +206,8 @@ void cj_session_get_info(const cj_session *s, cj_session_info *info)
 {
     *info = (cj_session_info){.plans = s->made, .committed = s->committed};
     for (int i = 0; i < s->program->n_segments; i++) info->arena_bytes += s->workspace_bytes[i];
+    for (int i = 0; i < s->n_plans; i++)
+        info->kept_bytes += s->plans[i]->held_bytes + cj__arena_bytes(&s->plans[i]->arena);
     for (int i = 0; i < s->program->n_segments && s->active[i]; i++)
         info->steps += s->active[i]->n_steps;
 }
