@@ -352,8 +352,8 @@ typedef struct cj_optimizer {
 } cj_optimizer;
 
 /* Options of every optimizer of the library, as Keras's base class has them. A row has them too
- * when its structure begins with this one and its table ends with CJ_OPTIMIZER_COMMON. cj_updates
- * does what they say; weight_decay and form are the row's. */
+ * when its structure begins with this one and its table ends with CJ_OPTIMIZER_COMMON, instead of
+ * CJ_OPTION_END. cj_updates does what they say; weight_decay and form are the row's. */
 typedef struct cj_optimizer_common {
     double weight_decay;
     int form;                                    /* 0: keras, 1: torch */
@@ -375,36 +375,8 @@ extern CJ_API const char *const cj_optimizer_forms[];
     CJ_OPTION_FLOAT(cj_optimizer_common, weight_decay, weight_decay_default, 0, 1e6, \
                     "how fast parameters shrink"), \
         CJ_OPTION_WORD(cj_optimizer_common, form, 0, cj_optimizer_forms, form_help), \
-        CJ_OPTION_FLOAT(cj_optimizer_common, clipvalue, 0, 0, 1e30, \
-                        "largest element of a gradient; 0: any"), \
-        CJ_OPTION_FLOAT(cj_optimizer_common, clipnorm, 0, 0, 1e30, \
-                        "largest norm of the gradient of a parameter; 0: any"), \
-        CJ_OPTION_FLOAT(cj_optimizer_common, global_clipnorm, 0, 0, 1e30, \
-                        "largest norm of all gradients together; 0: any"), \
-        CJ_OPTION_INT(cj_optimizer_common, gradient_accumulation_steps, 1, 1, 1e9, \
-                      "batches whose mean gradient makes a step"), \
-        CJ_OPTION_BOOL(cj_optimizer_common, use_ema, false, \
-                       "keep a running average of the weights, which fit leaves in the end"), \
-        CJ_OPTION_FLOAT(cj_optimizer_common, ema_momentum, 0.99, 0, 1, \
-                        "share of the old average"), \
-        CJ_OPTION_INT(cj_optimizer_common, ema_overwrite_frequency, 0, 0, 1e15, \
-                      "steps after which the average becomes the weights; 0: never"), \
-        CJ_OPTION_INT(cj_optimizer_common, swa_start, 0, 0, 1e15, \
-                      "step from which fit's result is the mean of the weights (Izmailov et al. " \
-                      "2018); 0: none"), \
-        CJ_OPTION_INT(cj_optimizer_common, swa_frequency, 1, 1, 1e15, \
-                      "steps from one of these weights to the next"), \
-        CJ_OPTION_INT(cj_optimizer_common, lookahead_steps, 0, 0, 1e9, \
-                      "steps after which slow weights follow (Zhang et al. 2019); 0: none"), \
-        CJ_OPTION_FLOAT(cj_optimizer_common, lookahead_alpha, 0.5, 0, 1, \
-                        "how far the slow weights go"), \
-        CJ_OPTION_STRING(cj_optimizer_common, constraint, NULL, \
-                         "what weights are kept to, such as max_norm(2): a constraint"),           \
-        CJ_OPTION_FLOAT(cj_optimizer_common, learning_rate_factor, 1, 0, 1e6, \
-                        "of the learning rate, for groups"), \
-        CJ_OPTION_STRING(cj_optimizer_common, groups, NULL, \
-                         "other options for parameters by name, * is any text: " \
-                         "*bias(weight_decay=0), embedding*(learning_rate_factor=0.1)")
+        CJ_OPTION_MORE(cj_optimizer_common_options)
+extern CJ_API const cj_option cj_optimizer_common_options[];
 
 /* The learning rate at a step (from 0) of training; steps_per_epoch and total steps are known, and
  * the monitored score of each epoch that is done. */

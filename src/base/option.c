@@ -30,7 +30,8 @@ static void *field_mut(const cj_option *o, void *options)
 size_t cj__option_size(cj_option_type type)
 {
     switch (type) {
-    case CJ_OPTION_NONE: return 0;
+    case CJ_OPTION_NONE:
+    case CJ_OPTION_TYPE_MORE: return 0;
     case CJ_OPTION_TYPE_BOOL: return sizeof(bool);
     case CJ_OPTION_TYPE_INT: return sizeof(int64_t);
     case CJ_OPTION_TYPE_FLOAT: return sizeof(double);
@@ -49,14 +50,14 @@ size_t cj__option_size(cj_option_type type)
 
 const cj_option *cj__option_find(const cj_option *table, const char *name)
 {
-    for (const cj_option *o = table; o->type; o++)
+    for (const cj_option *o = cj_option_row(table); o->type; o = cj_option_row(o + 1))
         if (!strcmp(o->name, name)) return o;
     return NULL;
 }
 
 const char *const *cj__option_words(const cj_option *o)
 {
-    return o->type == CJ_OPTION_TYPE_DTYPE ? dtype_words : o->words;
+    return o->type == CJ_OPTION_TYPE_DTYPE ? dtype_words : cj_option_words(o);
 }
 
 /* ---- Initial values ------------------------------------------------------------------------- */
@@ -83,12 +84,13 @@ static void set_initial(const cj_option *o, void *to)
 
 void cj__options_init(const cj_option *table, void *options)
 {
-    for (const cj_option *o = table; o->type; o++) set_initial(o, field_mut(o, options));
+    for (const cj_option *o = cj_option_row(table); o->type; o = cj_option_row(o + 1))
+        set_initial(o, field_mut(o, options));
 }
 
 void cj__options_default(const cj_option *table, void *options)
 {
-    for (const cj_option *o = table; o->type; o++) {
+    for (const cj_option *o = cj_option_row(table); o->type; o = cj_option_row(o + 1)) {
         const unsigned char *bytes = field(o, options);
         bool zero = true;
         for (size_t i = 0; i < cj__option_size(o->type); i++) zero &= !bytes[i];
@@ -229,7 +231,8 @@ cj_status cj__option_check(cj_context *cj, const char *what, const cj_option *o,
 cj_status cj__options_check(cj_context *cj, const char *what, const cj_option *table,
                             const void *options)
 {
-    for (const cj_option *o = table; o->type; o++) CJ__TRY(cj__option_check(cj, what, o, options));
+    for (const cj_option *o = cj_option_row(table); o->type; o = cj_option_row(o + 1))
+        CJ__TRY(cj__option_check(cj, what, o, options));
     return CJ_OK;
 }
 
@@ -266,7 +269,7 @@ static bool same_value(const cj_option *o, const void *a, const void *b)
 
 bool cj__options_equal(const cj_option *table, const void *a, const void *b)
 {
-    for (const cj_option *o = table; o->type; o++)
+    for (const cj_option *o = cj_option_row(table); o->type; o = cj_option_row(o + 1))
         if (!same_value(o, field(o, a), field(o, b))) return false;
     return true;
 }
@@ -316,7 +319,7 @@ static cj_status copy_value(cj__arena *arena, const cj_option *o, void *to, cons
 
 cj_status cj__options_copy(cj__arena *arena, const cj_option *table, void *to, const void *from)
 {
-    for (const cj_option *o = table; o->type; o++)
+    for (const cj_option *o = cj_option_row(table); o->type; o = cj_option_row(o + 1))
         CJ__TRY(copy_value(arena, o, field_mut(o, to), field(o, from)));
     return CJ_OK;
 }
@@ -383,7 +386,7 @@ static void print_value(cj__text *out, const cj_option *o, const void *p)
 void cj__options_print(cj__text *out, const cj_option *table, const void *options, bool all)
 {
     bool first = true;
-    for (const cj_option *o = table; o->type; o++) {
+    for (const cj_option *o = cj_option_row(table); o->type; o = cj_option_row(o + 1)) {
         if (o->type == CJ_OPTION_TYPE_TENSOR || o->type == CJ_OPTION_TYPE_GRAPH)
             continue; /* no text says them */
         union {

@@ -190,7 +190,9 @@ static cj_status fail_unknown(cj_context *cj, const char *what, const cj_option 
     const char *names[TABLE_MAX + 1];
     char list[700];
     int n = 0;
-    for (; table[n].type && n < TABLE_MAX; n++) names[n] = table[n].name;
+    for (const cj_option *o = cj_option_row(table); o->type && n < TABLE_MAX;
+         o = cj_option_row(o + 1))
+        names[n++] = o->name;
     names[n] = NULL;
     cj__list_words(list, sizeof list, names, TABLE_MAX);
     const char *near = cj__nearest(name, names);
@@ -290,10 +292,19 @@ static void split_item(char *item, char **key, char **value)
     *value = p + 1;
 }
 
+/* The number of an option in its table. */
+static size_t number_of(const cj_option *table, const cj_option *option)
+{
+    size_t n = 0;
+    for (const cj_option *o = cj_option_row(table); o != option; o = cj_option_row(o + 1)) n++;
+    return n;
+}
+
 cj_status cj__options_parse(cj__arena *arena, const char *what, const cj_option *table,
                             void *options, const char *rest)
 {
     cj_context *cj = arena->cj;
+    const cj_option *const first_option = cj_option_row(table);
     const char *p = skip_blanks(rest), *why = NULL;
     uint64_t seen[TABLE_MAX / 64] = {0};
     for (bool first = true; *p || !first; first = false) {
@@ -309,11 +320,11 @@ cj_status cj__options_parse(cj__arena *arena, const char *what, const cj_option 
         if (!key && !first)
             return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: '%.100s' is not of the form key=value", what,
                            item);
-        if (!key && !table->type)
+        if (!key && !first_option->type)
             return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: takes no options, not '%.100s'", what, item);
-        const cj_option *o = key ? cj__option_find(table, key) : table;
+        const cj_option *o = key ? cj__option_find(table, key) : first_option;
         if (!o) return fail_unknown(cj, what, table, key);
-        size_t index = (size_t)(o - table);
+        const size_t index = number_of(table, o);
         if (index < TABLE_MAX) {
             uint64_t bit = (uint64_t)1 << index % 64;
             if (seen[index / 64] & bit)

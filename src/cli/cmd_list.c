@@ -170,7 +170,7 @@ static bool required(const cj_option *o)
 /* The initial value as it would be written; "" when there is none. */
 static const char *initial(const cj_option *o, char *out, size_t size)
 {
-    int at = (int)o->initial;
+    const int at = o->type == CJ_OPTION_TYPE_STRING ? 0 : (int)o->initial;
     out[0] = 0;
     if (required(o)) return out;
     switch (o->type) {
@@ -197,8 +197,9 @@ static const char *initial(const cj_option *o, char *out, size_t size)
 /* What may be given; alternatives with `or` between them. */
 static void print_values(FILE *to, const cj_option *o, const char *or)
 {
-    if (o->words)
-        for (int i = 0; o->words[i]; i++) fprintf(to, "%s%s", i ? or : "", o->words[i]);
+    const char *const *words = cj_option_words(o);
+    if (words)
+        for (int i = 0; words[i]; i++) fprintf(to, "%s%s", i ? or : "", words[i]);
     else if (o->type == CJ_OPTION_TYPE_BOOL) fprintf(to, "true%sfalse", or);
     else fputs(type_name(o), to);
 }
@@ -225,15 +226,16 @@ static void print_option(FILE *to, const cj_option *o)
 
 static void print_json_option(cli_json *j, const cj_option *o)
 {
+    const char *const *words = cj_option_words(o);
     char value[128];
     cli_json_object(j, NULL);
     cli_json_string(j, "name", o->name);
     cli_json_string(j, "type", type_name(o));
     cli_json_bool(j, "required", required(o));
     cli_json_string(j, "default", *initial(o, value, sizeof value) ? value : NULL);
-    if (o->words) {
+    if (words) {
         cli_json_list(j, "words");
-        for (int i = 0; o->words[i]; i++) cli_json_string(j, NULL, o->words[i]);
+        for (int i = 0; words[i]; i++) cli_json_string(j, NULL, words[i]);
         cli_json_end(j);
     }
     if (has_range(o)) {
@@ -248,6 +250,12 @@ static void print_json_option(cli_json *j, const cj_option *o)
 
 static bool same_text(const char *a, const char *b) { return a && b ? !strcmp(a, b) : a == b; }
 
+static bool same_initial(const cj_option *a, const cj_option *b)
+{
+    return a->type == CJ_OPTION_TYPE_STRING ? same_text(a->text, b->text)
+                                            : a->initial == b->initial;
+}
+
 /* Is it an option of every row of the kind, or of all but one of many, which is said once?
  * *without: that one, or NULL. */
 static bool is_shared(cli *c, const struct kind *kind, const cj_option *o, const char **without)
@@ -257,10 +265,11 @@ static bool is_shared(cli *c, const struct kind *kind, const cj_option *o, const
     int rows = 0, lacking = 0;
     *without = NULL;
     for (; kind->at(c->cj, rows, &row); rows++) {
-        const cj_option *other = row.options;
-        while (other && other->type && strcmp(other->name, o->name) != 0) other++;
-        if (other && other->type && other->type == o->type && other->initial == o->initial &&
-            same_text(other->help, o->help) && same_text(other->text, o->text))
+        const cj_option *other = cj_option_row(row.options);
+        while (other && other->type && strcmp(other->name, o->name) != 0)
+            other = cj_option_row(other + 1);
+        if (other && other->type && other->type == o->type && same_initial(other, o) &&
+            same_text(other->help, o->help))
             continue;
         *without = row.name;
         lacking++;
@@ -274,7 +283,7 @@ static int each_option(cli *c, const struct kind *kind, const cj_option *o, bool
 {
     const char *without;
     int n = 0;
-    for (; o && o->type; o++)
+    for (o = cj_option_row(o); o && o->type; o = cj_option_row(o + 1))
         if (is_shared(c, kind, o, &without) == shared && ++n && print) print(c->out, o);
     return n;
 }
@@ -283,7 +292,8 @@ static int each_option(cli *c, const struct kind *kind, const cj_option *o, bool
 static void print_sharers(cli *c, const struct kind *kind, const cj_option *o)
 {
     const char *without = NULL;
-    while (o && o->type && !is_shared(c, kind, o, &without)) o++;
+    o = cj_option_row(o);
+    while (o && o->type && !is_shared(c, kind, o, &without)) o = cj_option_row(o + 1);
     fprintf(c->out, "all %s", kind->name);
     if (o && o->type && without) fprintf(c->out, " but %s", without);
 }
@@ -356,7 +366,8 @@ static void print_json_list(cli *c, const struct kind *kind)
         if (row.more) cli_json_string(&j, row.key, row.more);
         if (row.options) {
             cli_json_list(&j, "options");
-            for (const cj_option *o = row.options; o->type; o++) print_json_option(&j, o);
+            for (const cj_option *o = cj_option_row(row.options); o->type; o = cj_option_row(o + 1))
+                print_json_option(&j, o);
             cli_json_end(&j);
         }
         cli_json_end(&j);

@@ -418,7 +418,7 @@ cj_node *cj__call_clone(cj_graph *to, const cj_call *call, cj_node *const *in)
         return op == &cj_op_training ? cj_training(to) : cj_apply(to, op, in, call->n_in, NULL);
     void *attributes = cj__arena_copy(&to->arena, call->attributes, op->attributes_size);
     if (!attributes) return cj_graph_fail(to, CJ_ERR_MEMORY, "out of memory");
-    for (const cj_option *o = op->attributes; o->name; o++) {
+    for (const cj_option *o = cj_option_row(op->attributes); o->type; o = cj_option_row(o + 1)) {
         void *field = (char *)attributes + o->offset;
         if (o->type == CJ_OPTION_TYPE_DIMS && from != to) {
             cj_ints *ints = field;

@@ -22,7 +22,8 @@ static void attributes_text(cj__text *out, cj_graph *g, const cj_call *call)
         cj__text_format(out, " %s", ((const cj__source_attrs *)call->attributes)->name);
         return;
     }
-    for (const cj_option *o = op->attributes; o && o->name; o++) {
+    for (const cj_option *o = cj_option_row(op->attributes); o && o->type;
+         o = cj_option_row(o + 1)) {
         const void *field = (const char *)call->attributes + o->offset;
         if (o->type == CJ_OPTION_TYPE_DIMS) {
             const cj_ints *dims = field;

@@ -26,17 +26,17 @@ static const cj_option *table_of(const cj_layer *row)
 static bool is_missing(const cj_option *o, const void *options)
 {
     const char *field = (const char *)options + o->offset;
-    bool ranged = o->min != 0 || o->max != 0,
-         required = ranged && !(o->initial >= o->min && o->initial <= o->max);
-    if (!required) return false;
-    if (o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_SIZES)
-        return *(const int64_t *)field == (int64_t)o->initial;
-    return o->type == CJ_OPTION_TYPE_FLOAT && *(const double *)field == o->initial;
+    const bool whole = o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_SIZES;
+    if (!whole && o->type != CJ_OPTION_TYPE_FLOAT) return false;
+    if (o->min == 0 && o->max == 0) return false; /* no range */
+    if (o->initial >= o->min && o->initial <= o->max) return false;
+    return whole ? *(const int64_t *)field == (int64_t)o->initial
+                 : *(const double *)field == o->initial;
 }
 
 static cj_status check_options(cj_graph *g, const cj_layer *row, const void *options)
 {
-    for (const cj_option *o = table_of(row); o->type; o++)
+    for (const cj_option *o = cj_option_row(table_of(row)); o->type; o = cj_option_row(o + 1))
         if (is_missing(o, options))
             return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT, "%s is required", o->name);
     cj_status failed = cj__options_check(g->cj, row->name, table_of(row), options);

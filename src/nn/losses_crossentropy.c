@@ -19,8 +19,7 @@ typedef struct crossentropy_options {
                     "share of the target spread evenly (Szegedy et al. 2016)")
 #define WEIGHTS(name, help) \
     { \
-        name, CJ_OPTION_TYPE_FLOATS, offsetof(crossentropy_options, weights), 0, 0, 1e9, NULL, \
-            NULL, help \
+        name, CJ_OPTION_TYPE_FLOATS, offsetof(crossentropy_options, weights), {0}, {0}, 1e9, help \
     }
 #define CLASS_WEIGHTS \
     WEIGHTS("class_weights", "what each class weighs, in the divisor of the mean too; none: 1")
@@ -240,7 +239,7 @@ static const cj_option binary_focal_table[] = {
     CJ_OPTION_END};
 static const cj_option categorical_focal_table[] = {
     FROM_LOGITS(focal_options, "softmax"), LABEL_SMOOTHING(focal_options), GAMMA,
-    {"alpha", CJ_OPTION_TYPE_FLOATS, offsetof(focal_options, class_alpha), 0, 0, 1e9, NULL, NULL,
+    {"alpha", CJ_OPTION_TYPE_FLOATS, offsetof(focal_options, class_alpha), {0}, {0}, 1e9,
      "a factor, or one for each class; none: 0.25"},
     CJ_OPTION_END};
 

@@ -26,7 +26,7 @@ typedef struct detection_options {
 
 static const char name[] = "mean_average_precision";
 static const cj_option detection_table[] = {
-    {"iou", CJ_OPTION_TYPE_FLOATS, offsetof(detection_options, iou), 0, 0, 1, NULL, NULL,
+    {"iou", CJ_OPTION_TYPE_FLOATS, offsetof(detection_options, iou), {0}, {0}, 1,
      "thresholds of overlap, at most 32; none: 0.5, 0.55 ... 0.95"},
     CJ_OPTION_FLOAT(detection_options, nms, 0.5, 0, 1,
                     "two of a class that overlap by more are one; 1: all stay"),

@@ -8,6 +8,38 @@
 #include "nn/optimizer.h"
 
 const char *const cj_optimizer_forms[] = {"keras", "torch", NULL};
+const cj_option cj_optimizer_common_options[] = {
+    CJ_OPTION_FLOAT(cj_optimizer_common, clipvalue, 0, 0, 1e30,
+                    "largest element of a gradient; 0: any"),
+    CJ_OPTION_FLOAT(cj_optimizer_common, clipnorm, 0, 0, 1e30,
+                    "largest norm of the gradient of a parameter; 0: any"),
+    CJ_OPTION_FLOAT(cj_optimizer_common, global_clipnorm, 0, 0, 1e30,
+                    "largest norm of all gradients together; 0: any"),
+    CJ_OPTION_INT(cj_optimizer_common, gradient_accumulation_steps, 1, 1, 1e9,
+                  "batches whose mean gradient makes a step"),
+    CJ_OPTION_BOOL(cj_optimizer_common, use_ema, false,
+                   "keep a running average of the weights, which fit leaves in the end"),
+    CJ_OPTION_FLOAT(cj_optimizer_common, ema_momentum, 0.99, 0, 1,
+                    "share of the old average"),
+    CJ_OPTION_INT(cj_optimizer_common, ema_overwrite_frequency, 0, 0, 1e15,
+                  "steps after which the average becomes the weights; 0: never"),
+    CJ_OPTION_INT(cj_optimizer_common, swa_start, 0, 0, 1e15,
+                  "step from which fit's result is the mean of the weights (Izmailov et al. "
+                  "2018); 0: none"),
+    CJ_OPTION_INT(cj_optimizer_common, swa_frequency, 1, 1, 1e15,
+                  "steps from one of these weights to the next"),
+    CJ_OPTION_INT(cj_optimizer_common, lookahead_steps, 0, 0, 1e9,
+                  "steps after which slow weights follow (Zhang et al. 2019); 0: none"),
+    CJ_OPTION_FLOAT(cj_optimizer_common, lookahead_alpha, 0.5, 0, 1,
+                    "how far the slow weights go"),
+    CJ_OPTION_STRING(cj_optimizer_common, constraint, NULL,
+                     "what weights are kept to, such as max_norm(2): a constraint"),
+    CJ_OPTION_FLOAT(cj_optimizer_common, learning_rate_factor, 1, 0, 1e6,
+                    "of the learning rate, for groups"),
+    CJ_OPTION_STRING(cj_optimizer_common, groups, NULL,
+                     "other options for parameters by name, * is any text: "
+                     "*bias(weight_decay=0), embedding*(learning_rate_factor=0.1)"),
+    CJ_OPTION_END};
 
 /* ---- Shared ---------------------------------------------------------------------------------- */
 
@@ -65,8 +97,7 @@ static const cj_option sgd_table[] = {
     CJ_OPTION_BOOL(sgd_options, nesterov, false,
                    "look ahead (Nesterov 1983; Sutskever et al. 2013)"),
     CJ_OPTIMIZER_COMMON(0, "does the velocity hold the learning rate (keras) or not (torch); "
-                           "and weight_decay: " CJ__DECAY_FORM),
-    CJ_OPTION_END};
+                           "and weight_decay: " CJ__DECAY_FORM)};
 
 /* keras: v = momentum v - a g;  w += v,             nesterov: w += momentum v - a g
  * torch: v = momentum v + g;    w -= a v,           nesterov: w -= a (g + momentum v) */
@@ -116,7 +147,7 @@ static const cj_option asgd_table[] = {
     CJ_OPTION_FLOAT(asgd_options, lambd, 1e-4, 0, 1, "decay of the parameter"),
     CJ_OPTION_FLOAT(asgd_options, alpha, 0.75, 0, 10, "power by which the learning rate falls"),
     CJ_OPTION_FLOAT(asgd_options, t0, 1e6, 0, 1e18, "step from which ax is an average"),
-    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM), CJ_OPTION_END};
+    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM)};
 
 /* w = (1 - lambd eta) w - eta g;  ax += (w - ax) / max(1, t - 1 - t0)
  * eta is a at first, then a / (1 + lambd a t)^alpha of the step before, as in PyTorch. */
@@ -166,8 +197,7 @@ static const cj_option lars_table[] = {
     CJ_OPTION_FLOAT(lars_options, epsilon, 1e-9, 0, 1, "keeps the division finite"),
     CJ_OPTIMIZER_COMMON(0, "keras: the parameter shrinks by learning_rate weight_decay w, apart "
                            "from the norms; torch: weight_decay w is added to the gradient, as in "
-                           "the paper"),
-    CJ_OPTION_END};
+                           "the paper")};
 
 /* trust = trust_coefficient |w| / (|g| + weight_decay |w| + epsilon), 1 where a norm is 0
  * v = momentum v + a trust (g + weight_decay w);  w -= v */
@@ -207,7 +237,7 @@ typedef struct lion_options {
 static const cj_option lion_table[] = {
     CJ_OPTION_FLOAT(lion_options, beta_1, 0.9, 0, 1, "share of the mean in the step"),
     CJ_OPTION_FLOAT(lion_options, beta_2, 0.99, 0, 1, "decay of the mean of gradients"),
-    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM), CJ_OPTION_END};
+    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM)};
 
 /* w -= a sign(b1 m + (1 - b1) g);  m = b2 m + (1 - b2) g */
 static bool build_lion(cj_optimizer_step *s)
@@ -241,7 +271,7 @@ static const cj_option rprop_table[] = {
     CJ_OPTION_FLOAT(rprop_options, eta_plus, 1.2, 1, 100, "factor of a step that goes on"),
     CJ_OPTION_FLOAT(rprop_options, step_min, 1e-6, 0, 1e6, "the smallest step"),
     CJ_OPTION_FLOAT(rprop_options, step_max, 50, 0, 1e6, "the largest step"),
-    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM), CJ_OPTION_END};
+    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM)};
 
 /* d = (d at first: a) eta_plus where g keeps its sign, eta_minus where it turns; w -= d sign(g),
  * but not after a turn. The product of signs, for that of tiny gradients is 0. */

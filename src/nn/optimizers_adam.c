@@ -25,7 +25,7 @@ typedef struct adam_options {
         CJ__MOMENT_OPTIONS(adam_options, 0.9, 0.999), CJ__EPSILON_OPTION(adam_options),            \
             CJ_OPTION_BOOL(adam_options, amsgrad, false,                                           \
                            "divide by the largest v so far (Reddi et al. 2018)"),                  \
-            CJ_OPTIMIZER_COMMON(weight_decay, form), CJ_OPTION_END                                 \
+            CJ_OPTIMIZER_COMMON(weight_decay, form)                                 \
     }
 #define EPSILON_FORM "is epsilon added before (keras) or after (torch) the bias correction"
 static const cj_option adam_table[] = ADAM_TABLE(0, EPSILON_FORM
@@ -97,8 +97,7 @@ static const cj_option adamax_table[] = {
     CJ_OPTION_FLOAT(moment_options, beta_2, 0.999, 0, 1, "decay of the largest gradient"),
     CJ__EPSILON_OPTION(moment_options),
     CJ_OPTIMIZER_COMMON(0, "is epsilon added to u (keras) or to |g| (torch); and weight_decay: "
-                        CJ__DECAY_FORM),
-    CJ_OPTION_END};
+                        CJ__DECAY_FORM)};
 
 /* keras: u = max(b2 u, |g|);            w -= a / (1 - b1^t) * m / (u + epsilon)
  * torch: u = max(b2 u, |g| + epsilon);  w -= a / (1 - b1^t) * m / u */
@@ -136,7 +135,7 @@ static const cj_option nadam_table[] = {
     CJ__MOMENT_OPTIONS(nadam_options, 0.9, 0.999), CJ__EPSILON_OPTION(nadam_options),
     CJ_OPTION_FLOAT(nadam_options, momentum_decay, 1, 0, 1e6,
                     "how fast the momentum grows to beta_1; PyTorch's default is 0.004"),
-    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM), CJ_OPTION_END};
+    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM)};
 
 /* b1 (1 - 0.96^(t decay) / 2) */
 static cj_node *nadam_momentum(const cj_optimizer_step *s, cj_node *t)
@@ -189,7 +188,7 @@ const cj_optimizer cj_optimizer_nadam = {
 
 static const cj_option radam_table[] = {CJ__MOMENT_OPTIONS(moment_options, 0.9, 0.999),
                                         CJ__EPSILON_OPTION(moment_options),
-                                        CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM), CJ_OPTION_END};
+                                        CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM)};
 
 /* r(t) = r - 2 t b2^t / (1 - b2^t), r = 2 / (1 - b2) - 1: how many gradients v is a mean of.
  * r(t) > 5:  w -= a c sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt v + epsilon),
@@ -236,8 +235,7 @@ const cj_optimizer cj_optimizer_radam = {
 static const cj_option lamb_table[] = {
     CJ__MOMENT_OPTIONS(moment_options, 0.9, 0.999), CJ__EPSILON_OPTION(moment_options),
     CJ_OPTIMIZER_COMMON(0, "keras: the parameter shrinks by learning_rate weight_decay w, apart; "
-                           "torch: weight_decay w is part of r, as in the paper"),
-    CJ_OPTION_END};
+                           "torch: weight_decay w is part of r, as in the paper")};
 
 /* r = (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon) [+ weight_decay w]
  * w -= a |w| / |r| r, and w -= a r where a norm is 0 */
@@ -282,7 +280,7 @@ static const cj_option free_table[] = {
     CJ_OPTION_FLOAT(free_options, r, 0, 0, 10, "power of t in the weights of the average"),
     CJ_OPTION_FLOAT(free_options, weight_lr_power, 2, 0, 10,
                     "power of the largest rate so far in the weights of the average"),
-    CJ_OPTIMIZER_COMMON(0, "weight_decay is apart from the gradient in both"), CJ_OPTION_END};
+    CJ_OPTIMIZER_COMMON(0, "weight_decay is apart from the gradient in both")};
 
 /* z -= a (g / (sqrt(v / (1 - b2^t)) + epsilon) + weight_decay w)
  * x += c (z - x),  c = p_t / (p_1 + ... + p_t),  p = t^r (largest a so far)^weight_lr_power

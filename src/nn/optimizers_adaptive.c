@@ -18,8 +18,7 @@ static const cj_option rmsprop_table[] = {
     CJ_OPTION_BOOL(rmsprop_options, centered, false,
                    "divide by the deviation, not the root mean square"),
     CJ_OPTIMIZER_COMMON(0, "is epsilon added inside (keras) or outside (torch) the root; and "
-                           "weight_decay: " CJ__DECAY_FORM),
-    CJ_OPTION_END};
+                           "weight_decay: " CJ__DECAY_FORM)};
 
 /* v = rho v + (1 - rho) g^2; centered: less the square of the mean gradient, which rounding may
  * take below 0.
@@ -72,8 +71,7 @@ static const cj_option adagrad_table[] = {
     CJ_OPTION_FLOAT(adagrad_options, learning_rate_decay, 0, 0, 1e6,
                     "the rate is divided by 1 + learning_rate_decay (t - 1)"),
     CJ_OPTIMIZER_COMMON(0, "is epsilon added inside (keras) or outside (torch) the root; and "
-                           "weight_decay: " CJ__DECAY_FORM),
-    CJ_OPTION_END};
+                           "weight_decay: " CJ__DECAY_FORM)};
 
 /* n += g^2;  keras: w -= a g / sqrt(n + epsilon);  torch: w -= a g / (sqrt n + epsilon)
  * The initial value is added when n is used: a small sum would lose its digits beside it. */
@@ -113,7 +111,7 @@ typedef struct adadelta_options {
 } adadelta_options;
 static const cj_option adadelta_table[] = {
     CJ_OPTION_FLOAT(adadelta_options, rho, 0.95, 0, 1, "decay of both means"),
-    CJ__EPSILON_OPTION(adadelta_options), CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM), CJ_OPTION_END};
+    CJ__EPSILON_OPTION(adadelta_options), CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM)};
 
 /* v = rho v + (1 - rho) g^2;  d = g sqrt(u + epsilon) / sqrt(v + epsilon)
  * u = rho u + (1 - rho) d^2;  w -= a d */
@@ -156,7 +154,7 @@ static const cj_option adafactor_table[] = {
                     "largest root mean square of a step"),
     CJ_OPTION_BOOL(adafactor_options, relative_step, true,
                    "the rate is at most 1 / sqrt(t)"),
-    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM), CJ_OPTION_END};
+    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM)};
 
 static cj_node *root_mean_square(cj_node *x)
 {
@@ -234,7 +232,7 @@ static const cj_option ftrl_table[] = {
     CJ_OPTION_FLOAT(ftrl_options, l2_shrinkage_regularization_strength, 0, 0, 1e6,
                     "the same by the gradient"),
     CJ_OPTION_FLOAT(ftrl_options, beta, 0, 0, 1e6, "beta of the paper"),
-    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM), CJ_OPTION_END};
+    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM)};
 
 /* n' = n + g^2;  z += g + 2 l2_shrinkage w - (n'^p - n^p) / a w,  p = -learning_rate_power
  * w = (clip(z, -l1, l1) - z) / (n'^p / a + 2 l2 + beta / a)

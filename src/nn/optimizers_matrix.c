@@ -19,7 +19,7 @@ static const cj_option muon_table[] = {
     CJ__EPSILON_OPTION(muon_options),
     CJ_OPTION_FLOAT(muon_options, adam_lr_ratio, 0.1, 0, 1e6,
                     "the rate of vectors as a share of the rate"),
-    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM), CJ_OPTION_END};
+    CJ_OPTIMIZER_COMMON(0, CJ__DECAY_FORM)};
 
 /* x of [n, m] with its singular values brought near 1: x = a x + (b y + c y^2) x, y = x x^T, which
  * moves them by a s + b s^3 + c s^5 (Newton-Schulz; Jordan 2024 chose a, b, c for speed, not for an

@@ -134,10 +134,9 @@ static bool is_activation(cj_context *cj, const char *word)
 /* Is it one of the words that this option takes? */
 static bool is_choice(const cj_option *o, const char *word)
 {
-    int i = 0;
-    if (!o->words) return false;
-    while (o->words[i] && strcmp(o->words[i], word)) i++;
-    return o->words[i] != NULL;
+    const char *const *choice = cj_option_words(o);
+    while (choice && *choice && strcmp(*choice, word)) choice++;
+    return choice && *choice;
 }
 
 static bool is_number_type(cj_option_type t)
@@ -538,7 +537,8 @@ static void print_option(cj__text *out, const cj_option *o, const void *options,
 static void print_layer(cj__text *out, const cj__layer_record *r, const char *automatic)
 {
     cj__text_add(out, r->row->name);
-    for (const cj_option *o = r->row->options; o && o->type; o++) {
+    for (const cj_option *o = cj_option_row(r->row->options); o && o->type;
+         o = cj_option_row(o + 1)) {
         bool name = !strcmp(o->name, "name");
         if (name && !strcmp(r->name, automatic)) continue;
         print_option(out, o, r->options,
@@ -558,7 +558,8 @@ static const char *automatic_name(cj_model *m, const cj__layers *layers, int i)
 static void print_network(cj__text *out, const cj__network_record *r)
 {
     cj__text_add(out, r->row->name);
-    for (const cj_option *o = r->row->options; o && o->type; o++)
+    for (const cj_option *o = cj_option_row(r->row->options); o && o->type;
+         o = cj_option_row(o + 1))
         print_option(out, o, r->options, false);
 }
 

@@ -201,7 +201,8 @@ static int segment_of(const cj_program *p, const int *defined, const int *finder
                               call->out[k].type.rank);
         s = size > s ? size : s;
     }
-    for (const cj_option *o = call->op->attributes; o && o->name; o++) {
+    for (const cj_option *o = cj_option_row(call->op->attributes); o && o->type;
+         o = cj_option_row(o + 1)) {
         if (o->type != CJ_OPTION_TYPE_DIMS) continue;
         const cj_ints *dims = (const cj_ints *)(const void *)((const char *)call->attributes +
                                                               o->offset);

@@ -61,16 +61,19 @@ static const char *odd_word(const cj_option *o)
                                         "l2(0.01)", "spectral", "nonsense", "", "(", "max_norm",
                                         "leaky_relu(negative_slope=1e300)", "constant(3)"};
     int n = 0;
-    while (o->words && o->words[n]) n++;
-    return n && below(4) ? o->words[below(n)] : texts[below(14)];
+    const char *const *words = cj_option_words(o);
+    while (words && words[n]) n++;
+    return n && below(4) ? words[below(n)] : texts[below(14)];
 }
 
 static void odd_text(const cj_layer *row, char *text, size_t size)
 {
     size_t n = 0;
     text[0] = 0;
-    for (const cj_option *o = row->options; o && o->name; o++) {
-        bool required = o->min > o->initial; /* or else nearly all sets are one error */
+    for (const cj_option *o = cj_option_row(row->options); o && o->type; o = cj_option_row(o + 1)) {
+        bool number = o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_FLOAT ||
+                      o->type == CJ_OPTION_TYPE_SIZES,
+             required = number && o->min > o->initial; /* or else nearly all sets are one error */
         if (below(10) < (required ? 1 : 7)) continue;
         n += (size_t)snprintf(text + n, size - n, "%s%s=", n ? ", " : "", o->name);
         switch (o->type) {

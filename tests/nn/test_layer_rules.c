@@ -67,7 +67,8 @@ static void every_option(void **state)
     const cj_layer *row;
     int options = 0;
     for (int k = 0; (row = cj_layer_at(cj, k)); k++)
-        for (const cj_option *o = row->options; o && o->type; o++) {
+        for (const cj_option *o = cj_option_row(row->options); o && o->type;
+             o = cj_option_row(o + 1)) {
             const char *constraint = strstr(o->name, "_constraint"),
                        *regularizer = strstr(o->name, "_regularizer");
             char other[100], more[200], path[600];

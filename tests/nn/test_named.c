@@ -66,7 +66,7 @@ static void complete(const kind *k, const row *r)
     if (!r->complete) fail_msg("%s %s: no function", k->word, r->name);
     if (k->find(cj, r->name) != r->row)
         fail_msg("%s %s is not found by its name", k->word, r->name);
-    for (const cj_option *o = r->options; o && o->type; o++) {
+    for (const cj_option *o = cj_option_row(r->options); o && o->type; o = cj_option_row(o + 1)) {
         if (!is_word(o->name) || !o->help || strlen(o->help) < 4)
             fail_msg("%s %s: option %s has no name or help", k->word, r->name, o->name);
         if (o->offset + cj__option_size(o->type) > r->size)
@@ -134,7 +134,7 @@ static void check_text(const kind *k, const row *r, const char *words, bool all_
     if (all_set && r->options) {
         void *initial = cj__arena_alloc(&arena, r->size);
         cj__options_init(r->options, initial);
-        for (const cj_option *o = r->options; o->type; o++)
+        for (const cj_option *o = cj_option_row(r->options); o->type; o = cj_option_row(o + 1))
             if (cj__options_equal((cj_option[]){*o, CJ_OPTION_END}, a.options, initial))
                 fail_msg("%s '%s': %s is still as it began", k->word, words, o->name);
     }
@@ -154,7 +154,7 @@ static void check_text(const kind *k, const row *r, const char *words, bool all_
 /* Options that must be given are those of layers: their initial value is out of range. */
 static bool needs_options(const row *r)
 {
-    for (const cj_option *o = r->options; o && o->type; o++)
+    for (const cj_option *o = cj_option_row(r->options); o && o->type; o = cj_option_row(o + 1))
         if ((o->type == CJ_OPTION_TYPE_INT || o->type == CJ_OPTION_TYPE_FLOAT) &&
             (o->min != 0 || o->max != 0) && (o->initial < o->min || o->initial > o->max))
             return true;
@@ -171,7 +171,7 @@ static void text_again(const kind *k, const row *r)
     }
     int n = snprintf(words, sizeof words, "%s(", r->name);
     bool first = true;
-    for (const cj_option *o = r->options; o && o->type; o++) {
+    for (const cj_option *o = cj_option_row(r->options); o && o->type; o = cj_option_row(o + 1)) {
         other_value(o, value);
         n += snprintf(words + n, sizeof words - (size_t)n, "%s%s=%s", first ? "" : ", ", o->name,
                       value);

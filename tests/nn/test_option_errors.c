@@ -63,7 +63,8 @@ static void apply_layer(cj_model *m, const row *r, const cj_option *o, const cha
     void *options = cj__arena_alloc(arena, r->size);
     cj__options_init(r->options, options);
     assert_ok(cj, cj__options_parse(arena, r->name, r->options, options, given));
-    for (const cj_option *no = r->options; no->type; no++) /* bias_initializer is for a bias */
+    for (const cj_option *no = cj_option_row(r->options); no->type;
+         no = cj_option_row(no + 1)) /* bias_initializer is for a bias */
         if (!strncmp(no->name, "no_", 3)) *(bool *)((char *)options + no->offset) = false;
     assert_ok(cj, cj__option_set(arena, r->name, r->options, options, o->name, value));
     const bool one = layer->inputs == 1 || layer->inputs_min == 1;
@@ -138,7 +139,8 @@ static void wrong_values(const kind *k, const row *r, const cj_option *o)
 static void wrong_uses(const kind *k, const row *r)
 {
     must_refuse(k, r, "no_such_option", "1");
-    for (const cj_option *o = r->options; o && o->type; o++) wrong_values(k, r, o);
+    for (const cj_option *o = cj_option_row(r->options); o && o->type; o = cj_option_row(o + 1))
+        wrong_values(k, r, o);
 }
 
 static void texts(void **state)

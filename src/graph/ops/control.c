@@ -118,7 +118,8 @@ static bool is_used(const cj_graph *g, int name)
         for (int k = 0; k < call->n_out; k++)
             for (int i = 0; i < call->out[k].type.rank; i++)
                 if (holds(g, call->out[k].type.dim[i], name)) return true;
-        for (const cj_option *o = call->op->attributes; o && o->name; o++) {
+        for (const cj_option *o = cj_option_row(call->op->attributes); o && o->type;
+             o = cj_option_row(o + 1)) {
             const cj_ints *dims = (const cj_ints *)(const void *)((const char *)call->attributes +
                                                                   o->offset);
             for (int i = 0; o->type == CJ_OPTION_TYPE_DIMS && i < dims->n; i++)

@@ -9,7 +9,8 @@
 /* Symbols are numbered anew in the new graph, so sizes are compared as what they become there. */
 static bool equal_attributes(cj__rewrite *r, const cj_call *call, const cj_call *twin)
 {
-    for (const cj_option *o = call->op->attributes; o && o->name; o++) {
+    for (const cj_option *o = cj_option_row(call->op->attributes); o && o->type;
+         o = cj_option_row(o + 1)) {
         const cj_option one[2] = {*o, CJ_OPTION_END};
         if (o->type == CJ_OPTION_TYPE_GRAPH) return false;
         if (o->type != CJ_OPTION_TYPE_DIMS) {
