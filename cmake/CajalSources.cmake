@@ -9,6 +9,9 @@ endforeach()
 file(GLOB_RECURSE cj_sources CONFIGURE_DEPENDS ${cj_patterns})
 file(GLOB cj_command_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/cli/*.c)
 list(SORT cj_sources)
+if(CJ_CORE) # samples for the tests of operators: CJ__SAMPLE leaves them out
+  list(FILTER cj_sources EXCLUDE REGEX "/graph/ops/(control|conv|recurrent)_sample\\.c$")
+endif()
 
 # The CPU backend's inner kernels: the same source once for each instruction set, chosen at run time.
 # They may contract. A file for another processor is left out.

@@ -161,7 +161,8 @@ struct cj_op {
 
     /* Sample number i for the generic tests: makes operands with cj_sample_*, applies the operator,
      * and returns its first output; NULL past the last. At least 20 for a differentiable operator,
-     * with size 1, zero sizes and, where it broadcasts, broadcasting. */
+     * with size 1, zero sizes and, where it broadcasts, broadcasting. NULL in the library's rows of
+     * a core build, which is not tested by itself. */
     cj_node *(*sample)(cj_sampler *s, int i);
     const char *onnx; /* ONNX's operator when it maps one to one */
 };

@@ -11,6 +11,13 @@
 #include "base/size.h"
 #include "base/text.h"
 
+/* A row's samples for the tests, which the core build has no room for. */
+#ifdef CJ_CORE
+#define CJ__SAMPLE(function) (0 ? (function) : NULL)
+#else
+#define CJ__SAMPLE(function) (function)
+#endif
+
 /* ---- Dimensions: dim.c ----------------------------------------------------------------------- */
 
 /* A dimension below zero is -1 - (index of its expression). Expressions are unique in a graph, and

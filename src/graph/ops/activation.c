@@ -49,7 +49,7 @@ const cj_op cj_op_relu = {
     .infer = cj__infer_numbers,
     .grad = relu_grad,
     .ref = relu_ref,
-    .sample = relu_sample,
+    .sample = CJ__SAMPLE(relu_sample),
     .onnx = "Relu",
 };
 cj_node *cj_relu(cj_node *x)
@@ -124,7 +124,7 @@ const cj_op cj_op_leaky_relu = {
     .infer = cj__infer_floats,
     .grad = leaky_relu_grad,
     .ref = leaky_relu_ref,
-    .sample = leaky_relu_sample,
+    .sample = CJ__SAMPLE(leaky_relu_sample),
 };
 
 cj_node *cj_leaky_relu(cj_node *x, double negative_slope)
@@ -174,7 +174,7 @@ const cj_op cj_op_elu = {
     .infer = cj__infer_floats,
     .grad = elu_grad,
     .ref = elu_ref,
-    .sample = elu_sample,
+    .sample = CJ__SAMPLE(elu_sample),
 };
 
 cj_node *cj_elu(cj_node *x, double alpha)
@@ -230,7 +230,7 @@ const cj_op cj_op_gelu = {
     .grad = gelu_grad,
     .lower = gelu_lower,
     .ref = gelu_ref,
-    .sample = gelu_sample,
+    .sample = CJ__SAMPLE(gelu_sample),
 };
 cj_node *cj_gelu(cj_node *x)
 {
@@ -279,7 +279,7 @@ const cj_op cj_op_silu = {
     .grad = silu_grad,
     .lower = silu_lower,
     .ref = silu_ref,
-    .sample = silu_sample,
+    .sample = CJ__SAMPLE(silu_sample),
 };
 cj_node *cj_silu(cj_node *x)
 {

@@ -113,7 +113,7 @@ static cj_node *sample_arg(cj_sampler *s, int i, cj_node *(*make)(cj_node *x, in
         .infer = arg_infer, \
         .no_gradient = "integer result", \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
     }; \
     cj_node *cj_##op(cj_node *x, int axis, bool keep) \
     { \
@@ -196,7 +196,7 @@ const cj_op cj_op_cumsum = {
     .infer = cumsum_infer,
     .grad = cumsum_grad,
     .ref = cumsum_ref,
-    .sample = cumsum_sample,
+    .sample = CJ__SAMPLE(cumsum_sample),
 };
 
 cj_node *cj_cumsum(cj_node *x, int axis, bool exclusive, bool reverse)

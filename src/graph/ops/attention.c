@@ -515,7 +515,7 @@ const cj_op cj_op_attention = {
     .grad = attention_grad,
     .lower = attention_lower,
     .multiply_adds = attention_multiply_adds,
-    .sample = attention_sample,
+    .sample = CJ__SAMPLE(attention_sample),
 };
 
 const cj_op cj_op_attention_grad = {
@@ -530,7 +530,7 @@ const cj_op cj_op_attention_grad = {
     .infer = attention_grad_infer,
     .lower = attention_grad_lower,
     .multiply_adds = attention_grad_multiply_adds,
-    .sample = attention_grad_sample,
+    .sample = CJ__SAMPLE(attention_grad_sample),
 };
 
 /* A mask of rank 2 or 3 gets leading ones; numbers become q's dtype. */

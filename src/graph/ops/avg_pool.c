@@ -104,7 +104,7 @@ const cj_op cj_op_avg_pool = {
     .grad = avg_pool_gradient,
     .lower = cj__avg_pool_lower,
     .ref = avg_pool_ref,
-    .sample = avg_pool_sample,
+    .sample = CJ__SAMPLE(avg_pool_sample),
 };
 
 /* ---- avg_pool_grad --------------------------------------------------------------------------- */
@@ -166,7 +166,7 @@ const cj_op cj_op_avg_pool_grad = {
     .grad = avg_pool_grad_grad,
     .lower = cj__avg_pool_grad_lower,
     .ref = avg_pool_grad_ref,
-    .sample = avg_pool_grad_sample,
+    .sample = CJ__SAMPLE(avg_pool_grad_sample),
 };
 
 /* ---- lp_pool --------------------------------------------------------------------------------- */
@@ -218,5 +218,5 @@ const cj_op cj_op_lp_pool = {
     .attributes = lp_options,
     .infer = lp_pool_infer,
     .lower = lp_pool_lower,
-    .sample = lp_pool_sample,
+    .sample = CJ__SAMPLE(lp_pool_sample),
 };

@@ -112,7 +112,7 @@ static cj_node *sample_pair(cj_sampler *s, int i, binary_fn make, const domain *
         .infer = cj__infer_numbers, \
         .grad = op##_grad, \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
         .onnx = onnx_name, \
     };
 #define ANY \
@@ -252,7 +252,7 @@ const cj_op cj_op_pow = {
     .infer = cj__infer_numbers,
     .grad = pow_grad,
     .ref = pow_ref,
-    .sample = pow_sample,
+    .sample = CJ__SAMPLE(pow_sample),
     .onnx = "Pow",
 };
 cj_node *cj_pow(cj_node *a, cj_node *b)
@@ -393,7 +393,7 @@ static cj_status compare(const cj_kernel *k, bool (*f)(double a, double b),
         .infer = compare_infer, \
         .no_gradient = "boolean result", \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
         .onnx = onnx_name, \
     }; \
     cj_node *cj_##op(cj_node *a, cj_node *b) \
@@ -454,7 +454,7 @@ static cj_node *sample_logic(cj_sampler *s, int i, binary_fn make)
         .infer = logic_infer, \
         .no_gradient = "boolean result", \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
         .onnx = onnx_name, \
     }; \
     cj_node *cj_##op(cj_node *a, cj_node *b) \
@@ -535,7 +535,7 @@ const cj_op cj_op_where = {
     .infer = where_infer,
     .grad = where_grad,
     .ref = where_ref,
-    .sample = where_sample,
+    .sample = CJ__SAMPLE(where_sample),
     .onnx = "Where",
 };
 

@@ -422,7 +422,7 @@ const cj_op cj_op_conv = {
     .grad = conv_grad,
     .ref = conv_ref,
     .multiply_adds = multiply_adds,
-    .sample = cj__conv_sample,
+    .sample = CJ__SAMPLE(cj__conv_sample),
 };
 
 const cj_op cj_op_conv_transpose = {
@@ -437,7 +437,7 @@ const cj_op cj_op_conv_transpose = {
     .grad = transpose_grad,
     .ref = transpose_ref,
     .multiply_adds = multiply_adds,
-    .sample = cj__conv_transpose_sample,
+    .sample = CJ__SAMPLE(cj__conv_transpose_sample),
 };
 
 const cj_op cj_op_conv_weight_grad = {
@@ -451,5 +451,5 @@ const cj_op cj_op_conv_weight_grad = {
     .grad = weight_grad,
     .ref = weight_ref,
     .multiply_adds = multiply_adds,
-    .sample = cj__conv_weight_grad_sample,
+    .sample = CJ__SAMPLE(cj__conv_weight_grad_sample),
 };

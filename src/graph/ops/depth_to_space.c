@@ -121,7 +121,7 @@ const cj_op cj_op_depth_to_space = {
     .infer = shuffle_infer,
     .grad = shuffle_grad,
     .lower = shuffle_lower,
-    .sample = to_space_sample,
+    .sample = CJ__SAMPLE(to_space_sample),
 };
 
 const cj_op cj_op_space_to_depth = {
@@ -133,7 +133,7 @@ const cj_op cj_op_space_to_depth = {
     .infer = shuffle_infer,
     .grad = shuffle_grad,
     .lower = shuffle_lower,
-    .sample = to_depth_sample,
+    .sample = CJ__SAMPLE(to_depth_sample),
 };
 
 static cj_node *shuffle(const cj_op *op, cj_node *x, const cj_block_opts *opts)

@@ -210,7 +210,7 @@ const cj_op cj_op_fft = {
     .grad = fft_grad,
     .ref = fft_ref,
     .multiply_adds = fft_multiply_adds,
-    .sample = fft_sample,
+    .sample = CJ__SAMPLE(fft_sample),
 };
 
 cj_node *cj_fft(cj_node *x, const cj_fft_opts *opts)

@@ -179,4 +179,4 @@ const cj_op cj_op_fused = {.name = "fused",
                            .attributes = fused_options,
                            .infer = infer_fused,
                            .lower = lower_fused,
-                           .sample = sample_fused};
+                           .sample = CJ__SAMPLE(sample_fused)};

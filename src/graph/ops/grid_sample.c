@@ -263,7 +263,7 @@ const cj_op cj_op_grid_sample = {
     .attributes = grid_options,
     .infer = grid_infer,
     .lower = grid_lower,
-    .sample = grid_sample,
+    .sample = CJ__SAMPLE(grid_sample),
 };
 
 cj_node *(cj_grid_sample)(cj_node *x, cj_node *grid, const cj_grid_sample_opts *opts)

@@ -190,7 +190,7 @@ const cj_op cj_op_im2col = {
     .infer = im2col_infer,
     .grad = columns_grad,
     .lower = columns_lower,
-    .sample = im2col_sample,
+    .sample = CJ__SAMPLE(im2col_sample),
 };
 
 const cj_op cj_op_col2im = {
@@ -202,5 +202,5 @@ const cj_op cj_op_col2im = {
     .infer = col2im_infer,
     .grad = columns_grad,
     .lower = columns_lower,
-    .sample = col2im_sample,
+    .sample = CJ__SAMPLE(col2im_sample),
 };

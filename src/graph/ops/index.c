@@ -88,7 +88,7 @@ const cj_op cj_op_gather = {
     .infer = gather_infer,
     .grad = gather_grad,
     .ref = gather_ref,
-    .sample = gather_sample,
+    .sample = CJ__SAMPLE(gather_sample),
     .onnx = "Gather",
 };
 
@@ -194,7 +194,7 @@ const cj_op cj_op_scatter_add = {
     .infer = scatter_add_infer,
     .grad = scatter_add_grad,
     .ref = scatter_add_ref,
-    .sample = scatter_add_sample,
+    .sample = CJ__SAMPLE(scatter_add_sample),
 };
 
 cj_node *cj_scatter_add(cj_node *updates, cj_node *indices, int axis, cj_dim size, int indices_rank)
@@ -282,7 +282,7 @@ const cj_op cj_op_index_add = {
     .infer = index_add_infer,
     .grad = index_add_grad,
     .ref = index_add_ref,
-    .sample = index_add_sample,
+    .sample = CJ__SAMPLE(index_add_sample),
 };
 
 cj_node *cj_index_add(cj_node *x, cj_node *updates, cj_node *indices, int axis)
@@ -353,7 +353,7 @@ const cj_op cj_op_one_hot = {
     .infer = one_hot_infer,
     .no_gradient = "integer operand",
     .ref = one_hot_ref,
-    .sample = one_hot_sample,
+    .sample = CJ__SAMPLE(one_hot_sample),
 };
 
 cj_node *cj_one_hot(cj_node *indices, int64_t depth, cj_dtype dtype)

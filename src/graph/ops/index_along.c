@@ -112,7 +112,7 @@ const cj_op cj_op_gather_along = {
     .infer = gather_along_infer,
     .grad = gather_along_grad,
     .ref = gather_along_ref,
-    .sample = gather_along_sample,
+    .sample = CJ__SAMPLE(gather_along_sample),
     .onnx = "GatherElements",
 };
 
@@ -215,7 +215,7 @@ const cj_op cj_op_scatter_along = {
     .infer = scatter_along_infer,
     .grad = scatter_along_grad,
     .ref = scatter_along_ref,
-    .sample = scatter_along_sample,
+    .sample = CJ__SAMPLE(scatter_along_sample),
 };
 
 cj_node *cj_scatter_along(cj_node *x, cj_node *indices, cj_node *updates, int axis, bool add)

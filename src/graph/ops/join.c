@@ -108,7 +108,7 @@ const cj_op cj_op_concat = {
     .infer = concat_infer,
     .grad = concat_grad,
     .ref = concat_ref,
-    .sample = concat_sample,
+    .sample = CJ__SAMPLE(concat_sample),
     .onnx = "Concat",
 };
 
@@ -250,7 +250,7 @@ const cj_op cj_op_split = {
     .infer = split_infer,
     .grad = split_grad,
     .ref = split_ref,
-    .sample = split_sample,
+    .sample = CJ__SAMPLE(split_sample),
 };
 
 static cj_node *split_dims(cj_node *x, int64_t axis, int n, const cj_dim *sizes)

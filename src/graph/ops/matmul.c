@@ -249,7 +249,7 @@ const cj_op cj_op_matmul = {
     .grad = matmul_grad,
     .ref = matmul_ref,
     .multiply_adds = matmul_multiply_adds,
-    .sample = matmul_sample,
+    .sample = CJ__SAMPLE(matmul_sample),
 };
 
 /* Gives a and b the same leading axes, unless b is one matrix for all. */

@@ -99,7 +99,7 @@ const cj_op cj_op_max_pool = {
     .grad = max_pool_grad,
     .lower = cj__max_pool_lower,
     .ref = max_pool_ref,
-    .sample = max_pool_sample,
+    .sample = CJ__SAMPLE(max_pool_sample),
 };
 
 /* ---- pool_pick, pool_spread ------------------------------------------------------------------ */
@@ -231,7 +231,7 @@ const cj_op cj_op_pool_pick = {
     .grad = pick_grad,
     .lower = cj__pool_pick_lower,
     .ref = pick_ref,
-    .sample = pick_sample,
+    .sample = CJ__SAMPLE(pick_sample),
 };
 
 const cj_op cj_op_pool_spread = {
@@ -246,5 +246,5 @@ const cj_op cj_op_pool_spread = {
     .grad = spread_grad,
     .lower = cj__pool_spread_lower,
     .ref = spread_ref,
-    .sample = spread_sample,
+    .sample = CJ__SAMPLE(spread_sample),
 };

@@ -96,7 +96,7 @@ const cj_op cj_op_mel_spectrogram = {
     .attributes = mel_options,
     .infer = mel_infer,
     .lower = mel_lower,
-    .sample = mel_sample,
+    .sample = CJ__SAMPLE(mel_sample),
 };
 
 cj_mel_opts cj__mel_options(const cj_mel_opts *opts)

@@ -120,7 +120,7 @@ const cj_op cj_op_moments = {
     .grad = moments_grad,
     .lower = moments_lower,
     .ref = moments_ref,
-    .sample = moments_sample,
+    .sample = CJ__SAMPLE(moments_sample),
 };
 
 cj_node *cj__moments(cj_node *x, int64_t axis)

@@ -465,7 +465,7 @@ static const cj_option instance_options[] = {CHANNEL_OPTIONS, CJ_OPTION_END};
         .infer = rule, \
         .grad = channels_grad, \
         .lower = channels_lower, \
-        .sample = draw, \
+        .sample = CJ__SAMPLE(draw), \
     };
 
 NORM(batch_norm, "y = (x - mean) / sqrt(variance + epsilon) scale + shift, over all but channels",

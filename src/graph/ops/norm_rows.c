@@ -162,7 +162,7 @@ const cj_op cj_op_layer_norm = {
     .infer = rows_infer,
     .grad = rows_grad,
     .lower = rows_lower,
-    .sample = layer_sample,
+    .sample = CJ__SAMPLE(layer_sample),
 };
 
 const cj_op cj_op_rms_norm = {
@@ -176,5 +176,5 @@ const cj_op cj_op_rms_norm = {
     .infer = rows_infer,
     .grad = rows_grad,
     .lower = rows_lower,
-    .sample = rms_sample,
+    .sample = CJ__SAMPLE(rms_sample),
 };

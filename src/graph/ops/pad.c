@@ -166,7 +166,7 @@ const cj_op cj_op_pad = {
     .infer = pad_infer,
     .grad = pad_grad,
     .ref = pad_ref,
-    .sample = pad_sample,
+    .sample = CJ__SAMPLE(pad_sample),
 };
 
 cj_node *cj_pad(cj_node *x, const int64_t *before, const int64_t *after, double value)

@@ -147,7 +147,7 @@ static cj_node *sample_random(cj_sampler *s, int i,
         .infer = random_infer, \
         .no_gradient = "integer operand", \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
     }; \
     cj_node *cj_##op(cj_node *key, cj_dtype dtype, int64_t stream, int rank, const cj_dim *dims) \
     { \
@@ -226,7 +226,7 @@ const cj_op cj_op_dropout = {
     .attributes = dropout_options,
     .infer = dropout_infer,
     .lower = dropout_lower,
-    .sample = dropout_sample,
+    .sample = CJ__SAMPLE(dropout_sample),
 };
 
 cj_node *cj_dropout_node(cj_node *x, double rate)

@@ -338,7 +338,7 @@ static int grad_inplace(const cj_call *call, int output)
                               .lower = cj__recurrent_lower, \
                               .ref = cj__recurrent_ref, \
                               .multiply_adds = recurrent_multiply_adds, \
-                              .sample = op##_sample}; \
+                              .sample = CJ__SAMPLE(op##_sample)}; \
     const cj_op cj_op_##op##_grad = {.name = #op "_grad", \
                                      .doc = "the steps of " #op " walked back: " extra, \
                                      .inputs = -1, \
@@ -351,7 +351,7 @@ static int grad_inplace(const cj_call *call, int output)
                                      .ref = cj__recurrent_ref, \
                                      .inplace = grad_inplace, \
                                      .multiply_adds = recurrent_multiply_adds, \
-                                     .sample = op##_grad_sample};
+                                     .sample = CJ__SAMPLE(op##_grad_sample)};
 
 ROW(rnn, "h = f(W x + R h + b) for every step (Elman 1990)", "dgates, h before each step, dh0")
 ROW(lstm,

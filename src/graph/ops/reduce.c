@@ -395,7 +395,7 @@ static cj_node *sample_reduce(cj_sampler *s, int i, reduce_fn make, int kind, in
         .infer = rule, \
         .grad = gradient, \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
     };
 
 REDUCTION(reduce_sum, "the sum over axes; 0 of nothing", reduce_infer_numbers, reduce_sum_grad,

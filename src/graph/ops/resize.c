@@ -349,7 +349,7 @@ const cj_op cj_op_resize = {
     .attributes = resize_options,
     .infer = resize_infer,
     .lower = resize_lower,
-    .sample = resize_sample,
+    .sample = CJ__SAMPLE(resize_sample),
 };
 
 /* ---- Builders -------------------------------------------------------------------------------- */

@@ -71,7 +71,7 @@ const cj_op cj_op_local_response_norm = {
     .attributes = response_options,
     .infer = response_infer,
     .lower = response_lower,
-    .sample = response_sample,
+    .sample = CJ__SAMPLE(response_sample),
     .onnx = "LRN",
 };
 

@@ -154,7 +154,7 @@ const cj_op cj_op_rotary_embedding = {
     .infer = rotary_infer,
     .grad = rotary_grad,
     .lower = rotary_lower,
-    .sample = rotary_sample,
+    .sample = CJ__SAMPLE(rotary_sample),
 };
 
 cj_node *cj_rotary_apply(cj_node *x, cj_node *cosine, cj_node *sine, int64_t dim, bool interleaved)

@@ -113,7 +113,7 @@ const cj_op cj_op_reshape = {
     .infer = reshape_infer,
     .grad = reshape_grad,
     .ref = reshape_ref,
-    .sample = reshape_sample,
+    .sample = CJ__SAMPLE(reshape_sample),
 };
 
 cj_node *cj_reshape(cj_node *x, int rank, const cj_dim *dims)
@@ -227,7 +227,7 @@ const cj_op cj_op_transpose = {
     .infer = transpose_infer,
     .grad = transpose_grad,
     .ref = transpose_ref,
-    .sample = transpose_sample,
+    .sample = CJ__SAMPLE(transpose_sample),
     .onnx = "Transpose",
 };
 
@@ -315,7 +315,7 @@ const cj_op cj_op_broadcast = {
     .infer = broadcast_infer,
     .grad = broadcast_grad,
     .ref = broadcast_ref,
-    .sample = broadcast_sample,
+    .sample = CJ__SAMPLE(broadcast_sample),
 };
 
 cj_node *cj_broadcast_to(cj_node *x, int rank, const cj_dim *dims)
@@ -406,7 +406,7 @@ const cj_op cj_op_reverse = {
     .infer = reverse_infer,
     .grad = reverse_grad,
     .ref = reverse_ref,
-    .sample = reverse_sample,
+    .sample = CJ__SAMPLE(reverse_sample),
 };
 
 cj_node *cj_reverse(cj_node *x, int axis)

@@ -179,7 +179,7 @@ const cj_op cj_op_slice = {
     .infer = slice_infer,
     .grad = slice_grad,
     .ref = slice_ref,
-    .sample = slice_sample,
+    .sample = CJ__SAMPLE(slice_sample),
 };
 
 cj_node *cj_slice(cj_node *x, const int64_t *begin, const cj_dim *size, const int64_t *step)
@@ -306,7 +306,7 @@ const cj_op cj_op_dynamic_slice = {
     .infer = dynamic_slice_infer,
     .grad = dynamic_slice_grad,
     .ref = dynamic_slice_ref,
-    .sample = dynamic_slice_sample,
+    .sample = CJ__SAMPLE(dynamic_slice_sample),
 };
 
 static cj_node *as_begin(cj_node *begin)
@@ -372,7 +372,7 @@ const cj_op cj_op_update_slice = {
     .infer = update_slice_infer,
     .grad = update_slice_grad,
     .ref = update_slice_ref,
-    .sample = update_slice_sample,
+    .sample = CJ__SAMPLE(update_slice_sample),
 };
 
 cj_node *cj_update_slice(cj_node *x, cj_node *update, cj_node *begin)

@@ -102,7 +102,7 @@ static cj_node *sample_softmax(cj_sampler *s, int i, cj_node *(*build)(cj_node *
         .infer = softmax_infer, \
         .grad = op##_grad, \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
         .onnx = onnx_name, \
     }; \
     cj_node *(cj_##op)(cj_node * x, int axis) \
@@ -200,7 +200,7 @@ const cj_op cj_op_sparse_softmax_crossentropy = {
     .grad = crossentropy_grad,
     .lower = crossentropy_lower,
     .ref = crossentropy_ref,
-    .sample = crossentropy_sample,
+    .sample = CJ__SAMPLE(crossentropy_sample),
 };
 
 cj_node *cj_sparse_softmax_crossentropy(cj_node *logits, cj_node *labels)

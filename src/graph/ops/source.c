@@ -207,7 +207,7 @@ const cj_op cj_op_training = {.name = "training",
                               .infer = infer_training,
                               .ref = training_ref,
                               .no_gradient = "bool",
-                              .sample = training_sample};
+                              .sample = CJ__SAMPLE(training_sample)};
 
 static cj_status infer_dim_value(cj_infer *infer)
 {
@@ -243,7 +243,7 @@ const cj_op cj_op_dim_value = {.name = "dim_value",
                                .infer = infer_dim_value,
                                .ref = dim_value_ref,
                                .no_gradient = "integer result",
-                               .sample = dim_value_sample};
+                               .sample = CJ__SAMPLE(dim_value_sample)};
 
 typedef struct iota_attrs {
     cj_dtype dtype;
@@ -301,4 +301,4 @@ const cj_op cj_op_iota = {.name = "iota",
                           .infer = infer_iota,
                           .ref = iota_ref,
                           .no_gradient = "no operands",
-                          .sample = iota_sample};
+                          .sample = CJ__SAMPLE(iota_sample)};

@@ -213,7 +213,7 @@ const cj_op cj_op_stft = {
     .attributes = stft_options,
     .infer = stft_infer,
     .lower = stft_lower,
-    .sample = forward_sample,
+    .sample = CJ__SAMPLE(forward_sample),
 };
 
 const cj_op cj_op_istft = {
@@ -225,7 +225,7 @@ const cj_op cj_op_istft = {
     .attributes = istft_options,
     .infer = istft_infer,
     .lower = istft_lower,
-    .sample = back_sample,
+    .sample = CJ__SAMPLE(back_sample),
 };
 
 static cj_node *apply(const cj_op *op, cj_node *x, const cj_stft_opts *opts, const cj_dim *samples)

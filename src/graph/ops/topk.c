@@ -143,7 +143,7 @@ const cj_op cj_op_top_k = {
     .infer = top_k_infer,
     .grad = top_k_grad,
     .ref = top_k_ref,
-    .sample = top_k_sample,
+    .sample = CJ__SAMPLE(top_k_sample),
 };
 
 cj_node *cj_top_k(cj_node *x, int64_t k, int axis, bool smallest)

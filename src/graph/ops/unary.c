@@ -37,7 +37,7 @@
         .infer = cj__infer_floats, \
         .grad = op##_grad, \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
         .onnx = onnx_name, \
     }; \
     cj_node *cj_##op(cj_node *x) \
@@ -115,7 +115,7 @@ FUNCTION(erf, "Erf", "y = 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x"
         .infer = cj__infer_floats, \
         .no_gradient = "piecewise constant", \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
         .onnx = onnx_name, \
     }; \
     cj_node *cj_##op(cj_node *x) \
@@ -161,7 +161,7 @@ STEP(round, "Round", "the nearest whole number, the even one of two", nearbyint(
         .grad = op##_grad, \
         .no_gradient = op##_no_gradient, \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
         .onnx = onnx_name, \
     };
 
@@ -245,7 +245,7 @@ const cj_op cj_op_identity = {
     .infer = cj_infer_same,
     .grad = identity_grad,
     .ref = copy_ref,
-    .sample = identity_sample,
+    .sample = CJ__SAMPLE(identity_sample),
     .onnx = "Identity",
 };
 cj_node *cj_identity(cj_node *x)
@@ -270,7 +270,7 @@ const cj_op cj_op_stop_gradient = {
     .infer = cj_infer_same,
     .no_gradient = "stopped on purpose",
     .ref = copy_ref,
-    .sample = stop_gradient_sample,
+    .sample = CJ__SAMPLE(stop_gradient_sample),
 };
 cj_node *cj_stop_gradient(cj_node *x)
 {
@@ -293,7 +293,7 @@ const cj_op cj_op_checkpoint = {
     .infer = cj_infer_same,
     .grad = identity_grad,
     .ref = copy_ref,
-    .sample = checkpoint_sample,
+    .sample = CJ__SAMPLE(checkpoint_sample),
 };
 cj_node *cj_checkpoint(cj_node *x)
 {
@@ -370,7 +370,7 @@ const cj_op cj_op_cast = {
     .infer = cast_infer,
     .grad = cast_grad,
     .ref = cast_ref,
-    .sample = cast_sample,
+    .sample = CJ__SAMPLE(cast_sample),
 };
 
 cj_node *cj_cast(cj_node *x, cj_dtype dtype)
@@ -409,7 +409,7 @@ static cj_status question_infer(cj_infer *infer)
         .infer = question_infer, \
         .no_gradient = "boolean result", \
         .ref = op##_ref, \
-        .sample = op##_sample, \
+        .sample = CJ__SAMPLE(op##_sample), \
         .onnx = onnx_name, \
     }; \
     cj_node *cj_##op(cj_node *x) \
@@ -463,7 +463,7 @@ const cj_op cj_op_logical_not = {
     .infer = logical_not_infer,
     .no_gradient = "boolean result",
     .ref = logical_not_ref,
-    .sample = logical_not_sample,
+    .sample = CJ__SAMPLE(logical_not_sample),
     .onnx = "Not",
 };
 cj_node *cj_logical_not(cj_node *x)
