@@ -43,7 +43,7 @@ SIMD vf expm1_reduced(vf x, vf *n)
 
 /* The limits lie just past overflow and past the smallest denormal. 2^n is applied in two steps so
  * that results among the denormals and next to the largest float come out right. */
-SIMD vf math_exp(vf x)
+SIMD_LONG vf math_exp(vf x)
 {
     vf n, clamped = vf_at_most(vf_at_least(x, vf_set(-104.0f)), vf_set(89.0f));
     vf p = expm1_reduced(clamped, &n) + vf_set(1.0f);
@@ -57,7 +57,7 @@ SIMD vf math_exp(vf x)
 }
 
 /* 2^n (e^r - 1) + (2^n - 1). From 88 on, the 1 no longer matters, and below -20 the rest. */
-SIMD vf math_expm1(vf x)
+SIMD_LONG vf math_expm1(vf x)
 {
     vf n, clamped = vf_min(vf_max(x, vf_set(-20.0f)), vf_set(87.0f));
     vf q = expm1_reduced(clamped, &n);
@@ -69,7 +69,7 @@ SIMD vf math_expm1(vf x)
 }
 
 /* log(u + c), u > 0 and c small against u. u = 2^e m with m in [2/3, 4/3); f = m - 1 + c / 2^e. */
-SIMD vf log_of_sum(vf u, vf c)
+SIMD_LONG vf log_of_sum(vf u, vf c)
 {
     vm small = vf_lt(u, vf_set(1.17549435e-38f));
     vf scaled = vf_select(small, u * vf_set(8388608.0f), u);
@@ -95,10 +95,10 @@ SIMD vf log_special(vf x, vf y)
     return vf_select(vm_or(vf_lt(x, (vf){0}), vf_nan(x)), vf_set(NAN), y);
 }
 
-SIMD vf math_log(vf x) { return log_special(x, log_of_sum(x, (vf){0})); }
+SIMD_LONG vf math_log(vf x) { return log_special(x, log_of_sum(x, (vf){0})); }
 
 /* The rounding error of 1 + x is handed on. */
-SIMD vf math_log1p(vf x)
+SIMD_LONG vf math_log1p(vf x)
 {
     vf one = vf_set(1.0f), u = one + x;
     vf c = vf_select(vf_lt(one, x), one - (u - x), x - (u - one));
@@ -108,7 +108,7 @@ SIMD vf math_log1p(vf x)
 
 /* The quadrant is found in double precision, where n pi/2 in two parts is exact up to |x| = 2^20;
  * lanes beyond go through libm. shift is 0 for sine, 1 for cosine. */
-SIMD vf sine(vf x, int shift, float (*beyond)(float))
+SIMD_LONG vf sine(vf x, int shift, float (*beyond)(float))
 {
     const vd high = vd_set(1.5707963267341256), low = vd_set(6.077100506506192e-11),
              scale = vd_set(0.63661977236758134);
@@ -137,8 +137,8 @@ SIMD vf sine(vf x, int shift, float (*beyond)(float))
     return y;
 }
 
-SIMD vf math_sin(vf x) { return sine(x, 0, sinf); }
-SIMD vf math_cos(vf x) { return sine(x, 1, cosf); }
+SIMD_LONG vf math_sin(vf x) { return sine(x, 0, sinf); }
+SIMD_LONG vf math_cos(vf x) { return sine(x, 1, cosf); }
 
 #if defined(CJ__ISA_AVX512)
 /* A polynomial of degree 5 for each interval of width h around k h: column k of the table, lowest
@@ -155,13 +155,13 @@ SIMD vf piecewise(vf x, float h, int n, const float *table)
     return vf_sign_of(y, x);
 }
 
-SIMD vf math_tanh(vf x) { return piecewise(x, 0.296875f, 32, tanh_pieces[0]); }
-SIMD vf math_erf(vf x) { return piecewise(x, 0.265625f, 16, erf_pieces[0]); }
+SIMD_LONG vf math_tanh(vf x) { return piecewise(x, 0.296875f, 32, tanh_pieces[0]); }
+SIMD_LONG vf math_erf(vf x) { return piecewise(x, 0.265625f, 16, erf_pieces[0]); }
 
 #else
 
 /* With t = e^(2|x|) - 1: tanh |x| = t / (t + 2), which is 1 in float from 10 on. */
-SIMD vf math_tanh(vf x)
+SIMD_LONG vf math_tanh(vf x)
 {
     vf n, a = vf_min(vf_abs(x), vf_set(10.0f));
     vf q = expm1_reduced(a + a, &n);
@@ -174,7 +174,7 @@ SIMD vf math_tanh(vf x)
 
 /* Below 1 an odd polynomial; above, 1 - e^-p with a polynomial p for -log(erfc), so that only its
  * absolute error matters. erf is 1 in float from 4 on. */
-SIMD vf math_erf(vf x)
+SIMD_LONG vf math_erf(vf x)
 {
     vf a = vf_min(vf_abs(x), vf_set(4.0f)), z = x * x;
     vf near = POLY8(z, 1.128379167e+00f, -3.761263848e-01f, 1.128378275e-01f, -2.686544582e-02f,
@@ -188,14 +188,14 @@ SIMD vf math_erf(vf x)
 #endif
 
 /* With z = e^-|x| nothing overflows: 1 / (1 + z) above zero, z / (1 + z) below. */
-SIMD vf math_sigmoid(vf x)
+SIMD_LONG vf math_sigmoid(vf x)
 {
     vf one = vf_set(1.0f), z = math_exp(-vf_abs(x));
     return vf_select(vf_lt(x, (vf){0}), z, one) / (one + z);
 }
 
 /* max(x, 0) + log(1 + e^-|x|) */
-SIMD vf math_softplus(vf x)
+SIMD_LONG vf math_softplus(vf x)
 {
     return vf_max(x, (vf){0}) + math_log1p(math_exp(-vf_abs(x)));
 }
@@ -263,7 +263,7 @@ SIMD vf math_max(vf a, vf b) { return vf_max(a, b); }
 SIMD vf math_min(vf a, vf b) { return vf_min(a, b); }
 SIMD vf math_relu_grad(vf a, vf b) { return vf_select(vf_lt((vf){0}, b), a, (vf){0}); }
 /* Lane by lane through libm: pow has more special cases than lanes. */
-SIMD vf math_pow(vf a, vf b)
+SIMD_LONG vf math_pow(vf a, vf b)
 {
     float x[VF_LANES], y[VF_LANES];
     vf_store(x, a), vf_store(y, b);

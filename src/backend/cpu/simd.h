@@ -39,6 +39,13 @@
 #define VD_LANES (VF_BYTES / 8)
 
 #define SIMD static inline __attribute__((always_inline, unused))
+/* Long functions of a vector or two. The core build has a table for processors without AVX2 that is
+ * to be small above all: there they are calls. */
+#if defined(CJ_CORE) && defined(CJ__ISA_GENERIC)
+#define SIMD_LONG static __attribute__((noinline, unused))
+#else
+#define SIMD_LONG SIMD
+#endif
 #if defined(__clang__)
 #define SIMD_UNROLL _Pragma("clang loop unroll(full)")
 #define SIMD_UNROLL_4 _Pragma("clang loop unroll_count(4)")
