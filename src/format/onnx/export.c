@@ -518,8 +518,8 @@ const cj__onnx_row *cj__onnx_row_at(size_t i)
         cj__onnx_rows_shape,       cj__onnx_rows_slice,      cj__onnx_rows_index,
         cj__onnx_rows_signal,      cj__onnx_rows_attention,
         cj__onnx_rows_linear,      cj__onnx_rows_conv,       cj__onnx_rows_norm,
-        cj__onnx_rows_control,     cj__onnx_rows_sequence,
-        cj__onnx_rows_recurrent,
+        cj__onnx_rows_control,     cj__onnx_rows_sequence,   cj__onnx_rows_random,
+        cj__onnx_rows_training,    cj__onnx_rows_recurrent,
         cj__onnx_rows_pool,        cj__onnx_rows_image};
     for (size_t t = 0; t < CJ__COUNT(tables); t++)
         for (const cj__onnx_row *row = tables[t]; row->onnx || row->op; row++)

@@ -73,8 +73,10 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
         read_constant(r);
         return;
     }
-    for (size_t i = 0; standard && (row = cj__onnx_row_at(i)); i++)
-        if (row->read && row->onnx && cj__slice_is(node->op_type, row->onnx)) break;
+    for (size_t i = 0; (row = cj__onnx_row_at(i)); i++)
+        if (row->read && row->onnx && cj__slice_is(node->op_type, row->onnx) &&
+            (row->domain ? cj__slice_is(node->domain, row->domain) : standard))
+            break;
     if (standard && cj__onnx_fold(r)) return;
     if (!row && cj__onnx_call(r)) {
         if (!r->failed) keep_names(r);
@@ -86,8 +88,6 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
                       cj__slice_show(node->op_type, op));
         return;
     }
-    if (r->opset < 7 && cj__onnx_has_attribute(r, "broadcast"))
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "the broadcasting of opset 6");
     if (r->failed) return;
     row->read(r, row);
     if (r->g->failed && !r->failed) {
@@ -328,9 +328,6 @@ static bool find_opset(cj__onnx_reader *r, const cj__onnx_model *model)
         const cj__onnx_opset *o = &model->opset_import.items[i];
         if (!o->domain.size || cj__slice_is(o->domain, "ai.onnx")) r->opset = o->version;
     }
-    if (r->opset < 6)
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "opset %lld; Cajal reads 6 and newer",
-                      (long long)r->opset);
     return !r->failed;
 }
 

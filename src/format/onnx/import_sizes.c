@@ -212,8 +212,7 @@ bool cj__onnx_fold(cj__onnx_reader *r)
     if (is_op(r, "Squeeze")) return x->n == 1 && fold_view(r, x, 0, x->dtype);
     if (is_op(r, "Unsqueeze")) return x->rank == 0 && fold_view(r, x, 1, x->dtype);
     if (is_op(r, "Cast")) {
-        int64_t to = cj__onnx_get_int(r, "to", 0);
-        return to == CJ__ONNX_INT64 && fold_view(r, x, x->rank, CJ_I64);
+        return cj__onnx_cast_to(r) == CJ_I64 && fold_view(r, x, x->rank, CJ_I64);
     }
     if (is_op(r, "Reshape")) {
         const cj__onnx_sizes *shape = cj__onnx_has(r, 1) ? cj__onnx_sizes_in(r, 1) : NULL;

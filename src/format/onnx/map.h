@@ -29,6 +29,7 @@ typedef struct cj__onnx_row cj__onnx_row;
 
 struct cj__onnx_row {
     const char *onnx; /* ONNX's operator; NULL: op->onnx, or none that is read */
+    const char *domain; /* NULL: ONNX's first */
     const cj_op *op;  /* ours; NULL: only read */
     void (*write)(cj__onnx_writer *w, const cj__onnx_row *row);
     void (*read)(cj__onnx_reader *r, const cj__onnx_row *row);
@@ -55,6 +56,7 @@ extern const cj__onnx_row cj__onnx_rows_elementwise[], cj__onnx_rows_activation[
     cj__onnx_rows_reduce[], cj__onnx_rows_shape[], cj__onnx_rows_slice[], cj__onnx_rows_index[],
     cj__onnx_rows_signal[], cj__onnx_rows_attention[], cj__onnx_rows_linear[], cj__onnx_rows_conv[],
     cj__onnx_rows_norm[], cj__onnx_rows_control[], cj__onnx_rows_sequence[],
+    cj__onnx_rows_random[], cj__onnx_rows_training[],
     cj__onnx_rows_recurrent[], cj__onnx_rows_pool[], cj__onnx_rows_image[];
 /* Row i of all tables, NULL past the last. */
 const cj__onnx_row *cj__onnx_row_at(size_t i);
@@ -260,6 +262,12 @@ cj__onnx_graph *cj__onnx_get_graph(cj__onnx_reader *r, const char *name);
 /* ints of an attribute (old opsets) or of input i (new ones). As the two above. */
 int cj__onnx_axes(cj__onnx_reader *r, const char *name, size_t i, int max, int64_t *out);
 
+/* map_elementwise.c: operand 1 to be combined with a. Before opset 7 it lies on a's axes from the
+ * attribute `axis` on, by default on the last ones. */
+cj_node *cj__onnx_second_in(cj__onnx_reader *r, const cj_node *a);
+/* The attribute `to`, a name before opset 6; CJ_DTYPE_NONE with a failure. */
+cj_dtype cj__onnx_cast_to(cj__onnx_reader *r);
+
 void cj__onnx_set(cj__onnx_reader *r, size_t k, cj_node *node);
 void cj__onnx_set_sizes(cj__onnx_reader *r, size_t k, const cj__onnx_sizes *sizes);
 void cj__onnx_fail(cj__onnx_reader *r, cj_status status, const char *format, ...) CJ_PRINTF(3, 4);
@@ -273,6 +281,11 @@ cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from);
  * one; output k is then to be channels-last as well, and is transposed for those that follow. */
 cj_node *cj__onnx_image_in(cj__onnx_reader *r, size_t i, bool *last);
 void cj__onnx_set_image(cj__onnx_reader *r, size_t k, cj_node *y, bool last);
+
+/* map_scan.c: a placeholder in a body that the importer makes, for x or an element of x along axis 0;
+ * and the Scan of opset 8. */
+cj_node *cj__onnx_body_input(cj__onnx_reader *r, cj_graph *body, const cj_node *x, bool element);
+void cj__onnx_read_batch_scan(cj__onnx_reader *r);
 
 /* import_sizes.c: gives the outputs of nodes on known sizes; true when it did. */
 bool cj__onnx_fold(cj__onnx_reader *r);

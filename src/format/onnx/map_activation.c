@@ -1,7 +1,8 @@
-/* map_activation.c: activation functions, and dropout. Those that only ONNX has are read as what
- * their specification says they are. */
+/* map_activation.c: activation functions. Those that only ONNX has are read as what their
+ * specification says they are. */
 #include <cajal/nn.h>
 #include <math.h>
+#include <string.h>
 
 #include "format/onnx/map.h"
 
@@ -97,11 +98,11 @@ static void write_silu(cj__onnx_writer *w, const cj__onnx_row *row)
 
 static void read_selu(cj__onnx_reader *r, const cj__onnx_row *row)
 {
-    double alpha = cj__onnx_get_float(r, "alpha", 1.67326319217681884765625);
+    const bool old = r->opset < 6;
+    double alpha = cj__onnx_get_float(r, "alpha", old ? 1.6732 : 1.67326319217681884765625),
+           gamma = cj__onnx_get_float(r, "gamma", old ? 1.0507 : 1.05070102214813232421875);
     (void)row;
-    cj__onnx_set(r, 0,
-                 cj_scale(cj_elu(x_in(r), alpha),
-                          cj__onnx_get_float(r, "gamma", 1.05070102214813232421875)));
+    cj__onnx_set(r, 0, cj_scale(cj_elu(x_in(r), alpha), gamma));
 }
 
 /* max(0, x) + min(0, alpha (e^(x / alpha) - 1)) */
@@ -142,6 +143,24 @@ static void read_hard_sigmoid(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, cj_clip(cj_shift(cj_scale(x_in(r), alpha), beta), 0, 1));
 }
 
+/* x sigmoid(alpha x), and the same times an operand: SwiGLU (Shazeer 2020). */
+static void read_swish(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = x_in(r);
+    cj_node *y = cj_mul(x, cj_sigmoid(cj_scale(x, cj__onnx_get_float(r, "alpha", 1))));
+    if (!strcmp(row->onnx, "SwiGLU")) y = cj_mul(y, cj__onnx_node_in(r, 1));
+    cj__onnx_set(r, 0, y);
+}
+
+/* Experimental ones of opset 1: alpha x + beta, alpha ln(1 + e^(beta x)), alpha tanh(beta x). */
+static void read_affine(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    double alpha = cj__onnx_get_float(r, "alpha", 1), beta = cj__onnx_get_float(r, "beta", 1);
+    cj_node *x = x_in(r);
+    if (row->unary) cj__onnx_set(r, 0, cj_scale(row->unary(cj_scale(x, beta)), alpha));
+    else cj__onnx_set(r, 0, cj_shift(cj_scale(x, alpha), beta));
+}
+
 static cj_node *hard_swish(cj_node *x) { return cj_activation(x, "hard_silu"); }
 static cj_node *softsign(cj_node *x) { return cj_activation(x, "softsign"); }
 static cj_node *mish(cj_node *x) { return cj_activation(x, "mish"); }
@@ -176,40 +195,6 @@ static void read_shrink(cj__onnx_reader *r, const cj__onnx_row *row)
                  cj_where(cj_greater(x, cj_scalar(r->g, dtype, lambd)), cj_shift(x, -bias), low));
 }
 
-/* ---- Dropout --------------------------------------------------------------------------------- */
-
-/* ONNX's Dropout without its third operand does nothing, and keeps the rate for who trains on. */
-static void write_dropout(cj__onnx_writer *w, const cj__onnx_row *row)
-{
-    (void)row;
-    if (w->call->in[2]->call->op != &cj_op_training) {
-        cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED,
-                        "ONNX has no dropout whose mask is a function of a key");
-        return;
-    }
-    const char *rate = cj__onnx_scalar(w, CJ_F32, field(w->call, "rate"));
-    cj__onnx_last(w, "Dropout", cj__onnx_in(w, 0), rate, NULL);
-}
-
-static void read_dropout(cj__onnx_reader *r, const cj__onnx_row *row)
-{
-    double rate = cj__onnx_get_float(r, "ratio", 0.5), training = 0;
-    cj_node *x = x_in(r);
-    (void)row;
-    if (r->opset >= 12 && cj__onnx_has(r, 1) && !cj__onnx_number_in(r, 1, "ratio", &rate)) return;
-    if (cj__onnx_has(r, 2) && !cj__onnx_number_in(r, 2, "training_mode", &training)) return;
-    if (training && rate > 0) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it drops elements at random outside of training");
-        return;
-    }
-    /* In a body there is no place for the random key. */
-    cj__onnx_set(r, 0,
-                 r->level->outer || rate <= 0 || rate >= 1 ? cj_identity(x)
-                                                           : cj_dropout_node(x, rate));
-    if (x && cj__onnx_wants(r, 1))
-        cj__onnx_set(r, 1, cj_broadcast_to(cj_scalar(r->g, CJ_BOOL, 1), x->type.rank, x->type.dim));
-}
-
 #define PLAIN(name, onnx_) \
     { \
         .onnx = onnx_, .op = &cj_op_##name, .write = write_plain, .read = read_plain, \
@@ -239,7 +224,11 @@ const cj__onnx_row cj__onnx_rows_activation[] = {
     ONLY("Asinh", asinh_of),
     ONLY("Acosh", acosh_of),
     ONLY("Atanh", atanh_of),
+    {.onnx = "Swish", .read = read_swish},
+    {.onnx = "SwiGLU", .read = read_swish},
+    {.onnx = "Affine", .read = read_affine},
+    {.onnx = "ParametricSoftplus", .read = read_affine, .unary = cj_softplus},
+    {.onnx = "ScaledTanh", .read = read_affine, .unary = cj_tanh},
     {.onnx = "Shrink", .read = read_shrink},
-    {.onnx = "Dropout", .op = &cj_op_dropout, .write = write_dropout, .read = read_dropout},
     {0},
 };

@@ -51,10 +51,26 @@ static void read_unary(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, row->unary(cj__onnx_node_in(r, 0)));
 }
 
+cj_node *cj__onnx_second_in(cj__onnx_reader *r, const cj_node *a)
+{
+    cj_node *b = cj__onnx_node_in(r, 1);
+    if (!a || !b || r->opset >= 7 || !cj__onnx_has_attribute(r, "axis")) return b;
+    const int own = b->type.rank,
+              axis = cj__axis(b, "axis", cj__onnx_get_int(r, "axis", 0), a->type.rank);
+    cj_dim dims[CJ_RANK_MAX];
+    if (axis < 0) return NULL;
+    if (axis + own > a->type.rank) {
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "%d axes from axis %d of %d on", own, axis, a->type.rank);
+        return NULL;
+    }
+    for (int i = 0; i < a->type.rank - axis; i++) dims[i] = i < own ? b->type.dim[i] : 1;
+    return cj_reshape(b, a->type.rank - axis, dims);
+}
+
 /* The operands meet in one dtype by themselves in a valid model. */
 static void read_binary(cj__onnx_reader *r, const cj__onnx_row *row)
 {
-    cj_node *a = cj__onnx_node_in(r, 0), *b = cj__onnx_node_in(r, 1);
+    cj_node *a = cj__onnx_node_in(r, 0), *b = cj__onnx_second_in(r, a);
     cj__onnx_set(r, 0, row->binary(a, b));
 }
 
@@ -120,24 +136,29 @@ static void write_cast(cj__onnx_writer *w, const cj__onnx_row *row)
     cj__onnx_put_int(w, "to", cj_dtype_info(w->call->out[0].type.dtype)->onnx);
 }
 
+cj_dtype cj__onnx_cast_to(cj__onnx_reader *r)
+{
+    const cj__onnx_attribute *a = cj__onnx_find_attribute(r->node, "to");
+    int64_t code = 0;
+    if (a && a->type == CJ__ONNX_ATTR_STRING) {
+        while (code < 32 && !cj__slice_is(a->as.s, cj__onnx_type_name(code))) code++;
+        if (code == 32) code = 0;
+    } else {
+        code = cj__onnx_get_int(r, "to", 0);
+    }
+    cj_dtype to = cj__onnx_type_dtype(code);
+    if (to == CJ_DTYPE_NONE)
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it casts to %s, which Cajal does not have",
+                      cj__onnx_type_name(code));
+    return to;
+}
+
 static void read_cast(cj__onnx_reader *r, const cj__onnx_row *row)
 {
-    cj_dtype to;
-    (void)row;
-    if (!strcmp(row->onnx, "CastLike")) {
-        cj_node *like = cj__onnx_node_in(r, 1);
-        if (!like) return;
-        to = like->type.dtype;
-    } else {
-        int64_t number_of = cj__onnx_get_int(r, "to", 0);
-        to = cj__onnx_type_dtype(number_of);
-        if (to == CJ_DTYPE_NONE) {
-            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it casts to %s, which Cajal does not have",
-                          cj__onnx_type_name(number_of));
-            return;
-        }
-    }
-    cj__onnx_set(r, 0, cj_cast(cj__onnx_node_in(r, 0), to));
+    cj_node *x = cj__onnx_node_in(r, 0);
+    cj_node *like = strcmp(row->onnx, "CastLike") ? NULL : cj__onnx_node_in(r, 1);
+    cj_dtype to = r->failed ? CJ_DTYPE_NONE : like ? like->type.dtype : cj__onnx_cast_to(r);
+    if (to != CJ_DTYPE_NONE) cj__onnx_set(r, 0, cj_cast(x, to));
 }
 
 static void read_is_inf(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -211,7 +232,7 @@ static void read_mod(cj__onnx_reader *r, const cj__onnx_row *row)
 /* The result of Pow has the base's dtype. */
 static void read_pow(cj__onnx_reader *r, const cj__onnx_row *row)
 {
-    cj_node *a = cj__onnx_node_in(r, 0), *b = cj__onnx_node_in(r, 1);
+    cj_node *a = cj__onnx_node_in(r, 0), *b = cj__onnx_second_in(r, a);
     (void)row;
     if (a && b) cj__onnx_set(r, 0, cj_cast(cj_pow(a, b), a->type.dtype));
 }

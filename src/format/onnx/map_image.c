@@ -137,6 +137,25 @@ static int read_numbers(cj__onnx_reader *r, size_t i, const char *what, int max,
     return (int)n;
 }
 
+/* Scales are operand `at`; before opset 9 attributes: a list, or those of the last two axes. */
+static int read_scales(cj__onnx_reader *r, size_t at, const cj_node *x, double out[CJ_RANK_MAX])
+{
+    const cj__onnx_attribute *list = cj__onnx_find_attribute(r->node, "scales");
+    const int rank = x->type.rank;
+    if (!list && !cj__onnx_has_attribute(r, "height_scale"))
+        return read_numbers(r, at, "scales", CJ_RANK_MAX, out);
+    if (list && (list->type != CJ__ONNX_ATTR_FLOATS || list->as.floats.count != (size_t)rank)) {
+        cj__onnx_fail(r, CJ_ERR_DATA, "scales are not %d numbers", rank);
+        return -1;
+    }
+    for (int i = 0; i < rank; i++)
+        out[i] = list ? (double)list->as.floats.items[i]
+                 : i < rank - 2
+                     ? 1
+                     : cj__onnx_get_float(r, i == rank - 2 ? "height_scale" : "width_scale", 1);
+    return r->failed ? -1 : rank;
+}
+
 /* Which axes the lists speak of. */
 static int read_axes(cj__onnx_reader *r, const cj_node *x, int64_t axes[CJ_RANK_MAX])
 {
@@ -181,7 +200,7 @@ static void resize(cj__onnx_reader *r, const cj__resize_attrs *how, size_t scale
     cj_node *x = cj__onnx_node_in(r, 0), *image = cj__onnx_image_in(r, 0, &last);
     if (!x || r->failed) return;
     int n = read_axes(r, x, which), n_sizes = 0, n_roi = 0;
-    int given = n < 0 ? -1 : read_numbers(r, scales_at, "scales", CJ_RANK_MAX, scales);
+    int given = n < 0 ? -1 : read_scales(r, scales_at, x, scales);
     if (given < 0) return;
     if (!given && sizes_at)
         if ((n_sizes = cj__onnx_dims_in(r, sizes_at, "sizes", CJ_RANK_MAX, sizes)) < 0) return;
@@ -242,12 +261,12 @@ static void read_resize(cj__onnx_reader *r, const cj__onnx_row *row)
 
 static void read_upsample(cj__onnx_reader *r, const cj__onnx_row *row)
 {
-    static const char *const modes[] = {"nearest", "linear", NULL};
+    static const char *const modes[] = {"nearest", "linear", NULL},
+                             *const old[] = {"nearest", "bilinear", NULL};
     (void)row;
-    cj__resize_attrs how = {.mode = word_of(r, "mode", "nearest", modes),
+    cj__resize_attrs how = {.mode = word_of(r, "mode", "nearest", r->opset < 7 ? old : modes),
                       .coordinates = CJ__RESIZE_ASYMMETRIC,
                       .nearest = CJ__RESIZE_FLOOR};
-    if (r->opset < 9) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "Upsample before opset 9");
     if (!r->failed) resize(r, &how, 1, 0);
 }
 

@@ -96,15 +96,27 @@ static void write_softmax(cj__onnx_writer *w, const cj__onnx_row *row)
     cj__onnx_put_int(w, "axis", cj__onnx_field_int(w->call, "axis"));
 }
 
+/* 1 at the first of the largest, else 0. */
+static cj_node *hardmax(cj_node *x, int axis)
+{
+    if (!x || (axis = cj__axis(x, "Hardmax", axis, x->type.rank)) < 0) return NULL;
+    cj_node *best = cj_argmax(x, axis, true),
+            *places = cj_iota(cj_node_graph(x), CJ_I64, axis, x->type.rank, x->type.dim);
+    return cj_cast(cj_equal(places, best), x->type.dtype);
+}
+
 /* Before opset 13 the axes from `axis` on are one. */
 static void read_softmax(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0);
-    bool logarithm = !strcmp(row->onnx, "LogSoftmax"), old = r->opset < 13;
+    cj_node *(*of)(cj_node *, int) = *row->onnx == 'S'   ? cj_softmax
+                                     : *row->onnx == 'L' ? cj_log_softmax
+                                                         : hardmax;
+    bool old = r->opset < 13;
     int64_t axis = cj__onnx_get_int(r, "axis", old ? 1 : -1);
     if (!x) return;
     if (!old) {
-        cj__onnx_set(r, 0, logarithm ? cj_log_softmax(x, (int)axis) : cj_softmax(x, (int)axis));
+        cj__onnx_set(r, 0, of(x, (int)axis));
         return;
     }
     if (axis < 0) axis += x->type.rank;
@@ -116,25 +128,10 @@ static void read_softmax(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_dim dims[2] = {1, 1};
     for (int i = 0; i < x->type.rank; i++)
         dims[i >= axis] = cj_dim_mul(r->g, dims[i >= axis], x->type.dim[i]);
-    cj_node *flat = cj_reshape(x, 2, dims),
-            *y = logarithm ? cj_log_softmax(flat, 1) : cj_softmax(flat, 1);
+    cj_node *y = of(cj_reshape(x, 2, dims), 1);
     cj__onnx_set(r, 0, cj_reshape(y, x->type.rank, x->type.dim));
 }
 
-static void read_hardmax(cj__onnx_reader *r, const cj__onnx_row *row)
-{
-    cj_node *x = cj__onnx_node_in(r, 0);
-    int axis = (int)cj__onnx_get_int(r, "axis", r->opset < 13 ? 1 : -1);
-    (void)row;
-    if (!x || (axis = cj__axis(x, "Hardmax", axis, x->type.rank)) < 0) return;
-    if (r->opset < 13 && axis != x->type.rank - 1) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "axis %d of opset %lld", axis, (long long)r->opset);
-        return;
-    }
-    cj_node *best = cj_argmax(x, axis, true),
-            *places = cj_iota(r->g, CJ_I64, axis, x->type.rank, x->type.dim);
-    cj__onnx_set(r, 0, cj_cast(cj_equal(places, best), x->type.dtype));
-}
 
 /* ---- Cross-entropy --------------------------------------------------------------------------- */
 
@@ -214,7 +211,7 @@ const cj__onnx_row cj__onnx_rows_linear[] = {
     {.onnx = "Einsum", .read = read_einsum},
     {.onnx = "Softmax", .op = &cj_op_softmax, .write = write_softmax, .read = read_softmax},
     {.onnx = "LogSoftmax", .op = &cj_op_log_softmax, .write = write_softmax, .read = read_softmax},
-    {.onnx = "Hardmax", .read = read_hardmax},
+    {.onnx = "Hardmax", .read = read_softmax},
     {.op = &cj_op_sparse_softmax_crossentropy, .write = write_crossentropy},
     {.onnx = "SoftmaxCrossEntropyLoss", .read = read_loss},
     {.onnx = "NegativeLogLikelihoodLoss", .read = read_loss},

@@ -161,41 +161,63 @@ static cj_node *moved(cj_node *old, cj_node *batch, double momentum)
                   cj_scale(batch ? cj_cast(batch, old->type.dtype) : NULL, 1 - momentum));
 }
 
+/* Statistics for every element of a sample (spatial=0): each is a channel of its own. */
+static cj_node *as_channels(cj_node *x, int from)
+{
+    cj_dim dims[2] = {x ? x->type.dim[0] : 0, 1};
+    for (int i = from; x && i < x->type.rank; i++)
+        dims[1] = cj_dim_mul(cj_node_graph(x), dims[1], x->type.dim[i]);
+    return cj_reshape(x, from + 1, from ? dims : dims + 1);
+}
+
+/* In training outputs 1 and 2 are running statistics; before opset 14, where only wanting these
+ * says that it is in training, 3 and 4 are the batch's. Before opset 7 is_test says that it is not.
+ */
 static void read_batch_norm(cj__onnx_reader *r, const cj__onnx_row *row)
 {
-    bool last, training = cj__onnx_get_int(r, "training_mode", 0);
+    const bool old = r->opset < 14, flat = r->opset < 9 && !cj__onnx_get_int(r, "spatial", 1);
+    bool last = false, training = cj__onnx_get_int(r, "training_mode", 0);
     cj_norm_opts o;
-    cj_node *x = image_in(r, 2, &last, &o);
+    cj_node *x = image_in(r, 2, &last, &o), *in[4];
     (void)row;
+    for (size_t k = 1; old && k < 5; k++) training |= cj__onnx_wants(r, k);
+    if (r->opset < 7 && cj__onnx_get_int(r, "is_test", 0)) training = false;
     if (!training && cj__onnx_wants(r, 1)) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it is in training mode");
-        return;
-    }
-    if (r->opset < 9 && !cj__onnx_get_int(r, "spatial", 1)) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "statistics for every element (spatial=0)");
+        cj__onnx_fail(r, CJ_ERR_DATA, "it gives new statistics, but is not in training mode");
         return;
     }
     double momentum = cj__onnx_get_float(r, "momentum", 0.9);
-    o.scale = cj__onnx_node_in(r, 1);
-    o.shift = cj__onnx_node_in(r, 2);
-    cj_node *mean = cj__onnx_node_in(r, 3), *variance = cj__onnx_node_in(r, 4);
+    for (size_t k = 0; k < 4; k++) in[k] = cj__onnx_node_in(r, k + 1);
     if (!x || r->failed) return;
+    if (flat) {
+        if (last) x = cj__onnx_node_in(r, 0), last = false;
+        o.channel_axis = 1;
+    }
+    const cj_type image = x->type, each = in[2]->type;
+    if (flat) x = as_channels(x, 1);
+    for (size_t k = 0; flat && k < 4; k++) in[k] = as_channels(in[k], 0);
+    cj_node *mean = in[2], *variance = in[3];
+    o.scale = in[0];
+    o.shift = in[1];
     bool state = !training && is_state(r, mean) && is_state(r, variance);
     if (!training) o.mean = mean, o.variance = variance, o.momentum = momentum;
     if (state) o.training = cj_training(r->g);
     cj_node *y = cj_batch_norm(x, &o);
-    cj__onnx_set_image(r, 0, y, last);
+    cj__onnx_set_image(r, 0, flat ? cj_reshape(y, image.rank, image.dim) : y, last);
     if (!y || (!training && !state)) return;
-    mean = moved(mean, cj_node_output(y, 1), momentum);
-    variance = moved(variance, cj_node_output(y, 2), momentum);
+    cj_node *next[4] = {moved(mean, cj_node_output(y, 1), momentum),
+                        moved(variance, cj_node_output(y, 2), momentum), cj_node_output(y, 1),
+                        cj_node_output(y, 2)};
     if (state) {
         cj_layer_build b = {.graph = r->g, .name = "batch_normalization"};
-        cj_layer_update(&b, o.mean, mean);
-        cj_layer_update(&b, o.variance, variance);
+        cj_layer_update(&b, o.mean, next[0]);
+        cj_layer_update(&b, o.variance, next[1]);
         return;
     }
-    if (cj__onnx_wants(r, 1)) cj__onnx_set(r, 1, mean);
-    if (cj__onnx_wants(r, 2)) cj__onnx_set(r, 2, variance);
+    for (size_t k = 0; k < (old ? 4 : 2); k++)
+        if (cj__onnx_wants(r, k + 1))
+            cj__onnx_set(r, k + 1,
+                         cj_cast(cj_reshape(next[k], each.rank, each.dim), each.dtype));
 }
 
 static void read_instance_norm(cj__onnx_reader *r, const cj__onnx_row *row)

@@ -161,6 +161,12 @@ static void read_max_pool(cj__onnx_reader *r, const cj__onnx_row *row)
     if (wants && y) cj__onnx_set(r, 1, whole_index(y, columns));
 }
 
+/* p is a float in opset 1, an int after. */
+static double power(cj__onnx_reader *r)
+{
+    return r->opset < 2 ? cj__onnx_get_float(r, "p", 2) : (double)cj__onnx_get_int(r, "p", 2);
+}
+
 static void read_pool(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     bool last;
@@ -169,7 +175,7 @@ static void read_pool(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!x || !read_window(r, x, last, &o)) return;
     bool lp = !strcmp(row->onnx, "LpPool");
     o.count_include_pad = !lp && cj__onnx_get_int(r, "count_include_pad", 0);
-    o.p = lp ? (double)cj__onnx_get_int(r, "p", 2) : 0;
+    o.p = lp ? power(r) : 0;
     cj__onnx_set_image(r, 0, lp ? (cj_lp_pool)(x, &o) : (cj_avg_pool)(x, &o), last);
 }
 
@@ -186,7 +192,7 @@ static void read_global(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     for (int i = 2; i < rank; i++) axes[i - 2] = last ? i - 1 : i;
     if (!strcmp(row->onnx, "GlobalLpPool")) {
-        double p = (double)cj__onnx_get_int(r, "p", 2);
+        double p = power(r);
         cj_dtype dtype = x->type.dtype;
         if (p == 2) y = cj_sqrt(cj_reduce_sum(cj_square(x), rank - 2, axes, true));
         else {

@@ -2,6 +2,7 @@
  *
  * Axes are an operand of ReduceSum since opset 13, of the other reductions since 18, an attribute
  * before. No axes mean all of them, unless noop_with_empty_axes; ours then is an Identity. */
+#include <math.h>
 #include <string.h>
 
 #include "format/onnx/map.h"
@@ -59,6 +60,24 @@ static cj_node *reduced(cj__onnx_reader *r, cj_node *x,
 static void read_reduce(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj__onnx_set(r, 0, reduced(r, cj__onnx_node_in(r, 0), row->reduce));
+}
+
+/* The largest of nothing is -inf (false), the smallest inf (true): one such element is there for
+ * each axis that has none. */
+static void read_extreme(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = cj__onnx_node_in(r, 0);
+    int64_t none[CJ_RANK_MAX] = {0}, one[CJ_RANK_MAX] = {0};
+    if (!x) return;
+    const bool flag = cj__is_bool(x->type.dtype), least = row->reduce == cj_reduce_min;
+    bool empty = false;
+    for (int i = 0; i < x->type.rank; i++) {
+        one[i] = x->type.dim[i] == 0;
+        empty = empty || one[i];
+    }
+    if (empty && (flag || cj__is_float(x->type.dtype)))
+        x = cj_pad(x, none, one, flag ? least : least ? INFINITY : -INFINITY);
+    cj__onnx_set(r, 0, reduced(r, x, row->reduce));
 }
 
 static cj_node *back(cj_node *y, const cj_node *x)
@@ -147,23 +166,23 @@ static void read_cumsum(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, cj_cumsum(cj__onnx_node_in(r, 0), (int)axis, exclusive, reverse));
 }
 
-#define REDUCE(name, onnx_, types_) \
+#define REDUCE(name, onnx_, types_, read_) \
     { \
-        .onnx = onnx_, .op = &cj_op_##name, .write = write_reduce, .read = read_reduce, \
+        .onnx = onnx_, .op = &cj_op_##name, .write = write_reduce, .read = read_, \
         .types = types_, .reduce = cj_##name \
     }
 
 const cj__onnx_row cj__onnx_rows_reduce[] = {
-    REDUCE(reduce_sum, "ReduceSum", TYPES),
+    REDUCE(reduce_sum, "ReduceSum", TYPES, read_reduce),
     {.onnx = "ReduceMean",
      .op = &cj_op_reduce_mean,
      .write = write_reduce,
      .read = read_mean,
      .types = TYPES},
-    REDUCE(reduce_max, "ReduceMax", TYPES | CJ__ONNX_BYTES),
-    REDUCE(reduce_min, "ReduceMin", TYPES | CJ__ONNX_BYTES),
-    REDUCE(reduce_prod, "ReduceProd", TYPES),
-    REDUCE(logsumexp, "ReduceLogSumExp", TYPES),
+    REDUCE(reduce_max, "ReduceMax", TYPES | CJ__ONNX_BYTES, read_extreme),
+    REDUCE(reduce_min, "ReduceMin", TYPES | CJ__ONNX_BYTES, read_extreme),
+    REDUCE(reduce_prod, "ReduceProd", TYPES, read_reduce),
+    REDUCE(logsumexp, "ReduceLogSumExp", TYPES, read_reduce),
     {.onnx = "ReduceL1", .read = read_norm},
     {.onnx = "ReduceL2", .read = read_norm},
     {.onnx = "ReduceSumSquare", .read = read_norm},

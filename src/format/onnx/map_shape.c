@@ -106,10 +106,20 @@ static void write_reshape(cj__onnx_writer *w, const cj__onnx_row *row)
     if (zeros) cj__onnx_put_int(w, "allowzero", 1);
 }
 
+/* The attribute of opset 1. */
+static const cj__onnx_sizes *listed_shape(cj__onnx_reader *r)
+{
+    int64_t dims[CJ_RANK_MAX];
+    int n = cj__onnx_get_ints(r, "shape", CJ_RANK_MAX, dims);
+    cj__onnx_sizes *sizes = n < 0 ? NULL : cj__onnx_new_sizes(r, 1, n, CJ_I64);
+    for (int i = 0; sizes && i < n; i++) sizes->at[i].v = dims[i];
+    return sizes;
+}
+
 static void read_reshape(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0);
-    const cj__onnx_sizes *shape = cj__onnx_want_sizes(r, 1);
+    const cj__onnx_sizes *shape = r->opset < 5 ? listed_shape(r) : cj__onnx_want_sizes(r, 1);
     bool zeros = cj__onnx_get_int(r, "allowzero", 0);
     cj_dim dims[CJ_RANK_MAX];
     (void)row;
@@ -270,9 +280,22 @@ static void read_tile(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_dim repeats[CJ_RANK_MAX], dims[CJ_RANK_MAX];
     cj_node *x = cj__onnx_node_in(r, 0);
-    int n = cj__onnx_dims_in(r, 1, "repeats", CJ_RANK_MAX, repeats);
+    int n;
     (void)row;
-    if (!x || n < 0) return;
+    if (!x) return;
+    if (r->opset < 6) { /* operands `tiles` and `axis` */
+        cj_dim tiles = 1;
+        double axis;
+        if (cj__onnx_dims_in(r, 1, "tiles", 1, &tiles) != 1 ||
+            !cj__onnx_number_in(r, 2, "axis", &axis))
+            return;
+        int at = cj__axis(x, "Tile", (int64_t)axis, n = x->type.rank);
+        for (int i = 0; i < n; i++) repeats[i] = i == at ? tiles : 1;
+        if (at < 0) return;
+    } else {
+        n = cj__onnx_dims_in(r, 1, "repeats", CJ_RANK_MAX, repeats);
+    }
+    if (n < 0) return;
     if (n != x->type.rank) {
         cj__onnx_fail(r, CJ_ERR_SHAPE, "%d repeats for rank %d", n, x->type.rank);
         return;

@@ -343,7 +343,7 @@ static void read_concat(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     for (size_t i = 0; i < n; i++)
         if (!(parts[i] = cj__onnx_node_in(r, i))) return;
-    cj__onnx_set(r, 0, cj_concat(parts, (int)n, (int)cj__onnx_get_int(r, "axis", 0)));
+    cj__onnx_set(r, 0, cj_concat(parts, (int)n, (int)cj__onnx_get_int(r, "axis", r->opset < 4)));
 }
 
 static void write_split(cj__onnx_writer *w, const cj__onnx_row *row)
@@ -379,12 +379,13 @@ static void read_split(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     cj_dim size = x->type.dim[axis];
     cj_node *begin_at = NULL;
-    if (r->opset < 13 ? cj__onnx_has_attribute(r, "split") : cj__onnx_has(r, 1)) {
-        const cj__onnx_sizes *known = r->opset < 13 ? NULL : cj__onnx_want_sizes(r, 1);
-        int given = r->opset < 13 ? cj__onnx_get_ints(r, "split", 64, sizes)
-                    : known       ? known->n
-                                  : -1;
-        if (r->opset >= 13 && !known)
+    const bool listed = cj__onnx_has_attribute(r, "split"); /* opset 1 has both ways */
+    if (listed || cj__onnx_has(r, 1)) {
+        const cj__onnx_sizes *known = listed ? NULL : cj__onnx_want_sizes(r, 1);
+        int given = listed  ? cj__onnx_get_ints(r, "split", 64, sizes)
+                    : known ? known->n
+                            : -1;
+        if (!listed && !known)
             cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "the sizes are not known before running");
         if (given != n) {
             cj__onnx_fail(r, CJ_ERR_DATA, "%d sizes for %d outputs", given, n);
@@ -512,7 +513,7 @@ static void read_pad(cj__onnx_reader *r, const cj__onnx_row *row)
     int rank = x->type.rank, n,
         n_axes = cj__onnx_has(r, 3) ? cj__onnx_numbers_in(r, 3, "axes", CJ_RANK_MAX, given) : -1;
     if (r->opset < 11) {
-        n = cj__onnx_get_ints(r, "pads", 2 * CJ_RANK_MAX, pads);
+        n = cj__onnx_get_ints(r, r->opset < 2 ? "paddings" : "pads", 2 * CJ_RANK_MAX, pads);
         value = cj__onnx_get_float(r, "value", 0);
     } else {
         const cj__onnx_sizes *known = cj__onnx_want_sizes(r, 1);

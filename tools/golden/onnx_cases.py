@@ -1,0 +1,348 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/format/onnx: models of many nodes, GROUP.onnx, and for each GROUP.npz with the
+arrays that are fed (by the name of the graph's input) and expected (of the output). What an operator
+gives is written out here in numpy, from the text of its specification. Run from the source folder.
+
+    python3 tools/golden/onnx_cases.py [GROUP ...]"""
+import os
+import sys
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+TO = "tests/golden/format/onnx"
+TYPES = {np.dtype(t): n for t, n in (("f4", 1), ("u1", 2), ("i1", 3), ("u2", 4), ("i2", 5), ("i4", 6), ("i8", 7),
+                                     ("?", 9), ("f2", 10), ("f8", 11), ("u4", 12), ("u8", 13))}
+
+
+# ---- The few messages of onnx.proto that are needed ----------------------------------------------
+
+def varint(n):
+    n &= (1 << 64) - 1
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, value):
+    if isinstance(value, (bool, int, np.integer)):
+        return varint(number << 3) + varint(int(value))
+    if isinstance(value, str):
+        value = value.encode()
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def real(number, value):
+    return varint(number << 3 | 5) + np.float32(value).tobytes()
+
+
+def tensor(name, a):
+    return b"".join(field(1, n) for n in a.shape) + field(2, TYPES[a.dtype]) + field(8, name) + field(9, a.tobytes())
+
+
+def value(name, a):
+    shape = b"".join(field(1, field(1, n)) for n in a.shape)
+    return field(1, name) + field(2, field(1, field(1, TYPES[a.dtype]) + field(2, shape)))
+
+
+class Graph(bytes):
+    """A GraphProto as an attribute."""
+
+
+def attribute(name, v):
+    out = field(1, name)
+    if isinstance(v, Graph):
+        return out + field(6, bytes(v)) + field(20, 5)
+    if isinstance(v, np.ndarray):
+        return out + field(5, tensor("", v)) + field(20, 4)
+    if isinstance(v, (int, np.integer)):
+        return out + field(3, v) + field(20, 2)
+    if isinstance(v, float):
+        return out + real(2, v) + field(20, 1)
+    if isinstance(v, str):
+        return out + field(4, v) + field(20, 3)
+    if not v or isinstance(v[0], (int, np.integer)):
+        return out + b"".join(field(8, i) for i in v) + field(20, 7)
+    if isinstance(v[0], float):
+        return out + b"".join(real(7, i) for i in v) + field(20, 6)
+    return out + b"".join(field(9, i) for i in v) + field(20, 8)
+
+
+def node(op, ins, outs, domain="", **attributes):
+    return (b"".join(field(1, i) for i in ins) + b"".join(field(2, o) for o in outs) + field(3, outs[0] or outs[-1]) +
+            field(4, op) + b"".join(field(5, attribute(*a)) for a in attributes.items()) +
+            (field(7, domain) if domain else b""))
+
+
+def graph(nodes, ins, outs, initializers=()):
+    return Graph(b"".join(field(1, n) for n in nodes) + field(2, "g") + b"".join(field(5, t) for t in initializers) +
+                 b"".join(field(11, i) for i in ins) + b"".join(field(12, o) for o in outs))
+
+
+class Known(np.ndarray):
+    """An operand that is an initializer, not an input."""
+
+
+def known(v, dtype=None):
+    return np.array(v, dtype).view(Known)
+
+
+class Group:
+    def __init__(self, name, opset, domains=()):
+        self.name, self.opset, self.domains = name, opset, domains
+        self.nodes, self.ins, self.outs, self.initializers, self.arrays = [], [], [], [], {}
+
+    def add(self, op, ins, outs, domain="", **attributes):
+        """One node. ins: arrays, or None for those that are absent; outs: what is expected."""
+        at = f"{op.lower()}_{len(self.nodes)}"
+        names = []
+        for i, a in enumerate(ins):
+            name = f"{at}_i{i}" if a is not None else ""
+            names.append(name)
+            if isinstance(a, Known):
+                self.initializers.append(tensor(name, np.asarray(a)))
+            elif a is not None:
+                a = np.asarray(a)
+                self.ins.append(value(name, a))
+                self.arrays[name] = a
+        results = []
+        for k, a in enumerate(outs):
+            results.append(f"{at}_o{k}" if a is not None else "")
+            if a is not None:
+                self.outs.append(value(results[-1], np.asarray(a)))
+                self.arrays[results[-1]] = np.asarray(a)
+        self.nodes.append(node(op, names, results, domain, **attributes))
+
+    def write(self):
+        g = graph(self.nodes, self.ins, self.outs, self.initializers)
+        opsets = [("", self.opset), *self.domains]
+        model = field(1, 3) + field(7, bytes(g))
+        model += b"".join(field(8, (field(1, d) if d else b"") + field(2, v)) for d, v in opsets)
+        os.makedirs(TO, exist_ok=True)
+        with open(f"{TO}/{self.name}.onnx", "wb") as f:
+            f.write(model)
+        np.savez(f"{TO}/{self.name}.npz", **self.arrays)
+
+
+random = np.random.default_rng(1)
+
+
+def numbers(*shape, dtype="f8", low=-2.0, high=2.0):
+    return random.uniform(low, high, shape).astype(dtype)
+
+
+# ---- Groups --------------------------------------------------------------------------------------
+
+def softmax(x, axis=-1):
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def normalized(x, scale, bias, mean, variance, epsilon, shape):
+    scale, bias, mean, variance = (v.reshape(shape) for v in (scale, bias, mean, variance))
+    return scale * (x - mean) / np.sqrt(variance + epsilon) + bias
+
+
+def elu(x, alpha):
+    return np.where(x > 0, x, alpha * np.expm1(x))
+
+
+def batch_norm(g, **more):
+    """Training in the way of before opset 14: five outputs."""
+    x, (s, b, v) = numbers(3, 2, 4), (numbers(2, low=0.5) for _ in range(3))
+    m = numbers(2)
+    e = float(np.float32(0.01))
+    g.add("BatchNormalization", [x, s, b, m, v], [normalized(x, s, b, m, v, 0.01, (1, 2, 1))], epsilon=e,
+          **dict(more, **({"is_test": 1} if g.opset < 7 else {})))
+    mean, var = x.mean((0, 2)), x.var((0, 2))
+    g.add("BatchNormalization", [x, s, b, m, v],
+          [normalized(x, s, b, mean, var, 0.01, (1, 2, 1)), 0.75 * m + 0.25 * mean, 0.75 * v + 0.25 * var, mean, var],
+          epsilon=e, momentum=0.75, **more)
+    if g.opset >= 9:
+        return
+    s, b, v = (numbers(2, 4, low=0.5) for _ in range(3))
+    m = numbers(2, 4)
+    g.add("BatchNormalization", [x, s, b, m, v], [normalized(x, s, b, m, v, 0.01, (1, 2, 4))], epsilon=e, spatial=0,
+          **dict(more, **({"is_test": 1} if g.opset < 7 else {})))
+    mean, var = x.mean(0), x.var(0)
+    g.add("BatchNormalization", [x, s, b, m, v],
+          [normalized(x, s, b, mean, var, 0.01, (1, 2, 4)), 0.75 * m + 0.25 * mean, 0.75 * v + 0.25 * var],
+          epsilon=e, momentum=0.75, spatial=0, **more)
+
+
+def opset1():
+    g = Group("opset1", 1)
+    x, y, z = numbers(2, 3, 4), numbers(3, low=0.5), numbers(3, 4, low=0.5)
+    g.add("Add", [x, y], [x + y[:, None]], broadcast=1, axis=1)
+    g.add("Add", [x, numbers(1, 1, 1) * 0 + 2], [x + 2], broadcast=1)
+    g.add("Mul", [x, y[:2]], [x * y[:2, None, None]], broadcast=1, axis=0, consumed_inputs=[0, 0])
+    g.add("Sub", [x, z], [x - z], broadcast=1)
+    g.add("Div", [x, np.array(3.0)], [x / 3], broadcast=1)
+    g.add("Div", [x, z], [x / z], broadcast=1, axis=-2)
+    g.add("Pow", [abs(x), y], [abs(x) ** y[:, None]], broadcast=1, axis=1)
+    p, q = x > 0, y > 1
+    g.add("And", [p, q], [p & q[:, None]], broadcast=1, axis=1)
+    g.add("Or", [p, q], [p | q[:, None]], broadcast=1, axis=1)
+    g.add("Xor", [p, q], [p ^ q[:, None]], broadcast=1, axis=1)
+    i, j = random.integers(0, 3, (2, 3, 4), "i4"), random.integers(0, 3, 3, "i4")
+    g.add("Equal", [i, j], [i == j[:, None]], broadcast=1, axis=1)
+    g.add("Less", [x, y], [x < y[:, None]], broadcast=1, axis=1)
+    g.add("Greater", [x, y], [x > y[:, None]], broadcast=1, axis=1)
+    g.add("PRelu", [x, y], [np.where(x < 0, x * y[:, None], x)])
+    g.add("PRelu", [x, y[:1]], [np.where(x < 0, x * y[0], x)])
+    a, b, c = numbers(4, 3), numbers(5, 4), numbers(5)
+    g.add("Gemm", [a, b, c], [0.5 * a.T @ b.T + 2 * c], alpha=0.5, beta=2.0, transA=1, transB=1, broadcast=1)
+    g.add("Reshape", [x], [x.reshape(2, -1)], shape=[0, -1])
+    g.add("Pad", [x], [np.pad(x, ((0, 0), (1, 2), (0, 1)), constant_values=0.5)], paddings=[0, 1, 0, 0, 2, 1],
+          value=0.5)
+    g.add("Split", [x], np.split(x, [1, 3], 2), axis=2, split=[1, 2, 1])
+    g.add("Split", [x, known([1, 2], "i8")], np.split(x, [1], 1), axis=1)
+    g.add("Concat", [x, x[:, :1]], [np.concatenate([x, x[:, :1]], 1)])
+    g.add("Clip", [x], [np.clip(x, -0.5, 0.75)], min=-0.5, max=0.75)
+    g.add("Dropout", [x], [x, np.ones_like(x)], is_test=1, ratio=0.25)
+    batch_norm(g, consumed_inputs=[0, 0, 0, 1, 1])
+    g.add("Cast", [x], [x.astype("f4")], to="FLOAT")
+    g.add("Cast", [x], [x.astype("i4")], to="INT32")
+    g.add("Tile", [x, known(2, "i8"), known(1, "i8")], [np.tile(x, (1, 2, 1))])
+    order = np.argsort(-x, 1, kind="stable")[:, :2]
+    g.add("TopK", [x], [np.take_along_axis(x, order, 1), order], k=2, axis=1)
+    im = numbers(1, 2, 3, 2, dtype="f4")
+    g.add("Upsample", [im], [im.repeat(2, 2).repeat(3, 3)], height_scale=2.0, width_scale=3.0)
+    flat = x.reshape(2, 12)
+    best = np.eye(12)[flat.argmax(1)].reshape(x.shape)
+    g.add("Softmax", [x], [softmax(flat).reshape(x.shape)])
+    g.add("LogSoftmax", [x], [np.log(softmax(x.reshape(6, 4))).reshape(x.shape)], axis=2)
+    g.add("Softmax", [x], [softmax(x.reshape(1, 24)).reshape(x.shape)], axis=0)
+    g.add("Hardmax", [x], [best])
+    g.add("ReduceSum", [x], [x.sum((0, 2))], axes=[0, 2], keepdims=0)
+    pooled = abs(im.astype("f8")) ** 3
+    g.add("GlobalLpPool", [im], [(pooled.sum((2, 3), keepdims=True) ** (1 / 3)).astype("f4")], p=3.0)
+    lp = (pooled[:, :, :2] + pooled[:, :, 1:])
+    g.add("LpPool", [im], [((lp[..., :1] + lp[..., 1:]) ** (1 / 3)).astype("f4")], p=3.0, kernel_shape=[2, 2])
+    g.add("Max", [x, -x, x + 0.5], [np.maximum(np.maximum(x, -x), x + 0.5)])
+    g.add("Sum", [x], [x])
+    g.add("Mean", [x], [x])
+    g.add("Selu", [x], [elu(x, 1.6732) * 1.0507])
+    g.add("Elu", [x], [elu(x, 2)], alpha=2.0, consumed_inputs=[0])
+    s, b = numbers(3), numbers(3)
+    mean, var = x.mean(2, keepdims=True), x.var(2, keepdims=True)
+    g.add("InstanceNormalization", [x, s, b], [(x - mean) / np.sqrt(var + 0.25) * s[:, None] + b[:, None]],
+          epsilon=0.25)
+    g.add("Affine", [x], [0.5 * x + 3], alpha=0.5, beta=3.0)
+    g.add("ParametricSoftplus", [x], [0.5 * np.log1p(np.exp(3 * x))], alpha=0.5, beta=3.0)
+    g.add("ScaledTanh", [x], [0.5 * np.tanh(3 * x)], alpha=0.5, beta=3.0)
+    g.write()
+
+
+def opset8():
+    """What changed between 2 and 12."""
+    g = Group("opset8", 8)
+    x, im = numbers(2, 3, 4), numbers(1, 2, 3, 2, dtype="f4")
+    g.add("Upsample", [im], [im.repeat(2, 2).repeat(3, 3)], scales=[1.0, 1.0, 2.0, 3.0])
+    g.add("Dropout", [x], [x, np.ones_like(x)])
+    batch_norm(g)
+    # Scan with a batch: s' = 0.5 s + x, which is put out twice; the second sequence backwards.
+    def step(outer):
+        """`outer` is a value of the graph around the body."""
+        one, row = np.zeros(4), np.zeros(4)
+        nodes = [node("Mul", ["s", outer], ["half"]), node("Add", ["half", "a"], ["t"]), node("Add", ["t", "b"], ["next"]),
+                 node("Identity", ["next"], ["out"])]
+        return graph(nodes, [value("s", one), value("a", row), value("b", row)],
+                     [value("next", one), value("out", row)])
+
+    def scan(x, lengths):
+        s, out = np.ones((2, 4)), np.zeros((2, 5, 4))
+        for n in range(2):
+            for t in range(lengths[n]):
+                s[n] = 0.5 * s[n] + x[n, t] + x[n, lengths[n] - 1 - t]
+                out[n, t] = s[n]
+        return s, out
+
+    x = numbers(2, 5, 4)
+    s, out = scan(x, [5, 5])
+    g.initializers.append(tensor("half_of_it", np.array(0.5)))
+    g.add("Scan", [None, np.ones((2, 4)), x, x], [s, out], body=step("half_of_it"), num_scan_inputs=2, directions=[0, 1])
+    s, _ = scan(x, [3, 5])
+    g.add("Scan", [known([3, 5], "i8"), np.ones((2, 4)), x, x], [s], body=step("half_of_it"), num_scan_inputs=2,
+          directions=[0, 1])
+    g.write()
+
+
+def training():
+    d = "ai.onnx.preview.training"
+    g = Group("training", 17, [(d, 1)])
+    r, t0, t = np.array(0.1), np.array(0, "i8"), np.array(7, "i8")
+    xs, gs = [numbers(3), numbers(2, 2)], [numbers(3), numbers(2, 2)]
+    v, h = [numbers(3), numbers(2, 2)], [numbers(3, low=0.1), numbers(2, 2, low=0.1)]
+
+    def adagrad(steps, n, decay, epsilon, norm):
+        rate, new, states = r / (1 + steps * decay), [], []
+        for i in range(n):
+            grad = norm * xs[i] + gs[i]
+            states.append(h[i] + grad * grad)
+            new.append(xs[i] - rate * grad / (np.sqrt(states[-1]) + epsilon))
+        g.add("Adagrad", [r, steps, *xs[:n], *gs[:n], *h[:n]], new + states, d, decay_factor=decay, epsilon=epsilon,
+              norm_coefficient=norm)
+
+    def adam(steps, n, alpha, beta, epsilon, norm, post):
+        new, vs, hs = [], [], []
+        rate = r * np.sqrt(1 - beta**steps) / (1 - alpha**steps) if steps > 0 else r
+        for i in range(n):
+            grad = norm * xs[i] + gs[i]
+            vs.append(alpha * v[i] + (1 - alpha) * grad)
+            hs.append(beta * h[i] + (1 - beta) * grad * grad)
+            new.append((1 - post) * (xs[i] - rate * vs[-1] / (np.sqrt(hs[-1]) + epsilon)))
+        g.add("Adam", [r, steps, *xs[:n], *gs[:n], *v[:n], *h[:n]], new + vs + hs, d, alpha=alpha, beta=beta,
+              epsilon=epsilon, norm_coefficient=norm, norm_coefficient_post=post)
+
+    def momentum(steps, n, mode, alpha, beta, norm):
+        new, vs = [], []
+        for i in range(n):
+            grad = norm * xs[i] + gs[i]
+            vs.append(alpha * v[i] + (beta if steps > 0 else 1) * grad)
+            new.append(xs[i] - r * (vs[-1] if mode == "standard" else grad + alpha * vs[-1]))
+        g.add("Momentum", [r, steps, *xs[:n], *gs[:n], *v[:n]], new + vs, d, mode=mode, alpha=alpha, beta=beta,
+              norm_coefficient=norm)
+
+    for steps in t0, t:
+        adagrad(steps, 2, 0.5, 0.25, 0.125)
+        adam(steps, 2, 0.75, 0.875, 0.25, 0.125, 0.0625)
+        momentum(steps, 2, "standard", 0.75, 0.5, 0.125)
+        momentum(steps, 1, "nesterov", 0.75, 0.5, 0.125)
+    # Gradients: of y = a tanh(a b), at its operands and at others; in the second order.
+    a, b, c = numbers(3), numbers(3), numbers(3)
+
+    def slopes(a, b):
+        u = np.tanh(a * b)
+        return u + a * b * (1 - u * u), a * a * (1 - u * u)
+
+    g.ins += [value(n, a) for n in "abc"]
+    g.arrays.update(a=a, b=b, c=c)
+    g.nodes += [node("Mul", ["a", "b"], ["ab"]), node("Tanh", ["ab"], ["tanh"]), node("Mul", ["a", "tanh"], ["y"]),
+                node("Gradient", ["a", "b"], ["da", "db"], d, xs=["a", "b"], y="y"),
+                node("Gradient", ["c", "b"], ["dc"], d, xs=["a"], zs=["b"], y="y"),
+                node("Gradient", ["tanh"], ["dtanh"], d, xs=["tanh"], y="y"),
+                node("Gradient", ["a", "b"], ["", "dbb"], d, xs=["a", "b"], y="db")]
+    u = np.tanh(a * b)
+    da, db = slopes(a, b)
+    for name, result in (("da", da), ("db", db), ("dc", slopes(c, b)[0]), ("dtanh", a),
+                         ("dbb", -2 * a**3 * u * (1 - u * u))):
+        g.outs.append(value(name, result))
+        g.arrays[name] = result
+    # Training forms of operators of the first domain.
+    x, s, o, m, w = numbers(3, 2, 4), numbers(2), numbers(2), numbers(2), numbers(2, low=0.1)
+    mean, var = x.mean((0, 2)), x.var((0, 2))
+    y = (x - mean[:, None]) / np.sqrt(var[:, None] + 0.25) * s[:, None] + o[:, None]
+    g.add("BatchNormalization", [x, s, o, m, w], [y, 0.75 * m + 0.25 * mean, 0.75 * w + 0.25 * var],
+          epsilon=0.25, momentum=0.75, training_mode=1)
+    g.add("Dropout", [x, known(0.0, "f4"), known(True)], [x, np.ones(x.shape, bool)])
+    g.add("Dropout", [x, known(0.5, "f4"), known(False)], [x, np.ones(x.shape, bool)])
+    g.write()
+
+
+GROUPS = {f.__name__: f for f in (opset1, opset8, training)}
+for name in sys.argv[1:] or GROUPS:
+    random = np.random.default_rng(len(name))
+    GROUPS[name]()
