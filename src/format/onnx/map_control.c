@@ -410,7 +410,10 @@ static void read_scan(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *in[OPERANDS_MAX];
     cj_type types[OPERANDS_MAX];
     (void)row;
-    if (r->opset < 9) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "Scan of opset 8, which has batches");
+    if (r->opset < 9) {
+        cj__onnx_read_batch_scan(r);
+        return;
+    }
     list_of(r, "scan_input_axes", in_axes);
     list_of(r, "scan_output_axes", out_axes);
     list_of(r, "scan_input_directions", backward);
