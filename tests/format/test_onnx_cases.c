@@ -12,7 +12,7 @@
 #define FOLDER CJ_SOURCE_DIR "/tests/golden/format/onnx/"
 
 static const char *only;
-static const char *const groups[] = {"opset1", "opset8", "training"};
+static const char *const groups[] = {"opset1", "opset8", "training", "recurrent"};
 
 /* Everything but floats as it is. */
 static bool same(const cj_tensor *y, const cj_tensor *expected, int64_t *first)

@@ -342,7 +342,116 @@ def training():
     g.write()
 
 
-GROUPS = {f.__name__: f for f in (opset1, opset8, training)}
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+FUNCTIONS = {
+    "Tanh": lambda x: np.tanh(x), "Sigmoid": sigmoid, "Relu": lambda x: np.maximum(x, 0),
+    "Softsign": lambda x: x / (1 + abs(x)), "Softplus": lambda x: np.log1p(np.exp(x)),
+    "HardSigmoid": lambda x, a=0.2, b=0.5: np.clip(a * x + b, 0, 1), "Elu": lambda x, a=1.0: elu(x, a),
+    "Affine": lambda x, a=1.0, b=0.0: a * x + b, "LeakyRelu": lambda x, a=0.01: np.where(x < 0, a * x, x),
+    "ThresholdedRelu": lambda x, a=1.0: np.where(x >= a, x, 0), "ScaledTanh": lambda x, a=1.0, b=1.0: a * np.tanh(b * x)}
+EACH = {"RNN": (1, 1), "GRU": (3, 2), "LSTM": (4, 3)}  # gates, functions
+
+
+def recurrent_case(g, op, direction="forward", layout=0, bias=True, lengths=None, states=True, peepholes=False,
+                   functions=None, alpha=(), beta=(), clip=0.0, coupled=0, before_reset=0):
+    """X [5, 3, 2] to 4 units, from the equations of the specification. functions: names for all directions; alpha and
+    beta are taken by those that have them."""
+    t, n, c, units = 5, 3, 2, 4
+    gates, each = EACH[op]
+    d = 2 if direction == "bidirectional" else 1
+    names = functions or {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}[op] * d
+    x = numbers(t, n, c)
+    w, r = numbers(d, gates * units, c, low=-0.5, high=0.5), numbers(d, gates * units, units, low=-0.5, high=0.5)
+    b = numbers(d, 2 * gates * units, low=-0.5, high=0.5) if bias else None
+    h0, c0 = (numbers(d, n, units), numbers(d, n, units)) if states else (None, None)
+    p = numbers(d, 3 * units) if peepholes else None
+    lengths_in = np.array(lengths, "i4") if lengths else None
+    takes = {"HardSigmoid": 2, "Elu": 1, "Affine": 2, "LeakyRelu": 1, "ThresholdedRelu": 1, "ScaledTanh": 2}
+    left_a, left_b, fs = list(alpha), list(beta), []
+    for f in names:
+        own = []
+        if takes.get(f, 0) > 0 and left_a:
+            own.append(left_a.pop(0))
+            if takes[f] > 1 and left_b:
+                own.append(left_b.pop(0))
+        fs.append(lambda v, f=f, own=own: FUNCTIONS[f](np.clip(v, -clip, clip) if clip else v, *own))
+    y, hs, cs = np.zeros((t, d, n, units)), np.zeros((d, n, units)), np.zeros((d, n, units))
+    for k in range(d):
+        f = fs[k * each:(k + 1) * each]
+        wb, rb = (b[k, :gates * units], b[k, gates * units:]) if bias else (np.zeros(gates * units),) * 2
+        pi, po, pf = (p[k, i * units:(i + 1) * units] if peepholes else 0 for i in range(3))
+        for s in range(n):
+            h = h0[k, s] if states else np.zeros(units)
+            cell = c0[k, s] if states else np.zeros(units)
+            steps = range(lengths[s] if lengths else t)
+            for i in reversed(steps) if k or direction == "reverse" else steps:
+                part = lambda v: np.split(v, gates)
+                a, u = part(w[k] @ x[i, s] + wb), part(r[k] @ h + rb)
+                if op == "RNN":
+                    h = f[0](a[0] + u[0])
+                elif op == "GRU":
+                    z, q = f[0](a[0] + u[0]), f[0](a[1] + u[1])
+                    inner = q * u[2] if before_reset else r[k, 2 * units:] @ (q * h) + rb[2 * units:]
+                    h = (1 - z) * f[1](a[2] + inner) + z * h
+                else:
+                    gi = f[0](a[0] + u[0] + pi * cell)
+                    gf = 1 - gi if coupled else f[0](a[2] + u[2] + pf * cell)
+                    cell = gf * cell + gi * f[1](a[3] + u[3])
+                    h = f[0](a[1] + u[1] + po * cell) * f[2](cell)
+                y[i, k, s] = h
+            hs[k, s], cs[k, s] = h, cell
+    more = dict(hidden_size=units, direction=direction)
+    if functions:
+        more["activations"] = list(functions)
+    if alpha:
+        more["activation_alpha"] = list(alpha)
+    if beta:
+        more["activation_beta"] = list(beta)
+    if clip:
+        more["clip"] = clip
+    if layout:
+        more["layout"], x, y = 1, x.swapaxes(0, 1), y.transpose(2, 0, 1, 3)
+        hs, cs = hs.swapaxes(0, 1), cs.swapaxes(0, 1)
+        h0, c0 = (h0.swapaxes(0, 1), c0.swapaxes(0, 1)) if states else (None, None)
+    if coupled:
+        more["input_forget"] = 1
+    if before_reset:
+        more["linear_before_reset"] = 1
+    ins = [x, w, r, b, lengths_in, h0] + ([c0, p] if op == "LSTM" else [])
+    while ins[-1] is None:
+        ins.pop()
+    g.add(op, ins, [y, hs] + ([cs] if op == "LSTM" else []), **more)
+
+
+def recurrent():
+    g = Group("recurrent", 14)
+    # Numbers that a float holds exactly, as attributes are floats.
+    for layout in 0, 1:
+        for op, one in (("RNN", ["Affine"]), ("GRU", ["HardSigmoid", "ScaledTanh"]),
+                        ("LSTM", ["HardSigmoid", "Elu", "ScaledTanh"])):
+            gated = len(one) > 1
+            recurrent_case(g, op, layout=layout)
+            recurrent_case(g, op, "bidirectional", layout, lengths=[5, 2, 3], peepholes=gated)
+            recurrent_case(g, op, "reverse", layout, clip=0.25, lengths=[1, 5, 4], peepholes=gated)
+            recurrent_case(g, op, "forward", layout, functions=one, alpha=[0.5, 0.75, 0.25][:len(one)],
+                           beta=[0.25, 0.375][:max(1, len(one) - 1)])
+            recurrent_case(g, op, "bidirectional", layout, bias=False, states=False, clip=0.75,
+                           functions=one + ["LeakyRelu", "Softsign", "ThresholdedRelu"][:len(one)],
+                           alpha=[0.5, 0.75, 0.25, 0.125, 0.0625][:len(one) + 1])
+    recurrent_case(g, "GRU", before_reset=1)
+    recurrent_case(g, "GRU", "bidirectional", before_reset=1, clip=0.5, lengths=[5, 2, 3])
+    recurrent_case(g, "GRU", before_reset=1, bias=False, clip=0.5)
+    recurrent_case(g, "LSTM", coupled=1, peepholes=True)
+    recurrent_case(g, "LSTM", "reverse", coupled=1, functions=["HardSigmoid", "Softplus", "Relu"], alpha=[0.25], beta=[0.5])
+    recurrent_case(g, "RNN", functions=["Affine"])
+    recurrent_case(g, "RNN", "reverse", functions=["relu".capitalize()])
+    g.write()
+
+
+GROUPS = {f.__name__: f for f in (opset1, opset8, training, recurrent)}
 for name in sys.argv[1:] or GROUPS:
     random = np.random.default_rng(len(name))
     GROUPS[name]()

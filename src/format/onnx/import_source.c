@@ -280,7 +280,7 @@ int cj__onnx_dims_in(cj__onnx_reader *r, size_t i, const char *what, int max, cj
 
 /* 0.1f as 0.1: the shortest decimal that is the same float, which is what was meant before it was
  * stored. */
-static double decimal(float value)
+double cj__onnx_decimal(float value)
 {
     for (int digits = 6; digits <= 9; digits++) {
         char text[32];
@@ -302,7 +302,7 @@ bool cj__onnx_number_of(cj__onnx_reader *r, cj__onnx_source *source, double *val
     if (!t) t = cj__onnx_compute(r, source);
     if (!t || t->count != 1) return false;
     *value = cj_load_f64(t->dtype, cj__tensor_data(t), 0);
-    if (t->dtype == CJ_F32) *value = decimal((float)*value);
+    if (t->dtype == CJ_F32) *value = cj__onnx_decimal((float)*value);
     return !r->failed;
 }
 
@@ -339,7 +339,7 @@ int64_t cj__onnx_get_int(cj__onnx_reader *r, const char *name, int64_t initial)
 double cj__onnx_get_float(cj__onnx_reader *r, const char *name, double initial)
 {
     const cj__onnx_attribute *a = typed(r, name, CJ__ONNX_ATTR_FLOAT);
-    return a ? decimal(a->as.f) : initial;
+    return a ? cj__onnx_decimal(a->as.f) : initial;
 }
 
 int cj__onnx_get_ints(cj__onnx_reader *r, const char *name, int max, int64_t *out)

@@ -253,6 +253,8 @@ bool cj__onnx_number_of(cj__onnx_reader *r, cj__onnx_source *source, double *val
 bool cj__onnx_has_attribute(const cj__onnx_reader *r, const char *name);
 int64_t cj__onnx_get_int(cj__onnx_reader *r, const char *name, int64_t initial);
 double cj__onnx_get_float(cj__onnx_reader *r, const char *name, double initial);
+/* 0.1f as 0.1, which was meant. */
+double cj__onnx_decimal(float value);
 /* How many; -1 when absent or (then the reader has failed) wrong. */
 int cj__onnx_get_ints(cj__onnx_reader *r, const char *name, int max, int64_t *out);
 bool cj__onnx_get_word(cj__onnx_reader *r, const char *name, const char *initial, char out[32]);

@@ -8,8 +8,7 @@
 
 #include <cajal/recurrent.h>
 
-#include "format/onnx/map.h"
-#include "graph/ops/recurrent.h"
+#include "format/onnx/recurrent.h"
 
 /* Block k of ours is block order[k] of ONNX's, and the other way. */
 static const int64_t ours_of_onnx[] = {0, 2, 3, 1}, onnx_of_ours[] = {0, 3, 1, 2};
@@ -159,65 +158,29 @@ static cj_node *weights_in(cj__onnx_reader *r, size_t i, bool lstm, int blocks, 
     return inner;
 }
 
-/* Word k of the activations (which repeat for the second direction) as one of ours. */
-static int function_of(cj__onnx_reader *r, int k, int each, int directions, int initial)
-{
-    const cj__onnx_attribute *a = cj__onnx_find_attribute(r->node, "activations");
-    if (!a) return initial;
-    if (a->type != CJ__ONNX_ATTR_STRINGS || a->as.strings.count != (size_t)(each * directions)) {
-        cj__onnx_fail(r, CJ_ERR_DATA, "activations are not %d words", each * directions);
-        return initial;
-    }
-    int found[2] = {-1, -1};
-    for (int d = 0; d < directions; d++) {
-        const cj__slice word = a->as.strings.items[d * each + k];
-        for (int i = 0; i < (int)CJ__COUNT(onnx_gates); i++)
-            if (i != CJ__GATE_LINEAR && cj__slice_is(word, onnx_gates[i])) found[d] = i;
-        if (found[d] < 0)
-            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "activation '%.*s'", (int)word.size,
-                          (const char *)word.at);
-    }
-    if (directions == 2 && found[0] != found[1])
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "other activations in the second direction");
-    return found[0] < 0 ? initial : found[0];
-}
-
 /* [T, N, ...] or, by layout, [N, T, ...] the other way round. */
 static cj_node *steps_in(cj_node *x, bool batch_first)
 {
     return batch_first || !x ? x : cj_transpose(x, (int64_t[]){1, 0, 2});
 }
 
-static bool read_attributes(cj__onnx_reader *r, cj__cell cell, cj_recurrent_opts *o,
-                            int *directions)
+/* Can ours say what the node does? Then its options. */
+static bool is_ours(const cj__onnx_cell *c, cj_recurrent_opts *o)
 {
-    static const int each[] = {1, 3, 2};
-    char direction[32];
-    if (!cj__onnx_get_word(r, "direction", "forward", direction)) return false;
-    int d = 0;
-    while (cj__direction_words[d] && strcmp(cj__direction_words[d], direction)) d++;
-    if (!cj__direction_words[d]) {
-        cj__onnx_fail(r, CJ_ERR_DATA, "there is no direction '%s'", direction);
-        return false;
+    const cj__onnx_gate *f = c->f[0];
+    bool ours = !(c->clip > 0);
+    for (int i = 0; i < c->n_functions * c->directions; i++) {
+        const cj__onnx_gate *own = &c->f[i / c->n_functions][i % c->n_functions];
+        ours = ours && own->ours && own->gate == f[i % c->n_functions].gate;
     }
-    *directions = d == CJ__DIRECTION_BOTH ? 2 : 1;
-    o->direction = cj__direction_words[d];
-    const int n = each[cell], gate = cell == CJ__CELL_RNN ? 0 : 1;
-    o->activation = cj__gate_words[function_of(r, gate, n, *directions, CJ__GATE_TANH)];
-    if (gate)
-        o->recurrent_activation =
-            cj__gate_words[function_of(r, 0, n, *directions, CJ__GATE_SIGMOID)];
-    if (cell == CJ__CELL_LSTM)
-        o->output_activation = cj__gate_words[function_of(r, 2, n, *directions, CJ__GATE_TANH)];
-    o->reset_after = cj__onnx_get_int(r, "linear_before_reset", 0);
-    if (cj__onnx_has_attribute(r, "clip"))
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "gates that are clipped");
-    if (cj__onnx_has_attribute(r, "activation_alpha") ||
-        cj__onnx_has_attribute(r, "activation_beta"))
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "activations with numbers of their own");
-    if (cj__onnx_get_int(r, "input_forget", 0) && strcmp(o->recurrent_activation, "sigmoid"))
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "coupled gates that are not sigmoids");
-    return !r->failed;
+    if (c->coupled && f[0].gate != CJ__GATE_SIGMOID) ours = false;
+    const int gate = c->cell != CJ__CELL_RNN;
+    if (!ours) return false;
+    o->activation = cj__gate_words[f[gate].gate];
+    if (gate) o->recurrent_activation = cj__gate_words[f[0].gate];
+    if (c->cell == CJ__CELL_LSTM) o->output_activation = cj__gate_words[f[2].gate];
+    o->reset_after = c->linear_before_reset;
+    return true;
 }
 
 /* y [N, T, D H] as [T, D, N, H], by layout [N, T, D, H]. */
@@ -238,8 +201,22 @@ static void read_recurrent(cj__onnx_reader *r, const cj__onnx_row *row)
     const bool lstm = cell == CJ__CELL_LSTM, batch_first = cj__onnx_get_int(r, "layout", 0);
     const int gates = lstm ? 4 : cell == CJ__CELL_GRU ? 3 : 1;
     cj_recurrent_opts o = {.struct_size = sizeof o};
-    int directions;
-    if (!read_attributes(r, cell, &o, &directions)) return;
+    cj__onnx_cell c;
+    char direction[32];
+    int d = 0;
+    if (!cj__onnx_get_word(r, "direction", "forward", direction)) return;
+    while (cj__direction_words[d] && strcmp(cj__direction_words[d], direction)) d++;
+    if (!cj__direction_words[d]) {
+        cj__onnx_fail(r, CJ_ERR_DATA, "there is no direction '%s'", direction);
+        return;
+    }
+    o.direction = cj__direction_words[d];
+    if (!cj__onnx_read_cell(r, cell, direction, &c)) return;
+    if (!is_ours(&c, &o)) {
+        cj__onnx_read_steps(r, &c, d == CJ__DIRECTION_REVERSE);
+        return;
+    }
+    const int directions = c.directions;
     cj_node *x = cj__onnx_node_in(r, 0);
     if (!x || x->type.rank != 3) {
         cj__onnx_fail(r, CJ_ERR_SHAPE, "X is not of rank 3");
