@@ -62,22 +62,32 @@ static void read_reduce(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, reduced(r, cj__onnx_node_in(r, 0), row->reduce));
 }
 
-/* The largest of nothing is -inf (false), the smallest inf (true): one such element is there for
- * each axis that has none. */
-static void read_extreme(cj__onnx_reader *r, const cj__onnx_row *row)
+/* One element more, of this value, along the given axes (NULL: all) that have none. */
+static cj_node *filled(cj_node *x, int n, const int64_t *axes, bool least)
 {
-    cj_node *x = cj__onnx_node_in(r, 0);
     int64_t none[CJ_RANK_MAX] = {0}, one[CJ_RANK_MAX] = {0};
-    if (!x) return;
-    const bool flag = cj__is_bool(x->type.dtype), least = row->reduce == cj_reduce_min;
     bool empty = false;
-    for (int i = 0; i < x->type.rank; i++) {
-        one[i] = x->type.dim[i] == 0;
-        empty = empty || one[i];
+    if (!x) return NULL;
+    const bool flag = cj__is_bool(x->type.dtype);
+    for (int i = 0; i < (axes ? n : x->type.rank); i++) {
+        const int axis = axes ? cj__axis(x, "axes", axes[i], x->type.rank) : i;
+        if (axis < 0) return NULL;
+        one[axis] = x->type.dim[axis] == 0;
+        empty = empty || one[axis];
     }
-    if (empty && (flag || cj__is_float(x->type.dtype)))
-        x = cj_pad(x, none, one, flag ? least : least ? INFINITY : -INFINITY);
-    cj__onnx_set(r, 0, reduced(r, x, row->reduce));
+    if (!empty || !(flag || cj__is_float(x->type.dtype))) return x;
+    return cj_pad(x, none, one, flag ? least : least ? INFINITY : -INFINITY);
+}
+
+/* The largest of nothing is -inf (false), the smallest inf (true). */
+static cj_node *largest(cj_node *x, int n, const int64_t *axes, bool keep)
+{
+    return cj_reduce_max(filled(x, n, axes, false), n, axes, keep);
+}
+
+static cj_node *smallest(cj_node *x, int n, const int64_t *axes, bool keep)
+{
+    return cj_reduce_min(filled(x, n, axes, true), n, axes, keep);
 }
 
 static cj_node *back(cj_node *y, const cj_node *x)
@@ -166,23 +176,23 @@ static void read_cumsum(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, cj_cumsum(cj__onnx_node_in(r, 0), (int)axis, exclusive, reverse));
 }
 
-#define REDUCE(name, onnx_, types_, read_) \
+#define REDUCE(name, onnx_, types_, reduce_) \
     { \
-        .onnx = onnx_, .op = &cj_op_##name, .write = write_reduce, .read = read_, \
-        .types = types_, .reduce = cj_##name \
+        .onnx = onnx_, .op = &cj_op_##name, .write = write_reduce, .read = read_reduce, \
+        .types = types_, .reduce = reduce_ \
     }
 
 const cj__onnx_row cj__onnx_rows_reduce[] = {
-    REDUCE(reduce_sum, "ReduceSum", TYPES, read_reduce),
+    REDUCE(reduce_sum, "ReduceSum", TYPES, cj_reduce_sum),
     {.onnx = "ReduceMean",
      .op = &cj_op_reduce_mean,
      .write = write_reduce,
      .read = read_mean,
      .types = TYPES},
-    REDUCE(reduce_max, "ReduceMax", TYPES | CJ__ONNX_BYTES, read_extreme),
-    REDUCE(reduce_min, "ReduceMin", TYPES | CJ__ONNX_BYTES, read_extreme),
-    REDUCE(reduce_prod, "ReduceProd", TYPES, read_reduce),
-    REDUCE(logsumexp, "ReduceLogSumExp", TYPES, read_reduce),
+    REDUCE(reduce_max, "ReduceMax", TYPES | CJ__ONNX_BYTES, largest),
+    REDUCE(reduce_min, "ReduceMin", TYPES | CJ__ONNX_BYTES, smallest),
+    REDUCE(reduce_prod, "ReduceProd", TYPES, cj_reduce_prod),
+    REDUCE(logsumexp, "ReduceLogSumExp", TYPES, cj_logsumexp),
     {.onnx = "ReduceL1", .read = read_norm},
     {.onnx = "ReduceL2", .read = read_norm},
     {.onnx = "ReduceSumSquare", .read = read_norm},
