@@ -12,7 +12,8 @@
 #define FOLDER CJ_SOURCE_DIR "/tests/golden/format/onnx/"
 
 static const char *only;
-static const char *const groups[] = {"opset1", "opset8", "training", "recurrent"};
+static const char *const groups[] = {"opset1", "opset8", "training", "recurrent",
+                                     "types",  "signal", "dft17"};
 
 /* Everything but floats as it is. */
 static bool same(const cj_tensor *y, const cj_tensor *expected, int64_t *first)
@@ -27,7 +28,7 @@ static bool same(const cj_tensor *y, const cj_tensor *expected, int64_t *first)
 static int run_on(cj_context *cj, cj_graph *g, const cj_tensors *arrays, const char *group,
                   const char *backend)
 {
-    enum { MANY = 256 };
+    enum { MANY = 1024 };
     static cj_feed feeds[MANY];
     static cj_node *nodes[MANY];
     static cj_tensor *out[MANY];

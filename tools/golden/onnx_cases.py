@@ -451,7 +451,143 @@ def recurrent():
     g.write()
 
 
-GROUPS = {f.__name__: f for f in (opset1, opset8, training, recurrent)}
+INTEGERS = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
+FLOATS = ["f2", "f4", "f8"]
+
+
+def some(dtype, *shape, low=1):
+    """Both signs where there are two; never 0."""
+    if np.dtype(dtype).kind == "f":
+        return (random.integers(-40, 40, shape) / 8 + 0.0625).astype(dtype)
+    v = random.integers(low, 11, shape)
+    return (v * random.choice([-1, 1], shape) if np.dtype(dtype).kind == "i" else v).astype(dtype)
+
+
+def types():
+    """Operators of one and two operands in all dtypes that numpy has."""
+    g = Group("types", 20)
+    for t in INTEGERS + FLOATS:
+        a, b, least = some(t, 2, 3), some(t, 3), (np.iinfo(t).min if np.dtype(t).kind != "f" else -np.inf)
+        floats, signed = np.dtype(t).kind == "f", np.dtype(t).kind != "u"
+        g.add("Add", [a, b], [a + b])
+        g.add("Sub", [a, b], [a - b])
+        g.add("Mul", [a, b], [a * b])
+        # Integers are divided towards zero.
+        g.add("Div", [a, b], [a / b if floats else (np.trunc(a / b)).astype(t)])
+        g.add("Mod", [a, b], [np.fmod(a, b)], fmod=1)
+        if not floats:
+            g.add("Mod", [a, b], [a % b])
+        g.add("Max", [a, b, b[:1]], [np.maximum(np.maximum(a, b), b[:1])])
+        g.add("Min", [a, b], [np.minimum(a, b)])
+        g.add("Abs", [a], [abs(a)])
+        g.add("Sign", [a], [np.sign(a)])
+        if signed:
+            g.add("Neg", [a], [-a])
+            g.add("Relu", [a], [np.maximum(a, 0).astype(t)])
+        g.add("Less", [a, b], [a < b])
+        g.add("GreaterOrEqual", [a, b], [a >= b])
+        g.add("Equal", [a, b], [a == b])
+        g.add("Where", [a > b, a, b], [np.where(a > b, a, b)])
+        lo, hi = np.array(2, t), np.array(6, t)
+        g.add("Clip", [a, lo, hi], [np.clip(a, lo, hi)])
+        g.add("Clip", [a, hi, lo], [np.full_like(a, lo)])  # the upper bound wins
+        g.add("Clip", [a, None, hi], [np.minimum(a, hi)])
+        g.add("ReduceMax", [a], [np.array(a.max(), t)], keepdims=0)
+        g.add("ReduceMin", [a, known([1], "i8")], [a.min(1, keepdims=True)])
+        if t in ("i4", "u4", "i8", "u8", *FLOATS):
+            one = np.array([[1, 2, 3], [2, 1, 1]], t)
+            g.add("ReduceSum", [one, known([0], "i8")], [one.sum(0, dtype=t)], keepdims=0)
+            g.add("ReduceProd", [one], [np.array(one.prod(dtype=t), t)], keepdims=0)
+            g.add("ReduceSumSquare", [one], [np.array((one * one).sum(dtype=t), t)], keepdims=0)
+            g.add("ReduceL1", [one], [np.array(one.sum(dtype=t), t)], keepdims=0)
+            g.add("ReduceMean", [one, known([1], "i8")], [(one.sum(1) / 3).astype(t)], keepdims=0)
+            g.add("CumSum", [one, known(1, "i8")], [one.cumsum(1, dtype=t)])
+        g.add("Cast", [a], [a.astype("i4")], to=6)
+        g.add("CastLike", [b, known([0], "f8")], [b.astype("f8")])
+        for e in "i4", "f4", "f8":  # the base's dtype is the result's
+            p, q = abs(a[:1]), np.array([0, 1, 2], e)
+            g.add("Pow", [p, q], [(p.astype("f8") ** q.astype("f8")).astype(t)]) if t in ("i4", "i8", *FLOATS) else None
+    x = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.49999999999999994, -0.0, 1e300, np.inf])
+    g.add("Round", [x], [np.rint(x)])  # half to even
+    y = np.array([-np.inf, -1, 0, 1, np.inf, np.nan])
+    g.add("IsInf", [y], [np.isinf(y)])
+    g.add("IsInf", [y], [y == np.inf], detect_negative=0)
+    g.add("IsInf", [y], [y == -np.inf], detect_positive=0)
+    g.add("IsInf", [y], [np.zeros(6, bool)], detect_positive=0, detect_negative=0)
+    g.add("IsNaN", [y], [np.isnan(y)])
+    g.add("Sign", [y[:5]], [np.sign(y[:5])])
+    v = numbers(3, 4)
+    g.add("Sum", [v, v[:1], v[:, :1]], [v + v[:1] + v[:, :1]])
+    g.add("Mean", [v, v[:1]], [(v + v[:1]) / 2])
+    g.add("Mean", [v], [v])
+    g.add("Celu", [v.astype("f4")], [np.where(v > 0, v, 0.5 * np.expm1(v / 0.5)).astype("f4")], alpha=0.5)
+    g.add("HardSwish", [v], [v * np.clip(v / 6 + 0.5, 0, 1)])
+    g.add("Mish", [v], [v * np.tanh(np.log1p(np.exp(v)))])
+    inner = np.sqrt(2 / np.pi) * (v + 0.044715 * v**3)
+    g.add("Gelu", [v], [0.5 * v * (1 + np.tanh(inner))], approximate="tanh")
+    g.write()
+
+
+def hann(n, periodic, a=(0.5, 0.5, 0.0)):
+    k = 2 * np.pi * np.arange(n) / (n if periodic else n - 1)
+    return a[0] - a[1] * np.cos(k) + a[2] * np.cos(2 * k)
+
+
+def parts(z):
+    return np.stack([z.real, z.imag], -1)
+
+
+def signal():
+    g = Group("signal", 20)
+    windows = (("HannWindow", (0.5, 0.5, 0)), ("HammingWindow", (25 / 46, 21 / 46, 0)), ("BlackmanWindow", (0.42, 0.5, 0.08)))
+    for op, a in windows:
+        g.add(op, [known(10, "i8")], [hann(10, True, a)], output_datatype=11)
+        g.add(op, [known(7, "i4")], [hann(7, False, a).astype("f4")], periodic=0)
+        g.add(op, [known(7, "i4")], [hann(7, False, a).astype("f2")], periodic=0, output_datatype=10)
+        g.add(op, [known(5, "i4")], [hann(5, True, a).astype("i4")], output_datatype=6)
+    x = numbers(2, 6, 3, 1)
+    z = numbers(2, 6, 3, 2)
+    c = z[..., 0] + 1j * z[..., 1]
+    for axis in 0, 1, -3:
+        at = axis + 1 if axis < 0 else axis
+        n = x.shape[axis]
+        ax = known(axis, "i8")
+        for length in (None, 4, 9):
+            lin = None if length is None else known(length, "i8")
+            g.add("DFT", [x, lin, ax], [parts(np.fft.fft(x[..., 0], length, at))])
+            g.add("DFT", [x, lin, ax], [parts(np.fft.rfft(x[..., 0], length, at))], onesided=1)
+            g.add("DFT", [z, lin, ax], [parts(np.fft.fft(c, length, at))])
+            g.add("DFT", [z, lin, ax], [parts(np.fft.ifft(c, length, at))], inverse=1)
+            m = length or 2 * (n - 1)
+            half = np.moveaxis(c, at, 0).copy()  # what is no part of a real signal is not looked at
+            half[0] = half[0].real
+            if m % 2 == 0 and m // 2 < n:
+                half[m // 2] = half[m // 2].real
+            h = np.moveaxis(half, 0, at)
+            g.add("DFT", [parts(h), lin, ax], [np.fft.irfft(h, m, at)[..., None]], inverse=1, onesided=1)
+    g.add("DFT", [x[:, :, 0]], [parts(np.fft.fft(x[:, :, 0, 0], axis=1))])  # the last axis of the signal
+    s = numbers(2, 20, 1)
+    cs = numbers(2, 20, 2)
+    w = hann(6, True)
+
+    def frames(v, step, n, window, one):
+        v = np.stack([v[:, i:i + n] * window for i in range(0, v.shape[1] - n + 1, step)], 1)
+        return parts((np.fft.rfft if one else np.fft.fft)(v))
+
+    g.add("STFT", [s, known(4, "i8"), w, known(6, "i8")], [frames(s[..., 0], 4, 6, w, True)])
+    g.add("STFT", [s, known(3, "i8"), w], [frames(s[..., 0], 3, 6, w, False)], onesided=0)
+    g.add("STFT", [s, known(5, "i8"), None, known(7, "i8")], [frames(s[..., 0], 5, 7, 1, True)])
+    g.add("STFT", [cs, known(4, "i8"), w, known(6, "i8")], [frames(cs[..., 0] + 1j * cs[..., 1], 4, 6, w, False)],
+          onesided=0)
+    g.write()
+    g = Group("dft17", 17)  # the axis is an attribute
+    g.add("DFT", [x], [parts(np.fft.fft(x[..., 0], axis=1))])
+    g.add("DFT", [x, known(4, "i8")], [parts(np.fft.rfft(x[..., 0], 4, 2))], axis=2, onesided=1)
+    g.add("DFT", [z], [parts(np.fft.ifft(c, axis=0))], axis=0, inverse=1)
+    g.write()
+
+
+GROUPS = {f.__name__: f for f in (opset1, opset8, training, recurrent, types, signal)}
 for name in sys.argv[1:] or GROUPS:
     random = np.random.default_rng(len(name))
     GROUPS[name]()

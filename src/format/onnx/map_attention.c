@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "format/onnx/map.h"
+#include "format/onnx/import.h"
+#include "format/onnx/tensor.h"
 #include "graph/ops/attention.h"
 #include "graph/ops/map.h"
 #include "graph/ops/norm.h"
@@ -209,6 +210,51 @@ static void read_attention(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, cj__onnx_node_in(r, 0)->type.rank == 4 ? turned(y) : joined(y));
 }
 
+/* ---- FlexAttention --------------------------------------------------------------------------- */
+
+/* x through a body of one input, read in place; as it is without one. */
+static cj_node *modified(cj__onnx_reader *r, const char *name, cj_node *x)
+{
+    cj__onnx_graph *body = cj__onnx_has_attribute(r, name) ? cj__onnx_get_graph(r, name) : NULL;
+    cj__onnx_source *in = x && body ? cj__onnx_new_source(r, x) : NULL, *out = NULL;
+    if (!body) return x;
+    if (body->input.count != 1 || body->output.count != 1) {
+        cj__onnx_fail(r, CJ_ERR_DATA, "%s has %zu inputs and %zu outputs, expected one of each",
+                      name, body->input.count, body->output.count);
+        return NULL;
+    }
+    if (!in || !cj__onnx_read_in_place(r, body, &in, 1, &out)) return NULL;
+    return cj__onnx_node_of(r, out);
+}
+
+/* Scores and probabilities are changed by bodies of the file's own; of the dtype softmax_precision.
+ */
+static void read_flex_attention(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    attention a;
+    (void)row;
+    if (!read_operands(r, &a)) return;
+    const cj_dtype dtype = a.q->type.dtype;
+    const int64_t code = cj__onnx_get_int(r, "softmax_precision", 0);
+    const cj_dtype precise = code ? cj__onnx_type_dtype(code) : cj__wide(dtype);
+    if (precise == CJ_DTYPE_NONE || !cj__is_float(precise)) {
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "softmax_precision %s", cj__onnx_type_name(code));
+        return;
+    }
+    cj_node *p = modified(r, "score_mod", cj_cast(scores_of(r, &a, 0), precise));
+    p = modified(r, "prob_mod", cj_softmax(p, -1));
+    const cj_dim *q = a.q->type.dim, *v = a.v->type.dim;
+    if (v[2] != a.k->type.dim[2]) {
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "%s heads of values for %s heads of keys",
+                      cj_dim_text(r->g, v[2]), cj_dim_text(r->g, a.k->type.dim[2]));
+        return;
+    }
+    const cj_dim rows = cj_dim_mul(r->g, q[2] / v[2], q[1]);
+    p = cj_reshape(cj_cast(p, dtype), 4, (cj_dim[]){q[0], v[2], rows, v[1]});
+    cj__onnx_set(r, 0,
+                 cj_reshape(cj_matmul(p, turned(a.v)), 4, (cj_dim[]){q[0], q[2], q[1], v[3]}));
+}
+
 /* ---- LinearAttention ------------------------------------------------------------------------- */
 
 enum { STATE, QUERY, KEY, VALUE, DECAY, BETA, OPERANDS };
@@ -269,6 +315,10 @@ static void read_linear_attention(cj__onnx_reader *r, const cj__onnx_row *row)
             *past = cj__onnx_has(r, 3) ? cj__onnx_node_in(r, 3) : NULL;
     if (r->failed || r->g->failed) return;
     if (beta && beta->type.rank == 3) x[BETA] = positions(r, 5, beta->type.dim[2]);
+    if (past && (past->type.rank != 4 || past->type.dim[1] != shared)) {
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "past_state is not [N, %lld, D, Dv]", (long long)shared);
+        return;
+    }
     const cj_dim *k = x[KEY]->type.dim;
     const cj_dim dims[4] = {k[1], shared, k[3], x[VALUE]->type.dim[3]};
     x[STATE] = past ? cj_cast(past, CJ_F32) : cj_broadcast_to(cj_scalar(r->g, CJ_F32, 0), 4, dims);
@@ -335,6 +385,7 @@ static void read_causal_conv(cj__onnx_reader *r, const cj__onnx_row *row)
 const cj__onnx_row cj__onnx_rows_attention[] = {
     {.op = &cj_op_attention, .write = write_attention},
     {.onnx = "Attention", .read = read_attention},
+    {.onnx = "FlexAttention", .domain = "ai.onnx.preview", .read = read_flex_attention},
     {.onnx = "LinearAttention", .read = read_linear_attention},
     {.onnx = "CausalConvWithState", .read = read_causal_conv},
     {0},

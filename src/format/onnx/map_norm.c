@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/onnx/map.h"
+#include "format/onnx/tensor.h"
 #include "graph/ops/map.h"
 #include "graph/ops/norm.h"
 #include "nn/model.h"
@@ -278,9 +279,11 @@ static void read_rows_norm(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *y = !o.scale || (shift && !o.shift) ? NULL
                  : centred                       ? cj_layer_norm(x, &o)
                                                  : cj_rms_norm(x, &o);
-    cj__onnx_set(r, 0, y);
+    /* The dtype of Y is RMS's scale's; that of the statistics is stash_type. */
+    cj__onnx_set(r, 0, y && !centred ? cj_cast(y, scale->type.dtype) : y);
+    cj_dtype stash = cj__onnx_type_dtype(cj__onnx_get_int(r, "stash_type", 1));
     for (size_t k = 1; y && centred && k < 3; k++)
-        if (cj__onnx_wants(r, k)) cj__onnx_set(r, k, cj_node_output(y, (int)k));
+        if (cj__onnx_wants(r, k)) cj__onnx_set(r, k, cj_cast(cj_node_output(y, (int)k), stash));
 }
 
 static void read_response_norm(cj__onnx_reader *r, const cj__onnx_row *row)

@@ -8,13 +8,21 @@
 #include "format/onnx/map.h"
 #include "format/onnx/tensor.h"
 
+/* In the model's graph, not in a body of its own, which has no place for the graph's key. */
+static bool in_main_graph(const cj__onnx_reader *r)
+{
+    const cj__onnx_level *level = r->level;
+    while (level->open && level->outer) level = level->outer;
+    return !level->outer;
+}
+
 /* seed is an int or a float; its bits count. */
 static cj_node *key_of(cj__onnx_reader *r, int64_t *stream)
 {
     const cj__onnx_attribute *a = cj__onnx_find_attribute(r->node, "seed");
     int64_t words[3] = {0}, n = 3;
     *stream = a ? 0 : -1;
-    if (!a && !r->level->outer) return cj_random_key(r->g);
+    if (!a && in_main_graph(r)) return cj_random_key(r->g);
     if (a && a->type == CJ__ONNX_ATTR_INT) words[0] = a->as.i;
     else if (a && a->type == CJ__ONNX_ATTR_FLOAT) memcpy(words, &a->as.f, sizeof(a->as.f));
     else if (a) cj__onnx_fail(r, CJ_ERR_DATA, "its seed is no number");
@@ -139,10 +147,9 @@ static void read_dropout(cj__onnx_reader *r, const cj__onnx_row *row)
         drop(r, x, rate);
         return;
     }
-    /* In a body there is no place for the random key. */
     cj__onnx_set(r, 0,
-                 r->level->outer || rate <= 0 || rate >= 1 ? cj_identity(x)
-                                                           : cj_dropout_node(x, rate));
+                 !in_main_graph(r) || rate <= 0 || rate >= 1 ? cj_identity(x)
+                                                             : cj_dropout_node(x, rate));
     cj_dtype mask = r->opset < 10 ? x->type.dtype : CJ_BOOL;
     if (cj__onnx_wants(r, 1))
         cj__onnx_set(r, 1, cj_broadcast_to(cj_scalar(r->g, mask, 1), x->type.rank, x->type.dim));

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "format/onnx/map.h"
+#include "format/onnx/tensor.h"
 #include "graph/ops/fft.h"
 #include "graph/ops/map.h"
 #include "graph/ops/signal.h"
@@ -128,6 +129,18 @@ static cj_node *without_parts(cj_node *x)
     return cj_squeeze(x, 2);
 }
 
+/* Of a + ib: F a + i F b, in parts (re a - im b, im a + re b). */
+static cj_node *complex_stft(cj_node *x, const cj_stft_opts *o)
+{
+    cj_node *a = cj_stft(cj_squeeze(cj_slice_axis(x, 2, 0, 1), 2), o),
+            *b = cj_stft(cj_squeeze(cj_slice_axis(x, 2, 1, 1), 2), o);
+    if (!a || !b) return NULL;
+    cj_node *turned = cj_concat((cj_node *[]){cj_neg(cj_slice_axis(b, -1, 1, 1)),
+                                              cj_slice_axis(b, -1, 0, 1)},
+                                2, -1);
+    return cj_add(a, turned);
+}
+
 static void read_stft(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0),
@@ -140,9 +153,11 @@ static void read_stft(cj__onnx_reader *r, const cj__onnx_row *row)
     } else if (window && window->type.rank == 1 && window->type.dim[0] > 0) {
         length = window->type.dim[0];
     }
+    const bool complex = x->type.rank == 3 && x->type.dim[2] == 2;
     if (x->type.rank == 3 && x->type.dim[2] == 1) x = without_parts(x);
-    if (!x || x->type.rank != 2) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "STFT of a complex signal is not supported");
+    if (!complex && (!x || x->type.rank != 2)) {
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "a signal of rank %d, expected [batch, samples, 1 or 2]",
+                      x ? x->type.rank : 0);
         return;
     }
     if (hop < 1 || length < 1) {
@@ -154,30 +169,30 @@ static void read_stft(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_stft_opts o = {.frame_length = length,
                       .hop = hop,
                       .window = window,
-                      .twosided = !cj__onnx_get_int(r, "onesided", 1)};
-    cj__onnx_set(r, 0, cj_stft(x, &o));
+                      .twosided = complex || !cj__onnx_get_int(r, "onesided", 1)};
+    cj__onnx_set(r, 0, complex ? complex_stft(x, &o) : cj_stft(x, &o));
 }
 
 /* ---- Windows and filters --------------------------------------------------------------------- */
 
-/* "output_datatype", f32 by default; CJ_DTYPE_NONE with a failure for what is no float. */
+/* "output_datatype", f32 by default; CJ_DTYPE_NONE with a failure for what Cajal does not have. */
 static cj_dtype result_dtype(cj__onnx_reader *r)
 {
     int64_t code = cj__onnx_get_int(r, "output_datatype", 1);
-    for (int d = CJ_DTYPE_NONE + 1; d < CJ_DTYPE_COUNT; d++)
-        if (cj_dtype_info((cj_dtype)d)->onnx == code && cj__is_float((cj_dtype)d))
-            return (cj_dtype)d;
-    cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "output_datatype %lld is no float", (long long)code);
-    return CJ_DTYPE_NONE;
+    cj_dtype dtype = cj__onnx_type_dtype(code);
+    if (dtype == CJ_DTYPE_NONE)
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "output_datatype is %s", cj__onnx_type_name(code));
+    return dtype;
 }
 
 static void read_window(cj__onnx_reader *r, double a0, double a1, double a2)
 {
     cj_dtype dtype = result_dtype(r);
-    bool periodic = cj__onnx_get_int(r, "periodic", 1);
+    bool periodic = cj__onnx_get_int(r, "periodic", 1), floats = dtype && cj__is_float(dtype);
     int64_t size;
     if (!dtype || cj__onnx_numbers_in(r, 0, "size", 1, &size) != 1) return;
-    cj__onnx_set(r, 0, cj_cosine_window(r->g, dtype, size, periodic, a0, a1, a2));
+    cj_node *y = cj_cosine_window(r->g, floats ? dtype : CJ_F64, size, periodic, a0, a1, a2);
+    cj__onnx_set(r, 0, cj_cast(y, dtype));
 }
 
 static void read_hann(cj__onnx_reader *r, const cj__onnx_row *row)

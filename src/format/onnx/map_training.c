@@ -6,7 +6,7 @@
  * gradient of norm_coefficient |x|^2 / 2 added first. */
 #include <string.h>
 
-#include "format/onnx/map.h"
+#include "format/onnx/import.h"
 
 enum { STATES_MAX = 2 };
 
@@ -113,7 +113,7 @@ static cj_node *named(cj__onnx_reader *r, cj__slice slice)
         cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text");
         return NULL;
     }
-    cj__onnx_source *source = cj__names_get(&r->level->values, name);
+    cj__onnx_source *source = cj__onnx_find(r, name);
     if (!source) cj__onnx_fail(r, CJ_ERR_DATA, "there is no '%s' before it", name);
     return cj__onnx_node_of(r, source);
 }
