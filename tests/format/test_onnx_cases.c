@@ -9,11 +9,13 @@
 
 #include <cajal/io.h>
 
+#include "golden.h"
+
 #define FOLDER CJ_SOURCE_DIR "/tests/golden/format/onnx/"
 
 static const char *only;
 static const char *const groups[] = {"opset1", "opset8", "training", "recurrent",
-                                     "types",  "signal", "dft17"};
+                                     "types",  "signal", "dft17", "attention", "group18", "states"};
 
 /* Everything but floats as it is. */
 static bool same(const cj_tensor *y, const cj_tensor *expected, int64_t *first)
@@ -101,9 +103,33 @@ static void groups_give_what_numpy_gives(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* Every model of refused.npz fails with the message of its line, and leaves nothing behind. */
+static void wrong_nodes_are_named(void **state)
+{
+    cj_context *cj = cj_context_new(NULL);
+    cj_tensors *models;
+    cj__text text;
+    (void)state;
+    cj__text_init(&text, cj);
+    assert_int_equal(cj_npz_load(cj, FOLDER "refused.npz", &models), CJ_OK);
+    for (size_t i = 0; i < cj_tensors_count(models); i++) {
+        const char *name;
+        const cj_tensor *bytes = cj_tensors_at(models, i, &name);
+        cj_graph *g = graph_from(cj, cj__tensor_data(bytes), (size_t)cj_tensor_count(bytes));
+        cj__text_format(&text, "%s: %s\n", name, g ? "is read" : cj_message(cj));
+        cj_graph_free(g);
+    }
+    assert_true(golden_text_same("format/onnx/refused.txt", text.bytes, text.length));
+    cj__text_release(&text);
+    cj_tensors_free(models);
+    assert_int_equal(cj_memory_used(cj), 0);
+    cj_context_free(cj);
+}
+
 int main(int argc, char **argv)
 {
     only = argc > 1 ? argv[1] : NULL;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(groups_give_what_numpy_gives)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(groups_give_what_numpy_gives),
+                                       cmocka_unit_test(wrong_nodes_are_named)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

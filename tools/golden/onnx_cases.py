@@ -115,15 +115,19 @@ class Group:
                 self.arrays[results[-1]] = np.asarray(a)
         self.nodes.append(node(op, names, results, domain, **attributes))
 
-    def write(self):
+    def bytes(self):
         g = graph(self.nodes, self.ins, self.outs, self.initializers)
         opsets = [("", self.opset), *self.domains]
         model = field(1, 3) + field(7, bytes(g))
         model += b"".join(field(8, (field(1, d) if d else b"") + field(2, v)) for d, v in opsets)
+        return model
+
+    def write(self, arrays=True):
         os.makedirs(TO, exist_ok=True)
         with open(f"{TO}/{self.name}.onnx", "wb") as f:
-            f.write(model)
-        np.savez(f"{TO}/{self.name}.npz", **self.arrays)
+            f.write(self.bytes())
+        if arrays:
+            np.savez(f"{TO}/{self.name}.npz", **self.arrays)
 
 
 random = np.random.default_rng(1)
@@ -587,7 +591,309 @@ def signal():
     g.write()
 
 
-GROUPS = {f.__name__: f for f in (opset1, opset8, training, recurrent, types, signal)}
+def heads(x, n):
+    """[N, T, n * D] -> [N, n, T, D]"""
+    return x.reshape(x.shape[0], x.shape[1], n, -1).swapaxes(1, 2)
+
+
+def attention_case(g, q, k, v, mask=None, past=None, lengths=None, hq=0, hk=0, mode=None, causal=0, scale=None,
+                   softcap=0.0, left=-1, right=-1, **more):
+    """Every quantity as the specification of Attention-25 defines it, one query after the other."""
+    flat = q.ndim == 3
+    ins = [q, k, v, mask, *(past or (None, None)), lengths]
+    while ins[-1] is None:
+        ins.pop()
+    if flat:
+        q, k, v = heads(q, hq), heads(k, hk), heads(v, hk)
+        more.update(q_num_heads=hq, kv_num_heads=hk)
+    if past:
+        k, v = np.concatenate([past[0], k], 2), np.concatenate([past[1], v], 2)
+    n, h, tq, d = q.shape
+    tk, group = k.shape[2], h // k.shape[1]
+    s = 1 / np.sqrt(d) if scale is None else scale
+    scores, seen, extra = np.zeros((n, h, tq, tk)), np.ones((n, h, tq, tk), bool), np.zeros((n, h, tq, tk))
+    if mask is not None:
+        rest = [(0, 0)] * (mask.ndim - 1) + [(0, tk - mask.shape[-1])]
+        if mask.dtype == bool:
+            seen &= np.pad(mask, rest)
+        else:
+            extra += np.pad(mask, rest, constant_values=-np.inf)
+    for b in range(n):
+        first = past[0].shape[2] if past else lengths[b] - tq if lengths is not None else 0
+        for j in range(h):
+            scores[b, j] = q[b, j] @ k[b, j // group].T * s
+        for i in range(tq):
+            for t in range(tk):
+                ok = not causal or t <= i + first
+                ok &= left < 0 or t >= i + first - left
+                ok &= right < 0 or t <= i + first + right
+                ok &= lengths is None or t < lengths[b]
+                seen[b, :, i, t] &= ok
+    capped = softcap * np.tanh(scores / softcap) if softcap else scores
+    biased = np.where(seen, capped + extra, -np.inf)
+    most = biased.max(-1, keepdims=True)
+    e = np.exp(biased - np.where(np.isinf(most), 0, most))
+    p = e / np.maximum(e.sum(-1, keepdims=True), 1e-300)
+    y = np.stack([np.stack([p[b, j] @ v[b, j // group] for j in range(h)]) for b in range(n)])
+    outs = [y.swapaxes(1, 2).reshape(n, tq, -1) if flat else y]
+    if past or mode is not None:
+        outs += [k, v]
+    if mode is not None:
+        outs.append((scores, capped, biased, p)[mode])
+        more["qk_matmul_output_mode"] = mode
+    for name, value in (("is_causal", causal), ("softcap", softcap)):
+        if value:
+            more[name] = value
+    if scale is not None:
+        more["scale"] = scale
+    if left >= 0 or right >= 0:
+        more.update(left_window_size=left, right_window_size=right)
+    g.add("Attention", ins, [o.astype(ins[0].dtype) for o in outs], **more)
+
+
+def attention():
+    g = Group("attention", 25)
+    q, k, v = numbers(2, 4, 3, 8), numbers(2, 2, 5, 8), numbers(2, 2, 5, 6)
+    past = numbers(2, 2, 4, 8), numbers(2, 2, 4, 6)
+    new = numbers(2, 2, 3, 8), numbers(2, 2, 3, 6)
+    floats, flags = numbers(3, 5), random.uniform(size=(2, 1, 3, 5)) < 0.6
+    none = flags.copy()
+    none[1, 0, 2] = False  # a query that sees nothing
+    f = lambda a: a.astype("f4")
+    attention_case(g, q, k, v)
+    attention_case(g, f(q), f(k), f(v), causal=1)
+    attention_case(g, q, k, v, floats, scale=0.25, softcap=2.0)
+    attention_case(g, q, k, v, none, mode=3)
+    attention_case(g, q, k, v, none[..., :3], causal=1, mode=2)
+    attention_case(g, q, k, v, floats[:, :4], mode=2, softcap=1.5)
+    attention_case(g, q, k, v, floats, mode=1, softcap=1.5)
+    attention_case(g, q, k, v, numbers(4, 3, 5), mode=0, softcap=1.5)
+    attention_case(g, q, *new, past=past, causal=1)
+    attention_case(g, q, *new, past=past, causal=1, mask=numbers(3, 7), mode=3)
+    lengths = np.array([5, 4], "i8")
+    attention_case(g, q, k, v, lengths=lengths)
+    attention_case(g, q, k, v, lengths=np.array([5, 2], "i8"), causal=1, mask=flags)
+    attention_case(g, q, k, v, left=1, right=0)
+    attention_case(g, q, k, v, flags, left=1, right=2)
+    attention_case(g, q, k, v, floats, lengths=lengths, left=2, causal=1, mode=2)
+    attention_case(g, q, *new, past=past, left=2, right=1)
+    q3, k3, v3 = numbers(2, 3, 16), numbers(2, 5, 8), numbers(2, 5, 6)
+    attention_case(g, q3, k3, v3, hq=4, hk=2, causal=1)
+    attention_case(g, q3, k3, v3, hq=4, hk=2, mask=flags, mode=1, past=(numbers(2, 2, 1, 4), numbers(2, 2, 1, 3)))
+    # FlexAttention: scores - 1, probabilities * 2.
+    s = np.zeros((2, 4, 3, 5))
+    less = graph([node("Sub", ["s", "one"], ["t"])], [value("s", s)], [value("t", s)], [tensor("one", np.array(1.0))])
+    twice = graph([node("Add", ["p", "p"], ["r"])], [value("p", s)], [value("r", s)])
+    p = np.repeat(k, 2, 1)
+    p = 2 * softmax(q @ p.swapaxes(2, 3) * 0.5 - 1)
+    g.domains = [("ai.onnx.preview", 1)]
+    g.add("FlexAttention", [q, k, v], [p @ np.repeat(v, 2, 1)], "ai.onnx.preview", score_mod=less, prob_mod=twice,
+          scale=0.5)
+    # Rotary embeddings: halves or pairs are turned.
+    x, angle = numbers(2, 3, 4, 6), numbers(8, 2)
+    ids = random.integers(0, 8, (2, 4))
+    for interleaved in 0, 1:
+        c, n = np.cos(angle)[ids][:, None], np.sin(angle)[ids][:, None]
+        a, b = (x[..., 0:4:2], x[..., 1:4:2]) if interleaved else (x[..., :2], x[..., 2:4])
+        u, w = c * a - n * b, n * a + c * b
+        y = np.stack([u, w], -1).reshape(2, 3, 4, 4) if interleaved else np.concatenate([u, w], -1)
+        y = np.concatenate([y, x[..., 4:]], -1)
+        more = dict(interleaved=interleaved, rotary_embedding_dim=4)
+        g.add("RotaryEmbedding", [x, np.cos(angle), np.sin(angle), ids], [y], **more)
+        g.add("RotaryEmbedding", [x.swapaxes(1, 2).reshape(2, 4, 18), np.cos(angle)[ids], np.sin(angle)[ids]],
+              [y.swapaxes(1, 2).reshape(2, 4, 18)], num_heads=3, **more)
+    # Normalisations.
+    x, s, b = numbers(2, 4, 3), numbers(4, 3), numbers(3)
+    mean, var = x.mean((1, 2), keepdims=True), x.var((1, 2), keepdims=True)
+    y = (x - mean) / np.sqrt(var + 0.25)
+    g.add("LayerNormalization", [x, s, b], [y * s + b, f(mean), f(1 / np.sqrt(var + 0.25))], axis=1, epsilon=0.25)
+    g.add("LayerNormalization", [x, s], [y * s, None, 1 / np.sqrt(var + 0.25)], axis=-2, epsilon=0.25, stash_type=11)
+    h = x.astype("f2")
+    wide = h.astype("f4")
+    m = wide.mean(2, keepdims=True)
+    g.add("LayerNormalization", [h, f(b).astype("f2")], [None, m], epsilon=0.25)
+    rms = np.sqrt((x * x).mean(-1, keepdims=True) + 0.25)
+    g.add("RMSNormalization", [x, b], [x / rms * b], epsilon=0.25)
+    wide = f(x).astype("f8")
+    rms = np.sqrt((wide * wide).mean(-1, keepdims=True) + 0.25)
+    g.add("RMSNormalization", [f(x), b], [wide / rms * b], epsilon=0.25)  # Y has the scale's dtype
+    c, o = numbers(4), numbers(4)
+    z = x.reshape(2, 2, 6)
+    z = ((z - z.mean(2, keepdims=True)) / np.sqrt(z.var(2, keepdims=True) + 0.25)).reshape(2, 4, 3)
+    g.add("GroupNormalization", [x, c, o], [z * c[:, None] + o[:, None]], num_groups=2, epsilon=0.25)
+    g.add("Swish", [x], [x * sigmoid(0.5 * x)], alpha=0.5)
+    g.write()
+    g = Group("group18", 18)  # scale and bias belong to groups
+    c, o = numbers(2), numbers(2)
+    g.add("GroupNormalization", [x, c, o], [z * c.repeat(2)[:, None] + o.repeat(2)[:, None]], num_groups=2, epsilon=0.25)
+    # Losses: classes on axis 1; weights, an ignored class, all reductions.
+    x, labels, w = numbers(3, 5, 2, 2), random.integers(0, 5, (3, 2, 2)), numbers(5, low=0.5)
+    log = np.log(softmax(x, 1))
+    for op, l in (("SoftmaxCrossEntropyLoss", log), ("NegativeLogLikelihoodLoss", x)):
+        for weights in (None, w):
+            for ignored in (None, 2):
+                used = (w if weights is not None else np.ones(5))[labels] * (labels != ignored if ignored is not None else 1)
+                loss = -np.take_along_axis(l, labels[:, None], 1)[:, 0] * used
+                for reduction, value_of in (("none", loss), ("sum", loss.sum()), ("mean", loss.sum() / used.sum())):
+                    more = dict(reduction=reduction) if reduction != "mean" else {}
+                    if ignored is not None:
+                        more["ignore_index"] = ignored
+                    outs = [value_of] + ([log] if op[0] == "S" else [])
+                    g.add(op, [x, labels, weights], outs, **more)
+    g.write()
+
+
+def linear_attention(g, q, k, v, past, decay, beta, hq, hk, rule, scale=None):
+    ins = [q, k, v, past, decay, beta]
+    while ins[-1] is None:
+        ins.pop()
+    n, t, _ = q.shape
+    q4, k4, v4 = heads(q, hq), heads(k, hk), heads(v, hk)
+    state = past.copy() if past is not None else np.zeros((n, hk, k4.shape[3], v4.shape[3]))
+    y = np.zeros((n, hq, t, v4.shape[3]))
+    s = 1 / np.sqrt(k4.shape[3]) if scale is None else scale
+    for b in range(n):
+        for j in range(hk):
+            for i in range(t):
+                if decay is not None:
+                    state[b, j] *= np.exp(heads(decay, hk)[b, j, i])[:, None]
+                write = v4[b, j, i]
+                if beta is not None:
+                    write = heads(beta, beta.shape[2])[b, j % beta.shape[2], i] * (write - state[b, j].T @ k4[b, j, i])
+                state[b, j] += np.outer(k4[b, j, i], write)
+                for h in range(j * hq // hk, (j + 1) * hq // hk):
+                    y[b, h, i] = s * state[b, j].T @ q4[b, h, i]
+    more = {} if scale is None else {"scale": scale}
+    f = lambda a: a.astype("f4")
+    g.add("LinearAttention", [None if a is None else f(a) for a in ins],
+          [f(y.swapaxes(1, 2).reshape(n, t, -1)), f(state)], q_num_heads=hq, kv_num_heads=hk, update_rule=rule, **more)
+
+
+def states():
+    """Operators of opset 27 with a state."""
+    g = Group("states", 27)
+    r = lambda *shape: numbers(*shape, low=-0.5, high=0.5).astype("f4").astype("f8")
+    for hq, hk in ((2, 2), (4, 2), (3, 1)):
+        q, k, v, past = r(2, 4, hq * 3), r(2, 4, hk * 3), r(2, 4, hk * 5), r(2, hk, 3, 5)
+        linear_attention(g, q, k, v, None, None, None, hq, hk, "linear")
+        linear_attention(g, q, k, v, past, r(2, 4, hk), None, hq, hk, "gated", 0.5)
+        linear_attention(g, q, k, v, past, None, r(2, 4, hk), hq, hk, "delta")
+        linear_attention(g, q, k, v, past, r(2, 4, hk * 3), r(2, 4, 1), hq, hk, "gated_delta")
+    x, w, b, past = numbers(2, 3, 5), numbers(3, 1, 4), numbers(3), numbers(2, 3, 3)
+    for bias in (None, b):
+        for before in (None, past):
+            for activation in ("none", "silu"):
+                all_of = np.concatenate([np.zeros((2, 3, 3)) if before is None else before, x], 2)
+                y = sum(w[:, 0, i, None] * all_of[:, :, i:i + 5] for i in range(4))
+                y = y if bias is None else y + bias[:, None]
+                y = y * sigmoid(y) if activation == "silu" else y
+                ins = [x, w, bias, before]
+                while ins[-1] is None:
+                    ins.pop()
+                g.add("CausalConvWithState", ins, [y, all_of[:, :, 5:]], activation=activation)
+    g.add("CausalConvWithState", [x, w[:, :, :1]], [x * w[:, 0, 0, None], np.zeros((2, 3, 0))])
+    a, b = numbers(2, 3), numbers(2, 3)
+    g.add("SwiGLU", [a, b], [a * sigmoid(a) * b])
+    g.add("SwiGLU", [a, b], [a * sigmoid(2 * a) * b], alpha=2.0)
+    g.write()
+
+
+def random_numbers():
+    """No expected numbers: tests/format/test_onnx_random.c looks at what they are like."""
+    g = Group("random", 17)
+    many = np.zeros((100, 50), "f2")
+    g.ins.append(value("like", many))
+
+    def add(op, ins, out, a, **more):
+        g.nodes.append(node(op, ins, [out] if isinstance(out, str) else out, **more))
+        for name in [out] if isinstance(out, str) else out:
+            g.outs.append(value(name, a))
+
+    f4, row = np.zeros((100, 50), "f4"), np.zeros((2, 5000), "i8")
+    add("RandomUniform", [], "uniform", f4, shape=[100, 50], low=2.0, high=4.0)
+    add("RandomUniform", [], "other", f4, shape=[100, 50], low=2.0, high=4.0)
+    add("RandomNormal", [], "normal", f4.astype("f8"), shape=[100, 50], mean=3.0, scale=0.5, dtype=11)
+    add("RandomNormalLike", ["like"], "seeded", many, seed=2.5)
+    add("RandomNormalLike", ["like"], "seeded_again", many, seed=2.5)
+    add("RandomUniformLike", ["like"], "seeded_otherwise", f4, seed=3.5, dtype=1)
+    g.initializers.append(tensor("p", np.full((100, 50), 0.25, "f4")))
+    add("Bernoulli", ["p"], "bernoulli", f4)
+    add("Bernoulli", ["p"], "bernoulli_i32", f4.astype("i4"), dtype=6, seed=1.0)
+    g.initializers.append(tensor("logits", np.log(np.array([[0.125, 0.25, 0.625], [0.5, 0.5, 1e-9]], "f4"))))
+    add("Multinomial", ["logits"], "classes", row, sample_size=5000, dtype=7)
+    g.initializers += [tensor("ones", np.ones((100, 50))), tensor("rate", np.array(0.25, "f4")),
+                       tensor("yes", np.array(True))]
+    g.nodes.append(node("Dropout", ["ones", "rate", "yes"], ["dropped", "mask"], seed=4))
+    g.outs += [value("dropped", f4.astype("f8")), value("mask", f4.astype("?"))]
+    g.write(arrays=False)
+
+
+def refused():
+    """Nodes that say what is not so, each a model: refused.npz holds their bytes, refused.txt (which the test writes
+    anew) the messages."""
+    models = []
+    x, v = np.zeros((2, 3), "f4"), np.zeros(3, "f4")
+    train = "ai.onnx.preview.training"
+
+    def bad(op, ins, n_out=1, opset=17, domain="", **attributes):
+        g = Group("", opset, [(train, 1), ("ai.onnx.preview", 1)])
+        g.add(op, ins, [x] * n_out, domain, **attributes)
+        models.append(g.bytes())
+
+    q = np.zeros((1, 2, 3, 4), "f4")
+    bad("Add", [x, x], opset=6, broadcast=1, axis=1)
+    bad("Add", [x, v], opset=6, broadcast=1, axis=5)
+    bad("Cast", [x], opset=5, to="COMPLEX64")
+    bad("Cast", [x], opset=5, to="nothing")
+    bad("Reshape", [x], opset=1)
+    bad("Tile", [x, known(2, "i8"), known(7, "i8")], opset=1)
+    bad("Upsample", [q], opset=7, scales=[2.0])
+    bad("BatchNormalization", [x, v, v, v, v], n_out=3, opset=17)
+    bad("Dropout", [x, known(1.5, "f4"), known(True)])
+    bad("RandomNormal", [], dtype=1)
+    bad("RandomNormal", [], dtype=14, shape=[2])
+    bad("RandomUniform", [], dtype=6, shape=[2])
+    bad("RandomUniform", [], seed="1", shape=[2])
+    bad("Multinomial", [v])
+    bad("Multinomial", [x], sample_size=-1)
+    bad("Adam", [v[0], v[0], v, v], domain=train)
+    bad("Momentum", [v[0], v[0], v, v, v], domain=train, mode="other")
+    bad("Adagrad", [x, v[0], v, v, v], domain=train)
+    bad("Gradient", [x], domain=train, xs=["nothing"], y="gradient_0_i0")
+    bad("Gradient", [x], domain=train, xs=["gradient_0_i0", "b"], y="gradient_0_i0")
+    bad("Gradient", [x], domain=train, y="gradient_0_i0")
+    bad("Attention", [x, x, x], opset=24)
+    bad("Attention", [q, q, np.zeros((1, 1, 3, 4), "f4")], n_out=1, opset=24)
+    bad("Attention", [q, np.zeros((1, 0, 3, 4), "f4"), np.zeros((1, 0, 3, 4), "f4")], n_out=4, opset=24)
+    row = np.zeros((1, 2, 4), "f4")
+    bad("LinearAttention", [row, row, row], opset=27, q_num_heads=2, kv_num_heads=2, update_rule="other")
+    bad("LinearAttention", [row, row, row], opset=27, q_num_heads=2, kv_num_heads=0, update_rule="linear")
+    bad("LinearAttention", [row, row, row, x], opset=27, q_num_heads=2, kv_num_heads=2, update_rule="linear")
+    bad("LinearAttention", [row, row, row], opset=27, q_num_heads=2, kv_num_heads=2)
+    bad("CausalConvWithState", [row, x], opset=27)
+    bad("CausalConvWithState", [row, np.zeros((2, 1, 3), "f4")], opset=27, activation="other")
+    one = graph([node("Identity", ["a"], ["b"])], [value("a", q)], [value("b", q)])
+    two = graph([node("Identity", ["a"], ["b"])], [value("a", q), value("c", q)], [value("b", q)])
+    bad("FlexAttention", [q, q, q], domain="ai.onnx.preview", score_mod=two)
+    bad("FlexAttention", [q, q, q], domain="ai.onnx.preview", softmax_precision=7)
+    bad("FlexAttention", [q, q, np.zeros((1, 1, 3, 4), "f4")], domain="ai.onnx.preview", score_mod=one)
+    w, r = np.zeros((1, 16, 2), "f4"), np.zeros((1, 16, 4), "f4")
+    steps = np.zeros((5, 3, 2), "f4")
+    bad("LSTM", [steps, w, r], activations=["Tanh"])
+    bad("LSTM", [steps, w, r], activations=["Tanh", "Sine", "Tanh"])
+    bad("LSTM", [steps, w, r], direction="sideways")
+    bad("LSTM", [steps, w, r[:, :15]], clip=1.0)
+    bad("LSTM", [steps[0], w, r], clip=1.0)
+    bad("GRU", [steps, w, r], clip=1.0)
+    bad("Scan", [None, v], opset=8, body=one, num_scan_inputs=1)
+    bad("Scan", [None, x], opset=8, body=one, num_scan_inputs=2)
+    bad("STFT", [q, known(2, "i8"), None, known(2, "i8")], opset=17)
+    bad("HannWindow", [known(4, "i8")], output_datatype=14)
+    np.savez(f"{TO}/refused.npz", **{f"m{i}": np.frombuffer(b, "u1") for i, b in enumerate(models)})
+
+
+GROUPS = {f.__name__: f for f in (opset1, opset8, training, recurrent, types, signal, attention, states,
+                                    random_numbers, refused)}
 for name in sys.argv[1:] or GROUPS:
     random = np.random.default_rng(len(name))
     GROUPS[name]()

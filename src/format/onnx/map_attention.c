@@ -193,6 +193,7 @@ static void read_attention(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!read_operands(r, &a)) return;
     if (cj__onnx_wants(r, 3)) cj__onnx_set(r, 3, scores_of(r, &a, mode));
+    if (r->failed) return;
     cj_attention_opts o = {.struct_size = sizeof o,
                            .scale = a.scale,
                            .softcap = a.softcap,
@@ -207,7 +208,8 @@ static void read_attention(cj__onnx_reader *r, const cj__onnx_row *row)
         o.offset = a.offset;
     }
     cj_node *y = (cj_attention)(a.q, a.k, a.v, &o);
-    cj__onnx_set(r, 0, cj__onnx_node_in(r, 0)->type.rank == 4 ? turned(y) : joined(y));
+    const cj_node *x = cj__onnx_node_in(r, 0);
+    if (x && y) cj__onnx_set(r, 0, x->type.rank == 4 ? turned(y) : joined(y));
 }
 
 /* ---- FlexAttention --------------------------------------------------------------------------- */
@@ -335,7 +337,7 @@ static void read_linear_attention(cj__onnx_reader *r, const cj__onnx_row *row)
     linear_step(body, inside, scale);
     cj_node *y = cj_scan(in, 1, in + 1, n - 1, false, body, NULL, 0);
     const cj_node *q = cj__onnx_node_in(r, 0);
-    if (!y) return;
+    if (!y || !q) return;
     if (cj__onnx_wants(r, 1))
         cj__onnx_set(r, 1, cj_cast(y, past ? past->type.dtype : q->type.dtype));
     y = cj_transpose(cj_node_output(y, 1), (int64_t[]){1, 0, 2, 3}); /* [T, N, Hq, Dv] */

@@ -142,7 +142,11 @@ cj_dtype cj__onnx_cast_to(cj__onnx_reader *r)
     int64_t code = 0;
     if (a && a->type == CJ__ONNX_ATTR_STRING) {
         while (code < 32 && !cj__slice_is(a->as.s, cj__onnx_type_name(code))) code++;
-        if (code == 32) code = 0;
+        if (code == 32) {
+            cj__onnx_fail(r, CJ_ERR_DATA, "it casts to '%.*s', which is no type",
+                          (int)a->as.s.size, (const char *)a->as.s.at);
+            return CJ_DTYPE_NONE;
+        }
     } else {
         code = cj__onnx_get_int(r, "to", 0);
     }

@@ -270,6 +270,8 @@ static void read_rows_norm(cj__onnx_reader *r, const cj__onnx_row *row)
     int64_t axis = cj__onnx_get_int(r, "axis", -1);
     if (!x || r->failed || (axis = cj__axis(x, row->onnx, axis, x->type.rank)) < 0) return;
     int rank = x->type.rank - (int)axis;
+    if (!centred && scale) x = cj_cast(x, cj__promote(x->type.dtype, scale->type.dtype));
+    if (!x) return;
     const cj_dim *dims = &x->type.dim[axis];
     cj_norm_opts o = {.struct_size = sizeof o,
                       .axis = axis - x->type.rank,
