@@ -887,6 +887,19 @@ def refused():
     bad("GRU", [steps, w, r], clip=1.0)
     bad("Scan", [None, v], opset=8, body=one, num_scan_inputs=1)
     bad("Scan", [None, x], opset=8, body=one, num_scan_inputs=2)
+    # What is found inside of bodies that the importer makes.
+    longer = np.zeros((1, 3, 4), "f4")
+    bad("LinearAttention", [row, longer, longer], opset=27, q_num_heads=2, kv_num_heads=2, update_rule="linear")
+    bad("LinearAttention", [row, row, row, q], opset=27, q_num_heads=2, kv_num_heads=2, update_rule="linear")
+    bad("LSTM", [steps, w, r, None, np.zeros(2, "i4")], clip=1.0)
+    bad("LSTM", [steps, w[..., :1], r], clip=1.0)
+    bad("LSTM", [steps, w, r, None, None, x[None]], clip=1.0)
+    bad("Scan", [known([1, 2], "i8"), x, q], opset=8, body=graph(
+        [node("Add", ["s", "a"], ["t"])], [value("s", v), value("a", v)], [value("t", v)]), num_scan_inputs=1)
+    bad("Scan", [known([1], "i8"), q, q], opset=8, body=graph(
+        [node("Frobnicate", ["s", "a"], ["t"])], [value("s", v), value("a", v)], [value("t", v)]), num_scan_inputs=1)
+    bad("Scan", [None, v, q], opset=8, body=graph(
+        [node("Identity", ["s"], ["t"])], [value("s", v[0]), value("a", v)], [value("t", v[0])]), num_scan_inputs=1)
     bad("STFT", [q, known(2, "i8"), None, known(2, "i8")], opset=17)
     bad("HannWindow", [known(4, "i8")], output_datatype=14)
     np.savez(f"{TO}/refused.npz", **{f"m{i}": np.frombuffer(b, "u1") for i, b in enumerate(models)})

@@ -335,7 +335,7 @@ static void read_linear_attention(cj__onnx_reader *r, const cj__onnx_row *row)
     for (int i = 0; i < OPERANDS; i++)
         if (x[i]) inside[i] = cj__onnx_body_input(r, body, in[n++] = x[i], i != STATE);
     linear_step(body, inside, scale);
-    cj_node *y = cj_scan(in, 1, in + 1, n - 1, false, body, NULL, 0);
+    cj_node *y = cj__onnx_took(cj_scan(in, 1, in + 1, n - 1, false, body, NULL, 0), body);
     const cj_node *q = cj__onnx_node_in(r, 0);
     if (!y || !q) return;
     if (cj__onnx_wants(r, 1))

@@ -447,6 +447,7 @@ static void read_scan(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_graph *body = cj__onnx_read_body(r, graph, types, n_in, &names, captured, &n);
     cj_node *y = body ? cj_scan(in, carried, in + carried, (int)sequences, false, body, captured, n)
                       : NULL;
+    cj__onnx_took(y, body);
     for (int k = 0; y && k < (int)r->node->output.count; k++) {
         cj_node *out = cj_node_output(y, k);
         if (k >= carried && prepend[k - carried]) out = cj_reverse(out, 0);

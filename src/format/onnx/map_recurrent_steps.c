@@ -6,8 +6,6 @@
 #include <ctype.h>
 #include <math.h>
 
-#include <cajal/nn.h>
-
 #include "format/onnx/recurrent.h"
 
 /* ---- Functions ------------------------------------------------------------------------------- */
@@ -255,8 +253,9 @@ static cj_node *walked(cj__onnx_reader *r, const cj__onnx_cell *cell, cj_node *x
         in[n++] = parts[i];
     }
     step(body, &w);
-    return cj_scan(in, ends[0], in + ends[0], ends[1] - ends[0], backward, body, in + ends[1],
-                   n - ends[1]);
+    cj_node *y = cj_scan(in, ends[0], in + ends[0], ends[1] - ends[0], backward, body,
+                         in + ends[1], n - ends[1]);
+    return cj__onnx_took(y, body);
 }
 
 void cj__onnx_read_steps(cj__onnx_reader *r, const cj__onnx_cell *cell, bool backward)

@@ -24,6 +24,12 @@ cj_node *cj__onnx_body_input(cj__onnx_reader *r, cj_graph *body, const cj_node *
     return NULL;
 }
 
+cj_node *cj__onnx_took(cj_node *y, cj_graph *body)
+{
+    if (!y && body && !body->is_body) cj_graph_free(body);
+    return y;
+}
+
 typedef struct batch_scan {
     cj__onnx_reader *r;
     cj_graph *body; /* of one step, the file's */
@@ -59,12 +65,12 @@ static cj_graph *until_length(const batch_scan *s, cj_node *const *x)
 }
 
 /* One sample: operands are states, sequences, the length when there is one, captures. */
-static cj_graph *one_sample(const batch_scan *s, cj_node *const *x, bool lengths)
+static void one_sample(const batch_scan *s, cj_graph *g, cj_node *const *in, bool lengths)
 {
-    cj_node *in[2 * OPERANDS_MAX + 2], *to[2 * OPERANDS_MAX + 2];
+    cj_node *to[2 * OPERANDS_MAX + 2];
     const int n_own = s->n_states + s->n_sequences, n = n_own + lengths;
-    cj_graph *g = begin(s, x, n + s->n_captures, n, 0, in), *step = s->body;
-    if (!g || g->failed) return g;
+    cj_graph *step = lengths ? NULL : s->body;
+    if (g->failed) return;
     const cj_dim steps = in[s->n_states] ? in[s->n_states]->type.dim[0] : 1;
     cj_node *number = cj_iota(g, CJ_I64, 0, 1, &steps),
             *length = lengths ? cj_cast(in[n_own], CJ_I64) : cj_dim_value(g, steps);
@@ -78,13 +84,13 @@ static cj_graph *one_sample(const batch_scan *s, cj_node *const *x, bool lengths
     if (lengths) to[k++] = number, to[k++] = length;
     for (int i = 0; i < s->n_captures; i++) to[k++] = in[n + i];
     if (lengths) step = until_length(s, to);
-    if (!step) return g;
+    if (!step) return;
     const int n_elements = s->n_sequences + lengths;
     cj_node *y = cj_scan(to, s->n_states, to + s->n_states, n_elements, false, step,
                          to + s->n_states + n_elements, k - s->n_states - n_elements);
+    if (lengths) cj__onnx_took(y, step);
     const int n_out = y ? y->call->n_out : 0;
     for (int i = 0; i < n_out; i++) cj_graph_output(g, NULL, cj_node_output(y, i));
-    return g;
 }
 
 void cj__onnx_read_batch_scan(cj__onnx_reader *r)
@@ -120,9 +126,12 @@ void cj__onnx_read_batch_scan(cj__onnx_reader *r)
     s.body = cj__onnx_read_body(r, graph, types, n, &names, captured, &s.n_captures);
     if (!s.body) return;
     for (int i = 0; i < s.n_captures; i++) x[k + i] = captured[i];
-    cj_graph *each = one_sample(&s, x, lengths);
-    if (lengths || !each) cj_graph_free(s.body); /* it was copied, or nothing took it */
-    cj_node *y = each ? cj_scan(NULL, 0, x, k, false, each, x + k, s.n_captures) : NULL;
+    cj_node *inside[2 * OPERANDS_MAX + 2], *y = NULL;
+    cj_graph *each = begin(&s, x, k + s.n_captures, k, 0, inside);
+    if (each) one_sample(&s, each, inside, lengths);
+    /* With lengths it was copied, or else something failed before it was taken. */
+    if (!s.body->is_body) cj_graph_free(s.body);
+    if (each) y = cj__onnx_took(cj_scan(NULL, 0, x, k, false, each, x + k, s.n_captures), each);
     for (size_t i = 0; y && i < r->node->output.count; i++)
         cj__onnx_set(r, i, cj_node_output(y, (int)i));
 }
