@@ -150,7 +150,7 @@ static cj_node *lstm_step(const walk *w, cj_node **c)
     cj_node *g = apply(&f[1], block(w, z, 3, 1), clip);
     *c = cj_add(cj_mul(forget, old), cj_mul(i, g));
     cj_node *o = apply(&f[0], plus(block(w, z, 1, 1), peep(w, 1, *c)), clip);
-    return cj_mul(o, apply(&f[2], *c, clip));
+    return cj_mul(o, apply(&f[2], *c, 0));
 }
 
 static cj_node *gru_step(const walk *w)

@@ -17,7 +17,8 @@ typedef struct cj__onnx_cell {
     cj__cell cell;
     int n_functions, n_gates, directions;
     cj__onnx_gate f[2][3]; /* by direction: rnn f; gru f g; lstm f g h */
-    double clip;           /* of what goes into functions; 0: none */
+    double clip; /* of what goes into the gates' functions, not into an LSTM's h: ONNX's words leave
+                    that open, and runtimes do so. 0: none */
     bool coupled;          /* lstm: the forget gate is 1 - i */
     bool linear_before_reset, batch_first;
 } cj__onnx_cell;
