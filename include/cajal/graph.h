@@ -241,9 +241,18 @@ CJ_API cj_node *cj_scatter_add(cj_node *updates, cj_node *indices, int axis, cj_
 CJ_API cj_node *cj_index_add(cj_node *x, cj_node *updates, cj_node *indices, int axis);
 /* numpy take_along_axis, ONNX GatherElements: result has the shape of indices. */
 CJ_API cj_node *cj_gather_along(cj_node *x, cj_node *indices, int axis);
-/* ONNX ScatterElements: x with updates written (or, add, added) at indices along the axis. */
+/* ONNX ScatterElements: x with updates at indices along the axis. Of several for one place they
+ * come in their order, so that of those that replace the last one stays; others meet what is there:
+ * x and the updates before. Of equal extremes each has its share of the gradient. */
+typedef enum cj_scatter_rule {
+    CJ_SCATTER_REPLACE,
+    CJ_SCATTER_ADD,
+    CJ_SCATTER_MUL,
+    CJ_SCATTER_MAX,
+    CJ_SCATTER_MIN
+} cj_scatter_rule;
 CJ_API cj_node *cj_scatter_along(cj_node *x, cj_node *indices, cj_node *updates, int axis,
-                                 bool add);
+                                 cj_scatter_rule rule);
 /* 1 where the last (new) axis equals the index, else 0; indices outside 0 .. depth-1 give zeros. */
 CJ_API cj_node *cj_one_hot(cj_node *indices, int64_t depth, cj_dtype dtype);
 /* The k largest along the axis in falling order, first index first among equals. Output 0: values,

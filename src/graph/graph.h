@@ -209,6 +209,10 @@ typedef struct cj__scatter_attrs { /* scatter_add */
     int64_t axis;
     cj_ints size; /* along the axis, of the result */
 } cj__scatter_attrs;
+typedef struct cj__scatter_along_attrs {
+    int64_t axis;
+    int rule; /* cj_scatter_rule */
+} cj__scatter_along_attrs;
 typedef struct cj__permutation_attrs { /* transpose */
     cj_ints permutation;
 } cj__permutation_attrs;

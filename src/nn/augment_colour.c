@@ -194,7 +194,7 @@ cj_node *cj_image_equalize(cj_node *x)
     cj_node *zero = cj_scalar(g, cj_node_dtype(x), 0), *one = cj_scalar(g, cj_node_dtype(x), 1);
     cj_node *counts = cj_scatter_along(
         cj_broadcast_to(zero, 3, (cj_dim[]){batch, LEVELS, channels}), level,
-        cj_broadcast_to(one, 3, level->type.dim), 1, true);
+        cj_broadcast_to(one, 3, level->type.dim), 1, CJ_SCATTER_ADD);
     const int64_t pixels = 1;
     cj_node *top = cj_gather_along(counts, cj_reduce_max(level, 1, &pixels, true), 1),
             *all = cj_reduce_sum(counts, 1, &pixels, true);

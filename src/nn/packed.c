@@ -47,7 +47,7 @@ bool cj__packing_make(cj__packing *p, cj_node *mask, cj_node *lengths)
                               cj_sub(cj_add(length, t), p->counted));
     /* Every place is taken once, so what is written over does not matter. */
     t = cj_broadcast_to(t, 2, type->dim);
-    cj_node *from = cj_scatter_along(place, place, t, 1, false);
+    cj_node *from = cj_scatter_along(place, place, t, 1, CJ_SCATTER_REPLACE);
     p->rows = cj_add(cj_mul(samples_of(g, type), size_of(g, type->dim[1])), from);
     return p->rows && !g->failed;
 }

@@ -98,10 +98,11 @@ static void test_every_row(void **state)
         }
         bool random = !strncmp(op->name, "random_", 7) || !strcmp(op->name, "dropout") ||
                       !strncmp(op->name, "attention", 9); /* with dropout */
+        bool newer = !strcmp(op->name, "scatter_along"); /* max and min are of opset 18 */
         if (c.refused)
             print_message("%s: %d of %d samples have no ONNX form\n", op->name, c.refused,
                           c.samples);
-        if (c.refused && !random) c.failures++;
+        if (c.refused && !random && !newer) c.failures++;
         all.samples += c.samples;
         all.refused += c.refused;
         all.failures += c.failures;

@@ -125,7 +125,7 @@ static void builders(void)
     WRONG(cj_gather(x, v, 0));
     WRONG(cj_gather(x, k, 2));
     WRONG(cj_gather_along(x, k, 0));
-    WRONG(cj_scatter_along(x, k, x, 0, true));
+    WRONG(cj_scatter_along(x, k, x, 0, CJ_SCATTER_ADD));
     WRONG(cj_scatter_add(x, k, 0, 5, 1));
     WRONG(cj_one_hot(x, 5, CJ_F32));
     WRONG(cj_one_hot(k, -1, CJ_F32));

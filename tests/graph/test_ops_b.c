@@ -222,7 +222,7 @@ static void test_golden(void **state)
     reader r = {text, 0};
     int cases = 0;
     for (char *line = next_line(&r); line; cases++) line = golden_case(&r, line);
-    assert_int_equal(cases, 152);
+    assert_int_equal(cases, 164);
     free(text);
     free(bytes);
 }
@@ -307,7 +307,7 @@ static void test_refused_values(void **state)
             "axis 0 of the updates has size 3, the indices have 4");
     refused(&b, cj_scatter_add(X(3, 2), I(3), 0, 5, 2), CJ_ERR_SHAPE,
             "the indices have rank 1, expected 2");
-    refused(&b, cj_scatter_along(X(3), I(2), Y(3), 0, true), CJ_ERR_SHAPE,
+    refused(&b, cj_scatter_along(X(3), I(2), Y(3), 0, CJ_SCATTER_ADD), CJ_ERR_SHAPE,
             "the shapes of indices and updates differ");
     refused(&b, cj_one_hot(I(2), -1, CJ_F32), CJ_ERR_ARGUMENT, "depth=-1");
     refused(&b, cj_top_k(X(3), 4, 0, false), CJ_ERR_SHAPE, "k=4 is more than the size 3 of axis 0");
@@ -360,7 +360,8 @@ static cj_node *by_loss(cj_node *x, cj_node *i)
 static cj_node *by_write(cj_node *x, cj_node *i)
 {
     cj_node *at = cj_reshape(i, CJ_DIMS(4, 1));
-    return cj_scatter_along(x, at, cj_slice_axis(x, 1, 0, 1), 1, false);
+    return cj_scatter_along(x, at, cj_slice_axis(x, 1, 0, 1), 1,
+                            CJ_SCATTER_REPLACE);
 }
 
 static void test_out_of_range(void **state)
@@ -500,12 +501,43 @@ static void test_scatter_ties(void **state)
                       reals(&b, 1, (int64_t[]){4}, NULL));
     cj_node *i = feed(&b, I(4),
                       cj_tensor_from(b.cj, CJ_I64, 1, (int64_t[]){4}, (int64_t[]){0, 2, 0, -1}));
-    cj_node *y = cj_scatter_along(x, i, u, 0, false), *wrt[] = {x, u}, *d[2];
+    cj_node *y = cj_scatter_along(x, i, u, 0, CJ_SCATTER_REPLACE), *wrt[] = {x, u}, *d[2];
     expect(run(&b, y), 3, (double[]){3, 2, 4});
     assert_int_equal(cj_grad(cj_sum(cj_square(y)), wrt, 2, d), CJ_OK);
     expect(run(&b, d[0]), 3, (double[]){0, 4, 0});
     expect(run(&b, d[1]), 4, (double[]){0, 0, 6, 8});
     stop(&b);
+}
+
+/* Zeros among what is multiplied, equal extremes: torch's scatter_reduce gives these numbers. */
+static void test_scatter_rules(void **state)
+{
+    static const struct {
+        cj_scatter_rule rule;
+        double y[3], dx[3], du[5];
+    } cases[] = {
+        {CJ_SCATTER_MUL, {0, 0, 4}, {0, 0, 3}, {0, 0, 4, 18, 12}},
+        {CJ_SCATTER_MAX, {2, 3, 4}, {0.5, 1, 3}, {0.5, 1, 0, 0, 0}},
+        {CJ_SCATTER_MIN, {0, 0, 1}, {0, 0, 0}, {0, 0, 1, 2, 3}},
+    };
+    (void)state;
+    for (size_t k = 0; k < 3; k++) {
+        bench b = start();
+        cj_node *x = feed(&b, cj_placeholder(b.g, "x", CJ_F64, CJ_DIMS(3)),
+                          reals(&b, 1, (int64_t[]){3}, (double[]){2, 3, 4}));
+        cj_node *u = feed(&b, cj_placeholder(b.g, "u", CJ_F64, CJ_DIMS(5)),
+                          reals(&b, 1, (int64_t[]){5}, (double[]){2, 3, 0, 0, 1}));
+        cj_node *i = feed(&b, I(5), cj_tensor_from(b.cj, CJ_I64, 1, (int64_t[]){5},
+                                                   (int64_t[]){0, 1, 0, 1, -1}));
+        cj_node *weight = feed(&b, cj_placeholder(b.g, "w", CJ_F64, CJ_DIMS(3)),
+                               reals(&b, 1, (int64_t[]){3}, (double[]){1, 2, 3}));
+        cj_node *y = cj_scatter_along(x, i, u, 0, cases[k].rule), *wrt[] = {x, u}, *d[2];
+        expect(run(&b, y), 3, cases[k].y);
+        assert_int_equal(cj_grad(cj_sum(cj_mul(y, weight)), wrt, 2, d), CJ_OK);
+        expect(run(&b, d[0]), 3, cases[k].dx);
+        expect(run(&b, d[1]), 5, cases[k].du);
+        stop(&b);
+    }
 }
 
 static void test_many_parts(void **state)
@@ -693,6 +725,7 @@ int main(void)
         cmocka_unit_test(test_symbolic_slices),
         cmocka_unit_test(test_symbolic_refusals),
         cmocka_unit_test(test_scatter_ties),
+        cmocka_unit_test(test_scatter_rules),
         cmocka_unit_test(test_many_parts),
         cmocka_unit_test(test_symbolic_concat),
         cmocka_unit_test(test_shared_matrix),

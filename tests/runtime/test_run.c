@@ -326,7 +326,7 @@ static void failed_run_leaves_the_store(void **state)
     cj_node *picked = cj_gather(b, i, 0);
     const cj_update updates[] = {{a, cj_scale(a, 2)},
                                  {b, cj_add(b, picked)},
-                                 {c, cj_scatter_along(c, i, picked, 0, true)},
+                                 {c, cj_scatter_along(c, i, picked, 0, CJ_SCATTER_ADD)},
                                  {NULL, NULL}};
     for (int way = 0; way < 4; way++) {
         cj_program *p = COMPILED(.outputs = {way & 1 ? picked : a}, .updates = updates,

@@ -146,7 +146,7 @@ def indices():
     x = real(4, 5, dtype=np.float64)
     index, updates = integers(0, 4, 6, 3), real(6, 3, dtype=np.float64)
     args = torch.tensor(index), torch.tensor(updates)
-    case("scatter_along", [x, index, updates], [torch.tensor(x).scatter_add(0, *args).numpy()], axis=0, add=True)
+    case("scatter_along", [x, index, updates], [torch.tensor(x).scatter_add(0, *args).numpy()], axis=0, rule="add")
     index = np.array([[4, 1, 0], [2, 3, 1]], np.int32)
     y = torch.tensor(x).scatter(1, torch.tensor(index, dtype=torch.int64), torch.tensor(updates[:2])).numpy()
     case("scatter_along", [x, index, updates[:2]], [y], axis=-1)
@@ -220,6 +220,23 @@ def philox(counter, key):
     return counter
 
 
+def scatters():
+    """Of several updates for one place, with x itself; torch's include_self."""
+    own = np.random.default_rng(20261123)
+    for dtype in (np.float64, np.float32, np.int64, np.int8):
+        whole = np.issubdtype(dtype, np.integer)
+        x = own.integers(-9, 9, size=(4, 5)).astype(dtype) if whole else own.normal(size=(4, 5)).astype(dtype)
+        u = own.integers(-9, 9, size=(7, 4)).astype(dtype) if whole else own.normal(size=(7, 4)).astype(dtype)
+        if not whole:
+            x[0, :3] = np.nan, np.inf, 0
+            u[0, :4] = -np.inf, np.inf, 0, np.nan
+        index = own.integers(0, 4, size=u.shape)
+        for rule, name in (("mul", "prod"), ("max", "amax"), ("min", "amin")):
+            y = torch.tensor(x.astype(np.float64) if dtype == np.float32 else x)
+            y = y.scatter_reduce(0, torch.tensor(index), torch.tensor(u).to(y.dtype), name).numpy().astype(dtype)
+            case("scatter_along", [x, index, u], [y], axis=0, rule=rule)
+
+
 def randoms():
     def word(key, stream, sample, element):
         seed = key[0] % 2**64
@@ -248,3 +265,4 @@ indices()
 products()
 softmaxes()
 randoms()
+scatters()

@@ -63,33 +63,43 @@ static void write_scatter_add(cj__onnx_writer *w, const cj__onnx_row *row)
     cj__onnx_put_string(w, "reduction", "add");
 }
 
+static const char *const reductions[] = {"none", "add", "mul", "max", "min", NULL}; /* by rule */
+
 static void write_scatter_along(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const char *x = cj__onnx_in(w, 0), *indices = cj__onnx_in(w, 1);
+    int rule = ((const cj__scatter_along_attrs *)w->call->attributes)->rule;
     cj__onnx_last(w, row->onnx, x, indices, cj__onnx_in(w, 2), NULL);
     cj__onnx_put_int(w, "axis", axis_of(w));
-    if (cj__onnx_field_bool(w->call, "add")) cj__onnx_put_string(w, "reduction", "add");
+    if (rule == CJ_SCATTER_REPLACE) return;
+    if (rule > CJ_SCATTER_MUL)
+        cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "the reduction %s before opset 18",
+                        reductions[rule]);
+    cj__onnx_put_string(w, "reduction", reductions[rule]);
 }
 
-static bool reads_add(cj__onnx_reader *r, bool *add)
+static bool reads_rule(cj__onnx_reader *r, cj_scatter_rule *rule)
 {
     char reduction[32];
+    int i = 0;
     if (!cj__onnx_get_word(r, "reduction", "none", reduction)) return false;
-    *add = !strcmp(reduction, "add");
-    if (!*add && strcmp(reduction, "none"))
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "reduction '%s'", reduction);
+    while (reductions[i] && strcmp(reductions[i], reduction)) i++;
+    *rule = (cj_scatter_rule)i;
+    if (!reductions[i])
+        cj__onnx_fail(r, CJ_ERR_DATA, "reduction '%s', expected none, add, mul, max or min",
+                      reduction);
     return !r->failed;
 }
 
 static void read_scatter_along(cj__onnx_reader *r, const cj__onnx_row *row)
 {
-    bool add;
+    cj_scatter_rule rule;
     cj_node *x = cj__onnx_node_in(r, 0), *indices = cj__onnx_node_in(r, 1),
             *updates = cj__onnx_node_in(r, 2);
     (void)row;
-    if (!reads_add(r, &add)) return;
+    if (!reads_rule(r, &rule)) return;
     cj__onnx_set(r, 0,
-                 cj_scatter_along(x, indices, updates, (int)cj__onnx_get_int(r, "axis", 0), add));
+                 cj_scatter_along(x, indices, updates, (int)cj__onnx_get_int(r, "axis", 0), rule));
 }
 
 /* ---- Index vectors --------------------------------------------------------------------------- */
@@ -110,12 +120,32 @@ typedef struct folded {
     cj_dim indices, columns;
 } folded;
 
-/* Negative indices count from the end of their axis. */
-static bool fold(cj__onnx_reader *r, folded *f)
+/* Index vectors that begin with their own place along the first axes. */
+static cj_node *with_places(cj_node *indices, int batch)
+{
+    cj_node *parts[CJ_RANK_MAX + 1];
+    cj_type one = indices->type;
+    one.dim[one.rank - 1] = 1;
+    for (int i = 0; i < batch; i++)
+        parts[i] = cj_iota(cj_node_graph(indices), CJ_I64, i, one.rank, one.dim);
+    parts[batch] = cj_cast(indices, CJ_I64);
+    return cj_concat(parts, batch + 1, -1);
+}
+
+/* Negative indices count from the end of their axis. The first `batch` axes of x and of the indices
+ * go together. */
+static bool fold(cj__onnx_reader *r, int64_t batch, folded *f)
 {
     cj_node *x = cj__onnx_node_in(r, 0), *indices = cj__onnx_node_in(r, 1);
     cj_graph *g = r->g;
     if (!x || !indices) return false;
+    if (batch < 0 || batch >= indices->type.rank || batch >= x->type.rank) {
+        cj__onnx_fail(r, CJ_ERR_DATA, "batch_dims is %lld for indices of rank %d and data of rank "
+                      "%d", (long long)batch, indices->type.rank, x->type.rank);
+        return false;
+    }
+    if (batch) indices = with_places(indices, (int)batch);
+    if (!indices) return false;
     int rank = indices->type.rank;
     int64_t n = rank ? indices->type.dim[rank - 1] : -1;
     if (n < 1 || n > x->type.rank) {
@@ -146,8 +176,8 @@ static void read_gather_nd(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     folded f;
     (void)row;
-    if (cj__onnx_get_int(r, "batch_dims", 0)) cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "batch_dims");
-    if (r->failed || !fold(r, &f)) return;
+    int64_t batch = cj__onnx_get_int(r, "batch_dims", 0);
+    if (r->failed || !fold(r, batch, &f)) return;
     const cj_type *indices = &cj__onnx_node_in(r, 1)->type;
     cj_dim dims[2 * CJ_RANK_MAX];
     int rank = 0;
@@ -159,14 +189,14 @@ static void read_gather_nd(cj__onnx_reader *r, const cj__onnx_row *row)
 static void read_scatter_nd(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     folded f;
-    bool add;
+    cj_scatter_rule rule;
     (void)row;
-    if (!reads_add(r, &add) || !fold(r, &f)) return;
+    if (!reads_rule(r, &rule) || !fold(r, 0, &f)) return;
     cj_dim block[] = {f.indices, f.columns};
     const cj_type *x = &cj__onnx_node_in(r, 0)->type;
     cj_node *updates = cj_reshape(cj__onnx_node_in(r, 2), 2, block);
     cj_node *at = cj_broadcast_to(cj_reshape(f.at, 2, (cj_dim[]){f.indices, 1}), 2, block);
-    cj__onnx_set(r, 0, cj_reshape(cj_scatter_along(f.x, at, updates, 0, add), x->rank, x->dim));
+    cj__onnx_set(r, 0, cj_reshape(cj_scatter_along(f.x, at, updates, 0, rule), x->rank, x->dim));
 }
 
 /* ---- One-hot, top-k -------------------------------------------------------------------------- */

@@ -231,7 +231,7 @@ static void read_unpool(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     cj_node *zeros = cj_broadcast_to(cj_scalar(r->g, y->type.dtype, 0), 1, &all);
     cj_node *x = cj_scatter_along(zeros, cj_reshape(index, 1, &count), cj_reshape(y, 1, &count), 0,
-                                  false);
+                                  CJ_SCATTER_REPLACE);
     x = cj_reshape(x, rank, dims);
     if (cj__onnx_has(r, 2)) {
         if (cj__onnx_numbers_in(r, 2, "output_shape", rank, wanted) != rank) {

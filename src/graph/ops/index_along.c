@@ -74,7 +74,8 @@ static void gather_along_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj
 {
     (void)g;
     int axis = (int)((const cj__axis_attrs *)call->attributes)->axis;
-    dx[0] = cj_scatter_along(cj_full_like(call->in[0], 0), call->in[1], dy[0], axis, true);
+    dx[0] = cj_scatter_along(cj_full_like(call->in[0], 0), call->in[1], dy[0], axis,
+                             CJ_SCATTER_ADD);
 }
 
 /* Operand, axis and indices; where the axis has no elements there are no indices either. */
@@ -124,27 +125,25 @@ cj_node *cj_gather_along(cj_node *x, cj_node *indices, int axis)
     return cj_apply(cj_node_graph(x), &cj_op_gather_along, in, 2, &(cj__axis_attrs){.axis = axis});
 }
 
-struct scatter_along_attrs {
-    int64_t axis;
-    bool add;
-};
+static const char *const rules[] = {"replace", "add", "mul", "max", "min", NULL};
 
 static const cj_option scatter_along_options[] = {
-    CJ_OPTION_INT(struct scatter_along_attrs, axis, 0, -CJ_RANK_MAX, CJ_RANK_MAX - 1,
+    CJ_OPTION_INT(cj__scatter_along_attrs, axis, 0, -CJ_RANK_MAX, CJ_RANK_MAX - 1,
                   "the axis the indices count along"),
-    CJ_OPTION_BOOL(struct scatter_along_attrs, add, false, "updates are added; else they replace"),
+    CJ_OPTION_WORD(cj__scatter_along_attrs, rule, CJ_SCATTER_REPLACE, rules,
+                   "what an update does to the element at its place"),
     CJ_OPTION_END};
 
 static cj_status scatter_along_infer(cj_infer *infer)
 {
-    struct scatter_along_attrs *a = infer->call->attributes;
+    cj__scatter_along_attrs *a = infer->call->attributes;
     const cj_type *x = &infer->call->in[0]->type, *indices = &infer->call->in[1]->type,
                   *updates = &infer->call->in[2]->type;
     CJ__TRY(infer_along(infer, &a->axis));
     if (x->dtype != updates->dtype)
         return cj_infer_fail(infer, CJ_ERR_TYPE, "the dtypes of x and updates differ");
-    if (a->add && cj__is_bool(x->dtype))
-        return cj_infer_fail(infer, CJ_ERR_TYPE, "bools cannot be added");
+    if (a->rule != CJ_SCATTER_REPLACE && cj__is_bool(x->dtype))
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "%s takes numbers, not bools", rules[a->rule]);
     bool same = updates->rank == indices->rank;
     for (int i = 0; same && i < indices->rank; i++)
         same = cj_infer_equal(infer, updates->dim[i], indices->dim[i]);
@@ -154,17 +153,37 @@ static cj_status scatter_along_infer(cj_infer *infer)
     return CJ_OK;
 }
 
+/* y[to] = y[to] times u[i], or the better of the two; NaN wins. Integers wrap. */
+static void combine(int rule, const cj_array *y, int64_t to, const cj_array *u, int64_t i)
+{
+    bool largest = rule == CJ_SCATTER_MAX;
+    if (cj__is_float(y->dtype)) {
+        double a = cj_load_f64(y->dtype, y->data, (size_t)to),
+               b = cj_load_f64(u->dtype, u->data, (size_t)i);
+        double best = cj__beats_f64(b, a, largest) ? b : a;
+        cj_store_f64(y->dtype, y->data, (size_t)to, rule == CJ_SCATTER_MUL ? a * b : best);
+    } else {
+        int64_t a = cj_load_i64(y->dtype, y->data, (size_t)to),
+                b = cj_load_i64(u->dtype, u->data, (size_t)i);
+        int64_t best = cj__beats_i64(b, a, largest, y->dtype == CJ_U64) ? b : a;
+        int64_t product = (int64_t)((uint64_t)a * (uint64_t)b);
+        cj_store_i64(y->dtype, y->data, (size_t)to, rule == CJ_SCATTER_MUL ? product : best);
+    }
+}
+
 static cj_status scatter_along_ref(const cj_kernel *k)
 {
-    const struct scatter_along_attrs *a = k->call->attributes;
+    const cj__scatter_along_attrs *a = k->call->attributes;
     const cj_array *x = k->in[0], *indices = k->in[1], *updates = k->in[2], *y = k->out[0];
     size_t bytes = cj__dtype_bytes(y->dtype);
     if (x->data != y->data && y->count) memcpy(y->data, x->data, (size_t)y->count * bytes);
     for (int64_t i = 0; i < indices->count; i++) {
         int64_t to = place_along(y, indices, a->axis, i);
         if (to < 0) return cj__index_fail(k, indices, i, a->axis, y->dim[a->axis]);
-        if (a->add) cj__add_row(y->dtype, 1, y->data, to, updates->data, i);
-        else copy_element(bytes, y->data, to, updates->data, i);
+        if (a->rule == CJ_SCATTER_ADD) cj__add_row(y->dtype, 1, y->data, to, updates->data, i);
+        else if (a->rule == CJ_SCATTER_REPLACE)
+            copy_element(bytes, y->data, to, updates->data, i);
+        else combine(a->rule, y, to, updates, i);
     }
     return CJ_OK;
 }
@@ -176,21 +195,62 @@ static cj_node *surviving(cj_graph *g, cj_node *x, cj_node *indices, int axis)
     const cj_type *type = &indices->type;
     cj_node *number = cj_iota(g, CJ_I64, axis, type->rank, type->dim);
     cj_node *none = cj_broadcast_to(cj_scalar(g, CJ_I64, 0), x->type.rank, x->type.dim);
-    cj_node *last = cj_scatter_along(none, indices, number, axis, false);
+    cj_node *last = cj_scatter_along(none, indices, number, axis, CJ_SCATTER_REPLACE);
     return cj_equal(cj_gather_along(last, indices, axis), number);
+}
+
+/* Equal extremes share the gradient equally, as those of a reduction do. */
+static void extreme_grad(cj_call *call, int axis, cj_node *dy, cj_node **dx)
+{
+    cj_node *x = call->in[0], *indices = call->in[1], *u = call->in[2], *y = &call->out[0];
+    cj_dtype dtype = x->type.dtype;
+    cj_node *x_won = cj_equal(x, y), *u_won = cj_equal(u, cj_gather_along(y, indices, axis));
+    cj_node *ties = cj_scatter_along(cj_cast(x_won, dtype), indices, cj_cast(u_won, dtype), axis,
+                                     CJ_SCATTER_ADD);
+    cj_node *share = cj_div(dy, ties);
+    dx[0] = cj_where(x_won, share, cj_full_like(x, 0));
+    dx[2] = cj_where(u_won, cj_gather_along(share, indices, axis), cj_full_like(u, 0));
+}
+
+/* The product of the others at the place: that of all that are not zero, divided by the element
+ * itself, where every zero there is the element itself; else 0. (reduce_prod's, by index.) */
+static void product_grad(cj_call *call, int axis, cj_node *dy, cj_node **dx)
+{
+    cj_node *in[] = {call->in[0], call->in[2]}, *zero[2], *other[2], *indices = call->in[1];
+    cj_dtype dtype = in[0]->type.dtype;
+    for (int i = 0; i < 2; i++) {
+        cj_node *is_zero = cj_equal(in[i], cj_full_like(in[i], 0));
+        zero[i] = cj_cast(is_zero, dtype);
+        other[i] = cj_where(is_zero, cj_full_like(in[i], 1), in[i]);
+    }
+    cj_node *product = cj_scatter_along(other[0], indices, other[1], axis, CJ_SCATTER_MUL),
+            *zeros = cj_scatter_along(zero[0], indices, zero[1], axis, CJ_SCATTER_ADD);
+    cj_node *all = cj_mul(dy, product);
+    dx[0] = cj_where(cj_equal(zeros, zero[0]), cj_div(all, other[0]), cj_full_like(in[0], 0));
+    dx[2] = cj_where(cj_equal(cj_gather_along(zeros, indices, axis), zero[1]),
+                     cj_div(cj_gather_along(all, indices, axis), other[1]),
+                     cj_full_like(in[1], 0));
 }
 
 /* An update reaches its place; what it replaced reaches nothing. */
 static void scatter_along_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj_node **dx)
 {
-    const struct scatter_along_attrs *a = call->attributes;
+    const cj__scatter_along_attrs *a = call->attributes;
     cj_node *indices = call->in[1], *updates = call->in[2];
     int axis = (int)a->axis;
+    if (a->rule == CJ_SCATTER_MUL) {
+        product_grad(call, axis, dy[0], dx);
+        return;
+    }
+    if (a->rule == CJ_SCATTER_MAX || a->rule == CJ_SCATTER_MIN) {
+        extreme_grad(call, axis, dy[0], dx);
+        return;
+    }
     cj_node *taken = cj_gather_along(dy[0], indices, axis);
     dx[0] = dy[0];
     dx[2] = taken;
-    if (a->add) return;
-    dx[0] = cj_scatter_along(dy[0], indices, cj_full_like(updates, 0), axis, false);
+    if (a->rule == CJ_SCATTER_ADD) return;
+    dx[0] = cj_scatter_along(dy[0], indices, cj_full_like(updates, 0), axis, CJ_SCATTER_REPLACE);
     dx[2] = cj_where(surviving(g, call->in[0], indices, axis), taken, cj_full_like(updates, 0));
 }
 
@@ -202,15 +262,16 @@ static cj_node *scatter_along_sample(cj_sampler *s, int i)
     const cj_type *type = &indices->type;
     cj_node *updates = i == 33 ? cj_sample_int(s, CJ_I8, -99, 99, type->rank, type->dim)
                                : cj_sample_real(s, -2, 2, type->rank, type->dim);
-    return cj_scatter_along(x, indices, updates, axis, i / 2 % 2);
+    return cj_scatter_along(x, indices, updates, axis, (cj_scatter_rule)(i / 2 % 5));
 }
 
 const cj_op cj_op_scatter_along = {
     .name = "scatter_along",
-    .doc = "x with an update written, or added, at each index along the axis; the last one stays",
+    .doc = "x with an update written at each index along the axis (the last one stays), or added, "
+           "multiplied, or the larger or smaller of the two",
     .inputs = 3,
     .inplace = cj__inplace_first,
-    .attributes_size = sizeof(struct scatter_along_attrs),
+    .attributes_size = sizeof(cj__scatter_along_attrs),
     .attributes = scatter_along_options,
     .infer = scatter_along_infer,
     .grad = scatter_along_grad,
@@ -218,13 +279,14 @@ const cj_op cj_op_scatter_along = {
     .sample = CJ__SAMPLE(scatter_along_sample),
 };
 
-cj_node *cj_scatter_along(cj_node *x, cj_node *indices, cj_node *updates, int axis, bool add)
+cj_node *cj_scatter_along(cj_node *x, cj_node *indices, cj_node *updates, int axis,
+                          cj_scatter_rule rule)
 {
     if (!x || !indices || !updates) return NULL;
     if (cj__is_zero(x) && cj__is_zero(updates)) return x;
-    if (cj__is_zero(updates) && add) return x;
+    if (cj__is_zero(updates) && rule == CJ_SCATTER_ADD) return x;
     if (cj__is_zero(x)) return NULL;
     cj_node *in[] = {x, cj__as_indices(indices), cj_cast(updates, x->type.dtype)};
     return cj_apply(cj_node_graph(x), &cj_op_scatter_along, in, 3,
-                    &(struct scatter_along_attrs){axis, add});
+                    &(cj__scatter_along_attrs){axis, (int)rule});
 }

@@ -316,7 +316,7 @@ cj_node *(cj_max_unpool)(cj_node *y, cj_node *flat_index, const cj_pool_opts *op
     cj_node *zeros = cj_broadcast_to(cj_scalar(g, y->type.dtype, 0), 3,
                                      (cj_dim[]){from[0], from[1], all});
     cj_node *x = cj_scatter_along(zeros, cj_reshape(flat_index, 3, from), cj_reshape(y, 3, from), 2,
-                                  false);
+                                  CJ_SCATTER_REPLACE);
     x = cj_reshape(x, rank, to);
     return last ? channels_first(x, true) : x;
 }

@@ -178,7 +178,9 @@ static void crossentropy_grad(cj_graph *g, cj_call *call, cj_node *const *dys, c
     cj_dim classes = logits->type.dim[logits->type.rank - 1];
     if (classes >= 0)
         dx[0] = cj_mul(cj_sub(p, cj_one_hot(labels, classes, logits->type.dtype)), dy);
-    else dx[0] = cj_scatter_along(cj_mul(p, dy), cj_expand_dims(labels, -1), cj_neg(dy), -1, true);
+    else
+        dx[0] = cj_scatter_along(cj_mul(p, dy), cj_expand_dims(labels, -1), cj_neg(dy), -1,
+                                 CJ_SCATTER_ADD);
 }
 
 static cj_node *crossentropy_sample(cj_sampler *s, int i)

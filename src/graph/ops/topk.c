@@ -118,7 +118,8 @@ static void top_k_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj_node *
     (void)g;
     int axis = (int)((const struct top_k_attrs *)call->attributes)->axis;
     if (cj__is_zero(dy[0])) return;
-    dx[0] = cj_scatter_along(cj_full_like(call->in[0], 0), &call->out[1], dy[0], axis, true);
+    dx[0] = cj_scatter_along(cj_full_like(call->in[0], 0), &call->out[1], dy[0], axis,
+                             CJ_SCATTER_ADD);
 }
 
 static cj_node *top_k_sample(cj_sampler *s, int i)
