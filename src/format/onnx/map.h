@@ -58,6 +58,7 @@ extern const cj__onnx_row cj__onnx_rows_elementwise[], cj__onnx_rows_activation[
     cj__onnx_rows_norm[], cj__onnx_rows_control[], cj__onnx_rows_sequence[],
     cj__onnx_rows_random[], cj__onnx_rows_training[],
     cj__onnx_rows_recurrent[], cj__onnx_rows_pool[], cj__onnx_rows_image[];
+extern const cj__onnx_row cj__onnx_rows_matrix[], cj__onnx_rows_region[], cj__onnx_rows_select[];
 /* Row i of all tables, NULL past the last. */
 const cj__onnx_row *cj__onnx_row_at(size_t i);
 

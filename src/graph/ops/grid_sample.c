@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ZEROS, BORDER, REFLECTION };
+enum { ZEROS = CJ__GRID_ZEROS, BORDER = CJ__GRID_BORDER, REFLECTION };
 enum { LINEAR, NEAREST, CUBIC };
 const char *const cj__grid_mode_words[] = {"linear", "nearest", "cubic", NULL};
 const char *const cj__grid_padding_words[] = {"zeros", "border", "reflection", NULL};
@@ -100,11 +100,17 @@ static cj_node *cubic(const sampling *s, cj_node *d, bool near)
     return cj_shift(cj_mul(cj_shift(cj_mul(p, d), 8 * a), d), -4 * a);
 }
 
-static void read_axis(const sampling *s, cj_node *coordinate, cj_dim size, axis_taps *t)
+/* Place u of a coordinate. */
+static cj_node *place_of(const sampling *s, cj_node *coordinate, cj_dim size)
 {
     cj_node *n = size_of(s, size, s->dtype), *up = cj_shift(coordinate, 1);
-    cj_node *u = s->align ? cj_scale(cj_mul(up, cj_shift(n, -1)), 0.5)
-                          : cj_scale(cj_shift(cj_mul(up, n), -1), 0.5);
+    return s->align ? cj_scale(cj_mul(up, cj_shift(n, -1)), 0.5)
+                    : cj_scale(cj_shift(cj_mul(up, n), -1), 0.5);
+}
+
+static void read_axis(const sampling *s, cj_node *u, cj_dim size, axis_taps *t)
+{
+    cj_node *n = size_of(s, size, s->dtype);
     t->n = 0;
     if (s->mode != CUBIC) u = fold_in(s, u, n);
     if (s->mode == NEAREST) {
@@ -133,13 +139,12 @@ static cj_node *as_rows(cj_node *x)
     return cj_reshape(x, 2, (cj_dim[]){rows, x->type.dim[last]});
 }
 
-/* The sum over all combinations of the axes' taps. */
-static cj_node *sum_taps(const sampling *s, cj_node *x, const cj_type *points,
-                         const axis_taps *taps)
+/* The sum over all combinations of the axes' taps, or the largest. */
+static cj_node *sum_taps(const sampling *s, cj_node *x, cj_node *image, const axis_taps *taps,
+                         bool largest)
 {
     int spatial = x->type.rank - 2, total = 1;
     cj_node *rows = as_rows(x), *y = NULL;
-    cj_node *image = cj_iota(s->g, CJ_I64, 0, points->rank, points->dim);
     for (int i = 0; i < spatial; i++) total *= taps[i].n;
     for (int k = 0; k < total; k++) {
         cj_node *at = image, *weight = NULL;
@@ -154,9 +159,22 @@ static cj_node *sum_taps(const sampling *s, cj_node *x, const cj_type *points,
         }
         cj_node *part = cj_gather(rows, at, 0);
         if (weight) part = cj_mul(part, cj_expand_dims(weight, -1));
-        y = y ? cj_add(y, part) : part;
+        y = !y ? part : largest ? cj_maximum(y, part) : cj_add(y, part);
     }
     return y;
+}
+
+cj_node *cj__grid_read(cj_node *x, cj_node *image, cj_node *const *places,
+                       cj__grid_padding_mode padding, bool largest)
+{
+    axis_taps taps[CJ__SPATIAL_MAX];
+    if (!x || !image) return NULL;
+    sampling s = {.g = cj_node_graph(x), .dtype = x->type.dtype, .padding = (int)padding};
+    for (int i = 0; i < x->type.rank - 2; i++) {
+        if (!places[i]) return NULL;
+        read_axis(&s, places[i], x->type.dim[i + 1], &taps[i]);
+    }
+    return sum_taps(&s, x, image, taps, largest);
 }
 
 static cj_node *channels_last(cj_node *x, bool back)
@@ -212,12 +230,14 @@ static bool grid_lower(cj_graph *g, cj_call *call, cj_node **out)
     if (!x || !grid) return false;
     for (int i = 0; i < spatial; i++) {
         cj_node *coordinate = cj_squeeze(cj_slice_axis(grid, -1, spatial - 1 - i, 1), -1);
-        read_axis(&s, coordinate, x->type.dim[i + 1], &taps[i]);
+        if (!coordinate) return false;
+        read_axis(&s, place_of(&s, coordinate, x->type.dim[i + 1]), x->type.dim[i + 1], &taps[i]);
     }
     cj_type points = grid->type; /* as many images as x has: symbols are checked against it */
     points.rank--;
     points.dim[0] = x->type.dim[0];
-    cj_node *y = sum_taps(&s, x, &points, taps);
+    cj_node *image = cj_iota(g, CJ_I64, 0, points.rank, points.dim);
+    cj_node *y = sum_taps(&s, x, image, taps, false);
     out[0] = cj_cast(first ? channels_last(y, true) : y, dtype);
     return out[0] != NULL;
 }

@@ -56,6 +56,13 @@ bool cj__image_word(cj_graph *g, const char *op, const char *what, const char *w
 /* ---- grid_sample.c, depth_to_space.c --------------------------------------------------------- */
 
 extern const char *const cj__grid_mode_words[], *const cj__grid_padding_words[];
+typedef enum cj__grid_padding_mode { CJ__GRID_ZEROS, CJ__GRID_BORDER } cj__grid_padding_mode;
+/* x [n, spatial..., c] between its elements, linearly: y[p, c] at place places[i][p] along spatial
+ * axis i (0: its first element) of image number image[p]. All broadcast to one shape of points.
+ * Elements outside are 0, or the nearest inside. largest: instead of the sum of the weighted
+ * elements around a point the largest of them. */
+cj_node *cj__grid_read(cj_node *x, cj_node *image, cj_node *const *places,
+                       cj__grid_padding_mode padding, bool largest);
 typedef struct cj__grid_attrs {
     int mode, padding; /* of the words */
     bool align_corners;
