@@ -525,9 +525,11 @@ typedef struct cj_weights_opts {
  * failure the model is as it was. */
 CJ_API cj_status cj_set_weights(cj_model *m, const cj_tensors *list, const cj_weights_opts *opts);
 CJ_API cj_status cj_load_weights(cj_model *m, const char *path, const cj_weights_opts *opts);
-/* Any ONNX model as a graph, its inputs (that are no initializers) and outputs in the file's order,
- * its weights as parameters. NULL with a message; CJ_ERR_UNSUPPORTED names node and operator. The
- * caller frees it, or the context. */
+/* Any ONNX model as a graph, its inputs (that are no initializers) and outputs in the file's order.
+ * Its float initializers that have axes are parameters, but for the running statistics of batch
+ * normalisations, which are variables; all are found by their names. Batch normalisation and
+ * dropout are as the file says, and switch in programs compiled for training. NULL with a message;
+ * CJ_ERR_UNSUPPORTED names node and operator. The caller frees it, or the context. */
 CJ_API cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path);
 
 /* An input of a file that is being read. Its name and type belong to the reader; sizes that the
@@ -546,6 +548,8 @@ typedef struct cj_onnx_opts {
     cj_status (*values)(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
                         const cj_tensor **values);
     void *user;
+    bool all_weights; /* every float initializer of the model's graph is a variable, scalars and
+                         what no node uses, too: for gradients by each of them */
 } cj_onnx_opts;
 CJ_API cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path,
                                          const cj_onnx_opts *opts);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 const char *const cli_flags[] = {"json",    "quiet",     "verbose",  "help",
-                                 "version", "overwrite", "no_color", NULL};
+                                 "version", "overwrite", "no_color", "training", NULL};
 
 static bool is_flag(const char *key)
 {

@@ -331,6 +331,19 @@ static bool find_opset(cj__onnx_reader *r, const cj__onnx_model *model)
     return !r->failed;
 }
 
+/* Initializers that nothing uses, or that were read as numbers, become parameters, too. */
+static bool read_weights(cj__onnx_reader *r, const cj__onnx_graph *graph)
+{
+    for (size_t i = 0; i < graph->initializer.count && !r->failed; i++) {
+        const cj__onnx_tensor *t = &graph->initializer.items[i];
+        char *name = cj__onnx_string_of(r, t->name, "an initializer");
+        cj_dtype dtype = cj__onnx_type_dtype(t->data_type);
+        if (name && dtype != CJ_DTYPE_NONE && cj_dtype_info(dtype)->kind == CJ_KIND_FLOAT)
+            cj__onnx_node_of(r, cj__names_get(&r->level->values, name));
+    }
+    return !r->failed;
+}
+
 static bool read_model(cj__onnx_reader *r, const cj__onnx_model *model)
 {
     const cj__onnx_graph *graph = model->graph;
@@ -338,6 +351,7 @@ static bool read_model(cj__onnx_reader *r, const cj__onnx_model *model)
     if (!read_inputs(r, graph)) return false;
     if (!graph->output.count) cj__onnx_fail(r, CJ_ERR_DATA, "the graph has no outputs");
     return cj__onnx_read_nodes(r, graph->node.count, graph->node.items) &&
+           (!r->opts || !r->opts->all_weights || read_weights(r, graph)) &&
            read_outputs(r, graph, true);
 }
 

@@ -150,13 +150,14 @@ const cj_tensor *cj__onnx_tensor_in(cj__onnx_reader *r, size_t i)
 static cj_node *node_of_tensor(cj__onnx_reader *r, const cj__onnx_source *source, cj_tensor *t)
 {
     bool is_float = cj_dtype_info(t->dtype)->kind == CJ_KIND_FLOAT;
-    bool listed = r->parameters || r->variables;
     bool trained = r->parameters ? cj__names_get(r->parameters, source->name) != NULL
                                  : is_float && t->rank > 0;
     if (!source->is_weight) return cj_constant(r->g, t);
-    if (listed && r->variables && cj__names_get(r->variables, source->name))
+    if (source->is_state || (r->variables && cj__names_get(r->variables, source->name)))
         return cj_variable(r->g, source->name, t);
-    return trained && is_float ? cj_parameter(r->g, source->name, t) : cj_constant(r->g, t);
+    return (trained || (r->opts && r->opts->all_weights)) && is_float
+               ? cj_parameter(r->g, source->name, t)
+               : cj_constant(r->g, t);
 }
 
 cj_node *cj__onnx_sizes_node(cj__onnx_reader *r, const cj__onnx_sizes *sizes)
@@ -202,6 +203,13 @@ cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source)
 cj_node *cj__onnx_node_in(cj__onnx_reader *r, size_t i)
 {
     return cj__onnx_node_of(r, cj__onnx_source_in(r, i));
+}
+
+cj_node *cj__onnx_state_in(cj__onnx_reader *r, size_t i)
+{
+    cj__onnx_source *source = cj__onnx_source_in(r, i);
+    if (source && !r->parameters && source->is_weight && !source->node) source->is_state = true;
+    return cj__onnx_node_of(r, source);
 }
 
 /* ---- Known integers -------------------------------------------------------------------------- */

@@ -200,6 +200,7 @@ typedef struct cj__onnx_source { /* a value: where it comes from, as far as is k
     const cj__onnx_list *list; /* it is a sequence, */
     bool absent;               /* or an optional value that is none */
     bool is_weight; /* the tensor becomes a variable; else a constant */
+    bool is_state;  /* and one that is not trained */
 } cj__onnx_source;
 
 typedef struct cj__onnx_level { /* a graph that is being read */
@@ -234,6 +235,8 @@ struct cj__onnx_reader {
 bool cj__onnx_has(const cj__onnx_reader *r, size_t i);       /* is input i there? */
 bool cj__onnx_wants(const cj__onnx_reader *r, size_t k);     /* has output k a name? */
 cj_node *cj__onnx_node_in(cj__onnx_reader *r, size_t i);     /* fails when it is absent */
+/* The same; an initializer of another program that nothing asked for yet becomes state. */
+cj_node *cj__onnx_state_in(cj__onnx_reader *r, size_t i);
 /* The value, computed when it can be (values.c); NULL, which is no failure, when it is known only
  * when running. */
 const cj_tensor *cj__onnx_tensor_in(cj__onnx_reader *r, size_t i);

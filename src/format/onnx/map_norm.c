@@ -149,11 +149,11 @@ static cj_node *image_in(cj__onnx_reader *r, int rank_min, bool *last, cj_norm_o
     return x;
 }
 
-/* Running statistics of a model of ours move on in training. */
+/* Running statistics that are state move on in training. A file of ours lists its state. */
 static bool is_state(const cj__onnx_reader *r, const cj_node *node)
 {
-    return !r->level->outer && r->variables && node && node->call->op == &cj_op_variable &&
-           cj__names_get(r->variables, node->name);
+    return !r->level->outer && node && node->call->op == &cj_op_variable &&
+           !cj__nodes_find(&r->g->parameters, node->name);
 }
 
 static cj_node *moved(cj_node *old, cj_node *batch, double momentum)
@@ -188,7 +188,8 @@ static void read_batch_norm(cj__onnx_reader *r, const cj__onnx_row *row)
         return;
     }
     double momentum = cj__onnx_get_float(r, "momentum", 0.9);
-    for (size_t k = 0; k < 4; k++) in[k] = cj__onnx_node_in(r, k + 1);
+    for (size_t k = 0; k < 4; k++)
+        in[k] = k < 2 || training ? cj__onnx_node_in(r, k + 1) : cj__onnx_state_in(r, k + 1);
     if (!x || r->failed) return;
     if (flat) {
         if (last) x = cj__onnx_node_in(r, 0), last = false;
