@@ -9,8 +9,10 @@ endforeach()
 file(GLOB_RECURSE cj_sources CONFIGURE_DEPENDS ${cj_patterns})
 file(GLOB cj_command_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/cli/*.c)
 list(SORT cj_sources)
-if(CJ_CORE) # samples for the tests of operators: CJ__SAMPLE leaves them out
+if(CJ_CORE)
+  # Samples for the tests of operators: CJ__SAMPLE leaves them out. ONNX is its one format of models.
   list(FILTER cj_sources EXCLUDE REGEX "/graph/ops/(control|conv|recurrent)_sample\\.c$")
+  list(FILTER cj_sources EXCLUDE REGEX "/src/format/(hdf5|keras)/")
 endif()
 
 # The CPU backend's inner kernels: the same source once for each instruction set, chosen at run time.
