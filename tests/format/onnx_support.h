@@ -18,9 +18,9 @@
 
 enum { OUTPUTS_MAX = 64 };
 
-/* Runs all outputs on the reference backend; the caller frees them. */
-static inline cj_status run_graph(cj_context *cj, cj_graph *g, const cj_feed *feeds, int n_feeds,
-                                  cj_tensor **out)
+/* Runs all outputs on a backend, NULL for the best there are; the caller frees them. */
+static inline cj_status run_graph_on(cj_context *cj, const char *backend, cj_graph *g,
+                                     const cj_feed *feeds, int n_feeds, cj_tensor **out)
 {
     cj_node *nodes[OUTPUTS_MAX];
     int n = cj_graph_output_count(g);
@@ -29,13 +29,19 @@ static inline cj_status run_graph(cj_context *cj, cj_graph *g, const cj_feed *fe
                                                        .output_list = nodes,
                                                        .n_outputs = n});
     if (!p) return cj_last_status(cj);
-    cj_session_opts opts = {.struct_size = sizeof(opts), .backend = "reference"};
+    cj_session_opts opts = {.struct_size = sizeof(opts), .backend = backend};
     cj_session *s = cj_session_new_opts(p, cj_graph_store(g), &opts);
     cj_status failed = s ? cj_run(s, feeds, n_feeds, out, n) : cj_last_status(cj);
     if (failed && s) cj_fail(cj, failed, "%s", cj_session_message(s));
     cj_session_free(s);
     cj_program_free(p);
     return failed;
+}
+
+static inline cj_status run_graph(cj_context *cj, cj_graph *g, const cj_feed *feeds, int n_feeds,
+                                  cj_tensor **out)
+{
+    return run_graph_on(cj, "reference", g, feeds, n_feeds, out);
 }
 
 static inline void free_all(cj_tensor **tensors, int n)
