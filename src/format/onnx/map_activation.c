@@ -165,15 +165,37 @@ static cj_node *hard_swish(cj_node *x) { return cj_activation(x, "hard_silu"); }
 static cj_node *softsign(cj_node *x) { return cj_activation(x, "softsign"); }
 static cj_node *mish(cj_node *x) { return cj_activation(x, "mish"); }
 
-/* asinh x = sign(x) ln(|x| + sqrt(x^2 + 1)) */
-static cj_node *asinh_of(cj_node *x)
+/* ln(2 x), what asinh and acosh are to the last digit from `far` on, where x^2 could overflow. */
+static cj_node *log_double(cj_node *x, cj_node *far)
 {
-    return cj_mul(cj_sign(x), cj_log(cj_add(cj_abs(x), cj_sqrt(cj_shift(cj_square(x), 1)))));
+    return cj_shift(cj_log(cj_maximum(x, far)), 0.6931471805599453094);
 }
 
+static cj_node *far_for(const cj_node *x)
+{
+    return cj_scalar(x->call->graph, x->type.dtype, x->type.dtype == CJ_F16 ? 128 : 1e8);
+}
+
+/* asinh x = ln(1 + x + x^2 / (1 + sqrt(x^2 + 1))), which keeps the digits of a small x, of |x|;
+ * asinh is odd. Its derivative at 0 is 1: no sign(x), whose derivative is 0. */
+static cj_node *asinh_of(cj_node *x)
+{
+    if (!x) return NULL;
+    cj_node *far = far_for(x), *negative = cj_less(x, cj__number_like(x, 0));
+    cj_node *a = cj_where(negative, cj_neg(x), x), *near = cj_minimum(a, far);
+    cj_node *square = cj_square(near), *root = cj_sqrt(cj_shift(square, 1));
+    cj_node *y = cj_log1p(cj_add(near, cj_div(square, cj_shift(root, 1))));
+    y = cj_where(cj_greater(a, far), log_double(a, far), y);
+    return cj_where(negative, cj_neg(y), y);
+}
+
+/* acosh x = ln(1 + t + sqrt(t) sqrt(t + 2)), t = x - 1; NaN below 1. */
 static cj_node *acosh_of(cj_node *x)
 {
-    return cj_log(cj_add(x, cj_sqrt(cj_shift(cj_square(x), -1))));
+    if (!x) return NULL;
+    cj_node *far = far_for(x), *t = cj_shift(cj_minimum(x, far), -1);
+    cj_node *y = cj_log1p(cj_add(t, cj_mul(cj_sqrt(t), cj_sqrt(cj_shift(t, 2)))));
+    return cj_where(cj_greater(x, far), log_double(x, far), y);
 }
 
 /* (ln(1 + x) - ln(1 - x)) / 2 */

@@ -219,16 +219,25 @@ static void write_mod(cj__onnx_writer *w, const cj__onnx_row *row)
     cj__onnx_last(w, "Where", differ, cj__onnx_step(w, "Add", rest, in[1], NULL), rest, NULL);
 }
 
+/* fmod=1 has the sign of a, ours that of b. Floats: from |a| mod |b|, which is exact; that of a and
+ * b would be rounded where they differ in sign. */
 static void read_mod(cj__onnx_reader *r, const cj__onnx_row *row)
 {
-    cj_node *a = cj__onnx_node_in(r, 0), *b = cj__onnx_node_in(r, 1), *m = cj_mod(a, b);
+    cj_node *a = cj__onnx_node_in(r, 0), *b = cj__onnx_node_in(r, 1);
     (void)row;
-    if (!m) return;
-    if (cj__onnx_get_int(r, "fmod", 0)) {
-        cj_node *zero = cj_scalar(r->g, a->type.dtype, 0);
-        cj_node *differ = cj_logical_and(cj_not_equal(m, zero),
-                                         cj_not_equal(cj_less(m, zero), cj_less(a, zero)));
-        m = cj_where(differ, cj_sub(m, b), m);
+    if (!a || !b) return;
+    bool as_c = cj__onnx_get_int(r, "fmod", 0) != 0;
+    cj_node *zero = cj_scalar(r->g, a->type.dtype, 0), *m;
+    if (as_c && cj_dtype_info(a->type.dtype)->kind == CJ_KIND_FLOAT) {
+        cj_node *negative = cj_less(a, zero);
+        m = cj_mod(cj_where(negative, cj_neg(a), a), cj_abs(b));
+        m = cj_where(negative, cj_neg(m), m);
+    } else {
+        m = cj_mod(a, b);
+        if (as_c)
+            m = cj_where(cj_logical_and(cj_not_equal(m, zero),
+                                        cj_not_equal(cj_less(m, zero), cj_less(a, zero))),
+                         cj_sub(m, b), m);
     }
     cj__onnx_set(r, 0, m);
 }
