@@ -45,19 +45,33 @@ static void list_operators(onnx_operators *all)
     fclose(f);
 }
 
+/* A row's operator, in whichever domain. Experimental ones of the first opset, which ONNX has
+ * dropped since, are no longer in its list. */
+static onnx_operator *operator_of(onnx_operators *all, const char *name)
+{
+    static const char *const domains[] = {"", "ai.onnx.preview.", "ai.onnx.preview.training."};
+    onnx_operator *o = NULL;
+    char whole[96];
+    for (size_t i = 0; i < CJ__COUNT(domains) && !o; i++) {
+        cj__format(whole, sizeof whole, "%s%s", domains[i], name);
+        o = find_operator(all, cj__slice_of(whole));
+    }
+    if (o) return o;
+    assert_true(all->count < CJ__COUNT(all->items));
+    o = &all->items[all->count++];
+    memset(o, 0, sizeof *o);
+    cj__format(o->name, sizeof o->name, "%s", name);
+    cj__format(o->opsets, sizeof o->opsets, "experimental");
+    return o;
+}
+
 /* Constant has no row: the importer itself takes its value. */
 static void mark_read(onnx_operators *all)
 {
     const cj__onnx_row *row;
-    onnx_operator *o = find_operator(all, cj__slice_of("Constant"));
-    assert_non_null(o);
-    o->read = true;
-    for (size_t i = 0; (row = cj__onnx_row_at(i)); i++) {
-        if (!row->read || !row->onnx) continue;
-        if (!(o = find_operator(all, cj__slice_of(row->onnx))))
-            fail_msg("%s is read, but not among ONNX's operators", row->onnx);
-        o->read = true;
-    }
+    operator_of(all, "Constant")->read = true;
+    for (size_t i = 0; (row = cj__onnx_row_at(i)); i++)
+        if (row->read && row->onnx) operator_of(all, row->onnx)->read = true;
 }
 
 static void mark_nodes(onnx_operators *all, const cj__onnx_graph *g)
