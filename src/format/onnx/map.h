@@ -289,8 +289,7 @@ cj_node *cj__onnx_image_in(cj__onnx_reader *r, size_t i, bool *last);
 void cj__onnx_set_image(cj__onnx_reader *r, size_t k, cj_node *y, bool last);
 
 /* map_scan.c: a placeholder in a body that the importer makes, for x or an element of x along axis
- * 0; y, the call that took the body, which is freed where there is none; and the Scan of opset 8.
- */
+ * 0; y, the call that took the body, which is freed where there is none; the Scan of opset 8. */
 cj_node *cj__onnx_body_input(cj__onnx_reader *r, cj_graph *body, const cj_node *x, bool element);
 cj_node *cj__onnx_took(cj_node *y, cj_graph *body);
 void cj__onnx_read_batch_scan(cj__onnx_reader *r);
