@@ -443,6 +443,8 @@ def refused():
         [node("Frobnicate", ["s", "a"], ["t"])], [value("s", v), value("a", v)], [value("t", v)]), num_scan_inputs=1)
     bad("Scan", [None, v, q], opset=8, body=graph(
         [node("Identity", ["s"], ["t"])], [value("s", v[0]), value("a", v)], [value("t", v[0])]), num_scan_inputs=1)
+    bad("Attention", [q, q, q, None, q[0], q[0]], opset=24, n_out=3)
+    bad("LSTM", [steps, w, r, None, None, x])
     bad("STFT", [q, known(2, "i8"), None, known(2, "i8")], opset=17)
     bad("HannWindow", [known(4, "i8")], output_datatype=14)
     np.savez(f"{TO}/refused.npz", **{f"m{i}": np.frombuffer(b, "u1") for i, b in enumerate(models)})

@@ -280,6 +280,8 @@ void cj__onnx_fail(cj__onnx_reader *r, cj_status status, const char *format, ...
 /* Size and dims as a node: a constant, or stacked dim_values. */
 cj_node *cj__onnx_sizes_node(cj__onnx_reader *r, const cj__onnx_sizes *sizes);
 cj__onnx_sizes *cj__onnx_new_sizes(cj__onnx_reader *r, int rank, int n, cj_dtype dtype);
+/* map_shape.c: x with its axes in the order p; a failure where it has not n axes. NULL for NULL. */
+cj_node *cj__onnx_permuted(cj__onnx_reader *r, cj_node *x, int n, const int64_t *p);
 /* A tensor of the file, which the reader frees; NULL for a failure. */
 cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from);
 

@@ -2,7 +2,7 @@
  * it is made of: MatMul, Softmax's parts, MatMul. Later files may have ONNX's own (Attention, opset
  * 23), whose operands are [N, T, heads * numbers] or [N, heads, T, numbers].
  *
- * LinearAttention is a loop over the positions, CausalConvWithState a sum over the kernel. */
+ * LinearAttention is a loop over the positions, CausalConvWithState a convolution. */
 #include <math.h>
 #include <string.h>
 
@@ -12,6 +12,7 @@
 #include "graph/ops/map.h"
 #include "graph/ops/norm.h"
 
+#include <cajal/conv.h>
 #include <cajal/sequence.h>
 
 /* Files compute; what happens in training alone is left out. */
@@ -154,7 +155,11 @@ static cj_node *scores_of(cj__onnx_reader *r, const attention *a, int64_t mode)
 /* Keys or values with those of a cache before them, for output k as [N, heads, T, numbers]. */
 static cj_node *with_past(cj__onnx_reader *r, cj_node *x, size_t i, size_t k)
 {
-    cj_node *past = cj__onnx_has(r, i) ? turned(cj__onnx_node_in(r, i)) : NULL;
+    cj_node *past = NULL;
+    if (cj__onnx_has(r, i)) {
+        past = cj__onnx_permuted(r, cj__onnx_node_in(r, i), 4, (int64_t[]){0, 2, 1, 3});
+        if (!past) return NULL;
+    }
     if (past) x = cj_concat((cj_node *[]){past, x}, 2, 1);
     if (x && cj__onnx_wants(r, k)) cj__onnx_set(r, k, turned(x));
     return x;
@@ -351,14 +356,12 @@ static void read_linear_attention(cj__onnx_reader *r, const cj__onnx_row *row)
 static void read_causal_conv(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     char activation[32];
-    cj_node *x = cj__onnx_node_in(r, 0), *w = cj__onnx_node_in(r, 1), *y = NULL;
+    cj_node *x = cj__onnx_node_in(r, 0), *w = cj__onnx_node_in(r, 1);
     (void)row;
     if (!x || !w || !cj__onnx_get_word(r, "activation", "none", activation)) return;
-    const cj_dtype dtype = x->type.dtype, wide = cj__wide(dtype);
-    if (x->type.rank != 3 || w->type.rank != 3 || w->type.dim[2] < 1) {
+    if (x->type.rank != 3 || w->type.rank != 3 || w->type.dim[0] < 1 || w->type.dim[2] < 1) {
         cj__onnx_fail(r, CJ_ERR_SHAPE,
-                      "x of rank %d, weight of rank %d; [N, C, T] and [C, 1, k] are "
-                      "expected",
+                      "x of rank %d, weight of rank %d; [N, C, T] and [C, 1, k] are expected",
                       x->type.rank, w->type.rank);
         return;
     }
@@ -366,14 +369,11 @@ static void read_causal_conv(cj__onnx_reader *r, const cj__onnx_row *row)
     const cj_dim length = x->type.dim[2];
     if (cj__onnx_has(r, 3)) x = cj_concat((cj_node *[]){cj__onnx_node_in(r, 3), x}, 2, 2);
     else x = cj_pad(x, (int64_t[]){0, 0, before}, (int64_t[]){0, 0, 0}, 0);
-    for (int64_t i = 0; i <= before; i++) {
-        cj_node *part = cj_cast(cj_slice_axis(x, 2, i, length), wide);
-        cj_node *factor = cj_squeeze(cj_cast(cj_slice_axis(w, 2, i, 1), wide), 1);
-        part = cj_mul(part, factor); /* [C, 1] */
-        y = y ? cj_add(y, part) : part;
-    }
-    if (cj__onnx_has(r, 2)) y = cj_add(y, cj_expand_dims(cj_cast(cj__onnx_node_in(r, 2), wide), 1));
-    y = cj_cast(y, dtype);
+    const cj_conv_opts o = {.struct_size = sizeof o,
+                            .channel_axis = 1,
+                            .groups = w->type.dim[0],
+                            .bias = cj__onnx_has(r, 2) ? cj__onnx_node_in(r, 2) : NULL};
+    cj_node *y = (cj_conv)(x, w, &o);
     if (!strcmp(activation, "silu") || !strcmp(activation, "swish")) y = cj_silu(y);
     else if (strcmp(activation, "none"))
         cj__onnx_fail(r, CJ_ERR_DATA, "activation '%s', expected none, silu or swish", activation);

@@ -159,9 +159,9 @@ static cj_node *weights_in(cj__onnx_reader *r, size_t i, bool lstm, int blocks, 
 }
 
 /* [T, N, ...] or, by layout, [N, T, ...] the other way round. */
-static cj_node *steps_in(cj_node *x, bool batch_first)
+static cj_node *steps_in(cj__onnx_reader *r, cj_node *x, bool batch_first)
 {
-    return batch_first || !x ? x : cj_transpose(x, (int64_t[]){1, 0, 2});
+    return batch_first ? x : cj__onnx_permuted(r, x, 3, (int64_t[]){1, 0, 2});
 }
 
 /* Can ours say what the node does? Then its options. */
@@ -225,17 +225,17 @@ static void read_recurrent(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *w = weights_in(r, 1, lstm, gates, 1), *u = weights_in(r, 2, lstm, gates, 1);
     o.bias = weights_in(r, 3, lstm, gates, 2);
     o.lengths = cj__onnx_has(r, 4) ? cj__onnx_node_in(r, 4) : NULL;
-    if (cj__onnx_has(r, 5)) o.initial_h = steps_in(cj__onnx_node_in(r, 5), !batch_first);
-    if (lstm && cj__onnx_has(r, 6)) o.initial_c = steps_in(cj__onnx_node_in(r, 6), !batch_first);
+    if (cj__onnx_has(r, 5)) o.initial_h = steps_in(r, cj__onnx_node_in(r, 5), !batch_first);
+    if (lstm && cj__onnx_has(r, 6)) o.initial_c = steps_in(r, cj__onnx_node_in(r, 6), !batch_first);
     if (lstm) o.peepholes = weights_in(r, 7, true, 3, 1);
     if (r->failed) return;
-    cj_node *y = lstm                    ? (cj_lstm_node)(steps_in(x, batch_first), w, u, &o)
-                 : cell == CJ__CELL_GRU ? (cj_gru_node)(steps_in(x, batch_first), w, u, &o)
-                                         : (cj_rnn_node)(steps_in(x, batch_first), w, u, &o);
+    cj_node *y = lstm                    ? (cj_lstm_node)(steps_in(r, x, batch_first), w, u, &o)
+                 : cell == CJ__CELL_GRU ? (cj_gru_node)(steps_in(r, x, batch_first), w, u, &o)
+                                         : (cj_rnn_node)(steps_in(r, x, batch_first), w, u, &o);
     set_steps(r, y, directions, batch_first);
     for (int k = 1; y && k < (lstm ? 3 : 2); k++)
         if (cj__onnx_wants(r, (size_t)k))
-            cj__onnx_set(r, (size_t)k, steps_in(cj_node_output(y, k), !batch_first));
+            cj__onnx_set(r, (size_t)k, steps_in(r, cj_node_output(y, k), !batch_first));
 }
 
 #define ROW(name, operator) \

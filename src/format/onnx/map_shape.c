@@ -233,6 +233,13 @@ static bool undoes(const cj_node *x, int n, const int64_t *p)
     return n == inner->n;
 }
 
+cj_node *cj__onnx_permuted(cj__onnx_reader *r, cj_node *x, int n, const int64_t *p)
+{
+    if (!x || x->type.rank == n) return x ? cj_transpose(x, p) : NULL;
+    cj__onnx_fail(r, CJ_ERR_SHAPE, "an operand of rank %d, expected %d", x->type.rank, n);
+    return NULL;
+}
+
 static void read_transpose(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     int64_t p[CJ_RANK_MAX];
