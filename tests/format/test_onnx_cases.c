@@ -1,5 +1,6 @@
 /* Models of many nodes, each operator in the forms of its opsets, against numbers that numpy gave
- * (tools/golden/onnx_cases.py): f64 to 1e-10, others to 1e-5, on two backends.
+ * (tools/golden/onnx_cases.py): f64 to 1e-10, others to 1e-5, on two backends; and again as what is
+ * written of what was read.
  *
  *     test_onnx_cases           all groups
  *     test_onnx_cases opset1    one
@@ -86,6 +87,7 @@ static void groups_give_what_numpy_gives(void **state)
     for (size_t i = 0; i < CJ__COUNT(groups); i++) {
         char path[512];
         cj_tensors *arrays;
+        cj__text bytes;
         if (only && strcmp(only, groups[i])) continue;
         cj_context *cj = cj_context_new(NULL);
         cj__format(path, sizeof(path), FOLDER "%s.onnx", groups[i]);
@@ -95,6 +97,12 @@ static void groups_give_what_numpy_gives(void **state)
         if (cj_npz_load(cj, path, &arrays)) fail_msg("%s", cj_message(cj));
         wrong += run_on(cj, g, arrays, groups[i], NULL);
         wrong += run_on(cj, g, arrays, groups[i], "reference");
+        if (graph_bytes(cj, g, &bytes)) fail_msg("%s: %s", groups[i], cj_message(cj));
+        cj_graph_free(g);
+        if (!(g = graph_from(cj, bytes.bytes, bytes.length)))
+            fail_msg("%s, written: %s", groups[i], cj_message(cj));
+        wrong += run_on(cj, g, arrays, groups[i], NULL);
+        cj__text_release(&bytes);
         cj_tensors_free(arrays);
         cj_graph_free(g);
         assert_int_equal(cj_memory_used(cj), 0);
