@@ -67,6 +67,7 @@ def opset1():
     g.add("Cast", [x], [x.astype("f4")], to="FLOAT")
     g.add("Cast", [x], [x.astype("i4")], to="INT32")
     g.add("Tile", [x, known(2, "i8"), known(1, "i8")], [np.tile(x, (1, 2, 1))])
+    g.add("Tile", [x, known(3, "f8"), known(2, "f8")], [np.tile(x, (1, 1, 3))])
     order = np.argsort(-x, 1, kind="stable")[:, :2]
     g.add("TopK", [x], [np.take_along_axis(x, order, 1), order], k=2, axis=1)
     im = numbers(1, 2, 3, 2, dtype="f4")
@@ -445,6 +446,10 @@ def refused():
         [node("Identity", ["s"], ["t"])], [value("s", v[0]), value("a", v)], [value("t", v[0])]), num_scan_inputs=1)
     bad("Attention", [q, q, q, None, q[0], q[0]], opset=24, n_out=3)
     bad("LSTM", [steps, w, r, None, None, x])
+    many = graph([node("Identity", ["a"], [f"t{i}"]) for i in range(99)], [value("s", v), value("a", v)],
+                 [value(f"t{i}", v) for i in range(99)])
+    bad("Scan", [known([1], "i8"), x, q], opset=8, body=many, num_scan_inputs=1)
+    bad("FlexAttention", [q, np.zeros((1, 0, 3, 4), "f4"), np.zeros((1, 0, 3, 4), "f4")], domain="ai.onnx.preview")
     bad("STFT", [q, known(2, "i8"), None, known(2, "i8")], opset=17)
     bad("HannWindow", [known(4, "i8")], output_datatype=14)
     np.savez(f"{TO}/refused.npz", **{f"m{i}": np.frombuffer(b, "u1") for i, b in enumerate(models)})

@@ -74,19 +74,20 @@ static cj_node *joined(cj_node *y)
 /* ---- Attention ------------------------------------------------------------------------------- */
 
 typedef struct attention {
-    cj_node *q, *k, *v, *mask, *past[2];
-    cj_node *lengths;         /* keys that count, [N]; NULL: all */
-    cj_node *offset;          /* place of the first query among the keys: a scalar, or [N] */
-    int64_t left, right;      /* keys seen before and behind a query's place, -1: all */
+    cj_node *q, *k, *v, *mask;
+    cj_node *lengths;    /* keys that count, [N]; NULL: all */
+    cj_node *offset;     /* place of the first query among the keys: a scalar, or [N] */
+    int64_t left, right; /* keys seen before and behind a query's place, -1: all */
     bool causal;
     double scale, softcap;
 } attention;
 
 /* Operand 3; keys that it does not reach are not seen. */
-static cj_node *mask_in(cj__onnx_reader *r, cj_dim keys)
+static cj_node *mask_in(cj__onnx_reader *r, cj_dim keys, cj_dtype dtype)
 {
     int64_t none[CJ_RANK_MAX] = {0}, after[CJ_RANK_MAX] = {0};
     cj_node *mask = cj__onnx_node_in(r, 3);
+    if (mask && !cj__is_bool(mask->type.dtype)) mask = cj_cast(mask, dtype);
     const int last = mask ? mask->type.rank - 1 : -1;
     if (last < 0 || mask->type.dim[last] < 0 || keys < 0 || mask->type.dim[last] >= keys)
         return mask;
@@ -165,13 +166,20 @@ static cj_node *with_past(cj__onnx_reader *r, cj_node *x, size_t i, size_t k)
     return x;
 }
 
+/* Of a window; what is farther than any key is as far. */
+static int64_t reach(cj__onnx_reader *r, const char *name)
+{
+    const int64_t far = (int64_t)1 << 40, n = cj__onnx_get_int(r, name, -1);
+    return n < far ? n : far;
+}
+
 static bool read_operands(cj__onnx_reader *r, attention *a)
 {
     *a = (attention){.q = heads_in(r, 0, "q_num_heads"),
                      .k = heads_in(r, 1, "kv_num_heads"),
                      .v = heads_in(r, 2, "kv_num_heads"),
-                     .left = cj__onnx_get_int(r, "left_window_size", -1),
-                     .right = cj__onnx_get_int(r, "right_window_size", -1),
+                     .left = reach(r, "left_window_size"),
+                     .right = reach(r, "right_window_size"),
                      .causal = cj__onnx_get_int(r, "is_causal", 0),
                      .scale = cj__onnx_get_float(r, "scale", 0),
                      .softcap = cj__onnx_get_float(r, "softcap", 0)};
@@ -181,7 +189,7 @@ static bool read_operands(cj__onnx_reader *r, attention *a)
     a->k = with_past(r, a->k, 4, 1);
     a->v = with_past(r, a->v, 5, 2);
     if (!a->k || !a->v) return false;
-    if (cj__onnx_has(r, 3)) a->mask = mask_in(r, a->k->type.dim[1]);
+    if (cj__onnx_has(r, 3)) a->mask = mask_in(r, a->k->type.dim[1], a->q->type.dtype);
     a->offset = past ? cj_dim_value(r->g, past->type.dim[2]) : cj_scalar(r->g, CJ_I64, 0);
     if (!cj__onnx_has(r, 6)) return !r->failed;
     /* A cache of fixed room: the queries are the last of the keys that count. */
@@ -250,6 +258,7 @@ static void read_flex_attention(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     cj_node *p = modified(r, "score_mod", cj_cast(scores_of(r, &a, 0), precise));
     p = modified(r, "prob_mod", cj_softmax(p, -1));
+    if (!p) return;
     const cj_dim *q = a.q->type.dim, *v = a.v->type.dim;
     if (v[2] != a.k->type.dim[2]) {
         cj__onnx_fail(r, CJ_ERR_SHAPE, "%s heads of values for %s heads of keys",

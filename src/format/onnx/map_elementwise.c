@@ -143,8 +143,9 @@ cj_dtype cj__onnx_cast_to(cj__onnx_reader *r)
     if (a && a->type == CJ__ONNX_ATTR_STRING) {
         while (code < 32 && !cj__slice_is(a->as.s, cj__onnx_type_name(code))) code++;
         if (code == 32) {
-            cj__onnx_fail(r, CJ_ERR_DATA, "it casts to '%.*s', which is no type",
-                          (int)a->as.s.size, (const char *)a->as.s.at);
+            char word[CJ__SLICE_SHOWN];
+            cj__onnx_fail(r, CJ_ERR_DATA, "it casts to '%s', which is no type",
+                          cj__slice_show(a->as.s, word));
             return CJ_DTYPE_NONE;
         }
     } else {

@@ -59,8 +59,8 @@ static int kind_of(cj__onnx_reader *r, cj__slice word)
             k++;
         if (k == word.size && !kinds[i].name[k]) return (int)i;
     }
-    cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "activation '%.*s'", (int)word.size,
-                  (const char *)word.at);
+    char shown[CJ__SLICE_SHOWN];
+    cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "activation '%s'", cj__slice_show(word, shown));
     return 0;
 }
 

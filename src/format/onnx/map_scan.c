@@ -104,8 +104,11 @@ void cj__onnx_read_batch_scan(cj__onnx_reader *r)
     cj_type types[OPERANDS_MAX];
     if (r->failed || !cj__onnx_free_names(r, graph, &names)) return;
     if (n < 1 || n > OPERANDS_MAX || sequences < 1 || sequences > n ||
-        names.count > OPERANDS_MAX) {
-        cj__onnx_fail(r, CJ_ERR_DATA, "%d operands, of which %d are sequences", n, sequences);
+        names.count > OPERANDS_MAX || graph->output.count > OPERANDS_MAX) {
+        cj__onnx_fail(r, CJ_ERR_DATA,
+                      "%d operands, of which %d are sequences, %zu names from outside and %zu "
+                      "results; at most %d of each are read",
+                      n, sequences, names.count, graph->output.count, OPERANDS_MAX);
         return;
     }
     cj__onnx_get_ints(r, "directions", OPERANDS_MAX, backward);

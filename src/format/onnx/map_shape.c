@@ -291,14 +291,15 @@ static void read_tile(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!x) return;
     if (r->opset < 6) { /* operands `tiles` and `axis` */
-        cj_dim tiles = 1;
-        double axis;
-        if (cj__onnx_dims_in(r, 1, "tiles", 1, &tiles) != 1 ||
-            !cj__onnx_number_in(r, 2, "axis", &axis))
+        double tiles, axis; /* of x's dtype */
+        if (!cj__onnx_number_in(r, 1, "tiles", &tiles) || !cj__onnx_number_in(r, 2, "axis", &axis))
             return;
-        int at = cj__axis(x, "Tile", (int64_t)axis, n = x->type.rank);
-        for (int i = 0; i < n; i++) repeats[i] = i == at ? tiles : 1;
-        if (at < 0) return;
+        n = x->type.rank;
+        if (!(tiles >= 0 && tiles < 1e9 && axis >= 0 && axis < n)) {
+            cj__onnx_fail(r, CJ_ERR_DATA, "%g tiles along axis %g of %d", tiles, axis, n);
+            return;
+        }
+        for (int i = 0; i < n; i++) repeats[i] = i == (int)axis ? (cj_dim)tiles : 1;
     } else {
         n = cj__onnx_dims_in(r, 1, "repeats", CJ_RANK_MAX, repeats);
     }

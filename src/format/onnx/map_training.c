@@ -12,7 +12,6 @@ enum { STATES_MAX = 2 };
 
 /* What the attributes and the scalars say. */
 typedef struct optimizer {
-    cj__onnx_reader *r;
     cj_node *rate, *steps;
     double alpha, beta, epsilon, decay, norm, norm_post;
     bool nesterov;
@@ -82,8 +81,7 @@ static void read_optimizer(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!cj__onnx_get_word(r, "mode", "standard", mode)) return;
     if (strcmp(mode, "standard") && strcmp(mode, "nesterov"))
         cj__onnx_fail(r, CJ_ERR_DATA, "mode '%s', expected standard or nesterov", mode);
-    const optimizer o = {.r = r,
-                         .rate = cj__onnx_node_in(r, 0),
+    const optimizer o = {.rate = cj__onnx_node_in(r, 0),
                          .steps = cj__onnx_node_in(r, 1),
                          .alpha = cj__onnx_get_float(r, "alpha", 0.9),
                          .beta = cj__onnx_get_float(r, "beta", 0.999),
@@ -105,7 +103,7 @@ static void read_optimizer(cj__onnx_reader *r, const cj__onnx_row *row)
 
 /* ---- Gradient -------------------------------------------------------------------------------- */
 
-/* The source of element i of a list of names; NULL with a failure. */
+/* What the name stands for so far; NULL with a failure. */
 static cj_node *named(cj__onnx_reader *r, cj__slice slice)
 {
     char *name;
