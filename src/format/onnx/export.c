@@ -514,7 +514,7 @@ void cj__onnx_in_broadcast(cj__onnx_writer *w, const char **names)
 const cj__onnx_row *cj__onnx_row_at(size_t i)
 {
     static const cj__onnx_row *const tables[] = {
-        cj__onnx_rows_matrix, cj__onnx_rows_region, cj__onnx_rows_select,
+        cj__onnx_rows_matrix, cj__onnx_rows_region, cj__onnx_rows_select, cj__onnx_rows_warp,
         cj__onnx_rows_elementwise, cj__onnx_rows_activation, cj__onnx_rows_reduce,
         cj__onnx_rows_shape,       cj__onnx_rows_slice,      cj__onnx_rows_index,
         cj__onnx_rows_signal,      cj__onnx_rows_attention,

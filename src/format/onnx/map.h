@@ -58,7 +58,8 @@ extern const cj__onnx_row cj__onnx_rows_elementwise[], cj__onnx_rows_activation[
     cj__onnx_rows_norm[], cj__onnx_rows_control[], cj__onnx_rows_sequence[],
     cj__onnx_rows_random[], cj__onnx_rows_training[],
     cj__onnx_rows_recurrent[], cj__onnx_rows_pool[], cj__onnx_rows_image[];
-extern const cj__onnx_row cj__onnx_rows_matrix[], cj__onnx_rows_region[], cj__onnx_rows_select[];
+extern const cj__onnx_row cj__onnx_rows_matrix[], cj__onnx_rows_region[], cj__onnx_rows_select[],
+    cj__onnx_rows_warp[];
 /* Row i of all tables, NULL past the last. */
 const cj__onnx_row *cj__onnx_row_at(size_t i);
 
@@ -295,6 +296,11 @@ void cj__onnx_set_image(cj__onnx_reader *r, size_t k, cj_node *y, bool last);
 cj_node *cj__onnx_body_input(cj__onnx_reader *r, cj_graph *body, const cj_node *x, bool element);
 cj_node *cj__onnx_took(cj_node *y, cj_graph *body);
 void cj__onnx_read_batch_scan(cj__onnx_reader *r);
+
+/* map_region.c: 0, 1 ... n - 1 along one axis of `rank`, the others being 1; an image [n, c, ...]
+ * as [n, ..., c]. */
+cj_node *cj__onnx_places(cj_graph *g, cj_dtype dtype, int axis, int rank, cj_dim n);
+cj_node *cj__onnx_channels_last(cj_node *x);
 
 /* import_sizes.c: gives the outputs of nodes on known sizes; true when it did. */
 bool cj__onnx_fold(cj__onnx_reader *r);

@@ -87,7 +87,8 @@ static void write_resize(cj__onnx_writer *w, const cj__onnx_row *row)
     if (!all_scales(call, scales, &given) || !region(call, roi) || !is_f32(a->cubic_a) ||
         !is_f32(a->extrapolation) || a->antialias ||
         (a->exclude_outside && a->mode == CJ__RESIZE_LINEAR) ||
-        a->coordinates == CJ__RESIZE_HALF_PIXEL_SYMMETRIC) {
+        a->coordinates == CJ__RESIZE_HALF_PIXEL_SYMMETRIC ||
+        a->coordinates == CJ__RESIZE_TF_NEAREST) {
         cj__onnx_write_lowered(w);
         return;
     }
@@ -236,7 +237,11 @@ static void resize(cj__onnx_reader *r, const cj__resize_attrs *how, size_t scale
     if (policy && n_sizes) keep_ratio(x, policy == 2, n, axes);
     for (int i = 0; last && i < n; i++) /* axes of the image before its Transpose */
         if (axes[i].axis) axes[i].axis = axes[i].axis == 1 ? x->type.rank - 1 : axes[i].axis - 1;
-    cj__onnx_set_image(r, 0, cj__resize_axes(image, how, n, axes), last);
+    /* Between whole numbers lie fractions, which are dropped. */
+    bool whole = how->mode != CJ__RESIZE_NEAREST && !cj__is_float(x->type.dtype);
+    cj_dtype wide = cj_dtype_info(x->type.dtype)->bits > 16 ? CJ_F64 : CJ_F32;
+    cj_node *y = cj__resize_axes(whole ? cj_cast(image, wide) : image, how, n, axes);
+    cj__onnx_set_image(r, 0, whole ? cj_cast(y, x->type.dtype) : y, last);
 }
 
 static void read_resize(cj__onnx_reader *r, const cj__onnx_row *row)

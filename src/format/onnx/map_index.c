@@ -166,7 +166,11 @@ static bool fold(cj__onnx_reader *r, int64_t batch, folded *f)
     for (int i = 0; i < rank - 1; i++) f->indices = cj_dim_mul(g, f->indices, indices->type.dim[i]);
     cj_node *at = cj_cast(indices, CJ_I64), *sizes = vector_of(g, (int)n, x->type.dim);
     at = cj_where(cj_less(at, cj_scalar(g, CJ_I64, 0)), cj_add(at, sizes), at);
+    cj_node *outside = cj_logical_or(cj_less(at, cj_scalar(g, CJ_I64, 0)),
+                                     cj_greater_equal(at, sizes));
     at = cj_reduce_sum(cj_mul(at, vector_of(g, (int)n, stride)), 1, (int64_t[]){-1}, false);
+    /* A number out of range is not one of another row's. */
+    at = cj_where(cj_reduce_max(outside, 1, (int64_t[]){-1}, false), cj_dim_value(g, rows), at);
     f->at = cj_reshape(at, 1, &f->indices);
     f->x = cj_reshape(x, 2, (cj_dim[]){rows, f->columns});
     return f->at && f->x;

@@ -9,12 +9,6 @@
 #include "format/onnx/tensor.h"
 #include "graph/ops/block.h"
 
-/* A size as an i64 scalar. */
-static cj_node *size_node(cj_graph *g, cj_dim d)
-{
-    return d >= 0 ? cj_scalar(g, CJ_I64, (double)d) : cj_dim_value(g, d);
-}
-
 /* ---- Trilu, EyeLike -------------------------------------------------------------------------- */
 
 /* Column minus row of each place of the last two axes of `type`. */
@@ -48,11 +42,11 @@ static void read_eye_like(cj__onnx_reader *r, const cj__onnx_row *row)
     int64_t number = cj__onnx_get_int(r, "dtype", 0);
     (void)row;
     if (!x) return;
-    cj_dtype dtype = number ? cj__onnx_type_dtype((int)number) : x->type.dtype;
+    cj_dtype dtype = number ? cj__onnx_type_dtype(number) : x->type.dtype;
     if (x->type.rank != 2 || dtype == CJ_DTYPE_NONE) {
-        cj__onnx_fail(r, dtype ? CJ_ERR_SHAPE : CJ_ERR_UNSUPPORTED,
-                      "an operand of rank %d, and a result of type %s", x->type.rank,
-                      cj__onnx_type_name((int)number));
+        cj__onnx_fail(r, dtype != CJ_DTYPE_NONE ? CJ_ERR_SHAPE : CJ_ERR_UNSUPPORTED,
+                      "an operand of rank %d, expected 2; a result of type %s", x->type.rank,
+                      number ? cj__onnx_type_name(number) : cj_dtype_info(dtype)->name);
         return;
     }
     cj_node *diagonal = diagonal_of(r->g, &x->type);
@@ -81,8 +75,9 @@ static void read_reverse_sequence(cj__onnx_reader *r, const cj__onnx_row *row)
         time = cj__axis(x, "ReverseSequence", cj__onnx_get_int(r, "time_axis", 0), rank);
     if (batch < 0 || time < 0) return;
     if (batch == time || lengths->type.rank != 1) {
-        cj__onnx_fail(r, CJ_ERR_SHAPE, "batch_axis %d, time_axis %d and lengths of rank %d", batch,
-                      time, lengths->type.rank);
+        cj__onnx_fail(r, CJ_ERR_SHAPE,
+                      "batch_axis %d, time_axis %d and lengths of rank %d; expected two axes, 1",
+                      batch, time, lengths->type.rank);
         return;
     }
     cj_node *t = cj_iota(r->g, CJ_I64, time, rank, x->type.dim),
@@ -102,8 +97,9 @@ static void read_tensor_scatter(cj__onnx_reader *r, const cj__onnx_row *row)
     bool circular = !strcmp(mode, "circular");
     if (axis < 0) return;
     if ((!circular && strcmp(mode, "linear")) || axis == 0 || update->type.rank != rank) {
-        cj__onnx_fail(r, CJ_ERR_DATA, "mode '%s', axis %d and an update of rank %d for rank %d",
-                      mode, axis, update->type.rank, rank);
+        cj__onnx_fail(r, CJ_ERR_DATA,
+                      "mode '%s', axis %d and an update of rank %d; expected linear or circular, 1 "
+                      "or more, %d", mode, axis, update->type.rank, rank);
         return;
     }
     cj_node *at = cj_iota(r->g, CJ_I64, axis, rank, update->type.dim);
@@ -111,7 +107,7 @@ static void read_tensor_scatter(cj__onnx_reader *r, const cj__onnx_row *row)
         cj_node *begin = cj__onnx_node_in(r, 2);
         at = cj_add(at, along(begin ? cj_cast(begin, CJ_I64) : NULL, 0, rank));
     }
-    if (circular) at = cj_mod(at, size_node(r->g, x->type.dim[axis]));
+    if (circular) at = cj_mod(at, cj_dim_value(r->g, x->type.dim[axis]));
     cj__onnx_set(r, 0, cj_scatter_along(x, at, update, axis, CJ_SCATTER_REPLACE));
 }
 
@@ -179,7 +175,7 @@ static void eliminate(elimination *e)
     const cj_type type = e->a->type;
     const cj_dim m = type.dim[0], n = type.dim[1], flat[] = {m, cj_dim_mul(g, n, n)},
                  vector[] = {m, n};
-    cj_node *size = size_node(g, n), *places = cj_iota(g, CJ_I64, 1, 2, vector);
+    cj_node *size = cj_dim_value(g, n), *places = cj_iota(g, CJ_I64, 1, 2, vector);
     cj_node *left = cj_mul(cj_expand_dims(e->rows, 2), cj_expand_dims(e->columns, 1));
     cj_node *none = cj_scalar(g, type.dtype, 0), *one = cj_scalar(g, type.dtype, 1);
     left = cj_greater(left, none);
@@ -215,8 +211,8 @@ static cj_node *determinant(cj__onnx_reader *r, cj_node *a)
         cj_graph_free(body);
         return NULL;
     }
-    cj_dim inner[] = {cj__dim_translate(r->g, body, NULL, m),
-                      cj__dim_translate(r->g, body, NULL, n), 0};
+    cj_dim inner[] = {m >= 0 ? m : cj_symbol(body, "matrices"),
+                      n >= 0 ? n : cj_symbol(body, "rows"), 0};
     inner[2] = inner[1];
     elimination e = {cj_placeholder(body, "a", dtype, 3, inner),
                      cj_placeholder(body, "det", dtype, 1, inner),

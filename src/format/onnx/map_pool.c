@@ -121,27 +121,28 @@ static bool read_window(cj__onnx_reader *r, const cj_node *x, bool last, cj_pool
     return !r->failed;
 }
 
-static cj_node *number(cj_graph *g, cj_dim d)
-{
-    return d >= 0 ? cj_scalar(g, CJ_I64, (double)d) : cj_dim_value(g, d);
-}
-
-/* The index over the whole of a channels-first x; by columns: in planes of two axes, down first. */
+/* The index over the whole of a channels-first x; by columns: the first spatial axis is the
+ * fastest.
+ */
 static cj_node *whole_index(cj_node *pooled, bool columns)
 {
     const cj_type *x = &pooled->call->in[0]->type, *y = &pooled->type;
     cj_graph *g = cj_node_graph(pooled);
-    cj_node *flat = cj_pool_flat_index(pooled);
+    cj_node *flat = cj_pool_flat_index(pooled), *turned = NULL;
     cj_dim plane = 1;
     for (int i = 2; i < x->rank; i++) plane = cj_dim_mul(g, plane, x->dim[i]);
-    if (columns && x->rank == 4) {
-        cj_node *width = number(g, x->dim[3]);
-        flat = cj_add(cj_mul(cj_mod(flat, width), number(g, x->dim[2])), cj_div(flat, width));
+    cj_dim stride = plane;
+    for (int i = x->rank - 1; columns && i >= 2; i--) { /* the last axis is that of rows */
+        stride = cj_dim_div(g, stride, x->dim[i]);
+        cj_node *place = cj_mul(cj_mod(flat, cj_dim_value(g, x->dim[i])), cj_dim_value(g, stride));
+        turned = turned ? cj_add(turned, place) : place;
+        flat = cj_div(flat, cj_dim_value(g, x->dim[i]));
     }
+    if (columns) flat = turned;
     cj_node *image = cj_iota(g, CJ_I64, 0, y->rank, y->dim),
             *channel = cj_iota(g, CJ_I64, 1, y->rank, y->dim);
-    cj_node *before = cj_add(cj_mul(image, number(g, x->dim[1])), channel);
-    return cj_add(cj_mul(before, number(g, plane)), flat);
+    cj_node *before = cj_add(cj_mul(image, cj_dim_value(g, x->dim[1])), channel);
+    return cj_add(cj_mul(before, cj_dim_value(g, plane)), flat);
 }
 
 static void read_max_pool(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -152,10 +153,6 @@ static void read_max_pool(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_pool_opts o;
     (void)row;
     if (!x || !read_window(r, x, last, &o)) return;
-    if (wants && columns && x->type.rank == 5) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "storage_order 1 of three axes");
-        return;
-    }
     cj_node *y = (cj_max_pool)(x, &o);
     cj__onnx_set_image(r, 0, y, last);
     if (wants && y) cj__onnx_set(r, 1, whole_index(y, columns));

@@ -74,6 +74,12 @@ static void read_compress(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!chosen) return;
     for (int64_t i = 0; i < condition->count; i++)
         if (element(condition, i) != 0) chosen[n++] = i;
+    cj_dim size = x->type.dim[axis];
+    if (n && size >= 0 && chosen[n - 1] >= size) {
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "the condition is true at %lld, of %lld elements",
+                      (long long)chosen[n - 1], (long long)size);
+        return;
+    }
     cj__onnx_set(r, 0, cj_gather(x, constant(r, 1, &n, chosen), axis));
 }
 
@@ -257,6 +263,18 @@ static int64_t suppress(const suppression *s, int64_t image, int64_t class)
     return kept;
 }
 
+/* As the file has it: 0.1f, which scores of the same float do not exceed, not 0.1. */
+static bool read_threshold(cj__onnx_reader *r, size_t i, const char *what, double *value)
+{
+    if (!cj__onnx_has(r, i)) return true;
+    const cj_tensor *t = known_in(r, i, what);
+    if (t && t->count != 1)
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "%s has %lld numbers, expected 1", what,
+                      (long long)t->count);
+    if (t && !r->failed) *value = element(t, 0);
+    return !r->failed;
+}
+
 static bool read_suppression(cj__onnx_reader *r, suppression *s)
 {
     double most = 0;
@@ -266,8 +284,8 @@ static bool read_suppression(cj__onnx_reader *r, suppression *s)
                        .has_least = cj__onnx_has(r, 4)};
     if (r->failed || (cj__onnx_has(r, 2) &&
                       !cj__onnx_number_in(r, 2, "max_output_boxes_per_class", &most)) ||
-        (cj__onnx_has(r, 3) && !cj__onnx_number_in(r, 3, "iou_threshold", &s->overlap)) ||
-        (s->has_least && !cj__onnx_number_in(r, 4, "score_threshold", &s->least)))
+        !read_threshold(r, 3, "iou_threshold", &s->overlap) ||
+        !read_threshold(r, 4, "score_threshold", &s->least))
         return false;
     const cj_tensor *b = s->boxes, *c = s->scores;
     if (b->rank != 3 || b->shape[2] != 4 || c->rank != 3 || b->shape[0] != c->shape[0] ||

@@ -83,13 +83,15 @@ typedef struct window {
     cj_dim size[CJ_RANK_MAX];
 } window;
 
-/* An axis of known size: ONNX clamps both ends. */
+/* An axis of known size: ONNX clamps both ends, a start before the first element to the first, from
+ * which a walk back (unlike numpy's) takes that one element. */
 static void cut_number(int64_t n, int64_t start, int64_t end, int64_t step, window *win, int axis)
 {
     int64_t low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n;
     start = start < 0 ? (start < -n ? low : start + n) : start;
     end = end < 0 ? (end < -n ? low : end + n) : end;
-    start = start < (step < 0 ? 0 : low) ? (step < 0 ? -1 : 0) : start > high ? high : start;
+    start = start < 0 ? 0 : start;
+    start = start > high ? high : start;
     end = end < low ? low : end > n ? n : end;
     int64_t length = step > 0 ? end - start : start - end, stride = step > 0 ? step : -step;
     win->size[axis] = length > 0 ? (length - 1) / stride + 1 : 0;
@@ -478,27 +480,36 @@ static cj_node *lengthen(cj__onnx_reader *r, cj_node *x, int axis, cj_dim n, dou
     return cj_concat((cj_node *[]){in_front ? more : x, in_front ? x : more}, 2, axis);
 }
 
-/* Edge and reflect padding of known width: the border is put together from slices. */
-static cj_node *extend(cj_node *x, int axis, int64_t n, bool reflect, bool in_front)
+static const char *const pad_modes[] = {"constant", "edge", "reflect", "wrap", NULL};
+enum { CONSTANT, EDGE, REFLECT, WRAP };
+
+/* More elements of the axis itself, by index: of n elements, place i outside is the nearest one, or
+ * its mirror image at either end (again and again), or i mod n. Where elements are taken off, that
+ * comes first. */
+static cj_node *extend(cj_node *x, int axis, int64_t before, int64_t after, int mode)
 {
-    if (!x || n <= 0) return x;
-    cj_dim size = x->type.dim[axis];
-    cj_node *border;
-    if (reflect) {
-        border = cj_reverse(in_front ? cj_slice_axis(x, axis, 1, n)
-                                     : cj_slice_axis(x, axis, size < 0 ? -1 - n : size - 1 - n, n),
-                            axis);
-    } else {
-        cj_type type = x->type;
-        type.dim[axis] = n;
-        border = cj_broadcast_to(cj_slice_axis(x, axis,
-                                               in_front   ? 0
-                                               : size < 0 ? -1
-                                                          : size - 1,
-                                               1),
-                                 type.rank, type.dim);
+    int64_t front[CJ_RANK_MAX] = {0}, back[CJ_RANK_MAX] = {0};
+    if (!x || (before == 0 && after == 0)) return x;
+    front[axis] = before < 0 ? before : 0;
+    back[axis] = after < 0 ? after : 0;
+    x = cj_pad(x, front, back, 0);
+    if (!x || (before <= 0 && after <= 0)) return x;
+    cj_graph *g = cj_node_graph(x);
+    cj_dim size = x->type.dim[axis], longer;
+    if (size == 0)
+        return cj_graph_fail(g, CJ_ERR_SHAPE, "mode '%s' along axis %d, which has no elements",
+                             pad_modes[mode], axis);
+    before = before > 0 ? before : 0;
+    longer = cj_dim_add(g, size, before + (after > 0 ? after : 0));
+    cj_node *n = cj_dim_value(g, size), *last = cj_shift(n, -1), *zero = cj_scalar(g, CJ_I64, 0);
+    cj_node *i = cj_shift(cj_iota(g, CJ_I64, 0, 1, &longer), -(double)before);
+    if (mode == EDGE) i = cj_minimum(cj_maximum(i, zero), last);
+    if (mode == WRAP) i = cj_mod(i, n);
+    if (mode == REFLECT) {
+        i = cj_mod(i, cj_scale(last, 2)); /* 0 where n is 1 */
+        i = cj_minimum(i, cj_sub(cj_scale(last, 2), i));
     }
-    return cj_concat((cj_node *[]){in_front ? border : x, in_front ? x : border}, 2, axis);
+    return cj_gather(x, i, axis);
 }
 
 static void read_pad(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -533,31 +544,30 @@ static void read_pad(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     for (int i = 0; i < covered; i++)
         if ((axes[i] = n_axes < 0 ? i : cj__axis(x, "Pad", given[i], rank)) < 0) return;
-    bool constant = !strcmp(mode, "constant"), reflect = !strcmp(mode, "reflect");
-    if (!constant && !reflect && strcmp(mode, "edge")) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "mode '%s'", mode);
+    int how = 0;
+    while (pad_modes[how] && strcmp(pad_modes[how], mode)) how++;
+    if (!pad_modes[how]) {
+        cj__onnx_fail(r, CJ_ERR_DATA, "mode '%s', expected constant, edge, reflect or wrap", mode);
         return;
     }
     int64_t before[CJ_RANK_MAX] = {0}, after[CJ_RANK_MAX] = {0};
     for (int i = 0; i < covered; i++) {
         int axis = (int)axes[i];
+        for (int k = i; k < n; k += covered)
+            if (!symbolic[k] && !((double)pads[k] >= -CJ__FAR && (double)pads[k] <= CJ__FAR))
+                cj__onnx_fail(r, CJ_ERR_LIMIT, "pads[%d] is %lld, beyond 2^52", k,
+                              (long long)pads[k]);
         if (!symbolic[i]) before[axis] = pads[i];
         if (!symbolic[covered + i]) after[axis] = pads[covered + i];
+        if (how != CONSTANT && (symbolic[i] || symbolic[covered + i]))
+            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "mode '%s' by a size known only when running",
+                          mode);
+        if (r->failed) return;
         if (symbolic[i]) x = lengthen(r, x, axis, pads[i], value, true);
         if (symbolic[covered + i]) x = lengthen(r, x, axis, pads[covered + i], value, false);
-        if (constant) continue;
-        /* Both borders are taken from the operand as it was. */
-        if (before[axis] < 0 || after[axis] < 0)
-            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "negative pads in mode '%s'", mode);
-        else if (reflect && x && x->type.dim[axis] >= 0 &&
-                 (before[axis] >= x->type.dim[axis] || after[axis] >= x->type.dim[axis]))
-            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "more is reflected along axis %d than there is",
-                          axis);
-        else
-            x = extend(extend(x, axis, after[axis], reflect, false), axis, before[axis], reflect,
-                       true);
+        if (how != CONSTANT) x = extend(x, axis, before[axis], after[axis], how);
     }
-    cj__onnx_set(r, 0, constant ? cj_pad(x, before, after, value) : x);
+    cj__onnx_set(r, 0, how == CONSTANT ? cj_pad(x, before, after, value) : x);
 }
 
 const cj__onnx_row cj__onnx_rows_slice[] = {

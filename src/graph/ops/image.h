@@ -18,7 +18,8 @@ typedef enum cj__resize_coordinates {
     CJ__RESIZE_HALF_PIXEL_SYMMETRIC,
     CJ__RESIZE_ALIGN_CORNERS,
     CJ__RESIZE_ASYMMETRIC,
-    CJ__RESIZE_CROP
+    CJ__RESIZE_CROP,
+    CJ__RESIZE_TF_NEAREST
 } cj__resize_coordinates;
 typedef enum cj__resize_rounding {
     CJ__RESIZE_PREFER_FLOOR,

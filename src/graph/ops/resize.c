@@ -21,7 +21,8 @@ enum { MOST = 1 << 20, TAPS = 4 };
 const char *const cj__resize_mode_words[] = {"nearest", "linear", "cubic", NULL};
 const char *const cj__resize_coordinate_words[] = {
     "half_pixel", "pytorch_half_pixel", "half_pixel_symmetric",
-    "align_corners", "asymmetric", "tf_crop_and_resize", NULL};
+    "align_corners", "asymmetric", "tf_crop_and_resize",
+    "tf_half_pixel_for_nn", NULL};
 const char *const cj__resize_rounding_words[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
                                                  "ceil", NULL};
 
@@ -37,6 +38,7 @@ static double place_of(const cj__resize_attrs *how, const cj__resize_axis *a, in
     case CJ__RESIZE_HALF_PIXEL_SYMMETRIC: return n / 2 * (1 - m / (s * n)) + half;
     case CJ__RESIZE_ALIGN_CORNERS: return s * n != 1 ? x * (n - 1) / (s * n - 1) : 0;
     case CJ__RESIZE_ASYMMETRIC: return x / s;
+    case CJ__RESIZE_TF_NEAREST: return (x + 0.5) / s;
     case CJ__RESIZE_CROP:
         if (a->m == 1) return 0.5 * (a->begin + a->end) * (n - 1);
         return a->begin * (n - 1) + x * (a->end - a->begin) * (n - 1) / (m - 1);
@@ -297,7 +299,7 @@ static cj_node *resize_sample(cj_sampler *s, int i)
     int spatial = i < 48 ? 2 : 1 + 2 * (i % 2), rank = spatial + 2;
     int64_t dims[5];
     cj__resize_attrs how = {.mode = i % 3,
-                            .coordinates = i / 3 % 6,
+                            .coordinates = i / 3 % 7,
                             .nearest = i / 2 % 4,
                             .cubic_a = i % 2 ? -0.75 : -0.5,
                             .extrapolation = 0.5,
