@@ -27,6 +27,7 @@ void cj__dims_release(cj_graph *g)
 {
     cj__dims *dims = &g->dims;
     cj__free(g->cj, dims->items, (size_t)dims->capacity * sizeof *dims->items);
+    cj__free(g->cj, dims->table, 2 * (size_t)dims->capacity * sizeof *dims->table);
     cj__free(g->cj, dims->agreements, (size_t)dims->agreements_capacity * sizeof *dims->agreements);
     *dims = (cj__dims){0};
 }
@@ -44,36 +45,62 @@ static cj_dim overflow(cj_graph *g)
     return 0;
 }
 
+static bool equal(const cj__expr *a, const cj__expr *b)
+{
+    if (a->kind != b->kind || a->n != b->n || a->constant != b->constant) return false;
+    if (a->kind == CJ__EXPR_NAME) return !strcmp(a->name, b->name);
+    return !memcmp(a->part, b->part, sizeof a->part) &&
+           !memcmp(a->coefficient, b->coefficient, sizeof a->coefficient);
+}
+
+/* Where `e` is in the table, or the free place for it. */
+static int *find(const cj__dims *dims, const cj__expr *e)
+{
+    uint64_t hash = e->kind == CJ__EXPR_NAME
+                        ? cj__hash(e->name, strlen(e->name), 0)
+                        : cj__hash(e->part, sizeof e->part,
+                                   cj__hash(e->coefficient, sizeof e->coefficient,
+                                            (uint64_t)e->constant + (uint64_t)e->kind));
+    size_t size = 2 * (size_t)dims->capacity, at = hash % size;
+    while (dims->table[at] && !equal(&dims->items[dims->table[at] - 1], e)) at = (at + 1) % size;
+    return &dims->table[at];
+}
+
+static bool grow(cj_graph *g)
+{
+    cj__dims *dims = &g->dims;
+    const int old = dims->capacity, capacity = old ? 2 * old : 8;
+    int *table = cj__alloc(g->cj, 2 * (size_t)capacity * sizeof *table);
+    cj__expr *items = table ? cj__realloc(g->cj, dims->items, (size_t)old * sizeof *items,
+                                          (size_t)capacity * sizeof *items)
+                            : NULL;
+    if (!items) {
+        cj__free(g->cj, table, 2 * (size_t)capacity * sizeof *table);
+        return false;
+    }
+    cj__free(g->cj, dims->table, 2 * (size_t)old * sizeof *table);
+    dims->items = items;
+    dims->table = table;
+    dims->capacity = capacity;
+    for (int i = 0; i < dims->count; i++) *find(dims, &dims->items[i]) = 1 + i;
+    return true;
+}
+
 /* The number of an expression equal to `e`, stored when it is new. */
 static cj_dim intern(cj_graph *g, const cj__expr *e)
 {
     cj__dims *dims = &g->dims;
-    for (int i = 0; i < dims->count; i++) {
-        const cj__expr *o = &dims->items[i];
-        if (o->kind != e->kind || o->n != e->n || o->constant != e->constant) continue;
-        if (e->kind == CJ__EXPR_NAME
-                ? !strcmp(o->name, e->name)
-                : !memcmp(o->part, e->part, sizeof e->part) &&
-                      !memcmp(o->coefficient, e->coefficient, sizeof e->coefficient))
-            return -1 - i;
-    }
-    if (dims->count == dims->capacity) {
-        int capacity = dims->capacity ? 2 * dims->capacity : 8;
-        cj__expr *items = cj__realloc(g->cj, dims->items, (size_t)dims->capacity * sizeof *items,
-                                      (size_t)capacity * sizeof *items);
-        if (!items) {
-            cj__graph_fail(g, "dimension", CJ_ERR_MEMORY, "out of memory");
-            return 0;
-        }
-        dims->items = items;
-        dims->capacity = capacity;
-    }
-    cj__expr *stored = &dims->items[dims->count];
-    *stored = *e;
-    if (e->kind == CJ__EXPR_NAME && !(stored->name = cj__arena_strdup(&g->arena, e->name))) {
+    const int *found = dims->count ? find(dims, e) : NULL;
+    if (found && *found) return -*found;
+    cj__expr stored = *e;
+    if (e->kind == CJ__EXPR_NAME) stored.name = cj__arena_strdup(&g->arena, e->name);
+    if ((e->kind == CJ__EXPR_NAME && !stored.name) ||
+        (dims->count == dims->capacity && !grow(g))) {
         cj__graph_fail(g, "dimension", CJ_ERR_MEMORY, "out of memory");
         return 0;
     }
+    *find(dims, e) = 1 + dims->count;
+    dims->items[dims->count] = stored;
     return -1 - dims->count++;
 }
 

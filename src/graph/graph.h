@@ -57,6 +57,8 @@ typedef struct cj__agreement {
 typedef struct cj__dims {
     cj__expr *items;
     int count, capacity;
+    int *table; /* hash -> 1 + index of the item, 0: none; twice `capacity` places, open addressing
+                 */
     cj__agreement *agreements;
     int n_agreements, agreements_capacity;
 } cj__dims;
