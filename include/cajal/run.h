@@ -65,6 +65,10 @@ typedef struct cj_session_opts {
     int threads;
     int plans; /* how many plans are kept; 0: 8 */
     bool profile; /* a clock around every kernel, read by cj_session_step_at: 0.1 us each */
+    /* The most that a run may take, in nanoseconds as its operations and bytes let expect (no clock
+     * is asked, so the same run is always refused): then CJ_ERR_LIMIT. For what nobody has looked
+     * at, such as the loops of somebody's file. 0: any. */
+    int64_t work_max;
 } cj_session_opts;
 CJ_API cj_session *cj_session_new_opts(cj_program *program, cj_store *store,
                                        const cj_session_opts *opts);
@@ -106,6 +110,7 @@ typedef struct cj_session_info {
                         * the plans themselves. oneDNN's own memory is not counted. */
     int plans, steps; /* steps: kernels in the last plan */
     bool committed;
+    int64_t work;     /* of all runs, as work_max counts; 0 without one */
 } cj_session_info;
 CJ_API void cj_session_get_info(const cj_session *s, cj_session_info *info);
 

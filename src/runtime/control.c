@@ -315,6 +315,19 @@ static void show_captures(control *c, const cj_kernel *kernel)
                 kernel->in[s->first + i]->data);
 }
 
+/* A step beside what its kernels do: it is begun, and results are copied; those that are stacked,
+ * into memory that is new (8 ns a byte, so that a limit of time is one of memory, too). */
+static double step_ns(const control *c, const cj_kernel *kernel)
+{
+    double bytes = 0, fresh = 0;
+    for (int i = 0; i < c->steps.n_carried; i++)
+        bytes += (double)kernel->in[c->steps.first + i]->count *
+                 cj_dtype_info(kernel->in[c->steps.first + i]->dtype)->bits / 8;
+    for (int i = 0; i < c->steps.n_stacked; i++)
+        if (c->stacks[i].element_known) fresh += (double)c->stacks[i].element_bytes;
+    return CJ__STEP_NS + bytes / 10 + 8 * fresh;
+}
+
 /* Runs the body once; element t is read and written; carried values go to out[] or the workspace.
  */
 static cj_status run_step(control *c, const cj_kernel *kernel, int64_t t, bool first,
@@ -323,6 +336,7 @@ static cj_status run_step(control *c, const cj_kernel *kernel, int64_t t, bool f
     const cj__steps *s = &c->steps;
     inner *b = &c->body[0];
     CJ__TRY(cj__check_cancel(c->cj));
+    CJ__TRY(cj__spend(session_of(kernel), step_ns(c, kernel)));
     for (int i = 0; i < s->n_carried; i++) {
         const cj_array *a = kernel->in[s->first + i];
         look_at(&b->in[s->first_in + i], c->cj, a,

@@ -302,7 +302,7 @@ static cj_status make_steps(planner *pl, cj__arena *scratch)
 
 /* About how long a step takes on one core, in nanoseconds: 100 GFLOP/s for products, 10 GB/s for
  * each sweep over memory. Only its order of magnitude matters. */
-static double estimate_ns(const cj_kernel *k)
+double cj__kernel_ns(const cj_kernel *k)
 {
     double bytes = 0;
     for (int i = 0; i < k->call->n_in; i++)
@@ -320,7 +320,7 @@ static void choose_threads(planner *pl)
 {
     enum { STEP_NS = 60000 };
     double all = 0;
-    for (int i = 0; i < pl->plan->n_steps; i++) all += estimate_ns(&pl->plan->steps[i].kernel);
+    for (int i = 0; i < pl->plan->n_steps; i++) all += cj__kernel_ns(&pl->plan->steps[i].kernel);
     if (all >= (double)STEP_NS * pl->plan->n_steps) return;
     for (int i = 0; i < pl->plan->n_steps; i++) pl->plan->steps[i].kernel.team = NULL;
 }

@@ -128,6 +128,7 @@ static cj_session *new_session(cj_context *cj, cj_program *program, cj_store *st
     s->store = store;
     s->plans_max = plans > 0 ? plans : 8;
     if (s->plans_max < program->n_segments) s->plans_max = program->n_segments;
+    s->work = &s->own_work;
     cj__arena_init(&s->arena, &s->cj);
     return s;
 }
@@ -155,6 +156,7 @@ cj_session *cj_session_new_opts(cj_program *program, cj_store *store, const cj_s
     if (!s) return NULL;
     cj__own(cj, &s->owned, free_owned);
     s->profile = o.profile;
+    s->own_work.max = o.work_max > 0 ? o.work_max : 0;
     int threads = o.threads > 0 ? o.threads : cj_threads(cj);
     cj_status failed = find_backend(s, o.backend);
     if (!failed && threads > 1 && !(s->team = cj__team_new(&s->cj, threads)))
@@ -167,6 +169,7 @@ cj_session *cj__session_new_inside(cj_program *program, cj_session *outer)
     cj_session *s = new_session(&outer->cj, program, outer->store, 0);
     if (!s) return NULL;
     s->inside = true;
+    s->work = outer->work;
     s->backend = outer->backend;
     s->team = outer->team;
     return finish_session(s, &outer->cj, CJ_OK);
@@ -204,7 +207,8 @@ const char *cj_session_message(const cj_session *s) { return cj_message(&s->cj);
 
 void cj_session_get_info(const cj_session *s, cj_session_info *info)
 {
-    *info = (cj_session_info){.plans = s->made, .committed = s->committed};
+    *info = (cj_session_info){
+        .plans = s->made, .committed = s->committed, .work = s->work->spent};
     for (int i = 0; i < s->program->n_segments; i++) info->arena_bytes += s->workspace_bytes[i];
     for (int i = 0; i < s->n_plans; i++)
         info->kept_bytes += s->plans[i]->held_bytes + cj__arena_bytes(&s->plans[i]->arena);
@@ -439,11 +443,24 @@ static cj_status learn(cj_session *s, cj__plan *plan, const cj__step *step)
     return CJ_OK;
 }
 
+cj_status cj__spend(cj_session *s, double ns)
+{
+    struct cj__work *w = s->work;
+    if (!w->max) return CJ_OK;
+    if (ns > (double)w->left)
+        return cj_fail(&s->cj, CJ_ERR_LIMIT, "more than the %lld microseconds that it may take",
+                       (long long)(w->max / 1000));
+    w->left -= (int64_t)ns;
+    w->spent += (int64_t)ns;
+    return CJ_OK;
+}
+
 static cj_status run_steps(cj_session *s, cj__plan *plan, int begin, int end)
 {
     for (int i = begin; i < end; i++) {
         cj__step *step = &plan->steps[i];
         CJ__TRY(cj__check_cancel(&s->cj));
+        if (s->work->max) CJ__TRY(cj__spend(s, CJ__STEP_NS + cj__kernel_ns(&step->kernel)));
         cj_status failed = step->run(&step->kernel);
         if (failed)
             return cj__prefix(&s->cj, failed, "%s%s%s", step->call->where ? step->call->where : "",
@@ -620,6 +637,7 @@ cj_status cj_run(cj_session *s, const cj_feed *feeds, int n_feeds, cj_tensor **o
 {
     if (!s) return CJ_ERR_ARGUMENT;
     uint64_t mode = cj__float_mode();
+    if (!s->inside) s->work->left = s->work->max;
     if (!s->backend || !s->backend->keeps_subnormals) cj__float_mode_flush();
     cj_status failed = run(s, feeds, n_feeds, outputs, n_outputs);
     cj__float_mode_set(mode);

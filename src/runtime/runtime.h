@@ -119,6 +119,9 @@ struct cj_session {
     int made;                /* plans made so far */
     bool profile;            /* steps are timed */
     bool inside;             /* a body's: team and store are the outer session's */
+    struct cj__work {
+        int64_t max, left, spent; /* ns; max 0: none is counted */
+    } own_work, *work;       /* a body's is the outer session's */
     bool committed;
     int *store_index;        /* by call: entry of a variable */
     cj__owned owned;
@@ -131,6 +134,13 @@ void cj__plan_free(cj_session *s, cj__plan *plan);
 int cj__value_of(const cj_session *s, const cj_node *node);
 /* The value of a node in the active plan of its segment. */
 cj__value *cj__session_value(cj_session *s, const cj_node *node);
+
+/* plan.c: about how long a kernel takes on one core, in nanoseconds. */
+double cj__kernel_ns(const cj_kernel *k);
+/* run.c: takes that much from what a run may spend; CJ_ERR_LIMIT when it is not there. A step of a
+ * plan or of a loop takes CJ__STEP_NS beside what its kernels do. */
+enum { CJ__STEP_NS = 500 };
+cj_status cj__spend(cj_session *s, double ns);
 
 /* run.c: a session for a body, in a plan of `outer`: with its store, backend and threads. The
  * caller frees. NULL with the message of `outer`. */
