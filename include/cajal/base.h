@@ -93,6 +93,7 @@ typedef enum cj_file_kind {
 typedef struct cj_file_info {
     cj_file_kind kind; /* CJ_FILE_NONE: nothing there */
     int64_t size_bytes;
+    bool link; /* the name is a symbolic link; the rest is of what it leads to */
 } cj_file_info;
 
 enum { CJ_OPEN_READ, CJ_OPEN_WRITE /* create or truncate */, CJ_OPEN_APPEND, CJ_OPEN_DIRECTORY };

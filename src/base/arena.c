@@ -2,8 +2,8 @@
  *
  *     chunks -> [header | used ........ | free ] -> [header | used ... ] -> NULL
  *
- * Chunks double from 4 KiB to 1 MiB. A request larger than a quarter of the next chunk gets a chunk
- * of its own, put behind the current one, so that the rest of that stays usable. */
+ * Chunks double from 4 KiB to 64 KiB. A request larger than a quarter of the next chunk gets a
+ * chunk of its own, put behind the current one, so that the rest of that stays usable. */
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include "base/size.h"
 #include "base/text.h"
 
-enum { ALIGNMENT = 16, CHUNK_MIN = 4096, CHUNK_MAX = 1 << 20 };
+enum { ALIGNMENT = 16, CHUNK_MIN = 4096, CHUNK_MAX = 1 << 16 };
 
 typedef struct cj__chunk {
     struct cj__chunk *next;
@@ -33,6 +33,7 @@ void cj__arena_release(cj__arena *arena)
         cj__free(arena->cj, chunk, HEADER + chunk->size);
     }
     arena->chunks = NULL;
+    arena->bytes = 0;
 }
 
 static cj__chunk *chunk_new(cj__arena *arena, size_t size)
@@ -40,7 +41,7 @@ static cj__chunk *chunk_new(cj__arena *arena, size_t size)
     size_t total;
     if (!cj__size_add(size, HEADER, &total)) total = SIZE_MAX; /* refused by the allocator */
     cj__chunk *chunk = cj__alloc(arena->cj, total);
-    if (chunk) chunk->size = size;
+    if (chunk) chunk->size = size, arena->bytes += total;
     return chunk;
 }
 
@@ -106,8 +107,5 @@ char *cj__arena_printf(cj__arena *arena, const char *format, ...)
 
 size_t cj__arena_bytes(const cj__arena *arena)
 {
-    size_t total = 0;
-    for (const cj__chunk *chunk = arena->chunks; chunk; chunk = chunk->next)
-        total += HEADER + chunk->size;
-    return total;
+    return arena->bytes;
 }

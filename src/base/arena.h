@@ -7,6 +7,7 @@
 typedef struct cj__arena {
     cj_context *cj; /* who pays and who gets the message */
     struct cj__chunk *chunks;
+    size_t bytes; /* of all chunks */
 } cj__arena;
 
 void cj__arena_init(cj__arena *arena, cj_context *cj);

@@ -365,7 +365,7 @@ cj_status cj__file_append(cj_context *cj, const char *path, const void *bytes, s
 cj_status cj__file_info(cj_context *cj, const char *path, cj_file_info *info)
 {
     const cj_io *io = cj__io(cj);
-    *info = (cj_file_info){CJ_FILE_NONE, 0};
+    *info = (cj_file_info){.kind = CJ_FILE_NONE};
     if (!path || !*path) return cj_fail(cj, CJ_ERR_ARGUMENT, "a file name is empty");
     int result;
     RETRY(result, io->info(io->user, path, info));
@@ -481,4 +481,28 @@ cj_status cj__file_inside(cj_context *cj, const char *folder, const char *name, 
     *path = join(cj, head, strlen(head), name);
     free_string(cj, head);
     return *path ? CJ_OK : cj->status;
+}
+
+cj_status cj__file_really_inside(cj_context *cj, const char *folder, const char *name, char **path)
+{
+    CJ__TRY(cj__file_inside(cj, folder, name, path));
+    cj_status failed = CJ_OK;
+    /* The path is cut behind each part of the name and looked at. */
+    for (char *at = *path + (strlen(*path) - strlen(name)); at && !failed;) {
+        cj_file_info info = {CJ_FILE_NONE, 0, false};
+        char *slash = strchr(at, '/');
+        if (slash) *slash = 0;
+        failed = cj__file_info(cj, *path, &info);
+        if (!failed && info.link)
+            failed = cj_fail(cj, CJ_ERR_ARGUMENT,
+                             "the file name '%.200s' is refused: '%.200s' is a symbolic link; a "
+                             "name within '%s' is expected",
+                             name, *path, folder);
+        if (slash) *slash = '/';
+        at = slash ? slash + 1 : NULL;
+    }
+    if (!failed) return CJ_OK;
+    free_string(cj, *path);
+    *path = NULL;
+    return failed;
 }

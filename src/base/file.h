@@ -66,5 +66,9 @@ cj_status cj__file_list(cj_context *cj, const char *path, int (*each)(void *arg,
  * backslashes, and empty or NUL-holding names, so that nothing outside the folder is opened.
  * Allocated; free with cj__free(cj, path, strlen(path) + 1). */
 cj_status cj__file_inside(cj_context *cj, const char *folder, const char *name, char **path);
+/* The same for a file that a stranger names: no part of the name behind the folder may be a
+ * symbolic link. */
+cj_status cj__file_really_inside(cj_context *cj, const char *folder, const char *name,
+                                 char **path);
 
 #endif

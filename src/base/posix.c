@@ -94,7 +94,8 @@ static int io_info(void *user, const char *path, cj_file_info *info)
 {
     (void)user;
     struct stat st;
-    *info = (cj_file_info){CJ_FILE_NONE, 0};
+    *info = (cj_file_info){CJ_FILE_NONE, 0, false};
+    if (lstat(path, &st) == 0) info->link = S_ISLNK(st.st_mode);
     if (stat(path, &st)) return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
     info->kind = S_ISREG(st.st_mode)   ? CJ_FILE_REGULAR
                  : S_ISDIR(st.st_mode) ? CJ_FILE_DIRECTORY
