@@ -77,12 +77,26 @@ CJ_API cj_status cj_npz_save(cj_context *cj, const char *path, const cj_tensors 
 /* Files we write carry a CRC-32 of the header and one of each tensor (metadata keys
  * "cajal.checksum" and "crc32", kept out of the list); so every flipped bit is noticed on loading,
  * and the tensor named. Loading maps the file and copies nothing that is aligned: the file must not
- * be changed in place while the tensors live (replacing it by another is fine). */
+ * be changed in place while the tensors live (replacing it by another is fine).
+ *
+ * A list may be cut into shards: the path of their index (it ends in ".json"), or of a folder with
+ * a model.safetensors.index.json, loads all of them. Every name of its weight_map must be in the
+ * file that it says, every tensor of the files in the map, and the files in the index's folder. */
 CJ_API cj_status cj_safetensors_load(cj_context *cj, const char *path, cj_tensors **out);
 /* The same from memory, with copies. */
 CJ_API cj_status cj_safetensors_read(cj_context *cj, const void *bytes, size_t size,
                                      cj_tensors **out);
 CJ_API cj_status cj_safetensors_save(cj_context *cj, const char *path, const cj_tensors *list);
+typedef struct cj_safetensors_opts {
+    size_t struct_size;
+    /* At most so many bytes of tensors a file, though one tensor is never cut; 0: any. More become
+     * shards: NAME.safetensors stands for NAME-00001-of-00003.safetensors ... and, written last,
+     * NAME.safetensors.index.json. After a failure the folder has the old files or, where some were
+     * replaced already, no index: never an index for two saves' files. */
+    int64_t max_shard_bytes;
+} cj_safetensors_opts;
+CJ_API cj_status cj_safetensors_save_opts(cj_context *cj, const char *path, const cj_tensors *list,
+                                          const cj_safetensors_opts *opts);
 
 #ifdef __cplusplus
 }

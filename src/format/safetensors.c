@@ -346,7 +346,7 @@ static void unload(void *user, void *data, size_t size)
     cj__free(cj, file, sizeof(*file));
 }
 
-cj_status cj_safetensors_load(cj_context *cj, const char *path, cj_tensors **out)
+cj_status cj__safetensors_load_file(cj_context *cj, const char *path, cj_tensors **out)
 {
     *out = NULL;
     cj__file_bytes *file = cj__alloc(cj, sizeof(*file));
@@ -463,23 +463,22 @@ static cj_status write_header(cj__text *json, const cj_tensors *list, const item
     return CJ_OK;
 }
 
-static cj_status write_file(cj_context *cj, const char *path, const cj__text *json,
-                            const item **sorted, size_t count)
+static cj_status write_file(cj__writer *file, const cj__text *json, const item **sorted,
+                            size_t count)
 {
-    cj__writer file;
     unsigned char prefix[PREFIX];
     for (int i = 0; i < PREFIX; i++)
         prefix[i] = (unsigned char)((uint64_t)json->length >> 8 * i & 255);
-    CJ__TRY(cj__writer_begin(&file, cj, path));
-    cj__writer_write(&file, prefix, PREFIX);
-    cj__writer_write(&file, json->bytes, json->length);
+    cj__writer_write(file, prefix, PREFIX);
+    cj__writer_write(file, json->bytes, json->length);
     for (size_t i = 0; i < count; i++)
-        cj__writer_write(&file, cj__tensor_data(sorted[i]->tensor),
+        cj__writer_write(file, cj__tensor_data(sorted[i]->tensor),
                          cj_tensor_size_bytes(sorted[i]->tensor));
-    return cj__writer_commit(&file);
+    return file->failed;
 }
 
-cj_status cj_safetensors_save(cj_context *cj, const char *path, const cj_tensors *list)
+cj_status cj__safetensors_begin(cj_context *cj, cj__writer *file, const char *path,
+                                const cj_tensors *list)
 {
     cj__arena arena;
     cj__text json;
@@ -489,9 +488,18 @@ cj_status cj_safetensors_save(cj_context *cj, const char *path, const cj_tensors
     cj__text_init(&json, cj);
     CJ__CHECK(failed = sort_items(&arena, list, &sorted));
     CJ__CHECK(failed = write_header(&json, list, sorted));
-    failed = write_file(cj, path, &json, sorted, cj_tensors_count(list));
+    CJ__CHECK(failed = cj__writer_begin(file, cj, path));
+    if ((failed = write_file(file, &json, sorted, cj_tensors_count(list))))
+        cj__writer_abandon(file);
 out:
     cj__text_release(&json);
     cj__arena_release(&arena);
     return failed;
+}
+
+cj_status cj_safetensors_save(cj_context *cj, const char *path, const cj_tensors *list)
+{
+    cj__writer file;
+    CJ__TRY(cj__safetensors_begin(cj, &file, path, list));
+    return cj__writer_commit(&file);
 }
