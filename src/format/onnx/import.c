@@ -67,6 +67,7 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
     const cj__onnx_row *row = NULL;
     char op[CJ__SLICE_SHOWN], domain[CJ__SLICE_SHOWN];
     r->node = node;
+    if (!cj__onnx_spend(r, 1)) return;
     cj__graph_layer(r->g, cj__onnx_shown_name(node, op));
     bool standard = !node->domain.size || cj__slice_is(node->domain, "ai.onnx");
     if (standard && cj__slice_is(node->op_type, "Constant")) {
@@ -102,7 +103,9 @@ bool cj__onnx_read_nodes(cj__onnx_reader *r, size_t n, const cj__onnx_node *node
 {
     const cj__onnx_node *outer = r->node;
     for (size_t i = 0; i < n && !r->failed; i++) {
+        int calls = r->g->n_calls;
         read_node(r, cj__onnx_resolve(r, &nodes[i]));
+        cj__onnx_spend(r, (r->g->n_calls - calls) / 4);
         if (!r->failed && i % 64 == 63) r->failed = cj__check_cancel(r->cj);
     }
     r->g->layer = NULL;
@@ -222,8 +225,10 @@ static bool read_inputs(cj__onnx_reader *r, const cj__onnx_graph *graph)
     }
     if (r->opts && r->opts->values)
         r->failed = r->opts->values(r->opts->user, r->g, (int)n, inputs, values);
-    for (size_t i = 0; i < n && !r->failed; i++)
+    for (size_t i = 0; i < n && !r->failed; i++) {
+        if (values[i]) cj__onnx_grant(r, cj_tensor_size_bytes(values[i]));
         if (!read_input(r, &inputs[i], values[i])) return false;
+    }
     return !r->failed;
 }
 
@@ -249,7 +254,7 @@ cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, co
                              int n, const cj__onnx_free *captures, cj_node **captured,
                              int *n_captured)
 {
-    if (r->failed) return NULL;
+    if (!cj__onnx_spend(r, 1)) return NULL;
     cj__onnx_level level = {.outer = r->level}, *outer = r->level;
     cj_graph *outer_graph = r->g, *body = cj_graph_new(r->cj);
     if (!body) return cj__onnx_no_memory(r), NULL;
@@ -328,6 +333,9 @@ static bool find_opset(cj__onnx_reader *r, const cj__onnx_model *model)
         const cj__onnx_opset *o = &model->opset_import.items[i];
         if (!o->domain.size || cj__slice_is(o->domain, "ai.onnx")) r->opset = o->version;
     }
+    if (r->opset < 1 || r->opset > CJ__ONNX_OPSET_NEWEST)
+        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "opset %lld; Cajal reads 1 to %d",
+                      (long long)r->opset, CJ__ONNX_OPSET_NEWEST);
     return !r->failed;
 }
 
@@ -362,11 +370,13 @@ cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model
     cj__onnx_files files;
     cj__onnx_reader r = {.cj = cj, .arena = arena, .files = &files, .level = &level,
                          .g = level.g, .parameters = opts->parameters,
-                         .variables = opts->variables, .model = model, .opts = opts->asked};
+                         .variables = opts->variables, .model = model, .opts = opts->asked,
+                         .budget.any = !opts->bytes};
     *out = NULL;
     if (!level.g) return CJ_ERR_MEMORY;
     cj__onnx_files_init(&files, arena, opts->folder, opts->path, opts->file);
     cj__names_init(&level.values, arena);
+    if (opts->bytes) cj__onnx_grant(&r, opts->bytes);
     read_model(&r, model);
     if (!r.failed && level.g->failed)
         r.failed = cj_fail(cj, level.g->failed, "%s", level.g->message);

@@ -21,6 +21,21 @@ cj__onnx_source *cj__onnx_result(cj__onnx_reader *r, size_t k);
  */
 cj__onnx_source *cj__onnx_find(const cj__onnx_reader *r, const char *name);
 
+/* ---- budget.c: what reading a file may cost -------------------------------------------------- */
+
+/* So many bytes more have been given (the file, values of inputs, external data). */
+void cj__onnx_grant(cj__onnx_reader *r, size_t bytes);
+/* `steps` bodies are to be read, which is known: granted when they are not too many. */
+void cj__onnx_grant_steps(cj__onnx_reader *r, double steps, size_t n, const cj__onnx_node *nodes);
+/* Takes so many nodes. false, with a failure, when they are not there, or the memory has grown too
+ * large for the file. */
+bool cj__onnx_spend(cj__onnx_reader *r, int64_t nodes);
+/* The same for n things that are each looked for among so many, one after the other. */
+bool cj__onnx_spend_looks(cj__onnx_reader *r, size_t n, size_t among);
+/* May so many calls be run for a value, whose results take so many bytes? false with a failure. */
+bool cj__onnx_may_run(cj__onnx_reader *r, int64_t calls, double bytes);
+void cj__onnx_spend_run(cj__onnx_reader *r, int64_t calls, int64_t work_ns);
+
 /* ---- values.c -------------------------------------------------------------------------------- */
 
 /* The value of a source by running the graph so far, which is kept with it. NULL without a failure
@@ -41,6 +56,8 @@ void cj__onnx_set_source(cj__onnx_reader *r, size_t k, const cj__onnx_source *fr
 cj__onnx_source *cj__onnx_new_source(cj__onnx_reader *r, cj_node *node);
 /* A call of a function of the model's own; false when there is none that the node calls. */
 bool cj__onnx_call(cj__onnx_reader *r);
+const cj__onnx_function *cj__onnx_find_function(const cj__onnx_reader *r,
+                                                const cj__onnx_node *node);
 /* The node with what its attributes refer to in place of the references. */
 const cj__onnx_node *cj__onnx_resolve(cj__onnx_reader *r, const cj__onnx_node *node);
 

@@ -129,6 +129,7 @@ cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from)
     if (r->failed) return NULL;
     if ((r->failed = cj__onnx_files_tensor(r->files, from, &t)))
         return cj__onnx_name_node(r), NULL;
+    if (from->data_location == 1) cj__onnx_grant(r, cj_tensor_size_bytes(t));
     return cj__onnx_keep(r, t) ? t : NULL;
 }
 
@@ -332,6 +333,12 @@ bool cj__onnx_has_attribute(const cj__onnx_reader *r, const char *name)
 static const cj__onnx_attribute *typed(cj__onnx_reader *r, const char *name, int64_t type)
 {
     const cj__onnx_attribute *a = r->failed ? NULL : cj__onnx_find_attribute(r->node, name);
+    if (a && !a->which && a->ref_attr_name.size) {
+        char of[CJ__SLICE_SHOWN];
+        cj__onnx_fail(r, CJ_ERR_DATA, "attribute '%s' refers to '%s' of a function, but is in none",
+                      name, cj__slice_show(a->ref_attr_name, of));
+        return NULL;
+    }
     if (!a || a->type == type) return a;
     cj__onnx_fail(r, CJ_ERR_DATA, "attribute '%s' is %s, expected %s", name,
                   cj__onnx_attribute_type_name(a->type), cj__onnx_attribute_type_name(type));
@@ -342,6 +349,14 @@ int64_t cj__onnx_get_int(cj__onnx_reader *r, const char *name, int64_t initial)
 {
     const cj__onnx_attribute *a = typed(r, name, CJ__ONNX_ATTR_INT);
     return a ? a->as.i : initial;
+}
+
+int cj__onnx_get_axis(cj__onnx_reader *r, const char *name, int initial)
+{
+    int64_t axis = cj__onnx_get_int(r, name, initial);
+    if (axis >= -CJ_RANK_MAX && axis <= CJ_RANK_MAX) return (int)axis;
+    cj__onnx_fail(r, CJ_ERR_SHAPE, "%s is %lld", name, (long long)axis);
+    return initial;
 }
 
 double cj__onnx_get_float(cj__onnx_reader *r, const char *name, double initial)

@@ -50,7 +50,7 @@ bool cj__onnx_read_in_place(cj__onnx_reader *r, const cj__onnx_graph *graph,
                             cj__onnx_source *const *inputs, size_t n, cj__onnx_source **outputs)
 {
     cj__onnx_level level = {.outer = r->level, .g = r->g, .open = true};
-    if (r->failed || too_deep(r)) return false;
+    if (!cj__onnx_spend(r, 1) || too_deep(r)) return false;
     if (n != graph->input.count)
         cj__onnx_fail(r, CJ_ERR_DATA, "its body has %zu inputs, expected %zu", graph->input.count,
                       n);
@@ -78,12 +78,13 @@ static bool same(cj__slice a, cj__slice b)
     return a.size == b.size && (!a.size || memcmp(a.at, b.at, a.size) == 0);
 }
 
-static const cj__onnx_function *find_function(const cj__onnx_reader *r)
+const cj__onnx_function *cj__onnx_find_function(const cj__onnx_reader *r,
+                                                const cj__onnx_node *node)
 {
     for (size_t i = 0; i < r->model->functions.count; i++) {
         const cj__onnx_function *f = &r->model->functions.items[i];
-        if (same(f->name, r->node->op_type) && same(f->domain, r->node->domain) &&
-            same(f->overload, r->node->overload))
+        if (same(f->name, node->op_type) && same(f->domain, node->domain) &&
+            same(f->overload, node->overload))
             return f;
     }
     return NULL;
@@ -135,7 +136,9 @@ static void read_call(cj__onnx_reader *r, const cj__onnx_function *f)
 
 bool cj__onnx_call(cj__onnx_reader *r)
 {
-    const cj__onnx_function *f = find_function(r);
+    if (!cj__onnx_spend_looks(r, 1, r->model->functions.count)) return true;
+    const cj__onnx_function *f = cj__onnx_find_function(r, r->node);
+    if (f) cj__onnx_grant_steps(r, 1, f->node.count, f->node.items);
     if (f) read_call(r, f);
     return f != NULL;
 }
@@ -167,6 +170,9 @@ const cj__onnx_node *cj__onnx_resolve(cj__onnx_reader *r, const cj__onnx_node *n
     const cj__onnx_level *level = r->level;
     while (level && !level->function) level = level->outer;
     if (!level) return node;
+    cj__onnx_spend_looks(r, node->attribute.count,
+                         level->caller->attribute.count + level->function->attribute_proto.count);
+    if (!cj__onnx_spend_looks(r, node->input.count, level->function->input.count)) return node;
     cj__onnx_node *copy = cj__arena_alloc(r->arena, sizeof(*copy));
     cj__onnx_attribute *to = cj__arena_array(r->arena, node->attribute.count + 1, sizeof(*to));
     cj__slice *inputs = cj__arena_array(r->arena, node->input.count + 1, sizeof(*inputs));

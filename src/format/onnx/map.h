@@ -21,7 +21,7 @@
 #include <cajal/run.h>
 
 /* What we write. */
-enum { CJ__ONNX_IR = 8, CJ__ONNX_OPSET = 17 };
+enum { CJ__ONNX_IR = 8, CJ__ONNX_OPSET = 17, CJ__ONNX_OPSET_NEWEST = 27 /* that we read */ };
 
 typedef struct cj__onnx_writer cj__onnx_writer;
 typedef struct cj__onnx_reader cj__onnx_reader;
@@ -214,6 +214,14 @@ typedef struct cj__onnx_level { /* a graph that is being read */
     const cj__onnx_node *caller;
 } cj__onnx_level;
 
+/* What reading may still cost: budget.c. */
+typedef struct cj__onnx_budget {
+    int64_t bytes;          /* of the file and what else was given; everything below follows */
+    int64_t nodes, granted; /* nodes that may still be read; of them, for steps that were known */
+    int64_t work_ns;        /* for values that must be computed */
+    bool any;               /* no limits */
+} cj__onnx_budget;
+
 struct cj__onnx_reader {
     cj_context *cj;
     cj__arena *arena;
@@ -231,6 +239,7 @@ struct cj__onnx_reader {
     cj_feed *feeds;             /* inputs whose values are known: values.c */
     int n_feeds;
     int anonymous;              /* symbols made for sizes without a name */
+    cj__onnx_budget budget;
 };
 
 bool cj__onnx_has(const cj__onnx_reader *r, size_t i);       /* is input i there? */
@@ -257,6 +266,8 @@ bool cj__onnx_number_of(cj__onnx_reader *r, cj__onnx_source *source, double *val
 /* Attributes; the initial value when absent. A wrong type is a failure. */
 bool cj__onnx_has_attribute(const cj__onnx_reader *r, const char *name);
 int64_t cj__onnx_get_int(cj__onnx_reader *r, const char *name, int64_t initial);
+/* An axis as an int; one that no rank has is a failure. */
+int cj__onnx_get_axis(cj__onnx_reader *r, const char *name, int initial);
 double cj__onnx_get_float(cj__onnx_reader *r, const char *name, double initial);
 /* 0.1f as 0.1, which was meant. */
 double cj__onnx_decimal(float value);
@@ -308,6 +319,7 @@ bool cj__onnx_fold(cj__onnx_reader *r);
 typedef struct cj__onnx_free {
     const char **names;
     size_t count, capacity;
+    cj__names seen;
 } cj__onnx_free;
 bool cj__onnx_free_names(cj__onnx_reader *r, const cj__onnx_graph *graph, cj__onnx_free *out);
 /* A body: its inputs stand for nodes of these types (n of them), then one for each captured node.
@@ -322,6 +334,7 @@ typedef struct cj__onnx_import_opts {
     struct cj__buffer *file;   /* the model's bytes, when tensors may share them; else NULL */
     const cj__names *parameters, *variables; /* names, or NULL */
     const cj_onnx_opts *asked; /* or NULL */
+    size_t bytes; /* of the file, which limit what reading may cost; 0: any */
 } cj__onnx_import_opts;
 /* The model's graph, verified. The caller frees it. */
 cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model *model,

@@ -96,70 +96,87 @@ static void write_fused(cj__onnx_writer *w, const cj__onnx_row *row)
 
 /* ---- Free names ------------------------------------------------------------------------------ */
 
-static bool add_free(cj__onnx_reader *r, cj__onnx_free *list, const char *name)
+/* Names are copied once, into the arena of the list; what is made on the way lives in scratch. */
+static bool add_free(cj__onnx_reader *r, cj__arena *arena, cj__onnx_free *list, const char *name)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (!strcmp(list->names[i], name)) return true;
+    if (!list->seen.arena) cj__names_init(&list->seen, arena);
+    if (cj__names_get(&list->seen, name)) return true;
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? 2 * list->capacity : 16;
-        const char **names = cj__arena_array(r->arena, capacity, sizeof(*names));
-        if (!names) return cj__onnx_fail(r, CJ_ERR_MEMORY, "out of memory"), false;
+        const char **names = cj__arena_array(arena, capacity, sizeof(*names));
+        if (!names) return cj__onnx_no_memory(r), false;
         if (list->count) memcpy(names, list->names, list->count * sizeof(*names));
         list->names = names;
         list->capacity = capacity;
     }
-    list->names[list->count++] = name;
+    const char *copy = cj__arena_strdup(arena, name);
+    if (!copy || !cj__names_put(&list->seen, copy, list)) return cj__onnx_no_memory(r), false;
+    list->names[list->count++] = copy;
     return true;
 }
 
-static bool use(cj__onnx_reader *r, const cj__names *made, cj__slice slice, cj__onnx_free *out)
+/* The name of a slice in scratch: used when `out` is given, else made. */
+static bool meet(cj__onnx_reader *r, cj__arena *scratch, cj__names *made, cj__slice slice,
+                 cj__arena *arena, cj__onnx_free *out)
 {
     char *name;
     if (!slice.size) return true;
-    if (cj__slice_string(r->arena, slice, "a name", &name))
+    if (cj__slice_string(scratch, slice, "a name", &name))
         return cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text"), false;
-    return cj__names_get(made, name) || add_free(r, out, name);
+    if (out) return cj__names_get(made, name) || add_free(r, arena, out, name);
+    return cj__names_put(made, name, name) || (cj__onnx_no_memory(r), false);
 }
 
-static bool make(cj__onnx_reader *r, cj__names *made, cj__slice slice)
+static bool free_names(cj__onnx_reader *r, cj__arena *arena, cj__arena *scratch,
+                       const cj__onnx_graph *graph, cj__onnx_free *out);
+
+static bool node_names(cj__onnx_reader *r, cj__arena *arena, cj__arena *scratch, cj__names *made,
+                       const cj__onnx_node *node, cj__onnx_free *out)
 {
-    char *name;
-    if (!slice.size) return true;
-    if (cj__slice_string(r->arena, slice, "a name", &name))
-        return cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text"), false;
-    if (!cj__names_put(made, name, name))
-        return cj__onnx_fail(r, CJ_ERR_MEMORY, "out of memory"), false;
-    return true;
+    bool done = true;
+    for (size_t k = 0; k < node->input.count && done; k++)
+        done = meet(r, scratch, made, node->input.items[k], arena, out);
+    for (size_t k = 0; k < node->attribute.count && done; k++) {
+        const cj__onnx_attribute *a = &node->attribute.items[k];
+        cj__onnx_free inner = {0};
+        cj__arena own;
+        if (a->type != CJ__ONNX_ATTR_GRAPH || !a->as.g) continue;
+        cj__arena_init(&own, r->cj);
+        done = free_names(r, scratch, &own, a->as.g, &inner);
+        cj__arena_release(&own);
+        for (size_t n = 0; n < inner.count && done; n++)
+            done = cj__names_get(made, inner.names[n]) || add_free(r, arena, out, inner.names[n]);
+    }
+    for (size_t k = 0; k < node->output.count && done; k++)
+        done = meet(r, scratch, made, node->output.items[k], NULL, NULL);
+    return done;
 }
 
 /* Recursion is as deep as the parser let the file be. */
-bool cj__onnx_free_names(cj__onnx_reader *r, const cj__onnx_graph *graph, cj__onnx_free *out)
+static bool free_names(cj__onnx_reader *r, cj__arena *arena, cj__arena *scratch,
+                       const cj__onnx_graph *graph, cj__onnx_free *out)
 {
     cj__names made;
-    cj__names_init(&made, r->arena);
-    for (size_t i = 0; i < graph->input.count; i++)
-        if (!make(r, &made, graph->input.items[i].name)) return false;
-    for (size_t i = 0; i < graph->initializer.count; i++)
-        if (!make(r, &made, graph->initializer.items[i].name)) return false;
-    for (size_t i = 0; i < graph->node.count; i++) {
-        const cj__onnx_node *node = &graph->node.items[i];
-        for (size_t k = 0; k < node->input.count; k++)
-            if (!use(r, &made, node->input.items[k], out)) return false;
-        for (size_t k = 0; k < node->attribute.count; k++) {
-            const cj__onnx_attribute *a = &node->attribute.items[k];
-            cj__onnx_free inner = {0};
-            if (a->type != CJ__ONNX_ATTR_GRAPH || !a->as.g) continue;
-            if (!cj__onnx_free_names(r, a->as.g, &inner)) return false;
-            for (size_t n = 0; n < inner.count; n++)
-                if (!cj__names_get(&made, inner.names[n]) && !add_free(r, out, inner.names[n]))
-                    return false;
-        }
-        for (size_t k = 0; k < node->output.count; k++)
-            if (!make(r, &made, node->output.items[k])) return false;
-    }
-    for (size_t i = 0; i < graph->output.count; i++)
-        if (!use(r, &made, graph->output.items[i].name, out)) return false;
-    return true;
+    bool done = true;
+    cj__names_init(&made, scratch);
+    for (size_t i = 0; i < graph->input.count && done; i++)
+        done = meet(r, scratch, &made, graph->input.items[i].name, NULL, NULL);
+    for (size_t i = 0; i < graph->initializer.count && done; i++)
+        done = meet(r, scratch, &made, graph->initializer.items[i].name, NULL, NULL);
+    for (size_t i = 0; i < graph->node.count && done; i++)
+        done = node_names(r, arena, scratch, &made, &graph->node.items[i], out);
+    for (size_t i = 0; i < graph->output.count && done; i++)
+        done = meet(r, scratch, &made, graph->output.items[i].name, arena, out);
+    return done;
+}
+
+bool cj__onnx_free_names(cj__onnx_reader *r, const cj__onnx_graph *graph, cj__onnx_free *out)
+{
+    cj__arena scratch;
+    cj__arena_init(&scratch, r->cj);
+    bool done = free_names(r, r->arena, &scratch, graph, out);
+    cj__arena_release(&scratch);
+    return done;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -323,6 +340,8 @@ static void unroll(cj__onnx_reader *r, const loop *l)
     if (!in || !out || !stacks) cj__onnx_no_memory(r);
     if (r->failed) return;
     if (l->limit) cj__onnx_number_in(r, 0, "the number of steps", &limit);
+    if (l->limit && !r->failed)
+        cj__onnx_grant_steps(r, limit, l->graph->node.count, l->graph->node.items);
     if (l->condition && !r->failed) cj__onnx_number_in(r, 1, "the condition", &go_on);
     for (int i = 0; i < l->n_carried && !r->failed; i++)
         in[i + 2] = cj__onnx_source_in(r, (size_t)i + 2);

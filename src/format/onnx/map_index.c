@@ -22,7 +22,7 @@ static void write_indexed(cj__onnx_writer *w, const cj__onnx_row *row)
 static void read_gather(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0), *indices = cj__onnx_node_in(r, 1);
-    int axis = (int)cj__onnx_get_int(r, "axis", 0);
+    int axis = cj__onnx_get_axis(r, "axis", 0);
     bool along = strcmp(row->onnx, "Gather") != 0;
     if (x && indices)
         cj__onnx_set(r, 0, along ? cj_gather_along(x, indices, axis) : cj_gather(x, indices, axis));
@@ -99,7 +99,7 @@ static void read_scatter_along(cj__onnx_reader *r, const cj__onnx_row *row)
     (void)row;
     if (!reads_rule(r, &rule)) return;
     cj__onnx_set(r, 0,
-                 cj_scatter_along(x, indices, updates, (int)cj__onnx_get_int(r, "axis", 0), rule));
+                 cj_scatter_along(x, indices, updates, cj__onnx_get_axis(r, "axis", 0), rule));
 }
 
 /* ---- Index vectors --------------------------------------------------------------------------- */
@@ -227,7 +227,7 @@ static void read_one_hot(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *indices = cj__onnx_node_in(r, 0), *values = cj__onnx_node_in(r, 2);
     (void)row;
     if (!indices || !values || !cj__onnx_number_in(r, 1, "depth", &depth)) return;
-    int axis = (int)cj__onnx_get_int(r, "axis", -1), rank = indices->type.rank + 1;
+    int axis = cj__onnx_get_axis(r, "axis", -1), rank = indices->type.rank + 1;
     if (!(depth >= 0 && depth < 1e9) || values->type.rank != 1 || values->type.dim[0] != 2) {
         cj__onnx_fail(r, CJ_ERR_DATA, "depth %g, and values that are no pair", depth);
         return;
@@ -257,7 +257,7 @@ static void read_top_k(cj__onnx_reader *r, const cj__onnx_row *row)
     int64_t k = cj__onnx_get_int(r, "k", 0);
     (void)row;
     if (r->opset >= 10 && cj__onnx_numbers_in(r, 1, "k", 1, &k) != 1) return;
-    cj_node *y = cj_top_k(cj__onnx_node_in(r, 0), k, (int)cj__onnx_get_int(r, "axis", -1),
+    cj_node *y = cj_top_k(cj__onnx_node_in(r, 0), k, cj__onnx_get_axis(r, "axis", -1),
                           !cj__onnx_get_int(r, "largest", 1));
     if (!y) return;
     cj__onnx_set(r, 0, y);

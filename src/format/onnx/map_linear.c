@@ -113,10 +113,10 @@ static void read_softmax(cj__onnx_reader *r, const cj__onnx_row *row)
                                      : *row->onnx == 'L' ? cj_log_softmax
                                                          : hardmax;
     bool old = r->opset < 13;
-    int64_t axis = cj__onnx_get_int(r, "axis", old ? 1 : -1);
+    int axis = cj__onnx_get_axis(r, "axis", old ? 1 : -1);
     if (!x) return;
     if (!old) {
-        cj__onnx_set(r, 0, of(x, (int)axis));
+        cj__onnx_set(r, 0, of(x, axis));
         return;
     }
     if (axis < 0) axis += x->type.rank;

@@ -100,12 +100,17 @@ static bool read_window(cj__onnx_reader *r, const cj_node *x, bool last, cj_pool
     }
     if (!read_list(r, "kernel_shape", spatial, o->kernel))
         cj__onnx_fail(r, CJ_ERR_DATA, "kernel_shape is missing");
-    if (!read_list(r, "strides", spatial, o->strides)) o->strides[0] = 1;
-    if (!read_list(r, "dilations", spatial, o->dilations)) o->dilations[0] = 1;
+    bool strides = read_list(r, "strides", spatial, o->strides),
+         dilations = read_list(r, "dilations", spatial, o->dilations);
+    if (!strides) o->strides[0] = 1;
+    if (!dilations) o->dilations[0] = 1;
     if (!cj__onnx_get_word(r, "auto_pad", "NOTSET", pad) || r->failed) return false;
     for (int i = 0; i < spatial; i++)
-        if (o->kernel[i] < least || (i && (o->strides[i] < 0 || o->dilations[i] < 0)))
+        if (o->kernel[i] < least)
             cj__onnx_fail(r, CJ_ERR_DATA, "kernel_shape[%d] is %lld", i, (long long)o->kernel[i]);
+        else if ((strides && o->strides[i] < 1) || (dilations && o->dilations[i] < 1))
+            cj__onnx_fail(r, CJ_ERR_DATA, "stride %lld and dilation %lld, expected 1 and more",
+                          (long long)o->strides[i], (long long)o->dilations[i]);
     o->padding = !strcmp(pad, "SAME_UPPER")   ? "same"
                  : !strcmp(pad, "SAME_LOWER") ? "same_lower"
                  : !strcmp(pad, "VALID")      ? "valid"

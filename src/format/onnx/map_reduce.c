@@ -140,7 +140,7 @@ static void write_arg(cj__onnx_writer *w, const cj__onnx_row *row)
 static void read_arg(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0);
-    int axis = (int)cj__onnx_get_int(r, "axis", 0);
+    int axis = cj__onnx_get_axis(r, "axis", 0);
     bool keep = cj__onnx_get_int(r, "keepdims", 1),
          last = cj__onnx_get_int(r, "select_last_index", 0);
     cj_node *(*arg)(cj_node *, int, bool) = strcmp(row->onnx, "ArgMin") ? cj_argmax : cj_argmin;
@@ -171,6 +171,8 @@ static void read_cumsum(cj__onnx_reader *r, const cj__onnx_row *row)
     int64_t axis;
     (void)row;
     if (cj__onnx_numbers_in(r, 1, "axis", 1, &axis) != 1) return;
+    if (axis < -CJ_RANK_MAX || axis >= CJ_RANK_MAX)
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "axis is %lld", (long long)axis);
     bool exclusive = cj__onnx_get_int(r, "exclusive", 0),
          reverse = cj__onnx_get_int(r, "reverse", 0);
     cj__onnx_set(r, 0, cj_cumsum(cj__onnx_node_in(r, 0), (int)axis, exclusive, reverse));

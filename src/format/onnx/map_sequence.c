@@ -17,6 +17,7 @@ static cj__onnx_list *new_list(cj__onnx_reader *r, int64_t n)
         cj__onnx_fail(r, CJ_ERR_LIMIT, "a sequence of %lld elements", (long long)n);
         return NULL;
     }
+    if (!cj__onnx_spend_looks(r, 1, (size_t)n)) return NULL;
     cj__onnx_list *list = cj__arena_alloc(r->arena, sizeof(*list));
     cj__onnx_source **items = cj__arena_array(r->arena, (size_t)n + 1, sizeof(*items));
     if (!list || !items) return cj__onnx_no_memory(r), NULL;
@@ -154,7 +155,8 @@ static void read_split(cj__onnx_reader *r, const cj__onnx_row *row)
     int64_t share = split && !vector ? split->at[0].v : 1;
     if (share < 1) cj__onnx_fail(r, CJ_ERR_DATA, "parts of %lld", (long long)share);
     int64_t n = vector ? split->n : share < 1 ? 0 : (size + share - 1) / share;
-    cj__onnx_list *list = r->failed ? NULL : new_list(r, n);
+    cj__onnx_grant_steps(r, (double)n, 0, NULL);
+    cj__onnx_list *list = cj__onnx_spend(r, n) ? new_list(r, n) : NULL;
     for (int64_t i = 0; list && i < n && !r->failed; i++) {
         int64_t part = vector ? split->at[i].v : share;
         if (!vector && part > size - begin) part = size - begin;
@@ -189,6 +191,7 @@ static void read_map(cj__onnx_reader *r, const cj__onnx_row *row)
         cj__onnx_fail(r, CJ_ERR_DATA, "%zu outputs, and %zu of its body", n_out,
                       body->output.count);
     for (size_t k = 0; k < n_out && !r->failed; k++) lists[k] = new_list(r, first->n);
+    cj__onnx_grant_steps(r, (double)first->n, body->node.count, body->node.items);
     for (int64_t i = 0; i < first->n && !r->failed; i++) {
         for (size_t k = 0; k < n_in && !r->failed; k++) {
             cj__onnx_source *from = cj__onnx_source_in(r, k);

@@ -345,7 +345,7 @@ static void read_concat(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     for (size_t i = 0; i < n; i++)
         if (!(parts[i] = cj__onnx_node_in(r, i))) return;
-    cj__onnx_set(r, 0, cj_concat(parts, (int)n, (int)cj__onnx_get_int(r, "axis", r->opset < 4)));
+    cj__onnx_set(r, 0, cj_concat(parts, (int)n, cj__onnx_get_axis(r, "axis", r->opset < 4)));
 }
 
 static void write_split(cj__onnx_writer *w, const cj__onnx_row *row)

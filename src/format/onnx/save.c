@@ -70,6 +70,7 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_o
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.parameters", &parameters, &trained));
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.variables", &variables, &state));
     cj__onnx_import_opts opts = {.asked = asked, .path = from->path, .file = from->file,
+                                 .bytes = from->size,
                                  .folder = from->path ? folder_of(arena, from->path) : NULL,
                                  .parameters = trained ? &parameters : NULL,
                                  .variables = trained ? &variables : NULL};

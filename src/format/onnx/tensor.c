@@ -311,13 +311,13 @@ static cj_status find_external(cj__arena *arena, const cj__onnx_tensor *t, const
     cj_context *cj = arena->cj;
     place at;
     char *name, *joined, what[160];
-    cj_file_info info = {CJ_FILE_NONE, 0};
+    cj_file_info info = {.kind = CJ_FILE_NONE};
     if (!folder)
         return bad(cj, t, CJ_ERR_ARGUMENT,
                    "has its data in another file, but the model has no folder");
     CJ__TRY(find_place(cj, t, &at));
     CJ__TRY(cj__slice_string(arena, at.location, "an external location", &name));
-    CJ__TRY(cj__file_inside(cj, folder, name, &joined));
+    CJ__TRY(cj__file_really_inside(cj, folder, name, &joined));
     *path = cj__arena_strdup(arena, joined);
     cj__free(cj, joined, strlen(joined) + 1);
     if (!*path) return cj_last_status(cj);
