@@ -21,7 +21,7 @@
 #include <cajal/run.h>
 
 /* What we write. */
-enum { CJ__ONNX_IR = 8, CJ__ONNX_OPSET = 17, CJ__ONNX_OPSET_NEWEST = 27 /* that we read */ };
+enum { CJ__ONNX_IR = 8, CJ__ONNX_OPSET = 17, CJ__ONNX_OPSET_NEWEST = 28 /* that we read */ };
 
 typedef struct cj__onnx_writer cj__onnx_writer;
 typedef struct cj__onnx_reader cj__onnx_reader;
