@@ -21,6 +21,7 @@ nn: base tensor graph runtime data format
 format/picture: base tensor
 format/onnx: base tensor graph runtime nn format
 format/keras: base tensor graph runtime nn format
+format/model: base tensor graph runtime nn format format/onnx format/keras
 train: base tensor graph runtime nn data format format/onnx format/keras
 explain: base tensor graph runtime nn data format format/onnx train
 robust: base tensor graph runtime nn data format format/onnx train

@@ -506,9 +506,13 @@ CJ_API cj_status cj_schedule_rate(cj_context *cj, const char *schedule, const cj
 /* ONNX, self-contained: preparation inside the graph, names and maps as metadata. Atomic: the old
  * file or the new one. No paths, times or thread counts inside: equal models give equal bytes. */
 CJ_API cj_status cj_save(cj_model *m, const char *path);
-/* Large weights stay where they are, in the mapped file or in that of its external data, until a
- * training writes to them. So a file must not be changed in place while what was loaded from it
- * lives; replacing it, as cj_save does, is fine. The same holds for graphs. */
+/* Loading finds out from the bytes what a file is: ONNX; or Keras's .h5 and .keras (not in the core
+ * build), whose layers become layers of ours with the same names (docs/keras.md).
+ * CJ_ERR_UNSUPPORTED names the layer and its class, or the node and its operator.
+ *
+ * Large weights of ONNX stay where they are, in the mapped file or in that of its external data,
+ * until a training writes to them. So a file must not be changed in place while what was loaded
+ * from it lives; replacing it, as cj_save does, is fine. The same holds for graphs. */
 CJ_API cj_model *cj_load(cj_context *cj, const char *path);
 CJ_API cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size);
 typedef struct cj_weights_opts {
@@ -553,6 +557,9 @@ typedef struct cj_onnx_opts {
 } cj_onnx_opts;
 CJ_API cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path,
                                          const cj_onnx_opts *opts);
+/* The same of a file of any format that cj_load reads. opts may be NULL; what values say decides
+ * nothing in files that are not ONNX. */
+CJ_API cj_graph *cj_load_graph(cj_context *cj, const char *path, const cj_onnx_opts *opts);
 CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)

@@ -127,7 +127,7 @@ int cli_arrays_open(cli_arrays *a, int more)
                                .values = give_values,
                                .user = a,
                                .all_weights = a->all_weights};
-    a->graph = cj_onnx_load_graph_opts(c->cj, a->path, &opts);
+    a->graph = cj_load_graph(c->cj, a->path, &opts);
     if (!a->graph) return c->status ? c->status : cli_failed(c, c->cj);
     for (int i = 0; i < a->n_in; i++) a->feeds[i].node = cj_graph_input_at(a->graph, i);
     return CLI_DONE;

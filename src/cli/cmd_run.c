@@ -35,12 +35,14 @@ static const char *const keys[] = {"inputs",  "input",         "output_dir", "ba
 const cj_command cj_command_run = {
     .name = "run",
     .summary = "run the graph of a model on arrays",
-    .usage = "MODEL.onnx --inputs A.npy,B.npy [--output-dir DIR]",
+    .usage = "MODEL --inputs A.npy,B.npy [--output-dir DIR]",
     .text = "  cajal run model.onnx --inputs x.npy --output-dir out\n"
-            "  cajal run model.onnx --input image=x.npy --input mask=m.npy\n\n"
-            "Arrays are fed as they are: types and shapes must fit. Writes out0.npy, out1.npy and "
-            "so on,\n"
-            "and tells name, type, shape and file of each. Exit status 3: the model needs an "
+            "  cajal run model.onnx --input image=x.npy --input mask=m.npy\n"
+            "  cajal run model.keras --inputs x.npy\n\n"
+            "MODEL is a file of ONNX, or of Keras, .h5 or .keras: what is in it decides. Arrays "
+            "are\n"
+            "fed as they are: types and shapes must fit. Writes out0.npy, out1.npy and so on, and\n"
+            "tells name, type, shape and file of each. Exit status 3: the model needs an "
             "operator or\n"
             "a type that Cajal does not have.\n",
     .keys = keys,

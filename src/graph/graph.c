@@ -21,6 +21,8 @@ static void free_owned(cj__owned *object)
     cj_graph_free((cj_graph *)((char *)object - offsetof(cj_graph, owned)));
 }
 
+void cj__graph_own(cj_graph *g) { cj__own(g->cj, &g->owned, free_owned); }
+
 cj_graph *cj_graph_new(cj_context *cj)
 {
     if (!cj) return NULL;
@@ -28,7 +30,7 @@ cj_graph *cj_graph_new(cj_context *cj)
     if (!g) return NULL;
     g->cj = cj;
     cj__arena_init(&g->arena, cj);
-    cj__own(cj, &g->owned, free_owned);
+    cj__graph_own(g);
     return g;
 }
 

@@ -136,6 +136,8 @@ cj_node *cj__nodes_find(const cj__nodes *nodes, const char *name);
  * deep, so that walking them by recursion is bounded. */
 enum { CJ__DEPTH_MAX = 32 };
 cj_status cj__graph_adopt(cj_graph *g, cj_graph *body);
+/* The context frees it in the end, as it does one that was just made. */
+void cj__graph_own(cj_graph *g);
 /* The graph of the first operand that is neither NULL nor cj_zero; NULL when there is none. */
 cj_graph *cj__graph_of(cj_node *const *nodes, int n);
 /* Calls made from now on are part of this layer (the text is copied), or of none (NULL). Profiles

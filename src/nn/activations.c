@@ -172,10 +172,14 @@ ROW(rrelu, NULL,
     "upper, else their mean (Xu et al. 2015)",
     OPTIONS(rrelu));
 SIMPLE(relu6, NULL, "y = min(max(x, 0), 6)", cj_minimum(cj_relu(x), cj__number_like(x, 6)));
-SIMPLE(hard_sigmoid, "hardsigmoid", "y = min(max(x / 6 + 1/2, 0), 1)",
-       cj_clip(cj_shift(cj_scale(x, 1.0 / 6), 0.5), 0, 1));
+static cj_node *hard_sigmoid(cj_node *x, double slope)
+{
+    return cj_clip(cj_shift(cj_scale(x, slope), 0.5), 0, 1);
+}
+WITH_NUMBER(hard_sigmoid, "hardsigmoid", "y = min(max(slope x + 1/2, 0), 1)", slope, 1.0 / 6, 0,
+            1e6, "at 0; Keras 2 has 0.2", hard_sigmoid(x, slope));
 SIMPLE(hard_silu, "hard_swish, hardswish", "y = x min(max(x / 6 + 1/2, 0), 1) (Howard et al. 2019)",
-       cj_mul(x, build_hard_sigmoid(x, NULL)));
+       cj_mul(x, hard_sigmoid(x, 1.0 / 6)));
 SIMPLE(sparse_sigmoid, NULL, "y = min(max((x + 1) / 2, 0), 1)",
        cj_clip(cj_scale(cj_shift(x, 1), 0.5), 0, 1));
 SIMPLE(sparse_plus, NULL, "y = 0 for x <= -1, x for x >= 1, (x + 1)^2 / 4 between",

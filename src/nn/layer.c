@@ -9,6 +9,7 @@
 #include "nn/model.h"
 
 #include "base/registry.h"
+#include "base/size.h"
 #include "tensor/tensor.h"
 
 #include <string.h>
@@ -162,6 +163,14 @@ static cj_tensor *new_tensor(cj_layer_build *b, const char *name, int rank, cons
                            "dimension %d of '%s' is not a known number", i, name);
             return NULL;
         }
+    cj__layers *layers = cj__layers_of(b->graph);
+    int64_t count;
+    if (layers->bounded && (!cj__count(rank, dims, &count) || count > layers->room)) {
+        cj__graph_fail(b->graph, b->name, CJ_ERR_LIMIT,
+                       "'%s': the model has more weights than its file", name);
+        return NULL;
+    }
+    if (layers->bounded) layers->room -= count;
     cj_tensor *t = cj_tensor_new(b->graph->cj, parameter_dtype(b), rank, dims);
     if (!t)
         cj__graph_fail(b->graph, b->name, cj_last_status(b->graph->cj), "'%s': %s", name,
@@ -197,6 +206,7 @@ cj_node *cj_layer_parameter(cj_layer_build *b, const char *name, int rank, const
     const char *full = full_name(b, name);
     if (!full) return NULL;
     if (b->shared) return made_before(b, full, rank, dims);
+    if (cj__layers_of(g)->bounded) initializer = "zeros";
     cj_status failed = cj__named_parse(&g->arena, g->cj, CJ__ROW_INITIALIZER, initializer, &named);
     if (failed) return cj__graph_fail(g, full, failed, "%s", cj_message(g->cj)), NULL;
     cj_tensor *t = new_tensor(b, name, rank, dims);

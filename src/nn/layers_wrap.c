@@ -80,15 +80,13 @@ static const cj_option time_distributed_options[] = {
 
 /* Steps as if each were a sample: [batch, steps, ...] -> [batch steps, ...]. Random numbers are of
  * a sample, so those of a step are counted from the sample's first one on. */
-static cj_node *time_distributed_build(cj_layer_build *b)
+cj_node *cj__each_step(const char *name, cj_node *x, cj_node *(*layers)(void *arg, cj_node *x),
+                       void *arg)
 {
-    const cj_time_distributed_opts *o = b->options;
-    cj_node *x = b->x[0];
-    cj_graph *g = b->graph;
+    cj_graph *g = cj_node_graph(x);
     const int rank = cj_node_rank(x);
-    if (!is_given(b, "layer", o->layer)) return NULL;
     if (rank < 3)
-        return cj__graph_fail(g, b->name, CJ_ERR_SHAPE,
+        return cj__graph_fail(g, name, CJ_ERR_SHAPE,
                               "its input is of rank %d; [batch, steps, ...] is expected", rank),
                NULL;
     const cj_dim batch = x->type.dim[0], steps = x->type.dim[1], all = cj_dim_mul(g, batch, steps);
@@ -97,17 +95,29 @@ static cj_node *time_distributed_build(cj_layer_build *b)
     memcpy(dims + 1, x->type.dim + 2, (size_t)(rank - 2) * sizeof *dims);
     x = cj_reshape(x, rank - 1, dims);
     g->rows_per_sample = outer ? cj_dim_mul(g, outer, steps) : steps;
-    cj_node *y = cj__layers_follow(b, x, "layer", o->layer);
+    cj_node *y = layers(arg, x);
     g->rows_per_sample = outer;
     if (!y) return NULL;
     if (y->type.dim[0] != all || y->type.rank >= CJ_RANK_MAX)
-        return cj__graph_fail(g, b->name, CJ_ERR_SHAPE,
+        return cj__graph_fail(g, name, CJ_ERR_SHAPE,
                               "its layers give %s results of rank %d for %s steps",
                               cj_dim_text(g, y->type.dim[0]), y->type.rank, cj_dim_text(g, all)),
                NULL;
     dims[0] = batch, dims[1] = steps;
     memcpy(dims + 2, y->type.dim + 1, (size_t)(y->type.rank - 1) * sizeof *dims);
     return cj_reshape(y, y->type.rank + 1, dims);
+}
+
+static cj_node *follow(void *arg, cj_node *x)
+{
+    cj_layer_build *b = arg;
+    return cj__layers_follow(b, x, "layer", ((const cj_time_distributed_opts *)b->options)->layer);
+}
+
+static cj_node *time_distributed_build(cj_layer_build *b)
+{
+    const cj_time_distributed_opts *o = b->options;
+    return is_given(b, "layer", o->layer) ? cj__each_step(b->name, b->x[0], follow, b) : NULL;
 }
 CJ__LAYER_WITH_MASKS(time_distributed, "the same layer for each step of [batch, steps, ...]",
                      time_distributed_build,

@@ -71,6 +71,16 @@ void cj_model_free(cj_model *m)
     cj__free(cj, m, sizeof *m);
 }
 
+cj_graph *cj__model_give_graph(cj_model *m)
+{
+    cj_graph *g = m->graph;
+    cj__layers_of(g)->model = NULL;
+    cj__graph_own(g);
+    m->graph = NULL;
+    cj_model_free(m);
+    return g;
+}
+
 cj_status cj_model_failed(const cj_model *m)
 {
     return m ? cj_graph_failed(m->graph) : CJ_ERR_MEMORY;
@@ -135,7 +145,13 @@ cj_node *cj_model_input(cj_model *m, const char *name, int rank, const int64_t *
                    NULL;
         shape[i + 1] = dims[i];
     }
-    cj_node *x = cj_placeholder(g, name, cj__layers_of(g)->dtype, rank + 1, shape);
+    return cj__model_input_of(m, name, cj__layers_of(g)->dtype, rank + 1, shape);
+}
+
+cj_node *cj__model_input_of(cj_model *m, const char *name, cj_dtype dtype, int rank,
+                            const cj_dim *dims)
+{
+    cj_node *x = cj_placeholder(m->graph, name, dtype, rank, dims);
     return x && !add_preparation(m) ? x : NULL;
 }
 

@@ -94,6 +94,8 @@ typedef struct cj__layers {
     cj_dtype dtype;
     struct cj_model *model; /* or NULL */
     int64_t state_elements; /* of all layers so far */
+    bool bounded;  /* values come from a file: weights begin as zeros, */
+    int64_t room;  /* and so many elements may still be made */
     cj_node **copies; /* of an assembled graph: output 0 of the copy of each call of the model's */
     int n_copies;
 } cj__layers;
@@ -183,6 +185,9 @@ void cj__layer_add_update(cj_layer_build *b, cj_node *variable, cj_node *value);
  * the layer that is being built. They may have such layers themselves. */
 enum { CJ__LAYERS_DEEP = 16 };
 cj_node *cj__layers_follow(cj_layer_build *b, cj_node *x, const char *option, const char *text);
+/* What layers(arg, x) make of each step of x [batch, steps, ...]: [batch, steps, ...]. */
+cj_node *cj__each_step(const char *name, cj_node *x, cj_node *(*layers)(void *arg, cj_node *x),
+                       void *arg);
 /* As cj_activation; an error names the layer. */
 cj_node *cj__layer_activate(cj_layer_build *b, cj_node *y, const char *function);
 /* A regularizer's term of the loss: a scalar. */
@@ -222,6 +227,11 @@ struct cj_model {
     cj__nodes metadata;           /* loaded key -> value pairs that are kept when saving again */
 };
 
+/* As cj_model_input, of any dtype and with the whole shape: dims[0] is the batch. */
+cj_node *cj__model_input_of(cj_model *m, const char *name, cj_dtype dtype, int rank,
+                            const cj_dim *dims);
+/* Frees the model but for its graph, which is the context's then, or who frees it. */
+cj_graph *cj__model_give_graph(cj_model *m);
 /* Decides the preparation of the model's input from a data set's field and the statistics of
  * `train` (mode "auto" or "none"); sets class names and columns. Called by fit; later calls check
  * that they agree. */

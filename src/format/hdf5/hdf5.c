@@ -466,6 +466,9 @@ static cj_status read_object(cj__hdf5 *f, cj__hdf5_object *o, cj__hdf5_object **
         if (!h.spaced || !h.typed || !h.laid)
             return cj__hdf5_bad(f, o->address, "a data set without type, sizes or layout");
         CJ__TRY(cj__hdf5_settle(f, &o->value));
+        const int64_t most = 1032 * (int64_t)f->size, room = INT64_MAX - f->elements;
+        const int64_t count = o->value.count < most ? o->value.count : most;
+        f->elements += count < room ? count : room;
     }
     if (h.more != CJ__HDF5_NOWHERE)
         CJ__TRY(cj__hdf5_heap_walk(f, h.more, h.more_names, 0, read_attribute, &h));

@@ -37,6 +37,7 @@ typedef struct cj__hdf5 {
     bool unsealed;
     size_t left;                   /* bytes of structures that may still be read */
     size_t memory_left;
+    int64_t elements;              /* of all data sets, as far as the file can hold them */
     struct cj__hdf5_object *root;
 } cj__hdf5;
 

@@ -27,6 +27,9 @@ typedef struct cj__onnx_origin {
 cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_origin *from,
                               const cj_onnx_opts *asked, cj_graph **out, cj__onnx_model **model);
 
+/* The file as a model. */
+cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_model **out);
+
 /* metadata.c: what a model knows beyond its graph. */
 void cj__onnx_property(cj__onnx_properties *properties, const char *key, const char *value);
 void cj__onnx_describe_model(cj__onnx_properties *properties, cj_model *m);

@@ -182,7 +182,7 @@ static cj_status adopt_graph(cj_model *m, cj_graph *g)
     return CJ_OK;
 }
 
-static cj_model *read_model(cj_context *cj, const cj__onnx_origin *from)
+cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_model **out)
 {
     cj__arena arena;
     cj__onnx_model *parsed;
@@ -193,22 +193,8 @@ static cj_model *read_model(cj_context *cj, const cj__onnx_origin *from)
                          : CJ_ERR_MEMORY;
     if (!failed) failed = adopt_graph(m, g);
     if (!failed) failed = cj__onnx_recall_model(&arena, parsed, m);
-    if (failed && from->path) cj__prefix(cj, failed, "%s", from->path);
     if (failed) cj_model_free(m);
+    else *out = m;
     cj__arena_release(&arena);
-    return failed ? NULL : m;
-}
-
-cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size)
-{
-    return cj ? read_model(cj, &(cj__onnx_origin){.bytes = bytes, .size = size}) : NULL;
-}
-
-cj_model *cj_load(cj_context *cj, const char *path)
-{
-    cj__buffer *file;
-    if (!cj || cj__onnx_map(cj, path, &file)) return NULL;
-    cj_model *m = read_model(cj, &(cj__onnx_origin){file->data, file->size, path, file});
-    cj__buffer_unref(file);
-    return m;
+    return failed;
 }

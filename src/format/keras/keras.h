@@ -1,0 +1,170 @@
+/* keras.h: models that Keras wrote, as models of ours.
+ *
+ *     .h5     an HDF5 file: attribute model_config, weights in /model_weights/LAYER (Keras 1, 2)
+ *     .keras  a zip archive: config.json, model.weights.h5 with /layers/KIND_2/vars/0 (Keras 3)
+ *
+ *     bytes -> configuration (JSON) -> layers and calls (model.c) -> rows of nn (rows.c, options.c,
+ *     wrappers.c) -> weights by layer (weights.c)
+ *
+ * What a class is here stands in one row: which layer of ours, what its options are called there,
+ * which weights it has in which order, and how they lie. */
+#ifndef CAJAL_FORMAT_KERAS_KERAS_H
+#define CAJAL_FORMAT_KERAS_KERAS_H
+
+#include "base/json.h"
+#include "format/hdf5/hdf5.h"
+#include "nn/model.h"
+
+typedef struct cj__keras_layer cj__keras_layer;
+typedef struct cj__keras_model cj__keras_model;
+
+/* One that is being read. */
+typedef struct cj__keras {
+    cj_context *cj;
+    cj__arena *arena;
+    cj_model *m;
+    cj_graph *g;
+    cj__hdf5 file;
+    const cj__hdf5_object *weights; /* the group that has the layers'; NULL: the model has none */
+    bool by_path;                   /* as Keras 3's archives have them; else by layer and order */
+    bool bare;                      /* no file: the model's weights are zeros */
+    int64_t room;                   /* how many elements its weights can have */
+    int version;                    /* of Keras: 1, 2, 3 */
+    const char *scope;              /* of the nested model that is being built, or NULL */
+    int64_t built;                  /* layers so far: models in models multiply */
+} cj__keras;
+
+/* How a weight of ours lies in the file; a and b are channels, k places of a window. */
+typedef enum cj__keras_form {
+    CJ__KERAS_SAME,
+    CJ__KERAS_FLAT,  /* the same numbers under another shape */
+    CJ__KERAS_SWAP,  /* [a, b] is [b, a] here */
+    CJ__KERAS_CONV,  /* [k..., a, b] is [b, a, k...] */
+    CJ__KERAS_DEEP   /* [k..., a, b] is [a b, 1, k...] */
+} cj__keras_form;
+
+typedef struct cj__keras_weight {
+    const char *path; /* of the part of the layer that has it, in archives: "cell"; "" itself */
+    const char *name; /* ours, behind the layer's: "kernel" */
+    cj__keras_form form;
+} cj__keras_weight;
+
+enum { CJ__KERAS_WEIGHTS = 8 };
+
+/* Results of one call of a layer. */
+enum { CJ__KERAS_OUTPUTS = 16 };
+
+/* A result of a call: "of layer, its call number node, result number tensor". */
+typedef struct cj__keras_ref {
+    cj__keras_layer *layer;
+    int64_t node, tensor;
+    const char *keyword; /* "value", or NULL: by position */
+} cj__keras_ref;
+
+typedef struct cj__keras_call {
+    cj__keras_layer *layer;
+    cj__keras_ref *refs;
+    int n_refs;
+    const cj__json *keywords; /* of a call: an object, or NULL */
+    cj_node *out[CJ__KERAS_OUTPUTS];
+    int n_out;
+    bool done;
+} cj__keras_call;
+
+typedef struct cj__keras_row {
+    const char *names;   /* "MaxPooling2D MaxPool2D" */
+    const char *layer;   /* ours, "max_pool2d" */
+    const char *options; /* see options.c: "pool_size=size strides padding !use_bias=no_bias" */
+    cj__keras_weight weights[CJ__KERAS_WEIGHTS];
+    /* What more there is to say to our layer, appended to its options. */
+    cj_status (*more)(cj__keras *k, const cj__keras_layer *layer, cj__text *options);
+    /* Instead of all that: makes call->out. */
+    cj_status (*build)(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call,
+                       cj_node *const *x, int n);
+    bool images; /* may have its channels first: then they are brought to the end and back */
+} cj__keras_row;
+
+struct cj__keras_layer {
+    const cj__keras_row *row;
+    const cj__json *config;
+    const char *kind, *name;  /* its class and its name there */
+    const char *full;         /* its name here, once it is built */
+    const char *path;         /* in archives: "layers/dense_1" */
+    cj__keras_model *model;   /* of a model that is a layer */
+    cj__keras_layer *inner;   /* of a wrapper */
+    bool frozen;              /* not trainable */
+    int64_t first_node;       /* how references number its calls */
+    cj__keras_call *calls;
+    int n_calls;
+};
+
+struct cj__keras_model {
+    cj__keras_layer *layers;
+    int n_layers;
+    cj__keras_ref *inputs, *outputs;
+    int n_inputs, n_outputs;
+    const cj__json *config;
+    bool sequential;
+};
+
+/* "layer 'dense_1' (Dense): ...". */
+cj_status cj__keras_fail(const cj__keras *k, const cj__keras_layer *layer, cj_status status,
+                         const char *format, ...) CJ_PRINTF(4, 5);
+
+/* rows.c: the row of a class; NULL: none. */
+const cj__keras_row *cj__keras_row_of(const char *kind);
+
+/* options.c: what a configuration says, as the text of our layer's options. */
+cj_status cj__keras_options(cj__keras *k, const cj__keras_layer *layer, cj__text *out);
+/* The text of an activation, "relu" or an object; NULL: none. */
+cj_status cj__keras_activation(cj__keras *k, const cj__keras_layer *layer, const cj__json *value,
+                               const char **out);
+const char *cj__keras_string(const cj__json *object, const char *key); /* NULL: none */
+double cj__keras_number(const cj__json *object, const char *key, double otherwise);
+bool cj__keras_bool(const cj__json *object, const char *key, bool otherwise);
+
+/* model.c: layers, their calls, their names here and in archives. `kind` is the model's class. */
+cj_status cj__keras_read_model(cj__keras *k, const char *kind, const cj__json *config,
+                               const char *path, cj__keras_model **out);
+cj_status cj__keras_read_layer(cj__keras *k, const cj__json *from, cj__keras_layer *out);
+/* Its inputs are x, or made (x NULL). */
+cj_status cj__keras_build_model(cj__keras *k, cj__keras_model *model, cj_node *const *x, int n,
+                                cj_node ***out, int *n_out);
+/* Of its weights. */
+cj_dtype cj__keras_dtype(const cj__keras_model *model);
+/* One call of a layer. */
+cj_status cj__keras_build(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call,
+                          cj_node *const *x, int n);
+/* Our layer of that name on x; its full name goes to layer->full. */
+cj_status cj__keras_apply(cj__keras *k, cj__keras_layer *layer, const char *row,
+                          const char *options, cj_node *const *x, int n, cj_node **y);
+
+/* weights.c: into the store of the model's graph. */
+cj_status cj__keras_set_weights(cj__keras *k, cj__keras_model *model);
+/* Number i of the layer's weights, as the file has it; the caller frees it. NULL without a message
+ * when there is none. */
+cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i, cj_tensor **out);
+
+/* wrappers.c: classes that are no single layer of ours. */
+#define CJ__KERAS_BUILDER(name) \
+    cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \
+                                     cj_node *const *x, int n)
+CJ__KERAS_BUILDER(recurrent);
+CJ__KERAS_BUILDER(bidirectional);
+CJ__KERAS_BUILDER(steps);
+CJ__KERAS_BUILDER(heads);
+CJ__KERAS_BUILDER(attention);
+CJ__KERAS_BUILDER(refused);
+CJ__KERAS_BUILDER(nothing);
+CJ__KERAS_BUILDER(normalization);
+
+/* load.c */
+/* What a configuration alone describes, of at most a million weights, which are zeros. */
+cj_status cj__keras_read_config(cj_context *cj, const void *json, size_t size, int version,
+                                cj_model **out);
+bool cj__keras_is_h5(const void *bytes, size_t size);
+bool cj__keras_is_archive(const void *bytes, size_t size);
+cj_status cj__keras_read_h5(cj_context *cj, const void *bytes, size_t size, cj_model **out);
+cj_status cj__keras_read_archive(cj_context *cj, const void *bytes, size_t size, cj_model **out);
+
+#endif

@@ -1,0 +1,163 @@
+/* options.c: what a layer's configuration says, as the text of our layer's options: "units=32,
+ * activation=relu, no_bias=true". The words of the row (rows.c) say which of its keys count; the
+ * rest is of training, or changes nothing here. */
+#include "format/keras/keras.h"
+
+#include "base/registry.h"
+#include "graph/ops/recurrent.h"
+
+#include <string.h>
+
+const char *cj__keras_string(const cj__json *object, const char *key)
+{
+    const cj__json *value = cj__json_find(object, key);
+    return value && value->type == CJ__JSON_STRING ? value->string : NULL;
+}
+
+double cj__keras_number(const cj__json *object, const char *key, double otherwise)
+{
+    const cj__json *value = cj__json_find(object, key);
+    return value && value->type == CJ__JSON_NUMBER ? value->number : otherwise;
+}
+
+bool cj__keras_bool(const cj__json *object, const char *key, bool otherwise)
+{
+    const cj__json *value = cj__json_find(object, key);
+    return value && value->type == CJ__JSON_BOOL ? value->boolean : otherwise;
+}
+
+/* ---- Activations ----------------------------------------------------------------------------- */
+
+static bool is_word(const char *text)
+{
+    size_t n = 0;
+    for (; text[n]; n++) {
+        const char c = text[n];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_'))
+            return false;
+    }
+    return n > 0 && n < 64;
+}
+
+static bool is_recurrent(const cj__keras_layer *layer)
+{
+    return layer->row && layer->row->build == cj__keras_build_recurrent;
+}
+
+/* Is it one of ours, or, in a recurrent layer, one of the operator's? */
+static bool is_known(const cj__keras *k, const cj__keras_layer *layer, const char *name)
+{
+    const char *const *word = cj__gate_words;
+    if (!is_recurrent(layer)) return strchr(name, '(') ||
+                                     cj__named_known(k->cj, CJ__ROW_ACTIVATION, name);
+    while (*word && strcmp(*word, name)) word++;
+    return *word != NULL;
+}
+
+/* Keras 3 changed its slope from 1/5 to 1/6; that of a recurrent operator (recurrent.h) is 1/5. */
+static cj_status hard_sigmoid(cj__keras *k, const cj__keras_layer *layer, const char **name)
+{
+    if (is_recurrent(layer) && k->version >= 3)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "the activation hard_sigmoid of Keras 3 in a recurrent layer");
+    if (!is_recurrent(layer) && k->version < 3) *name = "hard_sigmoid(slope=0.2)";
+    return CJ_OK;
+}
+
+/* An activation's name, or a layer that is one: {"class_name": "LeakyReLU", "config": {...}}, or a
+ * function written as {"class_name": "function", "config": "relu"}. */
+cj_status cj__keras_activation(cj__keras *k, const cj__keras_layer *layer, const cj__json *value,
+                               const char **out)
+{
+    *out = NULL;
+    const char *name = value->type == CJ__JSON_STRING ? value->string : NULL;
+    if (value->type == CJ__JSON_OBJECT) {
+        const char *kind = cj__keras_string(value, "class_name");
+        const cj__json *config = cj__json_find(value, "config");
+        const cj__keras_row *row = kind ? cj__keras_row_of(kind) : NULL;
+        if (config && config->type == CJ__JSON_STRING) name = config->string;
+        else if (row && row->layer && !strcmp(row->layer, "activation") && config) {
+            cj__keras_layer as = {.row = row, .config = config, .kind = kind, .name = layer->name};
+            cj__text text;
+            cj__text_init(&text, k->cj);
+            cj_status failed = cj__keras_options(k, &as, &text);
+            const char *function = failed ? NULL : strstr(cj__text_string(&text), "function=");
+            if (function && !(*out = cj__arena_strdup(k->arena, function + 9)))
+                failed = CJ_ERR_MEMORY;
+            cj__text_release(&text);
+            if (failed || *out) return failed;
+        }
+    }
+    if (!name || !is_word(name))
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "an activation that is no function of Keras's own");
+    if (!strcmp(name, "linear")) return CJ_OK;
+    if (!strcmp(name, "leaky_relu")) name = "leaky_relu(negative_slope=0.2)";
+    if (!strcmp(name, "hard_sigmoid")) CJ__TRY(hard_sigmoid(k, layer, &name));
+    if (!strcmp(name, "hard_swish")) name = "hard_silu";
+    if (!is_known(k, layer, name))
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "the activation '%s' is not known%s",
+                              name, is_recurrent(layer) ? " in a recurrent layer" : "");
+    *out = cj__arena_strdup(k->arena, name);
+    return *out ? CJ_OK : CJ_ERR_MEMORY;
+}
+
+/* ---- Words ----------------------------------------------------------------------------------- */
+
+static void append_list(cj__text *out, const cj__json *value)
+{
+    cj__text_char(out, '[');
+    for (const cj__json *item = value->first; item; item = item->next) {
+        cj__text_number(out, item->number);
+        if (item->next) cj__text_add(out, ", ");
+    }
+    cj__text_char(out, ']');
+}
+
+static bool all_numbers(const cj__json *value)
+{
+    for (const cj__json *item = value->first; item; item = item->next)
+        if (item->type != CJ__JSON_NUMBER) return false;
+    return true;
+}
+
+static cj_status append_value(cj__keras *k, const cj__keras_layer *layer, const char *key,
+                              char sign, const cj__json *value, cj__text *out)
+{
+    const char *activation;
+    if (sign == '@') {
+        CJ__TRY(cj__keras_activation(k, layer, value, &activation));
+        cj__text_add(out, activation ? activation : "linear");
+    } else if (value->type == CJ__JSON_BOOL)
+        cj__text_add(out, value->boolean != (sign == '!') ? "true" : "false");
+    else if (value->type == CJ__JSON_NUMBER) cj__text_number(out, value->number);
+    else if (value->type == CJ__JSON_STRING && is_word(value->string))
+        cj__text_add(out, value->string);
+    else if (value->type == CJ__JSON_ARRAY && all_numbers(value)) append_list(out, value);
+    else
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "%.40s of a form that is not read",
+                              key);
+    return out->failed;
+}
+
+cj_status cj__keras_options(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
+{
+    for (const char *at = layer->row->options; *at;) {
+        char theirs[40], ours[40];
+        const size_t n = strcspn(at, " "), equals = strcspn(at, " =");
+        const char sign = *at == '!' || *at == '@' ? *at : 0;
+        const size_t skip = sign ? 1 : 0;
+        cj__format(theirs, sizeof theirs, "%.*s", (int)(equals - skip), at + skip);
+        if (at[equals] == '=')
+            cj__format(ours, sizeof ours, "%.*s", (int)(n - equals - 1), at + equals + 1);
+        else cj__format(ours, sizeof ours, "%s", theirs);
+        at += n + (at[n] == ' ');
+        const cj__json *value = cj__json_find(layer->config, theirs);
+        if (!value || value->type == CJ__JSON_NULL) continue;
+        cj__text_format(out, "%s%s=", out->length ? ", " : "", ours);
+        CJ__TRY(append_value(k, layer, theirs, sign, value, out));
+    }
+    if (layer->row->more) CJ__TRY(layer->row->more(k, layer, out));
+    return out->failed;
+}

@@ -1,0 +1,284 @@
+/* weights.c: a file's weights into the layers that were built.
+ *
+ *     .h5      /model_weights/LAYER, whose attribute weight_names lists its weights in order; of a
+ *              model in the model those of all of its layers, first those that are trained
+ *     .keras   /layers/KIND_2/vars/0, 1 ... by layer, and by part of a layer: /cell, /query_dense
+ *
+ * Which weights a layer has is in its row, in Keras's order; those that the layer was built without
+ * (a bias) are not in the file. Shapes are compared before anything is copied. */
+#include "format/keras/keras.h"
+
+#include <string.h>
+
+/* A weight of ours, and where it is in an archive. */
+typedef struct target {
+    const cj__keras_layer *layer;
+    const char *name;    /* of our variable */
+    const char *path;    /* of the group that has vars */
+    int number;          /* in it */
+    cj__keras_form form;
+    bool trained;
+} target;
+
+typedef struct targets {
+    target *items;
+    int count, capacity;
+} targets;
+
+/* ---- Which there are ------------------------------------------------------------------------- */
+
+static cj_status add(cj__keras *k, targets *list, const target *t)
+{
+    if (list->count == list->capacity) {
+        const int more = list->capacity ? 2 * list->capacity : 16;
+        target *items = cj__arena_array(k->arena, (size_t)more, sizeof *items);
+        if (!items) return CJ_ERR_MEMORY;
+        if (list->count) memcpy(items, list->items, (size_t)list->count * sizeof *items);
+        list->items = items;
+        list->capacity = more;
+    }
+    list->items[list->count++] = *t;
+    return CJ_OK;
+}
+
+/* The weights of a row, as the layer called `full` has them; prefixes of a direction. */
+static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__keras_row *row,
+                             const char *path_prefix, const char *name_prefix, targets *list)
+{
+    int number = 0;
+    for (int i = 0; i < CJ__KERAS_WEIGHTS && row->weights[i].name; i++) {
+        const cj__keras_weight *w = &row->weights[i];
+        if (i && strcmp(w->path, row->weights[i - 1].path)) number = 0;
+        const char *name = cj__arena_printf(k->arena, "%s/%s%s", l->full, name_prefix, w->name);
+        const char *path = cj__arena_printf(k->arena, "%s%s%s%s%s", l->path,
+                                            *path_prefix ? "/" : "", path_prefix,
+                                            *w->path ? "/" : "", w->path);
+        if (!name || !path) return CJ_ERR_MEMORY;
+        if (!cj_find_variable(k->g, name)) continue;
+        CJ__TRY(add(k, list, &(target){.layer = l,
+                                       .name = name,
+                                       .path = path,
+                                       .number = number++,
+                                       .form = w->form,
+                                       .trained = !l->frozen && strncmp(w->name, "moving_", 7)}));
+    }
+    return CJ_OK;
+}
+
+/* Models in models are as deep as JSON is: at most 64. */
+static cj_status collect(cj__keras *k, const cj__keras_layer *l, targets *list)
+{
+    if (l->model) {
+        for (int i = 0; i < l->model->n_layers; i++)
+            CJ__TRY(collect(k, &l->model->layers[i], list));
+        return CJ_OK;
+    }
+    if (!l->full || !l->row) return CJ_OK;
+    if (l->row->build == cj__keras_build_steps) return collect(k, l->inner, list);
+    if (l->row->build != cj__keras_build_bidirectional)
+        return collect_row(k, l, l->row, "", "", list);
+    CJ__TRY(collect_row(k, l, l->inner->row, "forward_layer", "", list));
+    return collect_row(k, l, l->inner->row, "backward_layer", "backward_", list);
+}
+
+/* ---- Where they are -------------------------------------------------------------------------- */
+
+/* The group vars of a part of a layer: by its path, or as older versions called its parts. */
+static const cj__hdf5_object *vars(const cj__keras *k, const char *path)
+{
+    const cj__hdf5_object *from = k->weights;
+    while (from && *path) {
+        const size_t n = strcspn(path, "/");
+        const cj__hdf5_object *next = cj__hdf5_find_n(from, path, n);
+        char other[80];
+        if (!next && n < 60) { /* "_query_dense" before it was public */
+            cj__format(other, sizeof other, "_%.*s", (int)n, path);
+            next = cj__hdf5_find(from, other);
+        }
+        if (!next && n == 6 && !memcmp(path, "layers", 6)) /* TensorFlow 2.12 */
+            next = cj__hdf5_find(from, "_layer_checkpoint_dependencies");
+        from = next;
+        path += n + (path[n] == '/');
+    }
+    return from ? cj__hdf5_find(from, "vars") : NULL;
+}
+
+static cj_status by_path(const cj__keras *k, const char *path, int number,
+                         const cj__hdf5_object **out)
+{
+    char name[24];
+    const cj__hdf5_object *group = vars(k, path);
+    cj__format(name, sizeof name, "%d", number);
+    *out = group ? cj__hdf5_find(group, name) : NULL;
+    return CJ_OK;
+}
+
+/* weight_names, or, of many, weight_names0, weight_names1 ...: text i; NULL: there is none. */
+static cj_status weight_name(cj__keras *k, const cj__hdf5_object *group, int64_t i,
+                             const char **out)
+{
+    const cj__hdf5_value *v = cj__hdf5_attribute_of(group, "weight_names");
+    size_t length;
+    *out = NULL;
+    for (int part = 0; part < 1000; part++) {
+        char name[40];
+        cj__format(name, sizeof name, "weight_names%d", part);
+        if (!v && !(v = cj__hdf5_attribute_of(group, name))) return CJ_OK;
+        if (i < v->count) return cj__hdf5_text(&k->file, v, i, out, &length);
+        i -= v->count;
+        v = NULL;
+    }
+    return CJ_OK;
+}
+
+/* Weight i of a layer of the whole model. */
+static cj_status by_order(cj__keras *k, const cj__keras_layer *l, int i,
+                          const cj__hdf5_object **out)
+{
+    const char *name;
+    const cj__hdf5_object *group = cj__hdf5_find(k->weights, l->name);
+    *out = NULL;
+    if (!group) return CJ_OK;
+    CJ__TRY(weight_name(k, group, i, &name));
+    if (!name) return CJ_OK;
+    *out = cj__hdf5_find(group, name);
+    return *out ? CJ_OK
+                : cj__keras_fail(k, l, CJ_ERR_DATA, "its weight '%.100s' is listed, but not there",
+                                 name);
+}
+
+cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *l, int i, cj_tensor **out)
+{
+    const cj__hdf5_object *o;
+    *out = NULL;
+    if (!k->weights) return CJ_OK;
+    CJ__TRY(k->by_path ? by_path(k, l->path, i, &o) : by_order(k, l, i, &o));
+    return o && o->is_data ? cj__hdf5_tensor(&k->file, &o->value, out) : CJ_OK;
+}
+
+/* ---- Shapes ---------------------------------------------------------------------------------- */
+
+/* How `to` lies in the file: [k, a, b] there is [b, a, k] here. false: its shape does not fit. */
+static bool fits(cj__keras_form form, int rank, const int64_t *from, int to_rank, const int64_t *to,
+                 int64_t *k, int64_t *a, int64_t *b)
+{
+    int64_t count, expected;
+    *k = *a = 1;
+    if (!cj__count(rank, from, &count) || !cj__count(to_rank, to, &expected) || count != expected)
+        return false;
+    *b = count;
+    if (form == CJ__KERAS_FLAT) return true;
+    if (rank != to_rank) return false;
+    if (form == CJ__KERAS_SAME) return !rank || !memcmp(from, to, (size_t)rank * sizeof *to);
+    if (form == CJ__KERAS_SWAP) {
+        *k = from[0], *b = from[1];
+        return rank == 2 && from[0] == to[1] && from[1] == to[0];
+    }
+    for (int i = 0; i + 2 < rank; i++) {
+        if (from[i] != to[i + 2]) return false;
+        *k *= from[i];
+    }
+    if (form == CJ__KERAS_DEEP) {
+        *b = to[0];
+        return from[rank - 2] * from[rank - 1] == to[0];
+    }
+    *a = from[rank - 2], *b = from[rank - 1];
+    return *a == to[1] && *b == to[0];
+}
+
+/* The shape that the file is to have. */
+static int expected_shape(cj__keras_form form, int rank, const int64_t *to, int64_t *out)
+{
+    for (int i = 0; i < rank; i++) out[i] = to[i];
+    if (form == CJ__KERAS_SWAP && rank == 2) out[0] = to[1], out[1] = to[0];
+    if (form == CJ__KERAS_CONV || form == CJ__KERAS_DEEP) {
+        for (int i = 2; i < rank; i++) out[i - 2] = to[i];
+        out[rank - 2] = form == CJ__KERAS_CONV ? to[1] : to[0];
+        out[rank - 1] = form == CJ__KERAS_CONV ? to[0] : 1;
+    }
+    return rank;
+}
+
+static cj_status set(cj__keras *k, const target *t, const cj_tensor *from)
+{
+    cj_store *store = cj_graph_store(k->g);
+    const cj_tensor *to = cj_store_get(store, t->name);
+    int64_t places, a, b, shape[CJ_RANK_MAX];
+    const int rank = cj_tensor_rank(to);
+    if (!fits(t->form, cj_tensor_rank(from), cj_tensor_shape(from), rank, cj_tensor_shape(to),
+              &places, &a, &b) ||
+        cj_dtype_info(cj_tensor_dtype(from))->kind != CJ_KIND_FLOAT) {
+        cj__shape_text found, expected;
+        const int n = expected_shape(t->form, rank, cj_tensor_shape(to), shape);
+        return cj__keras_fail(k, t->layer, CJ_ERR_SHAPE,
+                              "its %s is %s %s in the file; floats %s are expected",
+                              strrchr(t->name, '/') + 1, cj_dtype_info(cj_tensor_dtype(from))->name,
+                              cj__shape_string(&found, cj_tensor_rank(from), cj_tensor_shape(from)),
+                              cj__shape_string(&expected, n, shape));
+    }
+    cj_tensor *copy = cj_tensor_new(k->cj, cj_tensor_dtype(to), rank, cj_tensor_shape(to));
+    if (!copy) return cj_last_status(k->cj);
+    const void *source = cj_tensor_map_read(from);
+    void *out = cj__tensor_data(copy);
+    for (int64_t i = 0; i < b; i++)
+        for (int64_t j = 0; j < a; j++)
+            for (int64_t p = 0; p < places; p++)
+                cj_store_f64(cj_tensor_dtype(to), out, (size_t)((i * a + j) * places + p),
+                             cj_load_f64(cj_tensor_dtype(from), source,
+                                         (size_t)((p * a + j) * b + i)));
+    cj_tensor_unmap(from);
+    cj_status failed = cj_store_set(store, t->name, copy);
+    cj_tensor_free(copy);
+    return failed;
+}
+
+/* ---- All ------------------------------------------------------------------------------------- */
+
+static cj_status load(cj__keras *k, const target *t, const cj__hdf5_object *from)
+{
+    cj_tensor *tensor;
+    if (!from || !from->is_data)
+        return cj__keras_fail(k, t->layer, CJ_ERR_NOT_FOUND, "its %s is not in the file%s%.200s",
+                              strrchr(t->name, '/') + 1, k->by_path ? ": /" : "",
+                              k->by_path ? t->path : "");
+    cj_status failed = cj__hdf5_tensor(&k->file, &from->value, &tensor);
+    if (!failed) failed = set(k, t, tensor);
+    cj_tensor_free(tensor);
+    return failed;
+}
+
+/* The weights of a layer of the whole model, in order: trained ones first. */
+static cj_status load_in_order(cj__keras *k, const cj__keras_layer *l, const targets *list)
+{
+    const cj__hdf5_object *from;
+    int i = 0;
+    for (int trained = 1; trained >= 0; trained--)
+        for (int j = 0; j < list->count; j++) {
+            if (list->items[j].trained != (trained != 0)) continue;
+            CJ__TRY(by_order(k, l, i++, &from));
+            CJ__TRY(load(k, &list->items[j], from));
+        }
+    CJ__TRY(by_order(k, l, i, &from));
+    return !from || !i ? CJ_OK
+                       : cj__keras_fail(k, l, CJ_ERR_DATA,
+                                        "it has more weights in the file than the %d expected", i);
+}
+
+cj_status cj__keras_set_weights(cj__keras *k, cj__keras_model *model)
+{
+    for (int i = 0; i < model->n_layers; i++) {
+        const cj__keras_layer *l = &model->layers[i];
+        targets list = {.count = 0};
+        const cj__hdf5_object *from;
+        CJ__TRY(collect(k, l, &list));
+        if (!list.count) continue;
+        if (!k->weights)
+            return cj_fail(k->cj, CJ_ERR_DATA, "the file has the model's layers, but no weights");
+        if (!k->by_path) CJ__TRY(load_in_order(k, l, &list));
+        for (int j = 0; k->by_path && j < list.count; j++) {
+            CJ__TRY(by_path(k, list.items[j].path, list.items[j].number, &from));
+            CJ__TRY(load(k, &list.items[j], from));
+        }
+    }
+    return CJ_OK;
+}

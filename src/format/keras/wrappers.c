@@ -1,0 +1,327 @@
+/* wrappers.c: classes of Keras that are no single layer of ours, or more than its options say:
+ * recurrent layers with their states, Bidirectional, TimeDistributed, attention, Normalization. */
+#include "format/keras/keras.h"
+
+#include <cajal/recurrent.h>
+#include <cajal/sequence.h>
+
+#include <string.h>
+
+static bool is(const cj__keras_layer *layer, const char *kind)
+{
+    return !strcmp(layer->kind, kind);
+}
+
+/* What a keyword of a call says, where it is no result of a layer. */
+static bool asks(const cj__keras_call *call, const char *keyword)
+{
+    return call && call->keywords && cj__keras_bool(call->keywords, keyword, false);
+}
+
+/* ---- Recurrence ------------------------------------------------------------------------------ */
+
+/* The options of one of them, without what wraps it. */
+static cj_status recurrent_options(cj__keras *k, const cj__keras_layer *l, cj__text *out)
+{
+    CJ__TRY(cj__keras_options(k, l, out));
+    if (cj__keras_bool(l->config, "time_major", false))
+        return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "time_major");
+    if (is(l, "GRU") && !cj__keras_bool(l->config, "reset_after", false))
+        cj__text_add(out, ", reset_before=true");
+    return out->failed;
+}
+
+/* x, then the states of each direction as [directions, batch, units]. */
+static cj_status recurrent_inputs(cj__keras *k, const cj__keras_layer *l,
+                                  const cj__keras_call *call, cj_node *const *x, int n,
+                                  int directions, int states, cj_node **in, int *n_in)
+{
+    in[0] = x[0];
+    *n_in = 1;
+    for (int i = 1; call && i < n && i < call->n_refs; i++)
+        if (call->refs[i].keyword && strcmp(call->refs[i].keyword, "initial_state"))
+            return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "a call with %.40s",
+                                  call->refs[i].keyword);
+    if (n == 1) return CJ_OK;
+    if (n != 1 + states * directions)
+        return cj__keras_fail(k, l, CJ_ERR_DATA, "%d initial states; %d are expected", n - 1,
+                              states * directions);
+    for (int s = 0; s < states; s++) {
+        cj_node *of[2] = {x[1 + s], directions == 2 ? x[1 + states + s] : NULL};
+        in[(*n_in)++] = cj_stack(of, directions, 0);
+    }
+    return k->g->failed;
+}
+
+/* The states behind the result: h and c of the one direction, then of the other. */
+static cj_status recurrent_outputs(cj__keras *k, const cj__keras_layer *l, cj__keras_call *call,
+                                   cj_node *y, int directions, int states)
+{
+    call->out[0] = y;
+    call->n_out = 1;
+    if (!cj__keras_bool(l->config, "return_state", false)) return CJ_OK;
+    for (int d = 0; d < directions; d++)
+        for (int s = 0; s < states; s++) {
+            cj_node *state = cj_recurrent_state(y, s);
+            call->out[call->n_out++] = cj_squeeze(cj_slice_axis(state, 0, d, 1), 0);
+        }
+    return k->g->failed;
+}
+
+CJ__KERAS_BUILDER(recurrent)
+{
+    cj_node *in[3], *y = NULL;
+    int n_in;
+    const int states = is(layer, "LSTM") ? 2 : 1;
+    cj__text text;
+    CJ__TRY(recurrent_inputs(k, layer, call, x, n, 1, states, in, &n_in));
+    cj__text_init(&text, k->cj);
+    cj_status failed = recurrent_options(k, layer, &text);
+    if (!failed)
+        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), in, n_in, &y);
+    cj__text_release(&text);
+    return failed ? failed : recurrent_outputs(k, layer, call, y, 1, states);
+}
+
+CJ__KERAS_BUILDER(bidirectional)
+{
+    cj_node *in[3], *y = NULL;
+    int n_in;
+    const cj__keras_layer *inner = layer->inner;
+    if (!inner || !inner->row || inner->row->build != cj__keras_build_recurrent)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "it wraps a %.60s; SimpleRNN, LSTM and GRU are possible",
+                              inner ? inner->kind : "nothing");
+    const int states = is(inner, "LSTM") ? 2 : 1;
+    const char *mode = cj__keras_string(layer->config, "merge_mode");
+    if (!mode)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "two results (merge_mode=None) that are not merged");
+    cj__text text;
+    CJ__TRY(recurrent_inputs(k, layer, call, x, n, 2, states, in, &n_in));
+    cj__text_init(&text, k->cj);
+    cj_status failed = recurrent_options(k, inner, &text);
+    cj__text_format(&text, ", bidirectional=true, merge_mode=%.20s", mode);
+    if (!failed)
+        failed = cj__keras_apply(k, layer, inner->row->layer, cj__text_string(&text), in, n_in, &y);
+    cj__text_release(&text);
+    return failed ? failed : recurrent_outputs(k, inner, call, y, 2, states);
+}
+
+/* ---- TimeDistributed ------------------------------------------------------------------------- */
+
+typedef struct step {
+    cj__keras *k;
+    cj__keras_layer *inner;
+    cj_status failed;
+} step;
+
+static cj_node *build_step(void *arg, cj_node *x)
+{
+    step *s = arg;
+    cj__keras_call call = {.layer = s->inner};
+    s->failed = cj__keras_build(s->k, s->inner, &call, &x, 1);
+    return s->failed ? NULL : call.out[0];
+}
+
+CJ__KERAS_BUILDER(steps)
+{
+    step s = {.k = k, .inner = layer->inner};
+    if (!s.inner || n != 1)
+        return cj__keras_fail(k, layer, CJ_ERR_DATA, "it wraps nothing, or is given %d inputs", n);
+    s.inner->n_calls = layer->n_calls;
+    if (!layer->full) { /* a name beside which nothing else can stand */
+        s.inner->name = cj__arena_printf(k->arena, "%s.%s", layer->name, s.inner->name);
+        layer->full = layer->name;
+        if (!s.inner->name) return CJ_ERR_MEMORY;
+    }
+    cj_node *y = cj__each_step(layer->name, x[0], build_step, &s);
+    if (s.failed) return s.failed;
+    cj_node *mask = cj_mask_of(x[0]);
+    call->out[0] = mask ? cj_with_mask(y, mask) : y;
+    call->n_out = 1;
+    return k->g->failed;
+}
+
+/* ---- Attention ------------------------------------------------------------------------------- */
+
+/* The inputs in the order of `names`, by keyword or else by position; NULL where there is none. */
+static cj_status by_keyword(cj__keras *k, const cj__keras_layer *l, const cj__keras_call *call,
+                            cj_node *const *x, int n, const char *const *names, cj_node **out)
+{
+    int next = 0;
+    for (int i = 0; i < n; i++) {
+        const char *word = i < call->n_refs ? call->refs[i].keyword : NULL;
+        int at = 0;
+        while (word && names[at] && strcmp(names[at], word)) at++;
+        if (!word) at = next++;
+        if (!names[at] || out[at])
+            return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "a call with an input %.40s",
+                                  word ? word : "too many");
+        out[at] = x[i];
+    }
+    return CJ_OK;
+}
+
+static cj_status no_scores(const cj__keras *k, const cj__keras_layer *l, const cj__keras_call *call)
+{
+    return asks(call, "return_attention_scores")
+               ? cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "return_attention_scores")
+               : CJ_OK;
+}
+
+/* Keras has three projections also where query, value and key are one: a copy of the query tells
+ * ours to have them, too. */
+CJ__KERAS_BUILDER(heads)
+{
+    static const char *const names[] = {"query", "value", "key", "attention_mask", NULL};
+    cj_node *in[4] = {NULL}, *y = NULL;
+    cj__text text;
+    CJ__TRY(by_keyword(k, layer, call, x, n, names, in));
+    CJ__TRY(no_scores(k, layer, call));
+    const cj__json *axes = cj__json_find(layer->config, "attention_axes");
+    const cj__json *shape = cj__json_find(layer->config, "output_shape");
+    if (shape && shape->type == CJ__JSON_ARRAY && shape->count == 1) shape = shape->first;
+    if ((axes && axes->type == CJ__JSON_ARRAY &&
+         (axes->count != 1 || axes->first->integer != 1)) ||
+        (shape && shape->type != CJ__JSON_NULL && !shape->is_integer) ||
+        cj__keras_bool(layer->config, "use_gate", false) ||
+        cj__keras_number(layer->config, "sliding_window", 0) > 0)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "attention along several axes, a result of several axes, a gate or a "
+                              "window");
+    if (!in[0] || !in[1]) return cj__keras_fail(k, layer, CJ_ERR_DATA, "no query or no value");
+    if (!in[2]) in[2] = in[1];
+    if (in[0] == in[1] && in[1] == in[2]) in[0] = cj_with_mask(in[0], cj_mask_of(in[0]));
+    if (in[3] && cj_node_rank(in[3]) == 3) in[3] = cj_expand_dims(in[3], 1);
+    cj__text_init(&text, k->cj);
+    cj_status failed = cj__keras_options(k, layer, &text);
+    if (shape && shape->is_integer)
+        cj__text_format(&text, ", output_dim=%lld", (long long)shape->integer);
+    if (asks(call, "use_causal_mask")) cj__text_add(&text, ", causal=true");
+    if (!failed)
+        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), in,
+                                 in[3] ? 4 : 3, &y);
+    cj__text_release(&text);
+    call->out[0] = y;
+    call->n_out = 1;
+    return failed;
+}
+
+/* softmax(q k^T) v, of one head: query, value and, if it is another, key. */
+CJ__KERAS_BUILDER(attention)
+{
+    const char *mode = cj__keras_string(layer->config, "score_mode");
+    cj_node *q = x[0], *v = n > 1 ? x[1] : NULL, *key = n > 2 ? x[2] : v;
+    const bool causal = asks(call, "use_causal_mask") ||
+                        cj__keras_bool(layer->config, "causal", false);
+    CJ__TRY(no_scores(k, layer, call));
+    if (!v || n > 3)
+        return cj__keras_fail(k, layer, CJ_ERR_DATA, "%d inputs; 2 or 3 are expected", n);
+    for (int i = 0; i < call->n_refs; i++)
+        if (call->refs[i].keyword)
+            return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "a call with %.40s",
+                                  call->refs[i].keyword);
+    if (mode && strcmp(mode, "dot"))
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "score_mode %.20s", mode);
+    if (cj__keras_bool(layer->config, "use_scale", false)) {
+        cj_tensor *scale = NULL;
+        CJ__TRY(cj__keras_weight_at(k, layer, 0, &scale));
+        if (!scale || cj_tensor_count(scale) != 1) {
+            cj_tensor_free(scale);
+            return cj__keras_fail(k, layer, CJ_ERR_DATA, "no scale among its weights");
+        }
+        q = cj_scale(q, cj_load_f64(cj_tensor_dtype(scale), cj_tensor_map_read(scale), 0));
+        cj_tensor_free(scale);
+    }
+    cj_node *seen = cj_mask_of(v), *mask = cj_mask_of(x[0]);
+    if (seen) seen = cj_expand_dims(cj_expand_dims(seen, 1), 1);
+    cj_node *y = (cj_attention)(cj_expand_dims(q, 2), cj_expand_dims(key, 2), cj_expand_dims(v, 2),
+                                &(cj_attention_opts){.scale = 1,
+                                                     .mask = seen,
+                                                     .causal = causal,
+                                                     .offset = causal ? cj_scalar(k->g, CJ_I64, 0)
+                                                                      : NULL});
+    y = cj_squeeze(y, 2);
+    if (mask) y = cj_with_mask(cj__masked(y, mask, 0), mask);
+    call->out[0] = y;
+    call->n_out = 1;
+    return k->g->failed;
+}
+
+/* ---- The rest -------------------------------------------------------------------------------- */
+
+CJ__KERAS_BUILDER(refused)
+{
+    (void)call, (void)x, (void)n;
+    return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                          "its function is Python code, which is not run; write the model without "
+                          "it, or with layers in its place");
+}
+
+CJ__KERAS_BUILDER(nothing)
+{
+    (void)k, (void)layer, (void)n;
+    call->out[0] = x[0];
+    call->n_out = 1;
+    return CJ_OK;
+}
+
+/* Numbers of a configuration, in lists of any depth, as a list of an option. */
+static void flat_numbers(cj__text *out, const cj__json *value, int *count)
+{
+    if (value->type == CJ__JSON_NUMBER) {
+        if ((*count)++) cj__text_add(out, ", ");
+        cj__text_number(out, value->number);
+    }
+    if (value->type == CJ__JSON_ARRAY)
+        for (const cj__json *item = value->first; item; item = item->next)
+            flat_numbers(out, item, count);
+}
+
+/* "mean=[...]": weight i, which adapt() made, or what the configuration says. */
+static cj_status statistic(cj__keras *k, const cj__keras_layer *l, const char *name, int i,
+                           cj__text *out)
+{
+    cj_tensor *t = NULL;
+    const cj__json *said = cj__json_find(l->config, name);
+    int count = 0;
+    cj__text_format(out, "%s%s=[", out->length ? ", " : "", name);
+    if (said && said->type != CJ__JSON_NULL) flat_numbers(out, said, &count);
+    else {
+        CJ__TRY(cj__keras_weight_at(k, l, i, &t));
+        const int64_t n = t ? cj_tensor_count(t) : 0;
+        for (; count < n && count < 1 << 20; count++) {
+            if (count) cj__text_add(out, ", ");
+            cj__text_number(out, cj_load_f64(cj_tensor_dtype(t), cj_tensor_map_read(t),
+                                             (size_t)count));
+        }
+        cj_tensor_free(t);
+    }
+    cj__text_char(out, ']');
+    return count ? out->failed
+                 : cj__keras_fail(k, l, CJ_ERR_DATA, "no %s, neither said nor among its weights",
+                                  name);
+}
+
+CJ__KERAS_BUILDER(normalization)
+{
+    const cj__json *axis = cj__json_find(layer->config, "axis");
+    cj__text text;
+    if (axis && axis->type == CJ__JSON_ARRAY && axis->count == 1) axis = axis->first;
+    const bool last = !axis || axis->type == CJ__JSON_NULL ||
+                      (axis->is_integer &&
+                       (axis->integer == -1 || axis->integer == cj_node_rank(x[0]) - 1));
+    if (!last || n != 1)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "an axis that is not the last");
+    cj__text_init(&text, k->cj);
+    cj_status failed = statistic(k, layer, "mean", 0, &text);
+    if (!failed) failed = statistic(k, layer, "variance", 1, &text);
+    if (cj__keras_bool(layer->config, "invert", false)) cj__text_add(&text, ", invert=true");
+    if (!failed)
+        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), x, 1,
+                                 &call->out[0]);
+    cj__text_release(&text);
+    call->n_out = 1;
+    return failed;
+}

@@ -1,0 +1,338 @@
+/* test_keras.c: models as Keras 2 and Keras 3 write them (tools/golden/keras_files.py) give what
+ * Keras's formulas give, run on any backend, are saved as ONNX, and are trained on; and what is
+ * wrong with a file is said. */
+#include "format_support.h"
+
+#include <math.h>
+
+#include <cajal/cajal.h>
+
+#if defined(CJ_CORE)
+int main(void) { return 77; } /* the core build has no Keras */
+#else
+#include "format/keras/keras.h"
+
+static const char *const backends[] = {NULL, "reference"};
+static const char *const kinds[] = {"h5", "keras"};
+
+/* ---- What models give ------------------------------------------------------------------------ */
+
+enum { MOST = 64 };
+
+/* Largest difference of output i over the largest number expected, and 1. */
+static double difference(const cj_tensor *y, const cj_tensor *expected)
+{
+    const void *a = cj_tensor_map_read(y), *b = cj_tensor_map_read(expected);
+    double worst = 0, largest = 1;
+    assert_int_equal(cj_tensor_rank(y), cj_tensor_rank(expected));
+    for (int i = 0; i < cj_tensor_rank(y); i++)
+        assert_int_equal(cj_tensor_shape(y)[i], cj_tensor_shape(expected)[i]);
+    for (size_t i = 0; i < (size_t)cj_tensor_count(y); i++) {
+        const double e = cj_load_f64(cj_tensor_dtype(expected), b, i);
+        largest = fmax(largest, fabs(e));
+        worst = fmax(worst, fabs(cj_load_f64(cj_tensor_dtype(y), a, i) - e));
+    }
+    cj_tensor_unmap(y);
+    cj_tensor_unmap(expected);
+    return worst / largest;
+}
+
+static void run_graph(cj_context *cj, cj_graph *g, const char *name, const char *backend,
+                      double tolerance)
+{
+    char path[512], what[64];
+    cj_tensors *list;
+    cj_feed feeds[MOST];
+    cj_tensor *out[MOST] = {NULL};
+    const int n = cj_graph_input_count(g), n_out = cj_graph_output_count(g);
+    snprintf(what, sizeof what, "keras/%s.npz", name);
+    assert_int_equal(cj_npz_load(cj, golden_path(path, what), &list), CJ_OK);
+    assert_int_equal(cj_tensors_count(list), n + n_out);
+    for (int i = 0; i < n; i++) {
+        snprintf(what, sizeof what, "in%d", i);
+        feeds[i] = (cj_feed){cj_graph_input_at(g, i), cj_tensors_find(list, what)};
+    }
+    cj_program *program = cj_compile(g, .training = false);
+    cj_session_opts opts = {.struct_size = sizeof opts, .backend = backend};
+    cj_session *s = program ? cj_session_new_opts(program, cj_graph_store(g), &opts) : NULL;
+    if (!s) fail_msg("%s: %s", name, cj_message(cj));
+    if (cj_run(s, feeds, n, out, n_out)) fail_msg("%s: %s", name, cj_session_message(s));
+    for (int i = 0; i < n_out; i++) {
+        snprintf(what, sizeof what, "out%d", i);
+        const double d = difference(out[i], cj_tensors_find(list, what));
+        if (!(d <= tolerance))
+            fail_msg("%s, output %d '%s': relative difference %g, tolerance %g", name, i,
+                     cj_graph_output_name(g, i), d, tolerance);
+        cj_tensor_free(out[i]);
+    }
+    cj_session_free(s);
+    cj_program_free(program);
+    cj_tensors_free(list);
+}
+
+/* Doubles but for one, as most files are: there floats. */
+static const char *const names[] = {"images",      "lines",    "recurrent", "attention",
+                                    "activations", "branches", "sequential"};
+static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
+
+static void models_give_what_keras_gives(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (int kind = 0; kind < 2; kind++)
+            for (int backend = 0; backend < 2; backend++) {
+                char path[512], file[64];
+                cj_context *cj = cj_context_new(NULL);
+                snprintf(file, sizeof file, "keras/%s.%s", names[i], kinds[kind]);
+                cj_graph *g = cj_load_graph(cj, golden_path(path, file), NULL);
+                if (!g) fail_msg("%s", cj_message(cj));
+                run_graph(cj, g, names[i], backends[backend], tolerance_of(i));
+                cj_graph_free(g);
+                assert_int_equal(cj_memory_used(cj), 0);
+                cj_context_free(cj);
+            }
+}
+
+/* Saved as ONNX and loaded again, they give the same. */
+static void models_are_saved(void **state)
+{
+    static const size_t which[] = {0, 4, 5, 6};
+    (void)state;
+    for (size_t i = 0; i < sizeof which / sizeof *which; i++) {
+        char path[512], file[64];
+        cj_context *cj = cj_context_new(NULL);
+        snprintf(file, sizeof file, "keras/%s.keras", names[which[i]]);
+        cj_model *m = cj_load(cj, golden_path(path, file));
+        if (!m) fail_msg("%s", cj_message(cj));
+        snprintf(path, sizeof path, "%s/keras-%s.onnx", CJ_BUILD_DIR, names[which[i]]);
+        if (cj_save(m, path)) fail_msg("%s: %s", names[which[i]], cj_message(cj));
+        cj_graph *g = cj_load_graph(cj, path, NULL);
+        if (!g) fail_msg("%s", cj_message(cj));
+        /* Attributes of ONNX's operators, such as Selu's, are floats. */
+        run_graph(cj, g, names[which[i]], NULL, fmax(tolerance_of(which[i]), 1e-7));
+        remove(path);
+        cj_context_free(cj);
+    }
+}
+
+/* Layers keep their names; two calls of one layer, or of a model, have the weights of one. */
+static void layers_keep_their_names(void **state)
+{
+    char path[512];
+    cj_model_counts counts;
+    (void)state;
+    cj_context *cj = cj_context_new(NULL);
+    cj_model *m = cj_load(cj, golden_path(path, "keras/branches.h5"));
+    assert_non_null(m);
+    cj_store *store = cj_model_store(m);
+    assert_non_null(cj_store_get(store, "shared.shared/kernel"));
+    assert_non_null(cj_store_get(store, "encoder.shared/kernel"));
+    assert_non_null(cj_store_get(store, "encoder.norm/moving_mean"));
+    assert_non_null(cj_store_get(store, "tower.two/bias"));
+    assert_int_equal(cj_model_count(m, &counts), CJ_OK);
+    /* shared 25; encoder 15 + 12 + 8; tower 60 + 10 */
+    assert_int_equal(counts.parameters, 25 + 35 + 70);
+    cj_context_free(cj);
+}
+
+/* ---- What is wrong ----------------------------------------------------------------------------*/
+
+static void wrong_files_are_told(void **state)
+{
+    static const struct {
+        const char *name;
+        cj_status status;
+        const char *message;
+    } files[] = {
+        {"shape", CJ_ERR_SHAPE,
+         "layer 'dense' (Dense): its kernel is f32 (2, 3) in the file; floats (3, 2) are expected"},
+        {"type", CJ_ERR_SHAPE,
+         "layer 'dense' (Dense): its kernel is i32 (3, 2) in the file; floats (3, 2) are expected"},
+        {"missing", CJ_ERR_NOT_FOUND, "layer 'dense' (Dense): its bias is not in the file"},
+        {"more", CJ_ERR_DATA,
+         "layer 'dense' (Dense): it has more weights in the file than the 2 expected"},
+        {"weights-only", CJ_ERR_DATA,
+         "an HDF5 file without the attribute model_config: it holds weights alone (save_weights), "
+         "not the model they are of"},
+        {"nothing", CJ_ERR_DATA,
+         "an HDF5 file without the attribute model_config: Keras did not write a model into it"},
+        {"bomb", CJ_ERR_LIMIT,
+         "layer 'dense' (Dense): dense: 'kernel': the model has more weights than its file"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[512], name[64], expected[1024];
+        cj_context *cj = cj_context_new(NULL);
+        snprintf(name, sizeof name, "keras/wrong-%s.h5", files[i].name);
+        golden_path(path, name);
+        assert_null(cj_load(cj, path));
+        snprintf(expected, sizeof expected, "%s: %s", path, files[i].message);
+        assert_string_equal(cj_message(cj), expected);
+        assert_int_equal(cj_last_status(cj), files[i].status);
+        assert_true(cj_memory_peak(cj) < 1 << 20);
+        cj_context_free(cj);
+    }
+}
+
+#define INPUT "{\"class_name\":\"InputLayer\",\"config\":{\"name\":\"x\",\"batch_shape\":[null,4]}}"
+#define CHAIN(layers) \
+    "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[" INPUT "," layers "]}}"
+#define LAYER(kind, config) \
+    "{\"class_name\":\"" kind "\",\"config\":{\"name\":\"l\"" config "}}"
+#define FUNCTIONAL(layers, in, out) \
+    "{\"class_name\":\"Functional\",\"config\":{\"name\":\"m\",\"layers\":[" layers \
+    "],\"input_layers\":" in ",\"output_layers\":" out "}}"
+#define NODE(config, nodes) \
+    "{\"class_name\":\"Dense\",\"config\":{" config "\"units\":2},\"inbound_nodes\":" nodes "}"
+
+static const struct {
+    const char *json;
+    cj_status status;
+    const char *message;
+} wrong[] = {
+    {"{\"class_name\": 1}", CJ_ERR_DATA, "the model's configuration: no class_name or config"},
+    {"{\"class_name\": \"MyModel\", \"config\": {}}", CJ_ERR_UNSUPPORTED,
+     "a MyModel has no list of layers: only Sequential and functional models can be read, as "
+     "others "
+     "are Python code"},
+    {CHAIN(LAYER("Lambda", "")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Lambda): its function is Python code, which is not run; write the model without "
+     "it, or with layers in its place"},
+    {CHAIN(LAYER("MyLayer", "")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (MyLayer): this class of layer is not known"},
+    {CHAIN(LAYER("TFOpLambda", "")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TFOpLambda): this class of layer is not known"},
+    {CHAIN("3"), CJ_ERR_DATA, "the model's configuration: a layer without class_name or config"},
+    {CHAIN(LAYER("Dense", "")), CJ_ERR_ARGUMENT, "layer 'l' (Dense): dense: units is required"},
+    {CHAIN(LAYER("Dense", ",\"units\":-1")), CJ_ERR_ARGUMENT,
+     "layer 'l' (Dense): dense: units=-1 is not between 1 and 2147483647"},
+    {CHAIN(LAYER("Dense", ",\"units\":2,\"activation\":\"mine\"")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Dense): the activation 'mine' is not known"},
+    {CHAIN(LAYER("LSTM", ",\"units\":2,\"activation\":\"gelu\"")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (LSTM): the activation 'gelu' is not known in a recurrent layer"},
+    {CHAIN(LAYER("Dense", ",\"units\":2,\"activation\":{\"class_name\":\"Mine\",\"config\":{}}")),
+     CJ_ERR_UNSUPPORTED, "layer 'l' (Dense): an activation that is no function of Keras's own"},
+    {CHAIN(LAYER("Dense", ",\"units\":[[2]]")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Dense): units of a form that is not read"},
+    {CHAIN(LAYER("Conv2D", ",\"filters\":2,\"kernel_size\":3")), CJ_ERR_SHAPE,
+     "layer 'l' (Conv2D): l: its input is of rank 2 and has 4 as last size; [batch, height, width, "
+     "channels] is expected"},
+    {CHAIN(LAYER("Bidirectional", ",\"merge_mode\":null,\"layer\":" LAYER("LSTM", ""))),
+     CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Bidirectional): two results (merge_mode=None) that are not merged"},
+    {CHAIN(LAYER("Bidirectional", ",\"layer\":" LAYER("Dense", ""))), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Bidirectional): it wraps a Dense; SimpleRNN, LSTM and GRU are possible"},
+    {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[" LAYER("Dense", ",\"units\":2") "]}}",
+     CJ_ERR_UNSUPPORTED, "layer 'l' (Dense): the file does not say the sizes of the model's input"},
+    {FUNCTIONAL(INPUT "," NODE("\"name\":\"a\",", "[[[\"b\",0,0,{}]]]") "," NODE(
+                    "\"name\":\"b\",", "[[[\"a\",0,0,{}]]]"),
+                "[[\"x\",0,0]]", "[[\"b\",0,0]]"),
+     CJ_ERR_DATA,
+     "layer 'b' (Dense): it is an output, but what it takes is never made: its inputs go round in "
+     "a "
+     "circle, or begin nowhere"},
+    {FUNCTIONAL(INPUT "," NODE("\"name\":\"a\",", "[[[\"c\",0,0,{}]]]"), "[[\"x\",0,0]]",
+                "[[\"a\",0,0]]"),
+     CJ_ERR_DATA, "the model's configuration: there is no layer 'c' that a call refers to"},
+    {FUNCTIONAL(INPUT "," NODE("\"name\":\"a\",", "[[[\"x\",0,1,{}]]]"), "[[\"x\",0,0]]",
+                "[[\"a\",0,0]]"),
+     CJ_ERR_DATA, "layer 'x' (InputLayer): it has no result 1, to which another refers"},
+    {FUNCTIONAL(INPUT "," NODE("\"name\":\"a\",", "[[[\"x\",3,0,{}]]]"), "[[\"x\",0,0]]",
+                "[[\"a\",0,0]]"),
+     CJ_ERR_DATA, "layer 'x' (InputLayer): it has no call 3, to which another refers"},
+    {FUNCTIONAL(INPUT "," NODE("\"name\":\"x\",", "[[[\"x\",0,0,{}]]]"), "[[\"x\",0,0]]",
+                "[[\"x\",0,0]]"),
+     CJ_ERR_DATA, "layer 'x' (Dense): there are two layers of this name"},
+};
+
+static void wrong_configurations_are_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cj_model *m;
+        cj_context *cj = cj_context_new(NULL);
+        cj_status failed = cj__keras_read_config(cj, wrong[i].json, strlen(wrong[i].json), 3, &m);
+        assert_null(m);
+        if (strncmp(cj_message(cj), wrong[i].message, strlen(wrong[i].message)))
+            assert_string_equal(cj_message(cj), wrong[i].message);
+        assert_int_equal(failed, wrong[i].status);
+        assert_int_equal(cj_memory_used(cj), 0);
+        cj_context_free(cj);
+    }
+}
+
+/* Models in models, each called ten times by the one around it, are 10^9 layers. */
+static void layers_do_not_multiply(void **state)
+{
+    (void)state;
+    cj__text text, next;
+    cj_model *m;
+    cj_context *cj = cj_context_new(NULL);
+    cj__text_init(&text, cj);
+    cj__text_add(&text, LAYER("Activation", ",\"activation\":\"relu\""));
+    for (int depth = 0; depth < 9; depth++) {
+        cj__text_init(&next, cj);
+        cj__text_format(&next, "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m%d\","
+                               "\"layers\":[" INPUT, depth);
+        for (int i = 0; i < 10 && depth < 4; i++)
+            cj__text_format(&next, ",%s", cj__text_string(&text));
+        if (depth >= 4) cj__text_format(&next, ",%s", cj__text_string(&text));
+        cj__text_add(&next, "]}}");
+        cj__text_release(&text);
+        text = next;
+    }
+    cj_status failed = cj__keras_read_config(cj, text.bytes, text.length, 3, &m);
+    cj__text_release(&text);
+    assert_int_not_equal(failed, CJ_OK);
+    assert_null(m);
+    cj_context_free(cj);
+}
+
+/* ---- Damage ---------------------------------------------------------------------------------- */
+
+static cj_status read_any(cj_context *cj, const void *bytes, size_t size)
+{
+    cj_model *m = cj_load_memory(cj, bytes, size);
+    cj_status failed = m ? CJ_OK : cj_last_status(cj);
+    cj_model_free(m);
+    return failed;
+}
+
+static cj_status scenario(cj_context *cj, void *arg)
+{
+    char path[512];
+    cj_model *m = cj_load(cj, golden_path(path, arg));
+    cj_status failed = m ? CJ_OK : cj_last_status(cj);
+    cj_model_free(m);
+    return failed;
+}
+
+static void damage_never_crashes(void **state)
+{
+    char path[512];
+    size_t size;
+    (void)state;
+    cj_context *cj = cj_context_new(NULL);
+    unsigned char *bytes = golden_bytes(golden_path(path, "keras/sequential.keras"), &size);
+    for (size_t length = 0; length < size; length += 97)
+        assert_int_not_equal(read_clean(cj, read_any, bytes, length), CJ_OK);
+    free(bytes);
+    cj_context_free(cj);
+    assert_true(faults_sweep_memory(scenario, "keras/sequential.keras", NULL, 7) > 0);
+    assert_true(faults_sweep_memory(scenario, "keras/branches.h5", NULL, 23) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(models_give_what_keras_gives),
+        cmocka_unit_test(models_are_saved),
+        cmocka_unit_test(layers_keep_their_names),
+        cmocka_unit_test(wrong_files_are_told),
+        cmocka_unit_test(wrong_configurations_are_told),
+        cmocka_unit_test(layers_do_not_multiply),
+        cmocka_unit_test(damage_never_crashes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+#endif

@@ -1,0 +1,802 @@
+#!/usr/bin/env python3
+"""keras_files.py FOLDER: tests/golden/keras: models as Keras 2 (.h5) and Keras 3 (.keras) write them, and what
+they give (.npz), by the formulas of Keras's documentation in double precision with torch and numpy alone.
+
+Needs h5py, numpy, torch; not Keras. The layout of both kinds of files follows keras's legacy_h5_format.py and
+saving_lib.py: see docs/keras.md. Every model has many outputs, one for each thing that is tried.
+"""
+import json
+import os
+import re
+import sys
+import zipfile
+from io import BytesIO
+
+import h5py
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+rng = np.random.default_rng(7)
+DTYPE = "float64"
+
+
+def t(a):
+    return torch.tensor(np.asarray(a), dtype=torch.float64)
+
+
+def rand(*shape):
+    return rng.normal(size=shape) * 0.4
+
+
+class Layer:
+    """kind, name, config; weights: (path in archives, name, array) in Keras's order; call: tensors -> tensor(s)."""
+
+    def __init__(self, kind, name, call, weights=(), inner=None, **config):
+        self.kind, self.name, self.call, self.weights, self.inner = kind, name, call, list(weights), inner
+        self.config = {"name": name, "trainable": True, "dtype": DTYPE, **config}
+        self.calls, self.results = [], []
+
+    def __call__(self, *args, **keywords):
+        """args: results of layers, as (layer, node, tensor); keywords: the same or constants."""
+        values = [n.value for n in args]
+        more = {k: v.value if isinstance(v, Ref) else v for k, v in keywords.items()}
+        y = self.call(*values, **more)
+        self.calls.append((args, keywords))
+        many = isinstance(y, (tuple, list))
+        refs = [Ref(self, len(self.calls) - 1, i, v) for i, v in enumerate(y if many else [y])]
+        return refs if many else refs[0]
+
+
+class Ref:
+    def __init__(self, layer, node, tensor, value):
+        self.layer, self.node, self.tensor, self.value = layer, node, tensor, value
+
+
+def Input(name, value, shape=None, dtype=None):
+    value = np.asarray(value)
+    layer = Layer("InputLayer", name, None)
+    layer.array = value
+    layer.batch_shape = [None] + list(value.shape[1:] if shape is None else shape)
+    layer.config["dtype"] = dtype or str(value.dtype)
+    layer.calls = [((), {})]
+    return Ref(layer, 0, 0, torch.tensor(value))
+
+
+def snake(name):
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+class Model:
+    """A functional model, or (chain) a Sequential; also a layer of another model."""
+
+    def __init__(self, name, layers, inputs, outputs, chain=False):
+        self.name, self.layers, self.inputs, self.outputs, self.chain = name, layers, inputs, outputs, chain
+
+    # ---- configurations
+
+    def ref(self, r, version):
+        offset = 1 if isinstance(r.layer.inner, Model) else 0
+        if version == 2:
+            return [r.layer.name, r.node + offset, r.tensor]
+        return {"class_name": "__keras_tensor__",
+                "config": {"shape": list(r.value.shape), "dtype": DTYPE,
+                           "keras_history": [r.layer.name, r.node + offset, r.tensor]}}
+
+    def nodes(self, layer, version):
+        if layer.kind == "InputLayer":
+            return []
+        nodes = []
+        for args, keywords in layer.calls:
+            if version == 2:
+                extra = {k: self.ref(v, 2) if isinstance(v, Ref) else v for k, v in keywords.items()}
+                node = [self.ref(a, 2) + [{}] for a in args]
+                node[0][3] = extra
+                nodes.append(node)
+            else:
+                refs = [self.ref(a, 3) for a in args]
+                merge = layer.kind in ("Add", "Multiply", "Concatenate", "Average", "Maximum", "Minimum", "Subtract",
+                                       "Dot", "Attention")
+                nodes.append({"args": [refs] if merge else refs,
+                              "kwargs": {k: self.ref(v, 3) if isinstance(v, Ref) else v
+                                         for k, v in keywords.items()}})
+        return nodes
+
+    def layer_config(self, layer, version, nodes=True):
+        if isinstance(layer.inner, Model):
+            config = layer.inner.config(version)
+            kind = "Sequential" if layer.inner.chain else "Functional"
+        else:
+            config, kind = dict(layer.config), layer.kind
+            if layer.kind == "InputLayer":
+                config["batch_input_shape" if version == 2 else "batch_shape"] = layer.batch_shape
+            if version == 3:
+                config["dtype"] = {"module": "keras", "class_name": "DTypePolicy",
+                                   "config": {"name": config["dtype"]}, "registered_name": None}
+                if layer.kind == "InputLayer":
+                    config["dtype"] = layer.config["dtype"]
+            for key in ("layer", "backward_layer"):
+                if isinstance(config.get(key), Layer):
+                    config[key] = self.layer_config(config[key], version, False)
+        out = {"class_name": kind, "config": config}
+        if version == 3:
+            out = {"module": "keras.layers", **out, "registered_name": None}
+        if nodes and not self.chain:
+            out["name"] = layer.name
+            out["inbound_nodes"] = self.nodes(layer, version)
+        return out
+
+    def config(self, version):
+        config = {"name": self.name, "trainable": True,
+                  "layers": [self.layer_config(layer, version) for layer in self.layers]}
+        if not self.chain:
+            refs = [[[r.layer.name, r.node + (1 if isinstance(r.layer.inner, Model) else 0), r.tensor] for r in rs]
+                    for rs in (self.inputs, self.outputs)]
+            if version == 3:  # one alone is no list of one
+                refs = [r[0] if len(r) == 1 else r for r in refs]
+            config["input_layers"], config["output_layers"] = refs
+        return config
+
+    # ---- weights
+
+    def all_weights(self):
+        """Of all layers: those that are trained, then the others."""
+        all_ = [w for layer in self.layers for w in weights_of(layer)]
+        return sorted(all_, key=lambda w: w[0].startswith("moving_"))
+
+    def save_h5(self, path):
+        with h5py.File(path, "w") as f:
+            f.attrs["backend"] = "tensorflow"
+            f.attrs["keras_version"] = "2.13.1"
+            kind = "Sequential" if self.chain else "Functional"
+            f.attrs["model_config"] = json.dumps({"class_name": kind, "config": self.config(2)}).encode("utf8")
+            g = f.create_group("model_weights")
+            g.attrs["layer_names"] = [layer.name.encode() for layer in self.layers]
+            g.attrs["backend"] = b"tensorflow"
+            g.attrs["keras_version"] = b"2.13.1"
+            for layer in sorted(self.layers, key=lambda x: x.name):
+                lg = g.create_group(layer.name)
+                found = [(("%s/%s:0" % (layer.name, n)).encode(), a) for n, a in weights_of(layer)]
+                if isinstance(layer.inner, Model):
+                    found = [(("w%d/%s:0" % (i, n)).encode(), a)
+                             for i, (n, a) in enumerate(layer.inner.all_weights())]
+                lg.attrs["weight_names"] = [n for n, _ in found]
+                for n, a in found:
+                    lg.create_dataset(n, a.shape, dtype=a.dtype)[...] = a
+
+    def save_vars(self, store, path):
+        used = {}
+        for layer in self.layers:
+            kind = ("Sequential" if layer.inner.chain else "Functional") if isinstance(layer.inner, Model) else layer.kind
+            name = snake(kind)
+            number = used[name] = used.get(name, -1) + 1
+            at = path + "layers/" + (name if not number else "%s_%d" % (name, number))
+            save_layer(store, at, layer)
+
+    def save_keras(self, path):
+        store = BytesIO()
+        with h5py.File(store, "w") as f:
+            self.save_vars(f, "")
+        kind = "Sequential" if self.chain else "Functional"
+        config = {"module": "keras", "class_name": kind, "config": self.config(3), "registered_name": kind}
+        with zipfile.ZipFile(path, "w") as z:
+            for name, data in (("metadata.json", json.dumps({"keras_version": "3.3.3", "date_saved": "2024-01-01"})),
+                               ("config.json", json.dumps(config)), ("model.weights.h5", store.getvalue())):
+                z.writestr(zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0)), data)
+
+    def save(self, folder):
+        path = os.path.join(folder, self.name)
+        self.save_h5(path + ".h5")
+        self.save_keras(path + ".keras")
+        arrays = {"in%d" % i: r.layer.array for i, r in enumerate(self.inputs)}
+        arrays.update({"out%d" % i: r.value.numpy() for i, r in enumerate(self.outputs)})
+        np.savez(path + ".npz", **arrays)
+
+
+def weights_of(layer):
+    if isinstance(layer.inner, Model):
+        return layer.inner.all_weights()
+    if layer.kind == "TimeDistributed":
+        return weights_of(layer.inner)
+    return [((p + "/" if p else "") + n, a) for p, n, a in layer.weights]
+
+
+def save_layer(store, at, layer):
+    if isinstance(layer.inner, Model):
+        layer.inner.save_vars(store, at + "/")
+        return
+    if layer.kind == "TimeDistributed":
+        save_layer(store, at + "/layer", layer.inner)
+        return
+    counts = {}
+    for path, _, a in layer.weights:
+        number = counts[path] = counts.get(path, -1) + 1
+        store["%s%s/vars/%d" % (at, "/" + path if path else "", number)] = a
+
+
+# ---- Layers by their formulas ------------------------------------------------------------------------------------
+
+ACT = {None: lambda x: x, "linear": lambda x: x, "relu": F.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid,
+       "softmax": lambda x: torch.softmax(x, -1), "elu": F.elu, "selu": F.selu, "gelu": F.gelu,
+       "softplus": F.softplus, "softsign": F.softsign, "swish": F.silu, "exponential": torch.exp}
+
+
+def Dense(name, n, units, activation="linear", bias=True):
+    w, b = rand(n, units), rand(units)
+    ws = [("", "kernel", w)] + ([("", "bias", b)] if bias else [])
+    return Layer("Dense", name, lambda x: ACT[activation](x @ t(w) + (t(b) if bias else 0)), ws, units=units,
+                 activation=activation, use_bias=bias)
+
+
+def first(x):
+    return x.movedim(-1, 1)
+
+
+def last(x):
+    return x.movedim(1, -1)
+
+
+def same_pads(sizes, kernel, strides, dilation):
+    pads = []
+    for n, k, s, d in zip(sizes, kernel, strides, dilation):
+        reach = (k - 1) * d + 1
+        total = max((-(-n // s) - 1) * s + reach - n, 0)
+        pads.append((total // 2, total - total // 2))
+    return pads
+
+
+def pad(x, pads, value=0.0):
+    flat = [p for pair in reversed(pads) for p in pair]
+    return F.pad(x, flat, value=value)
+
+
+CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+CONVT = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+def convolve(x, w, bias, rank, strides, padding, dilation, groups=1, activation=None):
+    """x [n, ..., c], w as Keras has it [k..., c / groups, f]."""
+    x = first(x)
+    kernel = w.shape[:rank]
+    if padding == "same":
+        x = pad(x, same_pads(x.shape[2:], kernel, strides, dilation))
+    if padding == "causal":
+        x = F.pad(x, ((kernel[0] - 1) * dilation[0], 0))
+    w = t(w).permute(rank + 1, rank, *range(rank))
+    y = CONV[rank](x, w, None if bias is None else t(bias), strides, 0, dilation, groups)
+    return ACT[activation](last(y))
+
+
+def Conv(rank, name, c, filters, kernel, strides=None, padding="valid", dilation=None, groups=1, activation="linear",
+         bias=True, data_format="channels_last"):
+    strides, dilation = strides or [1] * rank, dilation or [1] * rank
+    w, b = rand(*kernel, c // groups, filters), rand(filters) if bias else None
+    ws = [("", "kernel", w)] + ([("", "bias", b)] if bias else [])
+
+    def call(x):
+        if data_format == "channels_first":
+            return first(convolve(last(x), w, b, rank, strides, padding, dilation, groups, activation))
+        return convolve(x, w, b, rank, strides, padding, dilation, groups, activation)
+    return Layer("Conv%dD" % rank, name, call, ws, filters=filters, kernel_size=list(kernel), strides=strides,
+                 padding=padding, data_format=data_format, dilation_rate=dilation, groups=groups,
+                 activation=activation, use_bias=bias)
+
+
+def ConvTranspose(rank, name, c, filters, kernel, strides, padding):
+    w, b = rand(*kernel, filters, c), rand(filters)
+
+    def call(x):
+        wt = t(w).permute(rank + 1, rank, *range(rank))
+        y = CONVT[rank](first(x), wt, None, strides)  # (n - 1) s + k
+        for i in range(rank):
+            n = x.shape[1 + i] * strides[i]
+            if padding == "valid":
+                n += max(kernel[i] - strides[i], 0)
+                begin = 0
+            else:
+                begin = max(kernel[i] - strides[i], 0) // 2
+            size = y.shape[2 + i]
+            if begin + n > size:
+                y = pad(y, [(0, 0)] * i + [(0, begin + n - size)] + [(0, 0)] * (rank - 1 - i))
+            y = y.narrow(2 + i, begin, n)
+        return last(y) + t(b)
+    return Layer("Conv%dDTranspose" % rank, name, call, [("", "kernel", w), ("", "bias", b)], filters=filters,
+                 kernel_size=list(kernel), strides=strides, padding=padding, data_format="channels_last",
+                 dilation_rate=[1] * rank, output_padding=None, activation="linear", use_bias=True)
+
+
+def deep(x, w, rank, strides, padding, dilation):
+    """w [k..., c, m]: as a convolution in c groups."""
+    k, c, m = w.shape[:rank], w.shape[rank], w.shape[rank + 1]
+    return convolve(x, w.reshape(*k, 1, c * m), None, rank, strides, padding, dilation, c)
+
+
+def Depthwise(rank, name, c, m, kernel, strides, padding):
+    w, b = rand(*kernel, c, m), rand(c * m)
+    return Layer("DepthwiseConv%dD" % rank, name, lambda x: deep(x, w, rank, strides, padding, [1] * rank) + t(b),
+                 [("", "depthwise_kernel", w), ("", "bias", b)], kernel_size=list(kernel), strides=strides,
+                 padding=padding, depth_multiplier=m, data_format="channels_last", dilation_rate=[1] * rank,
+                 activation="linear", use_bias=True)
+
+
+def Separable(rank, name, c, m, filters, kernel, padding):
+    w, p, b = rand(*kernel, c, m), rand(*[1] * rank, c * m, filters), rand(filters)
+
+    def call(x):
+        y = deep(x, w, rank, [1] * rank, padding, [1] * rank)
+        return torch.relu(convolve(y, p, b, rank, [1] * rank, "valid", [1] * rank))
+    return Layer("SeparableConv%dD" % rank, name, call,
+                 [("", "depthwise_kernel", w), ("", "pointwise_kernel", p), ("", "bias", b)], filters=filters,
+                 kernel_size=list(kernel), strides=[1] * rank, padding=padding, depth_multiplier=m,
+                 data_format="channels_last", dilation_rate=[1] * rank, activation="relu", use_bias=True)
+
+
+MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+MEAN = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+
+
+def Pool(rank, kind, name, size, strides, padding, data_format="channels_last"):
+    def call(x):
+        x = first(x) if data_format == "channels_last" else x
+        pads = same_pads(x.shape[2:], size, strides, [1] * rank) if padding == "same" else [(0, 0)] * rank
+        if kind == "Max":
+            y = MAX[rank](pad(x, pads, -np.inf), size, strides)
+        else:  # pads do not count
+            y = MEAN[rank](pad(x, pads), size, strides) / MEAN[rank](pad(torch.ones_like(x), pads), size, strides)
+        return last(y) if data_format == "channels_last" else y
+    return Layer("%sPooling%dD" % (kind, rank), name, call, pool_size=size, strides=strides, padding=padding,
+                 data_format=data_format)
+
+
+def Global(rank, kind, name, keepdims=False):
+    axes = list(range(1, rank + 1))
+    return Layer("Global%sPooling%dD" % (kind, rank), name,
+                 (lambda x: x.amax(axes, keepdims)) if kind == "Max" else (lambda x: x.mean(axes, keepdims)),
+                 data_format="channels_last", keepdims=keepdims)
+
+
+def BatchNorm(name, n, axis=-1, scale=True, center=True, epsilon=1e-3, rank=4):
+    gamma, beta, mean, var = 1 + rand(n), rand(n), rand(n), 1 + rng.uniform(size=n)
+    ws = ([("", "gamma", gamma)] if scale else []) + ([("", "beta", beta)] if center else [])
+    ws += [("", "moving_mean", mean), ("", "moving_variance", var)]
+    shape = [1] * rank
+    shape[axis] = n
+
+    def call(x):
+        y = (x - t(mean).view(shape)) / torch.sqrt(t(var).view(shape) + epsilon)
+        y = y * t(gamma).view(shape) if scale else y
+        return y + t(beta).view(shape) if center else y
+    return Layer("BatchNormalization", name, call, ws, axis=[axis % rank], momentum=0.99, epsilon=epsilon, scale=scale,
+                 center=center)
+
+
+def LayerNorm(name, shape, axes):
+    gamma, beta = 1 + rand(*shape), rand(*shape)
+    return Layer("LayerNormalization", name, lambda x: F.layer_norm(x, shape, t(gamma), t(beta), 1e-3),
+                 [("", "gamma", gamma), ("", "beta", beta)], axis=axes, epsilon=1e-3, center=True, scale=True)
+
+
+def GroupNorm(name, n, groups):
+    gamma, beta = 1 + rand(n), rand(n)
+    return Layer("GroupNormalization", name,
+                 lambda x: last(F.group_norm(first(x), groups, t(gamma), t(beta), 1e-3)),
+                 [("", "gamma", gamma), ("", "beta", beta)], groups=groups, axis=-1, epsilon=1e-3, center=True,
+                 scale=True)
+
+
+def cell(kind, u, w, r, b, act, gate, reset_after=True):
+    """One step: (x, states) -> states, the first of which is the result."""
+    w, r = t(w), t(r)
+    f, s = ACT[act], ACT[gate] if gate != "hard_sigmoid" else lambda x: torch.clip(0.2 * x + 0.5, 0, 1)
+    if kind == "SimpleRNN":
+        return lambda x, h: [f(x @ w + h[0] @ r + t(b))]
+    if kind == "LSTM":
+        def lstm(x, h):
+            i, g, c, o = (x @ w + h[0] @ r + t(b)).split(u, -1)
+            c = s(g) * h[1] + s(i) * f(c)
+            return [s(o) * f(c), c]
+        return lstm
+
+    def gru(x, h):
+        if reset_after:
+            x3, h3 = (x @ w + t(b[0])).split(u, -1), (h[0] @ r + t(b[1])).split(u, -1)
+            z, g = s(x3[0] + h3[0]), s(x3[1] + h3[1])
+            n = f(x3[2] + g * h3[2])
+        else:
+            x3, r3 = (x @ w + t(b)).split(u, -1), r.split(u, -1)
+            z, g = s(x3[0] + h[0] @ r3[0]), s(x3[1] + h[0] @ r3[1])
+            n = f(x3[2] + (g * h[0]) @ r3[2])
+        return [z * h[0] + (1 - z) * n]
+    return gru
+
+
+GATES = {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}
+
+
+def run(step, x, states, backwards=False, mask=None):
+    """All results [n, steps, u] in the order they are made in, and the last states."""
+    results, y = [], torch.zeros_like(states[0])
+    steps = range(x.shape[1])
+    for i in reversed(steps) if backwards else steps:
+        new = step(x[:, i], states)
+        if mask is None:
+            states, y = new, new[0]
+        else:
+            m = mask[:, i, None]
+            states = [torch.where(m, a, b) for a, b in zip(new, states)]
+            y = torch.where(m, new[0], y)
+        results.append(y)
+    return torch.stack(results, 1), states
+
+
+def RNN(kind, name, n, u, act="tanh", gate="sigmoid", reset_after=True, mask=None, **config):
+    k = GATES[kind]
+    w, r = rand(n, k * u), rand(u, k * u)
+    b = rand(2, k * u) if kind == "GRU" and reset_after else rand(k * u)
+    step = cell(kind, u, w, r, b, act, gate, reset_after)
+    if kind != "SimpleRNN":
+        config["recurrent_activation"] = gate
+    if kind == "GRU":
+        config["reset_after"] = reset_after
+
+    def call(x, *initial):
+        states = list(initial) or [torch.zeros(x.shape[0], u, dtype=torch.float64)] * (2 if kind == "LSTM" else 1)
+        all_, states = run(step, x, states, config.get("go_backwards", False), mask)
+        y = all_ if config.get("return_sequences") else all_[:, -1]
+        return [y] + states if config.get("return_state") else y
+    layer = Layer(kind, name, call, [("cell", "kernel", w), ("cell", "recurrent_kernel", r), ("cell", "bias", b)],
+                  units=u, activation=act, use_bias=True, **config)
+    layer.step, layer.u = step, u
+    return layer
+
+
+def Bidirectional(name, kind, n, u, mode="concat", sequences=False, state=False):
+    make = [RNN(kind, "forward_" + name, n, u, return_sequences=sequences, return_state=state),
+            RNN(kind, "backward_" + name, n, u, return_sequences=sequences, return_state=state, go_backwards=True)]
+
+    def call(x):
+        zero = [torch.zeros(x.shape[0], u, dtype=torch.float64)] * (2 if kind == "LSTM" else 1)
+        (a, sa), (b, sb) = run(make[0].step, x, zero), run(make[1].step, x, zero, True)
+        a, b = (a, b.flip(1)) if sequences else (a[:, -1], b[:, -1])
+        y = {"concat": lambda: torch.cat([a, b], -1), "sum": lambda: a + b, "mul": lambda: a * b,
+             "ave": lambda: (a + b) / 2}[mode]()
+        return [y] + sa + sb if state else y
+    ws = [(d + "_layer/cell", n_, a) for d, m in zip(("forward", "backward"), make) for _, n_, a in m.weights]
+    return Layer("Bidirectional", name, call, ws, layer=make[0], backward_layer=make[1], merge_mode=mode)
+
+
+def ConvLSTM(name, c, f, kernel, padding, sequences):
+    w, r, b = rand(*kernel, c, 4 * f), rand(*kernel, f, 4 * f), rand(4 * f)
+
+    def call(x):
+        h = cc = None
+        out = []
+        for i in range(x.shape[1]):
+            z = convolve(x[:, i], w, b, 2, [1, 1], padding, [1, 1])
+            if h is None:
+                h = cc = torch.zeros(*z.shape[:-1], f, dtype=torch.float64)
+            z = z + convolve(h, r, None, 2, [1, 1], "same", [1, 1])
+            a, g, n, o = z.split(f, -1)
+            cc = torch.sigmoid(g) * cc + torch.sigmoid(a) * torch.tanh(n)
+            h = torch.sigmoid(o) * torch.tanh(cc)
+            out.append(h)
+        return torch.stack(out, 1) if sequences else h
+    return Layer("ConvLSTM2D", name, call,
+                 [("cell", "kernel", w), ("cell", "recurrent_kernel", r), ("cell", "bias", b)], filters=f,
+                 kernel_size=list(kernel), strides=[1, 1], padding=padding, data_format="channels_last",
+                 dilation_rate=[1, 1], activation="tanh", recurrent_activation="sigmoid", use_bias=True,
+                 return_sequences=sequences, go_backwards=False, return_state=False)
+
+
+def Heads(name, n, heads, d, dv=None, output=None):
+    dv, out = dv or d, output or n
+    ws = []
+    for part, size in (("query", d), ("key", d), ("value", dv)):
+        ws += [(part + "_dense", part + "/kernel", rand(n, heads, size)), (part + "_dense", part + "/bias", rand(heads, size))]
+    ws += [("output_dense", "attention_output/kernel", rand(heads, dv, out)),
+           ("output_dense", "attention_output/bias", rand(out))]
+    a = [t(w) for _, _, w in ws]
+
+    def call(q, v, k=None, use_causal_mask=False, attention_mask=None, key=None):
+        k = key if key is not None else v if k is None else k
+        q, k, v = (torch.einsum("btc,chd->bthd", x, a[2 * i]) + a[2 * i + 1] for i, x in enumerate((q, k, v)))
+        s = torch.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(d)
+        if use_causal_mask:
+            s = s.masked_fill(torch.ones_like(s).triu(1).bool(), -np.inf)
+        if attention_mask is not None:
+            s = s.masked_fill(~attention_mask[:, None], -np.inf)
+        y = torch.einsum("bhqk,bkhd->bqhd", torch.softmax(s, -1), v)
+        return torch.einsum("bqhd,hdc->bqc", y, a[6]) + a[7]
+    return Layer("MultiHeadAttention", name, call, ws, num_heads=heads, key_dim=d, value_dim=dv, dropout=0.0,
+                 use_bias=True, output_shape=output, attention_axes=None)
+
+
+def plain(kind, name, call, **config):
+    return Layer(kind, name, call, **config)
+
+
+# ---- Models ------------------------------------------------------------------------------------------------------
+
+class Net:
+    """Collects layers in the order of their making, and outputs."""
+
+    def __init__(self, name):
+        self.name, self.layers, self.inputs, self.outputs = name, [], [], []
+
+    def input(self, name, value, shape=None):
+        r = Input(name, value, shape)
+        self.layers.append(r.layer)
+        self.inputs.append(r)
+        return r
+
+    def add(self, layer, *args, **keywords):
+        if layer not in self.layers:
+            self.layers.append(layer)
+        return layer(*args, **keywords)
+
+    def out(self, layer, *args, **keywords):
+        y = self.add(layer, *args, **keywords)
+        self.outputs += y if isinstance(y, list) else [y]
+        return y
+
+    def model(self):
+        return Model(self.name, self.layers, self.inputs, self.outputs)
+
+
+def images(folder):
+    m = Net("images")
+    x = m.input("image", rand(2, 7, 6, 4))
+    m.out(Conv(2, "conv", 4, 3, [3, 2], activation="relu"), x)
+    m.out(Conv(2, "conv_same", 4, 3, [3, 2], [2, 2], "same"), x)
+    m.out(Conv(2, "conv_dilated", 4, 3, [2, 2], dilation=[2, 1], padding="same", bias=False), x)
+    m.out(Conv(2, "conv_groups", 4, 6, [3, 3], groups=2), x)
+    m.out(ConvTranspose(2, "up", 4, 3, [3, 2], [2, 3], "same"), x)
+    m.out(ConvTranspose(2, "up_valid", 4, 3, [3, 2], [2, 1], "valid"), x)
+    m.out(ConvTranspose(2, "up_wide", 4, 2, [2, 2], [3, 3], "valid"), x)
+    m.out(Depthwise(2, "deep", 4, 2, [3, 3], [2, 2], "same"), x)
+    m.out(Separable(2, "separable", 4, 2, 5, [3, 3], "valid"), x)
+    m.out(Pool(2, "Max", "max", [2, 2], [2, 2], "valid"), x)
+    m.out(Pool(2, "Max", "max_same", [3, 3], [2, 2], "same"), x)
+    m.out(Pool(2, "Average", "mean_same", [3, 2], [2, 2], "same"), x)
+    m.out(Global(2, "Max", "global_max"), x)
+    m.out(Global(2, "Average", "global_mean", True), x)
+    m.out(BatchNorm("norm", 4), x)
+    m.out(BatchNorm("norm_plain", 4, scale=False, epsilon=0.1), x)
+    m.out(LayerNorm("rows", [4], [3]), x)
+    m.out(LayerNorm("planes", [6, 4], [2, 3]), x)
+    m.out(GroupNorm("groups", 4, 2), x)
+    m.out(plain("ZeroPadding2D", "pad", lambda x: F.pad(x, (0, 0, 3, 4, 1, 2)), padding=[[1, 2], [3, 4]],
+                data_format="channels_last"), x)
+    m.out(plain("Cropping2D", "crop", lambda x: x[:, 1:-2, 2:-1], cropping=[[1, 2], [2, 1]],
+                data_format="channels_last"), x)
+    m.out(plain("UpSampling2D", "nearest", lambda x: x.repeat_interleave(2, 1).repeat_interleave(3, 2), size=[2, 3],
+                data_format="channels_last", interpolation="nearest"), x)
+    m.out(plain("UpSampling2D", "bilinear",
+                lambda x: last(F.interpolate(first(x), scale_factor=(2, 2), mode="bilinear")), size=[2, 2],
+                data_format="channels_last", interpolation="bilinear"), x)
+    m.out(plain("SpatialDropout2D", "drop", lambda x: x, rate=0.4, data_format="channels_last"), x)
+    f = m.add(plain("Flatten", "flatten", lambda x: x.reshape(x.shape[0], -1), data_format="channels_last"), x)
+    m.out(Dense("dense", 168, 3, "softmax"), f)
+    c = m.add(plain("Permute", "permute", lambda x: x.permute(0, 3, 1, 2), dims=[3, 1, 2]), x)
+    m.out(Conv(2, "first", 4, 3, [3, 3], [2, 1], "same", data_format="channels_first"), c)
+    m.out(Pool(2, "Average", "first_mean", [2, 2], [2, 2], "valid", "channels_first"), c)
+    m.out(BatchNorm("first_norm", 4, 1), c)
+    m.out(plain("Flatten", "first_flatten", lambda x: last(x).reshape(x.shape[0], -1), data_format="channels_first"), c)
+    m.model().save(folder)
+
+
+def lines(folder):
+    m = Net("lines")
+    x = m.input("series", rand(2, 8, 4), [None, 4])
+    m.out(Conv(1, "causal", 4, 3, [3], dilation=[2], padding="causal", activation="tanh"), x)
+    m.out(Conv(1, "same", 4, 3, [4], [3], "same"), x)
+    m.out(ConvTranspose(1, "up", 4, 3, [3], [2], "same"), x)
+    m.out(Depthwise(1, "deep", 4, 2, [3], [1], "same"), x)
+    m.out(Separable(1, "separable", 4, 1, 5, [3], "same"), x)
+    m.out(Pool(1, "Max", "max", [2], [2], "same"), x)
+    m.out(Pool(1, "Average", "mean", [3], [2], "valid"), x)
+    m.out(Global(1, "Max", "global_max"), x)
+    m.out(Global(1, "Average", "global_mean"), x)
+    m.out(plain("ZeroPadding1D", "pad", lambda x: F.pad(x, (0, 0, 2, 1)), padding=[2, 1]), x)
+    m.out(plain("Cropping1D", "crop", lambda x: x[:, 1:-1], cropping=[1, 1]), x)
+    m.out(plain("UpSampling1D", "double", lambda x: x.repeat_interleave(2, 1), size=2), x)
+    v = m.input("volume", rand(2, 4, 5, 4, 2))
+    m.out(Conv(3, "conv3", 2, 3, [2, 3, 2], [1, 2, 1], "same"), v)
+    m.out(ConvTranspose(3, "up3", 2, 3, [2, 2, 2], [2, 1, 1], "valid"), v)
+    m.out(Pool(3, "Max", "max3", [2, 2, 2], [2, 2, 2], "valid"), v)
+    m.out(Pool(3, "Average", "mean3", [2, 3, 2], [1, 2, 2], "same"), v)
+    m.out(Global(3, "Average", "global_mean3"), v)
+    m.out(plain("ZeroPadding3D", "pad3", lambda x: F.pad(x, (0, 0, 1, 1, 2, 0, 0, 1)),
+                padding=[[0, 1], [2, 0], [1, 1]], data_format="channels_last"), v)
+    m.out(plain("UpSampling3D", "double3", lambda x: x.repeat_interleave(2, 1).repeat_interleave(2, 2)
+                .repeat_interleave(2, 3), size=[2, 2, 2], data_format="channels_last"), v)
+    m.out(ConvLSTM("conv_lstm", 2, 3, [3, 2], "same", True), v)
+    m.out(ConvLSTM("conv_lstm_last", 2, 3, [2, 2], "valid", False), v)
+    m.model().save(folder)
+
+
+def recurrent(folder):
+    m = Net("recurrent")
+    x = m.input("x", rand(3, 6, 4), [None, 4])
+    for kind in ("SimpleRNN", "LSTM", "GRU"):
+        low = kind.lower()
+        m.out(RNN(kind, low, 4, 3), x)
+        m.out(RNN(kind, low + "_all", 4, 3, return_sequences=True), x)
+        m.out(RNN(kind, low + "_back", 4, 3, return_sequences=True, go_backwards=True), x)
+        m.out(RNN(kind, low + "_state", 4, 3, return_sequences=True, return_state=True), x)
+        m.out(Bidirectional("both_" + low, kind, 4, 3), x)
+    m.out(RNN("GRU", "gru_before", 4, 3, reset_after=False, return_sequences=True), x)
+    m.out(RNN("LSTM", "lstm_relu", 4, 3, act="relu"), x)
+    m.out(Bidirectional("both_sum", "LSTM", 4, 3, "sum", True), x)
+    m.out(Bidirectional("both_mul", "GRU", 4, 3, "mul"), x)
+    m.out(Bidirectional("both_state", "LSTM", 4, 3, "ave", state=True), x)
+    h, c = m.input("h", rand(3, 3)), m.input("c", rand(3, 3))
+    m.out(RNN("LSTM", "lstm_begun", 4, 3), x, h, c)
+    dense = Dense("inner", 4, 2, "tanh")
+    m.out(plain("TimeDistributed", "steps", dense.call, inner=dense, layer=dense), x)
+    ids = m.input("ids", np.array([[1, 2, 0, 0], [3, 1, 4, 2], [4, 0, 0, 0]], "int32"))
+    table = rand(5, 4)
+    mask = torch.tensor(np.array([[1, 1, 0, 0], [1, 1, 1, 1], [1, 0, 0, 0]]) > 0)
+    words = Layer("Embedding", "words", lambda i: t(table)[i.long()], [("", "embeddings", table)], input_dim=5,
+                  output_dim=4, mask_zero=False)
+    # ours gives zeros where mask_zero masks; what follows reads the mask, so nothing depends on it
+    padded = Layer("Embedding", "padded", lambda i: t(table)[i.long()], [("", "embeddings", table)], input_dim=5,
+                   output_dim=4, mask_zero=True)
+    m.out(words, ids)
+    e = m.add(padded, ids)
+    m.out(RNN("LSTM", "lstm_masked", 4, 3, mask=mask), e)
+    m.out(RNN("GRU", "gru_masked", 4, 3, mask=mask, return_sequences=True), e)
+    m.model().save(folder)
+
+
+def attention(folder):
+    m = Net("attention")
+    q, v = m.input("q", rand(2, 5, 6)), m.input("v", rand(2, 4, 6))
+    m.out(Heads("self_attention", 6, 2, 3), q, q)
+    m.out(Heads("cross", 6, 2, 3, 4, 5), q, v)
+    m.out(Heads("causal", 6, 3, 2), q, q, use_causal_mask=True)
+    m.out(Heads("with_key", 6, 2, 3), q, v, key=v)
+
+    def dot(q, v, k=None, use_causal_mask=False):
+        s = q @ (v if k is None else k).transpose(1, 2)
+        if use_causal_mask:
+            s = s.masked_fill(torch.ones_like(s).triu(1).bool(), -np.inf)
+        return torch.softmax(s, -1) @ v
+    m.out(plain("Attention", "luong", dot, use_scale=False, score_mode="dot", dropout=0.0), q, v)
+    scale = np.array(0.3)
+    m.out(Layer("Attention", "scaled", lambda q, v: dot(q * 0.3, v), [("", "scale", scale)], use_scale=True,
+                score_mode="dot", dropout=0.0), q, v)
+    m.model().save(folder)
+
+
+def activations(folder):
+    m = Net("activations")
+    x = m.input("x", rand(3, 5) * 4)
+    for name in ("relu", "tanh", "sigmoid", "softmax", "elu", "selu", "gelu", "softplus", "softsign", "swish",
+                 "exponential", "linear"):
+        m.out(plain("Activation", "f_" + name, ACT[name], activation=name), x)
+    m.out(plain("ReLU", "relu6", lambda x: torch.where(x >= 0.5, x, 0.1 * (x - 0.5)).clip(max=1.5), max_value=1.5,
+                negative_slope=0.1, threshold=0.5), x)
+    m.out(plain("LeakyReLU", "leaky", lambda x: F.leaky_relu(x, 0.2), alpha=0.2), x)
+    m.out(plain("ELU", "elu2", lambda x: F.elu(x, 0.7), alpha=0.7), x)
+    m.out(plain("Softmax", "soft", lambda x: torch.softmax(x, 1), axis=1), x)
+    alpha = rng.uniform(size=5)
+    m.out(Layer("PReLU", "prelu", lambda x: torch.where(x > 0, x, t(alpha) * x), [("", "alpha", alpha)],
+                shared_axes=None), x)
+    m.out(plain("Rescaling", "rescaling", lambda x: x * 0.5 - 1, scale=0.5, offset=-1.0), x)
+    mean, var = rand(5), 1 + rng.uniform(size=5)
+    m.out(Layer("Normalization", "normal", lambda x: (x - t(mean)) / torch.sqrt(t(var)),
+                [("", "mean", mean), ("", "variance", var), ("", "count", np.array(9))], axis=[-1], invert=False,
+                mean=None, variance=None), x)
+    m.out(plain("RepeatVector", "repeat", lambda x: x[:, None].repeat(1, 3, 1), n=3), x)
+    m.out(plain("Reshape", "reshape", lambda x: x.reshape(-1, 5, 1), target_shape=[5, 1]), x)
+    m.out(plain("Dropout", "dropout", lambda x: x, rate=0.5, noise_shape=None, seed=None), x)
+    m.out(plain("GaussianNoise", "noise", lambda x: x, stddev=0.5), x)
+    m.out(plain("UnitNormalization", "unit", lambda x: x / x.norm(dim=-1, keepdim=True), axis=[-1]), x)
+    m.model().save(folder)
+
+
+def branches(folder):
+    """Several inputs and outputs, merges, layers that are shared, models that are layers (one of them twice)."""
+    m = Net("branches")
+    a, b = m.input("a", rand(3, 4)), m.input("b", rand(3, 4))
+    shared = Dense("shared", 4, 5, "relu")
+    u, v = m.add(shared, a), m.add(shared, b)
+    m.out(plain("Add", "sum", lambda *x: sum(x)), u, v)
+    m.out(plain("Subtract", "less", lambda x, y: x - y), u, v)
+    m.out(plain("Multiply", "product", lambda x, y: x * y), u, v)
+    m.out(plain("Average", "average", lambda x, y: (x + y) / 2), u, v)
+    m.out(plain("Maximum", "larger", torch.maximum), u, v)
+    m.out(plain("Minimum", "smaller", torch.minimum), u, v)
+    both = m.out(plain("Concatenate", "both", lambda *x: torch.cat(x, -1), axis=-1), u, v, a)
+    m.out(plain("Dot", "dot", lambda x, y: (x * y).sum(-1, keepdim=True), axes=1, normalize=False), u, v)
+
+    inner = Net("encoder")
+    i = inner.input("code", rand(1, 4))
+    h = inner.add(Dense("shared", 4, 3, "tanh"), i)  # a name of the outer model as well
+    n = BatchNorm("norm", 3, rank=2)
+    h = inner.add(n, h)
+    inner.out(Dense("out", 3, 2), h)
+    encoder = inner.model()
+
+    def call(x):
+        for layer in encoder.layers[1:]:
+            x = layer.call(x)
+        return x
+    layer = Layer("Functional", "encoder", call, inner=encoder)
+    ea, eb = m.add(layer, a), m.add(layer, b)
+    m.out(plain("Add", "codes", lambda *x: sum(x)), ea, eb)
+    chain = Model("tower", [Input("tower_input", rand(1, 14)).layer, Dense("one", 14, 4, "relu"),
+                            Dense("two", 4, 2)], None, None, True)
+    tower = Layer("Sequential", "tower", lambda x: chain.layers[2].call(chain.layers[1].call(x)), inner=chain)
+    m.out(tower, both)
+    m.model().save(folder)
+
+
+def sequential(folder):
+    """Float32, as nearly all files are; names with characters that ours have not."""
+    global DTYPE
+    DTYPE = "float32"
+    x = Input("conv_input", rng.normal(size=(2, 8, 8, 1)).astype("float32"))
+    layers = [x.layer, Conv(2, "block/conv 1", 1, 4, [3, 3], activation="relu"),
+              Pool(2, "Max", "pool", [2, 2], [2, 2], "valid"), BatchNorm("norm", 4),
+              plain("Flatten", "flatten", lambda x: x.reshape(x.shape[0], -1), data_format="channels_last"),
+              plain("Dropout", "dropout", lambda x: x, rate=0.5), Dense("dense", 36, 3, "softmax")]
+    for layer in layers:
+        layer.weights = [(p, n, a.astype("float32")) for p, n, a in layer.weights]
+    y = x.value.double()
+    for layer in layers[1:]:
+        y = layer.call(y)
+    m = Model("sequential", layers, [x], [Ref(layers[-1], 0, 0, y)], True)
+    m.save(folder)
+    DTYPE = "float64"
+
+
+def wrong(folder):
+    """Files that are refused for what is in them."""
+    def one(name, config, weights, attribute="model_config"):
+        with h5py.File(os.path.join(folder, name + ".h5"), "w") as f:
+            f.attrs[attribute] = np.array(json.dumps(config).encode())
+            f.attrs["keras_version"] = np.array(b"2.2.4")
+            g = f.create_group("model_weights/dense")
+            g.attrs["weight_names"] = [n.encode() for n, _ in weights]
+            for n, a in weights[:2]:
+                g[n] = a
+    config = {"class_name": "Sequential", "config": {"name": "m", "layers": [
+        {"class_name": "Dense", "config": {"name": "dense", "units": 2, "batch_input_shape": [None, 3]}}]}}
+    kernel, bias = ("kernel:0", np.zeros((3, 2), "f4")), ("bias:0", np.zeros(2, "f4"))
+    one("wrong-shape", config, [("kernel:0", np.zeros((2, 3), "f4")), bias])
+    one("wrong-type", config, [("kernel:0", np.zeros((3, 2), "i4")), bias])
+    one("wrong-missing", config, [kernel])
+    one("wrong-more", config, [kernel, bias, bias])
+    one("wrong-weights-only", ["dense"], [kernel, bias], "layer_names")
+    one("wrong-nothing", ["dense"], [kernel, bias], "something")
+    config["config"]["layers"][0]["config"]["units"] = 1 << 30
+    one("wrong-bomb", config, [kernel, bias])
+
+
+def corpus(golden, folder):
+    """What fuzz_keras and fuzz_keras_json begin with: small files, and the configurations of all."""
+    for name in ("sequential",):
+        for kind in ("h5", "keras"):
+            with open("%s/%s.%s" % (golden, name, kind), "rb") as f, open("%s/keras/%s-%s" % (folder, name, kind), "wb") as g:
+                g.write(f.read())
+    for name in ("branches", "recurrent", "attention", "activations", "sequential"):
+        with zipfile.ZipFile("%s/%s.keras" % (golden, name)) as z, h5py.File("%s/%s.h5" % (golden, name)) as f:
+            for version, text in ((2, f.attrs["model_config"]), (3, z.read("config.json").decode())):
+                text = text if isinstance(text, str) else text.decode()
+                with open("%s/keras_json/%s-%d" % (folder, name, version), "w") as g:
+                    g.write("%c%s" % (version - 1, json.dumps(json.loads(text), separators=(",", ":"))))
+
+
+def main():
+    folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
+    os.makedirs(folder, exist_ok=True)
+    for make in (images, lines, recurrent, attention, activations, branches, sequential):
+        make(folder)
+    wrong(folder)
+    corpus(folder, fuzz)
+
+
+main()
