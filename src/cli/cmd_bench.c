@@ -258,7 +258,8 @@ static int check_words(cli *c)
         n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", w->name);
     for (int i = 0; i < c->args.n_words; i++) {
         const char *word = c->args.words[i];
-        if (!cli_workload_find(word) && !strchr(word, '/') && !cli_ends_with(word, ".onnx"))
+        if (!cli_workload_find(word) && !strchr(word, '/') && !cli_ends_with(word, ".onnx") &&
+            !cli_ends_with(word, ".h5") && !cli_ends_with(word, ".keras"))
             return cli_misused(
                 c, "bench: unknown workload '%.80s' (there are %s, and paths of .onnx files)",
                 word, names);

@@ -65,7 +65,8 @@ const cj_key cli_keys[] = {
      "classes of a network; without it those of the data, or the network's own"},
     {"weights", CJ_KEY_STRING, 0, 0, NULL, "FILE.safetensors",
      "weights for the model by name, ours or PyTorch's"},
-    {"from", CJ_KEY_STRING, 0, 0, NULL, "MODEL.onnx", "model to go on from with new data"},
+    {"from", CJ_KEY_STRING, 0, 0, NULL, "MODEL",
+     "model to go on from with new data: a file of ONNX or Keras"},
     {"resume", CJ_KEY_STRING, 0, 0, NULL, "RUN", "run directory to continue"},
     /* training */
     {"loss", CJ_KEY_NAMED, 0, 0, NULL, "NAME", "loss; without it the one that fits the target"},

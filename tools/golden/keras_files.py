@@ -582,6 +582,14 @@ def images(folder):
     m.out(Conv(2, "first", 4, 3, [3, 3], [2, 1], "same", data_format="channels_first"), c)
     m.out(Pool(2, "Average", "first_mean", [2, 2], [2, 2], "valid", "channels_first"), c)
     m.out(BatchNorm("first_norm", 4, 1), c)
+    m.out(plain("Resizing", "resize", lambda x: last(F.interpolate(first(x), size=(5, 9), mode="bilinear")), height=5,
+                width=9, interpolation="bilinear", crop_to_aspect_ratio=False, data_format="channels_last"), x)
+    m.out(plain("CenterCrop", "centre", lambda x: x[:, 2:5, 1:5], height=3, width=4, data_format="channels_last"), x)
+    m.out(plain("RandomFlip", "flip", lambda x: x, mode="horizontal", seed=None), x)
+    m.out(plain("RandomRotation", "turn", lambda x: x, factor=[-0.1, 0.1], fill_mode="reflect", fill_value=0.0,
+                interpolation="bilinear", seed=None), x)
+    m.out(plain("RandomZoom", "zoom", lambda x: x, height_factor=0.2, width_factor=None, fill_mode="reflect",
+                fill_value=0.0, interpolation="bilinear", seed=None), x)
     m.out(plain("Flatten", "first_flatten", lambda x: last(x).reshape(x.shape[0], -1), data_format="channels_first"), c)
     m.model().save(folder)
 

@@ -31,7 +31,8 @@ typedef struct cj__keras {
     int64_t room;                   /* how many elements its weights can have */
     int version;                    /* of Keras: 1, 2, 3 */
     const char *scope;              /* of the nested model that is being built, or NULL */
-    int64_t built;                  /* layers so far: models in models multiply */
+    int64_t built, most;            /* layers so far, and as many as there may be: models in models
+                                       multiply */
 } cj__keras;
 
 /* How a weight of ours lies in the file; a and b are channels, k places of a window. */

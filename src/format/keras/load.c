@@ -17,6 +17,7 @@ static cj_status read_model(cj__keras *k, const char *json, size_t size, cj_mode
 {
     const cj__json *root;
     cj__keras_model *model;
+    k->most = 1024 + (int64_t)(size / 8);
     cj_node **y;
     int n;
     CJ__TRY(cj__json_parse(k->arena, "the model's configuration", json, size, NULL, &root));

@@ -467,9 +467,11 @@ static cj_status build_row(cj__keras *k, cj__keras_layer *l, cj__keras_call *cal
 cj_status cj__keras_build(cj__keras *k, cj__keras_layer *l, cj__keras_call *call,
                           cj_node *const *x, int n)
 {
-    if (++k->built > LAYERS_MAX)
-        return cj_fail(k->cj, CJ_ERR_LIMIT, "the model has more than 16384 layers, counted as "
-                                            "often as they are called");
+    if (++k->built > k->most)
+        return cj_fail(k->cj, CJ_ERR_LIMIT,
+                       "the model has more than %lld layers, counted as often as they are called, "
+                       "which is more than a configuration of its size can mean",
+                       (long long)k->most);
     if (n < 1 && !l->model && strcmp(l->kind, "InputLayer"))
         return cj__keras_fail(k, l, CJ_ERR_DATA, "it is called without an input");
     call->done = true;

@@ -99,6 +99,15 @@ static cj_status edges(cj__keras *k, const cj__keras_layer *layer, cj__text *out
     return out->failed;
 }
 
+static cj_status whole(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
+{
+    if (cj__keras_bool(layer->config, "crop_to_aspect_ratio", false) ||
+        cj__keras_bool(layer->config, "pad_to_aspect_ratio", false))
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "a picture whose sides keep their ratio");
+    return out->failed;
+}
+
 /* Keras 1 has the sizes of a kernel apart. */
 static cj_status rows_and_columns(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
 {
@@ -143,6 +152,7 @@ static cj_status rows_and_columns(cj__keras *k, const cj__keras_layer *layer, cj
         names, layer, CONV "@recurrent_activation return_sequences go_backwards", CONV_GATES, \
             .images = false \
     }
+#define FILL "fill_mode fill_value interpolation"
 #define FLAT(path, name) {path, name, CJ__KERAS_FLAT}
 
 static const cj__keras_row rows[] = {
@@ -221,6 +231,13 @@ static const cj__keras_row rows[] = {
     {"UnitNormalization", "unit_normalization", "", .more = axis},
     ROW("Rescaling", "rescaling", "scale offset"),
     {"Normalization", "normalization", "", .build = cj__keras_build_normalization},
+    {"Resizing", "resizing", "height width interpolation antialias", .more = whole,
+     .images = true},
+    {"CenterCrop", "center_crop", "height width", .images = true},
+    {"RandomFlip", "random_flip", "mode", .images = true},
+    {"RandomRotation", "random_rotation", "factor " FILL, .images = true},
+    {"RandomTranslation", "random_translation", "height_factor width_factor " FILL, .images = true},
+    {"RandomZoom", "random_zoom", "height_factor width_factor " FILL, .images = true},
     ROW("CategoryEncoding", "category_encoding", "num_tokens output_mode"),
     ROW("Discretization", "discretization", "bin_boundaries"),
 
