@@ -2,7 +2,8 @@
 //
 //     node tools/ort_run.js NODE_MODULES/onnxruntime-node DIR
 //
-// Inputs are read from DIR/<name>_in_<k>.npy. Models with operators or types that the runtime has no
+// Inputs are read from DIR/<name>_in_<k>.npy. Where there are DIR/<name>@<set>_in_<k>.npy (batches of several
+// sizes), every set is run, and its results are held to 1e-5 of the largest number of an output. Models with operators or types that the runtime has no
 // kernel for are counted, not failed, and so are the few cases where the runtime refuses, or answers
 // otherwise, what ONNX leaves open (below). Ends with status 1 when a number differs or a model is refused.
 'use strict';
@@ -40,7 +41,14 @@ const openValues = /^(reduce_mean|pow)_\d+: element \d+ is (0|-\d+), expected (N
 // It divides by the size of an empty array, and dies.
 const deadly = (name, expected) => name.startsWith('top_k_') && expected.data.length === 0;
 
-function difference(expected, got) {
+// What is added up in another order is off by as much in small numbers as in large ones.
+function scaleOf(expected) {
+  let largest = 0;
+  for (const v of expected.data) largest = Math.max(largest, Math.abs(Number(v)));
+  return largest;
+}
+
+function difference(expected, got, limit) {
   if (String(expected.dims) !== String(got.dims)) return `shape [${got.dims}], expected [${expected.dims}]`;
   const data = got.data;
   for (let i = 0; i < expected.data.length; i++) {
@@ -49,13 +57,14 @@ function difference(expected, got) {
     if (typeof a === 'bigint') { if (BigInt(a) !== BigInt(b)) return `element ${i} is ${b}, expected ${a}`; continue; }
     a = Number(a); b = Number(b);
     if (Number.isNaN(a) && Number.isNaN(b)) continue;
-    if (!(a === b || Math.abs(a - b) <= 1e-5 + 1e-4 * Math.abs(a))) return `element ${i} is ${b}, expected ${a}`;
+    if (!(a === b || Math.abs(a - b) <= (limit ?? 1e-5 + 1e-4 * Math.abs(a)))) return `element ${i} is ${b}, expected ${a}`;
   }
   return null;
 }
 
 async function main() {
-  const names = fs.readdirSync(folder).filter(f => f.endsWith('.onnx')).map(f => f.slice(0, -5)).sort();
+  const files = fs.readdirSync(folder);
+  const names = files.filter(f => f.endsWith('.onnx')).map(f => f.slice(0, -5)).sort();
   const only = process.argv[4];
   let equal = 0, bad = 0, open = 0;
   const missing = {};
@@ -66,16 +75,22 @@ async function main() {
       if (fs.existsSync(first) && deadly(name, readNpy(first))) { open++; continue; }
       const session = await ort.InferenceSession.create(path.join(folder, name + '.onnx'),
         { logSeverityLevel: 4, graphOptimizationLevel: 'disabled', intraOpNumThreads: 1 });
-      const feeds = {};
-      session.inputNames.forEach((input, k) => {
-        const t = readNpy(path.join(folder, `${name}_in_${k}.npy`));
-        feeds[input] = new ort.Tensor(t.type, t.data, t.dims);
-      });
-      const results = await session.run(feeds);
+      const start = `${name}@`, end = '_in_0.npy';
+      const sets = files.filter(f => f.startsWith(start) && f.endsWith(end)).map(f => f.slice(0, -end.length));
       let wrong = null;
-      session.outputNames.forEach((output, k) => {
-        wrong = wrong || difference(readNpy(path.join(folder, `${name}_${k}.npy`)), results[output]);
-      });
+      for (const set of sets.length ? sets : [name]) {
+        const feeds = {};
+        session.inputNames.forEach((input, k) => {
+          const t = readNpy(path.join(folder, `${set}_in_${k}.npy`));
+          feeds[input] = new ort.Tensor(t.type, t.data, t.dims);
+        });
+        const results = await session.run(feeds);
+        session.outputNames.forEach((output, k) => {
+          const expected = readNpy(path.join(folder, `${set}_${k}.npy`));
+          const text = difference(expected, results[output], set === name ? undefined : 1e-5 * scaleOf(expected));
+          if (text) wrong = wrong || (set === name ? text : `${set}, ${output}: ${text}`);
+        });
+      }
       if (!wrong) equal++;
       else if (openValues.test(`${name}: ${wrong}`)) open++;
       else { bad++; console.log(`${name}: ${wrong}`); }

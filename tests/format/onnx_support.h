@@ -78,7 +78,8 @@ static inline cj_status graph_bytes(cj_context *cj, cj_graph *g, cj__text *out)
     cj__arena arena;
     cj__arena_init(&arena, cj);
     cj__text_init(out, cj);
-    cj_status failed = cj__onnx_write_graph(g, &(cj__onnx_properties){.arena = &arena}, out);
+    cj_status failed = cj__onnx_write_graph(g, g, 0,
+                                            &(cj__onnx_properties){.arena = &arena}, out);
     cj__arena_release(&arena);
     return failed;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Every operator's samples, a trained classifier and models with masks as ONNX files, as others see them: the onnx package's
-# checker with full shape inference, and, where $ORT_NODE is a folder of onnxruntime-node, the same numbers
-# from ONNX Runtime.
+# Every operator's samples, a trained classifier, the small networks of the zoo and models with masks as ONNX
+# files, as others see them: the onnx package's checker with full shape inference, and, where $ORT_NODE is a folder
+# of onnxruntime-node, the same numbers from ONNX Runtime.
 # ctest: timeout 300
 set -euo pipefail
 programs=$CJ_BUILD_DIR/tests/format
@@ -12,6 +12,10 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$programs/test_onnx_ops" --dump "$folder" >/dev/null
 "$programs/test_onnx_model" --dump "$folder" >/dev/null
+if [[ -x $programs/test_onnx_zoo ]]; then
+    mapfile -t small < <("$programs/test_onnx_zoo" --list | sed -n 's/ small$//p')
+    "$programs/test_onnx_zoo" --dump "$folder" "${small[@]}"
+fi
 [[ ! -x $programs/../nn/test_masking ]] || "$programs/../nn/test_masking" --dump "$folder"
 /usr/bin/python3 "$CJ_SOURCE_DIR/tools/golden/onnx_check.py" "$folder"
 [[ -n ${ORT_NODE-} && -d $ORT_NODE ]] || { echo "ORT_NODE is not set: no ONNX Runtime"; exit 0; }

@@ -7,9 +7,10 @@
  *     a node that was named       its name
  *     anything else               "dense_1/MatMul": layer and ONNX operator
  *
- * and made unique by a number. The layer of a call is that of the variables it reads, else that of
- * its first operand. Sources and broadcasts are written when something first asks for their value,
- * so that those which become attributes, or which ONNX's operator does itself, leave no trace.
+ * and made unique by a number. The layer of a call is the one that made it; of a call from a file,
+ * what stands before the last '/' of its node's name; else of the variable that it reads. Sources
+ * and broadcasts are written when something first asks for their value, so that those which become
+ * attributes, or which ONNX's operator does itself, leave no trace.
  *
  * Nothing here depends on addresses or time: equal graphs give equal models. */
 #include <stdarg.h>
@@ -69,10 +70,12 @@ static void *grow(cj__onnx_writer *w, void *items, size_t count, size_t *capacit
 
 void cj__onnx_writer_init(cj__onnx_writer *w, cj_context *cj, cj__arena *arena)
 {
-    *w = (cj__onnx_writer){.cj = cj, .arena = arena};
+    *w = (cj__onnx_writer){.cj = cj, .arena = arena, .opset = CJ__ONNX_OPSET};
     cj__names_init(&w->values, arena);
     cj__names_init(&w->nodes, arena);
     cj__names_init(&w->shared, arena);
+    cj__names_init(&w->variables, arena);
+    cj__names_init(&w->layers, arena);
 }
 
 void cj__onnx_writer_release(cj__onnx_writer *w)
@@ -189,7 +192,10 @@ const char *cj__onnx_floats(cj__onnx_writer *w, int n, const double *values)
 const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value)
 {
     char key[64], number[32];
+    uint64_t room;
     if (w->failed) return NULL;
+    cj_store_f64(dtype, &room, 0, value); /* as it will be read */
+    value = cj_load_f64(dtype, &room, 0);
     cj__format(key, sizeof(key), "%s/%s", cj_dtype_info(dtype)->name, cj__number(number, value));
     return shared_value(w, key, dtype, 0, 1, NULL, &value);
 }
@@ -210,15 +216,19 @@ static const char *constant_value(cj__onnx_writer *w, const cj_call *call)
 static const char *variable_value(cj__onnx_writer *w, const cj_call *call)
 {
     const char *variable = ((const cj__source_attrs *)call->attributes)->name;
-    const char *key = cj__arena_printf(w->arena, "variable %s", variable);
-    if (!key) return no_memory(w), NULL;
-    const char *there = cj__names_get(&w->shared, key);
+    const char *there = cj__names_get(&w->variables, variable);
     if (there) return there;
     const cj_tensor *value = cj_store_get(cj_graph_store(call->graph), variable);
     if (!value) return cj__onnx_refuse(w, CJ_ERR_STATE, "the store has no '%s'", variable), NULL;
     const char *name = cj__onnx_tensor_value(w, variable, value);
-    if (name && !cj__names_put(&w->shared, key, (void *)(uintptr_t)name)) return no_memory(w), NULL;
+    if (name && !cj__names_put(&w->variables, variable, (void *)(uintptr_t)name))
+        return no_memory(w), NULL;
     return name;
+}
+
+bool cj__onnx_has_variable(const cj__onnx_writer *w, const char *name)
+{
+    return cj__names_get(&w->variables, name) != NULL;
 }
 
 /* ---- Nodes and attributes -------------------------------------------------------------------- */
@@ -228,11 +238,42 @@ static cj__slice text_of(const char *text)
     return text ? cj__slice_of(text) : (cj__slice){0};
 }
 
+static const cj_node *before_broadcast(const cj_node *node)
+{
+    return node->call->op == &cj_op_broadcast ? node->call->in[0] : node;
+}
+
+/* What stands before the last '/' of a name; NULL when there is none. */
+static const char *before_slash(cj__onnx_writer *w, const char *name)
+{
+    const char *slash = name ? strrchr(name, '/') : NULL;
+    if (!slash || slash == name) return NULL;
+    char *prefix = cj__arena_printf(w->arena, "%.*s", (int)(slash - name), name);
+    if (!prefix) no_memory(w);
+    return prefix;
+}
+
+/* The layer that the call belongs to, or NULL. Where there are no layers, calls belong to that of
+ * their first operand. */
+static const char *prefix_of(cj__onnx_writer *w, const cj_call *call)
+{
+    if (call->layer && cj__names_get(&w->layers, call->layer)) return call->layer;
+    const char *prefix = before_slash(w, call->layer), *inherited = NULL;
+    for (int i = 0; i < call->n_in && !prefix; i++) {
+        const cj_call *from = before_broadcast(call->in[i])->call;
+        if (from->op == &cj_op_variable && from->out[0].type.dtype != CJ_I64)
+            prefix = before_slash(w, ((const cj__source_attrs *)from->attributes)->name);
+        if (!inherited) inherited = w->scope->prefixes[from->id];
+    }
+    if (!prefix && !call->layer && !w->layers.count) prefix = inherited;
+    return prefix ? prefix : w->scope->prefix;
+}
+
 /* "dense_1/MatMul". */
 static const char *node_name(cj__onnx_writer *w, const char *op)
 {
-    const char *prefix = w->call ? w->scope->prefixes[w->call->id] : NULL;
-    const char *base = prefix && *prefix ? cj__arena_printf(w->arena, "%s/%s", prefix, op) : op;
+    const char *prefix = w->call ? w->scope->prefixes[w->call->id] : w->scope->prefix;
+    const char *base = prefix ? cj__arena_printf(w->arena, "%s/%s", prefix, op) : op;
     const char *name = base ? cj__names_unique(&w->nodes, base) : NULL;
     if (!name) no_memory(w);
     return name;
@@ -474,11 +515,6 @@ const char *cj__onnx_in(cj__onnx_writer *w, int i)
     return cj__onnx_value_of(w, w->call->in[i]);
 }
 
-static const cj_node *before_broadcast(const cj_node *node)
-{
-    return node->call->op == &cj_op_broadcast ? node->call->in[0] : node;
-}
-
 /* Do operands of these shapes meet in the call's shape? The first `kept` are taken as they are. */
 static bool fills(const cj_call *call, int kept)
 {
@@ -545,26 +581,6 @@ static void write_call(cj__onnx_writer *w, const cj_call *call)
     else cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "ONNX has no such operator");
 }
 
-/* The layer a call belongs to: what stands before the last '/' of a variable it reads. */
-static const char *prefix_of(cj__onnx_writer *w, const cj_call *call)
-{
-    const char *found = NULL;
-    for (int i = 0; i < call->n_in; i++) {
-        const cj_call *from = before_broadcast(call->in[i])->call;
-        if (from->op == &cj_op_variable) {
-            const char *name = ((const cj__source_attrs *)from->attributes)->name,
-                       *slash = strrchr(name, '/');
-            if (!slash || slash == name || from->out[0].type.dtype == CJ_I64) continue;
-            char *layer = cj__arena_copy(w->arena, name, (size_t)(slash - name) + 1);
-            if (!layer) return no_memory(w), NULL;
-            layer[slash - name] = 0;
-            return layer;
-        }
-        if (!found) found = w->scope->prefixes[from->id];
-    }
-    return found;
-}
-
 /* By call: is it part of what the outputs are? */
 static void mark_written(cj_graph *g, unsigned char *marks)
 {
@@ -600,6 +616,7 @@ static bool open_scope(cj__onnx_writer *w, cj__onnx_scope *scope, cj_graph *g,
 {
     size_t n = (size_t)g->n_calls + 1;
     *scope = (cj__onnx_scope){.outer = w->scope, .g = g, .nodes = nodes};
+    if (w->call) scope->prefix = w->scope->prefixes[w->call->id];
     scope->names = cj__arena_array(w->arena, n, sizeof(*scope->names));
     scope->prefixes = cj__arena_array(w->arena, n, sizeof(*scope->prefixes));
     if (!scope->names || !scope->prefixes) return no_memory(w), false;
@@ -689,7 +706,10 @@ cj__onnx_graph *cj__onnx_write_body(cj__onnx_writer *w, const char *name, cj_gra
         const cj_node *x = body->inputs.items[i].node;
         const char **slot = outputs_of(w, x->call);
         if (!slot) break;
-        const char *base = cj__arena_printf(w->arena, "%s/%s", name, x->name);
+        const size_t length = strlen(name); /* a body that was read has such names */
+        const char *base = !strncmp(x->name, name, length) && x->name[length] == '/'
+                               ? x->name
+                               : cj__arena_printf(w->arena, "%s/%s", name, x->name);
         slot[0] = i >= n_in ? captures[i - n_in] : base ? cj__names_unique(&w->values, base) : NULL;
         if (!slot[0]) no_memory(w);
         else if (i < n_in) describe(w, body, slot[0], &x->type, &out->input.items[i]);
@@ -783,7 +803,9 @@ static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *o
     if (w->failed) return w->failed;
     graph->initializer.items = w->initializers;
     graph->initializer.count = w->n_initializers;
-    opset->version = CJ__ONNX_OPSET;
+    cj__onnx_order_initializers(w, graph);
+    if (w->failed) return w->failed;
+    opset->version = w->opset;
     *out = (cj__onnx_model){.ir_version = CJ__ONNX_IR, .graph = graph};
     out->producer_name = cj__slice_of("cajal");
     out->opset_import.items = opset;

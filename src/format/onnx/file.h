@@ -14,8 +14,10 @@ typedef struct cj__onnx_properties {
 } cj__onnx_properties;
 
 /* Appends the file. "cajal.parameters" and "cajal.variables" are added to the properties when the
- * graph has variables. */
-cj_status cj__onnx_write_graph(cj_graph *g, cj__onnx_properties *properties, cj__text *out);
+ * graph has variables. model: the graph whose layers and variables those of g are, g or what it was
+ * copied from; opset 0: the default. */
+cj_status cj__onnx_write_graph(cj_graph *g, cj_graph *model, int64_t opset,
+                               cj__onnx_properties *properties, cj__text *out);
 /* A file that is read: its bytes, and where they come from. */
 typedef struct cj__onnx_origin {
     const void *bytes;
@@ -36,7 +38,8 @@ void cj__onnx_describe_model(cj__onnx_properties *properties, cj_model *m);
 /* The masks beside the model's outputs become outputs of g, the assembled model, behind its own. */
 void cj__onnx_put_masks(cj__onnx_properties *properties, cj_model *m, cj_graph *g);
 cj_status cj__onnx_recall_model(cj__arena *arena, const cj__onnx_model *from, cj_model *m);
-/* The names in a JSON list of strings under `key`; *found tells whether there is one. */
+/* The names in a JSON list of strings under `key`, numbered from 1; *found tells whether there is
+ * one. */
 cj_status cj__onnx_listed_names(cj_context *cj, cj__arena *arena, const cj__onnx_model *from,
                                 const char *key, cj__names *out, bool *found);
 

@@ -75,7 +75,8 @@ typedef struct cj__onnx_scope {
     struct cj__onnx_scope *outer;
     cj_graph *g;
     const char ***names;   /* by call id: the names of its outputs; NULL: not written yet */
-    const char **prefixes; /* by call id: the layer's name, "" for none */
+    const char **prefixes; /* by call id: the layer's name, NULL for none */
+    const char *prefix;    /* of what is written in place of a call: its layer's name; or NULL */
     cj__onnx_nodes *nodes;
     const char **dims;     /* by expression: the i64 scalar that is its value */
     int n_dims;
@@ -86,9 +87,12 @@ struct cj__onnx_writer {
     cj__arena *arena;
     cj_status failed;
     cj__onnx_scope *scope;
+    int64_t opset;
     const cj_call *call;    /* that is being written */
     cj__onnx_node *node;    /* the last one emitted, which attributes go to */
     cj__names values, nodes, shared; /* names in use; initializers by what they hold */
+    cj__names variables;    /* initializers by the variable's name */
+    cj__names layers;       /* names of the model's layers */
     cj__onnx_tensor *initializers;
     size_t n_initializers, initializers_capacity;
     const cj_tensor **mapped; /* to be unmapped once the model is serialized, */
@@ -170,6 +174,10 @@ const char *cj__onnx_dims(cj__onnx_writer *w, int n, const cj_dim *dims);
 void cj__onnx_writer_init(cj__onnx_writer *w, cj_context *cj, cj__arena *arena);
 void cj__onnx_writer_release(cj__onnx_writer *w);
 cj_status cj__onnx_export(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *out);
+/* export_order.c: initializers in the order in which nodes first use them. */
+void cj__onnx_order_initializers(cj__onnx_writer *w, cj__onnx_graph *graph);
+/* Has the variable of this name been written? */
+bool cj__onnx_has_variable(const cj__onnx_writer *w, const char *name);
 
 /* ---- Reading: import.c ----------------------------------------------------------------------- */
 
@@ -301,6 +309,8 @@ cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from);
  * one; output k is then to be channels-last as well, and is transposed for those that follow. */
 cj_node *cj__onnx_image_in(cj__onnx_reader *r, size_t i, bool *last);
 void cj__onnx_set_image(cj__onnx_reader *r, size_t k, cj_node *y, bool last);
+/* map_shape.c: x transposed; its operand when it is a transpose that is undone. NULL: reversed. */
+cj_node *cj__onnx_turned(cj_node *x, const int64_t *permutation);
 
 /* map_scan.c: a placeholder in a body that the importer makes, for x or an element of x along axis
  * 0; y, the call that took the body, which is freed where there is none; the Scan of opset 8. */

@@ -17,20 +17,29 @@ static void write_dim_value(cj__onnx_writer *w, const cj__onnx_row *row)
                   NULL);
 }
 
-/* Range along the axis, put in place by a reshape and repeated. */
+/* Range along the axis, put in place by a reshape and repeated, as far as it need be. */
 static void write_iota(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj_type *y = &w->call->out[0].type;
     int axis = (int)cj__onnx_field_int(w->call, "axis");
     int64_t shape[CJ_RANK_MAX];
     (void)row;
-    for (int i = 0; i < y->rank; i++) shape[i] = i == axis ? -1 : 1;
+    bool repeated = false;
+    for (int i = 0; i < y->rank; i++) {
+        shape[i] = i != axis ? 1 : y->dim[i] > 0 ? y->dim[i] : -1;
+        repeated = repeated || (i != axis && y->dim[i] != 1);
+    }
+    if (y->rank == 1 && y->dtype == CJ_I64) {
+        cj__onnx_last(w, "Range", cj__onnx_scalar(w, CJ_I64, 0), cj__onnx_dim_value(w, y->dim[0]),
+                      cj__onnx_scalar(w, CJ_I64, 1), NULL);
+        return;
+    }
     const char *x = cj__onnx_step(w, "Range", cj__onnx_scalar(w, CJ_I64, 0),
                                   cj__onnx_dim_value(w, y->dim[axis]),
                                   cj__onnx_scalar(w, CJ_I64, 1), NULL);
     if (y->dtype != CJ_I64) x = cj__onnx_cast(w, x, y->dtype);
-    x = cj__onnx_step(w, "Reshape", x, cj__onnx_ints(w, y->rank, shape), NULL);
-    cj__onnx_last(w, "Expand", x, cj__onnx_dims(w, y->rank, y->dim), NULL);
+    x = cj__onnx_step_or_last(w, repeated, "Reshape", x, cj__onnx_ints(w, y->rank, shape), NULL);
+    if (repeated) cj__onnx_last(w, "Expand", x, cj__onnx_dims(w, y->rank, y->dim), NULL);
 }
 
 /* Range of integers whose length is known when importing, symbols included. */
@@ -146,7 +155,11 @@ static void read_reshape(cj__onnx_reader *r, const cj__onnx_row *row)
             if (v != -1) cj__onnx_fail(r, CJ_ERR_SHAPE, "size %d is %lld", i, (long long)v);
         }
     }
-    cj__onnx_set(r, 0, r->failed ? NULL : cj_reshape(x, shape->n, dims));
+    cj_node *y = r->failed ? NULL : cj_reshape(x, shape->n, dims);
+    /* A reshape back takes what was reshaped. */
+    if (y && x->call->op == &cj_op_reshape && cj__type_equal(&x->call->in[0]->type, &y->type))
+        y = x->call->in[0];
+    cj__onnx_set(r, 0, y);
 }
 
 static void read_flatten(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -223,19 +236,18 @@ static void write_transpose(cj__onnx_writer *w, const cj__onnx_row *row)
     if (p.n) cj__onnx_put_ints(w, "perm", p.n, p.v);
 }
 
-/* Is x a transpose that these n axes undo? */
-static bool undoes(const cj_node *x, int n, const int64_t *p)
+cj_node *cj__onnx_turned(cj_node *x, const int64_t *p)
 {
-    if (x->call->op != &cj_op_transpose) return false;
+    if (!p || x->call->op != &cj_op_transpose) return cj_transpose(x, p);
     const cj_ints *inner = &((const cj__permutation_attrs *)x->call->attributes)->permutation;
-    for (int i = 0; i < n; i++)
-        if (p[i] < 0 || p[i] >= inner->n || inner->v[p[i]] != i) return false;
-    return n == inner->n;
+    for (int i = 0; i < x->type.rank; i++)
+        if (p[i] < 0 || p[i] >= inner->n || inner->v[p[i]] != i) return cj_transpose(x, p);
+    return x->call->in[0];
 }
 
 cj_node *cj__onnx_permuted(cj__onnx_reader *r, cj_node *x, int n, const int64_t *p)
 {
-    if (!x || x->type.rank == n) return x ? cj_transpose(x, p) : NULL;
+    if (!x || x->type.rank == n) return x ? cj__onnx_turned(x, p) : NULL;
     cj__onnx_fail(r, CJ_ERR_SHAPE, "an operand of rank %d, expected %d", x->type.rank, n);
     return NULL;
 }
@@ -249,7 +261,7 @@ static void read_transpose(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!x || r->failed) return;
     if (n >= 0 && n != x->type.rank)
         cj__onnx_fail(r, CJ_ERR_DATA, "perm has %d axes, its operand has %d", n, x->type.rank);
-    else cj__onnx_set(r, 0, undoes(x, n, p) ? x->call->in[0] : cj_transpose(x, n < 0 ? NULL : p));
+    else cj__onnx_set(r, 0, cj__onnx_turned(x, n < 0 ? NULL : p));
 }
 
 /* An axis that keeps its size is 1 in the target, so that no symbol need be computed. */

@@ -209,6 +209,12 @@ static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
                       n_steps, x->type.rank);
         return;
     }
+    if (n == 1 && n_steps == 1 && steps[0] == -1 && start[0] == -1 && end[0] <= START &&
+        !end_is_dim[0]) {
+        const int axis = given < 0 ? 0 : cj__axis(x, "Slice", axes[0], x->type.rank);
+        if (axis >= 0) cj__onnx_set(r, 0, cj_reverse(x, axis));
+        return;
+    }
     window win;
     bool seen[CJ_RANK_MAX] = {false};
     for (int i = 0; i < x->type.rank; i++)

@@ -212,9 +212,10 @@ cj_status cj__onnx_listed_names(cj_context *cj, cj__arena *arena, const cj__onnx
     cj__names_init(out, arena);
     CJ__TRY(read_list(arena, from, key, &list));
     *found = list != NULL;
+    uintptr_t number = 0;
     for (const cj__json *item = list ? list->first : NULL; item; item = item->next) {
         if (item->type != CJ__JSON_STRING) return bad(cj, key);
-        if (!cj__names_put(out, item->string, out)) return CJ_ERR_MEMORY;
+        if (!cj__names_put(out, item->string, (void *)++number)) return CJ_ERR_MEMORY;
     }
     return CJ_OK;
 }

@@ -13,8 +13,9 @@
 
 /* ---- Graphs ---------------------------------------------------------------------------------- */
 
-/* ["dense/kernel", ...] of the variables that are, or are not, parameters. */
-static void list_variables(cj_graph *g, cj__onnx_properties *p, const char *key, bool parameters)
+/* ["dense/kernel", ...] of the variables in the file that are, or are not, parameters. */
+static void list_variables(const cj__onnx_writer *w, cj_graph *g, cj__onnx_properties *p,
+                           const char *key, bool parameters)
 {
     cj__text text;
     int n = 0;
@@ -23,6 +24,7 @@ static void list_variables(cj_graph *g, cj__onnx_properties *p, const char *key,
     for (int i = 0; i < g->variables.count; i++) {
         const char *name = g->variables.items[i].name;
         if ((cj__nodes_find(&g->parameters, name) != NULL) != parameters) continue;
+        if (!cj__onnx_has_variable(w, name)) continue;
         if (n++) cj__text_char(&text, ',');
         cj__text_json(&text, name);
     }
@@ -32,21 +34,27 @@ static void list_variables(cj_graph *g, cj__onnx_properties *p, const char *key,
     cj__text_release(&text);
 }
 
-cj_status cj__onnx_write_graph(cj_graph *g, cj__onnx_properties *properties, cj__text *out)
+cj_status cj__onnx_write_graph(cj_graph *g, cj_graph *model, int64_t opset,
+                               cj__onnx_properties *properties, cj__text *out)
 {
     cj__onnx_writer w;
-    cj__onnx_model model;
+    cj__onnx_model file;
+    const cj__layers *layers = model->layers;
+    cj_status failed = CJ_OK;
     cj__onnx_writer_init(&w, g->cj, properties->arena);
-    if (g->variables.count) {
-        list_variables(g, properties, "cajal.parameters", true);
-        list_variables(g, properties, "cajal.variables", false);
+    if (opset) w.opset = opset;
+    for (int i = 0; layers && i < layers->count && !failed; i++)
+        if (!cj__names_put(&w.layers, layers->items[i].name, &w)) failed = CJ_ERR_MEMORY;
+    if (!failed) failed = cj__onnx_export(&w, g, &file);
+    if (!failed && g->variables.count) {
+        list_variables(&w, model, properties, "cajal.parameters", true);
+        list_variables(&w, model, properties, "cajal.variables", false);
+        failed = properties->failed;
     }
-    cj_status failed = properties->failed;
-    if (!failed) failed = cj__onnx_export(&w, g, &model);
     if (!failed) {
-        model.metadata_props.items = properties->items;
-        model.metadata_props.count = properties->count;
-        failed = cj__onnx_serialize(&model, out);
+        file.metadata_props.items = properties->items;
+        file.metadata_props.count = properties->count;
+        failed = cj__onnx_serialize(&file, out);
     }
     cj__onnx_writer_release(&w);
     return failed ? failed : out->failed;
@@ -58,6 +66,35 @@ static char *folder_of(cj__arena *arena, const char *path)
     const char *slash = strrchr(path, '/');
     if (!slash) return cj__arena_strdup(arena, ".");
     return cj__arena_printf(arena, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+/* The number of a listed name, from 0; -1: it is in neither list. */
+static int64_t place_of(const char *name, const cj__names *parameters, const cj__names *variables)
+{
+    int64_t place = (int64_t)(uintptr_t)cj__names_get(parameters, name);
+    if (place) return place - 1;
+    place = (int64_t)(uintptr_t)cj__names_get(variables, name);
+    return place ? (int64_t)parameters->count + place - 1 : -1;
+}
+
+/* Variables in the order of the file's lists, not in that in which they are first used. Lists that
+ * name one twice leave it at that. */
+static cj_status order_variables(cj__arena *arena, cj__nodes *nodes, const cj__names *parameters,
+                                 const cj__names *variables)
+{
+    const size_t room = parameters->count + variables->count;
+    cj__named_node *at = cj__arena_array(arena, room + 1, sizeof *at);
+    int n = 0;
+    if (!at) return CJ_ERR_MEMORY;
+    memset(at, 0, room * sizeof *at);
+    for (int i = 0; i < nodes->count; i++) {
+        const int64_t place = place_of(nodes->items[i].name, parameters, variables);
+        if (place < 0 || (size_t)place >= room || at[place].node) return CJ_OK;
+        at[place] = nodes->items[i];
+    }
+    for (size_t i = 0; i < room; i++)
+        if (at[i].node) nodes->items[n++] = at[i];
+    return CJ_OK;
 }
 
 cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_origin *from,
@@ -75,7 +112,13 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_o
                                  .parameters = trained ? &parameters : NULL,
                                  .variables = trained ? &variables : NULL};
     if (from->path && !opts.folder) return cj_last_status(cj);
-    return cj__onnx_import(cj, arena, *model, &opts, out);
+    CJ__TRY(cj__onnx_import(cj, arena, *model, &opts, out));
+    cj_status failed = CJ_OK;
+    if (trained) failed = order_variables(arena, &(*out)->variables, &parameters, &variables);
+    if (trained && !failed)
+        failed = order_variables(arena, &(*out)->parameters, &parameters, &variables);
+    if (failed) cj_graph_free(*out), *out = NULL;
+    return failed;
 }
 
 cj_status cj_onnx_save_graph(cj_graph *g, const char *path)
@@ -84,7 +127,8 @@ cj_status cj_onnx_save_graph(cj_graph *g, const char *path)
     cj__text text;
     cj__arena_init(&arena, g->cj);
     cj__text_init(&text, g->cj);
-    cj_status failed = cj__onnx_write_graph(g, &(cj__onnx_properties){.arena = &arena}, &text);
+    cj_status failed = cj__onnx_write_graph(g, g, 0,
+                                            &(cj__onnx_properties){.arena = &arena}, &text);
     if (!failed) failed = cj__file_save(g->cj, path, text.bytes, text.length);
     cj__text_release(&text);
     cj__arena_release(&arena);
@@ -141,7 +185,8 @@ static cj_status write_model(cj_model *m, cj__arena *arena, cj__text *text)
     cj__onnx_properties properties = {.arena = arena};
     cj__onnx_describe_model(&properties, m);
     cj__onnx_put_masks(&properties, m, g);
-    cj_status failed = g->failed ? g->failed : cj__onnx_write_graph(g, &properties, text);
+    cj_status failed = g->failed ? g->failed
+                                 : cj__onnx_write_graph(g, m->graph, 0, &properties, text);
     cj_graph_free(g);
     return failed;
 }

@@ -1,0 +1,237 @@
+/* Every network of the zoo and the models of the examples as ONNX files: read back they give the
+ * same results with batches of 1, 7 and 32, and written again the same bytes. Large networks are in
+ * test_onnx_zoo.sh, which shows all files to other programs.
+ *
+ *     test_onnx_zoo                      the small ones
+ *     test_onnx_zoo --list               "lenet5 small" ..., a line each
+ *     test_onnx_zoo --dump DIR NAME...   these, and writes DIR/NAME.onnx, inputs and results
+ *
+ * ctest: timeout 300 */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cajal/io.h>
+#include <cajal/zoo.h>
+
+#include "base/file.h"
+#include "nn/zoo_support.h"
+#include "onnx_support.h"
+
+static const char *folder;
+static char path[300], again[320];
+static const int64_t batches[] = {1, 7, 32};
+
+/* ---- Models ---------------------------------------------------------------------------------- */
+
+/* Models of the examples, recipes and documentation, and layers that the zoo does not use. */
+static const char *const texts[][2] = {
+    {"linear_regression", "input 3, dense 1"},
+    {"logistic_regression", "input 30, dense 1 sigmoid"},
+    {"xor", "input 2, dense 4 tanh, dense 1 sigmoid"},
+    {"iris", "input 4, dense 16 relu, dense 3 softmax"},
+    {"mlp", "input 28 28 1, flatten, dense 128 relu, dropout 0.2, dense 10 softmax"},
+    {"wgan_generator", "input 16, dense 392 relu, reshape 7 7 8, conv2d_transpose 8 kernel=4 "
+                       "strides=2 padding=same activation=relu, conv2d_transpose 1 kernel=4 "
+                       "strides=2 padding=same activation=sigmoid"},
+    {"wgan_critic", "input 28 28 1, conv2d 8 kernel=4 strides=2 padding=same "
+                    "activation=leaky_relu, flatten, dense 1"},
+    {"lstm", "input 12 5, lstm 8 return_sequences=true, dropout 0.1, lstm 6, dense 2"},
+    {"gru", "input 12 5, gru 8 bidirectional=true return_sequences=true, gru 6, dense 2 softmax"},
+    {"rnn_in_time", "input 6 8 1, time_distributed(\"dense 3 relu\"), flatten, dense 2"},
+    {"conv1d", "input 40 3, conv1d 8 kernel=5 activation=relu, batch_normalization, "
+               "max_pool1d 2, global_average_pool1d, dense 4 softmax"},
+    {"norms", "input 8 8 6, group_normalization groups=3, instance_normalization, "
+              "layer_normalization, rms_normalization, conv2d 4 kernel=3 activation=gelu, "
+              "average_pool2d 2, flatten, dense 3"},
+    {"conv_lstm", "input 4 8 8 2, conv_lstm2d 3 kernel=3 padding=same, flatten, dense 2"}};
+
+enum { GPT_LENGTH = 12, GPT_WIDTH = 16, GPT_LETTERS = 40 };
+
+/* examples/gpt.c, smaller. */
+static cj_model *gpt(cj_context *cj)
+{
+    cj_model *m = cj_model_new(cj);
+    cj_graph *g = cj_model_graph(m);
+    cj_node *x = cj_placeholder(g, "letters", CJ_I32, CJ_DIMS(cj_symbol(g, "batch"), GPT_LENGTH));
+    x = cj_embedding(x, .input_dim = GPT_LETTERS, .output_dim = GPT_WIDTH);
+    x = cj_position_embedding(x, .sequence_length = GPT_LENGTH);
+    for (int i = 0; i < 2; i++) {
+        cj_node *y = cj_layer_normalization(x);
+        x = cj_add(x, cj_multi_head_attention(y, .num_heads = 4, .key_dim = 4, .causal = true));
+        y = cj_dense(cj_layer_normalization(x), .units = 4 * GPT_WIDTH, .activation = "gelu");
+        x = cj_add(x, cj_dense(y, .units = GPT_WIDTH));
+    }
+    cj_output(m, "next", cj_dense(cj_layer_normalization(x), .units = GPT_LETTERS));
+    return m;
+}
+
+/* What a trained model has: scales and variances that are not 1, biases that are not 0. */
+static void shake(cj_model *m)
+{
+    cj_graph *g = cj_model_graph(m);
+    for (int i = 0; i < g->variables.count; i++) {
+        const char *name = g->variables.items[i].name;
+        cj_tensor *t = cj_store_get(cj_graph_store(g), name);
+        if (cj_tensor_dtype(t) != CJ_F32 || cj_tensor_rank(t) > 1) continue;
+        const bool scale = zoo_ends_in(name, "variance") || zoo_ends_in(name, "gamma");
+        float *v = cj_tensor_map(t, CJ_MAP_WRITE);
+        for (int64_t k = 0; k < cj_tensor_count(t); k++) {
+            const double u = zoo_unit(name, (uint32_t)k);
+            v[k] = (float)(scale ? 0.5 + u : 0.2 * u - 0.1);
+        }
+        cj_tensor_unmap(t);
+    }
+}
+
+static cj_model *model_of(cj_context *cj, const char *name)
+{
+    cj_model *m = NULL;
+    int64_t dims[4];
+    int rank;
+    for (size_t i = 0; i < CJ__COUNT(texts) && !m; i++)
+        if (!strcmp(texts[i][0], name)) m = cj_model_from_text(cj, texts[i][1], NULL, 1);
+    if (!m) m = strcmp(name, "gpt") ? zoo_sample(cj, name, &rank, dims) : gpt(cj);
+    if (cj_model_failed(m)) fail_msg("%s: %s", name, cj_message(cj));
+    shake(m);
+    return m;
+}
+
+/* Networks whose files are large, or that take seconds, are not for every day. */
+static bool is_small(const char *name)
+{
+    static const char *const large[] = {"vgg", "alexnet", "resnet1", "resnet34", "resnet50",
+                                        "resnet56", "densenet", "inception", "googlenet"};
+    for (size_t i = 0; i < CJ__COUNT(large); i++)
+        if (!strncmp(name, large[i], strlen(large[i]))) return false;
+    return true;
+}
+
+/* Name i of all models, NULL past the last. */
+static const char *name_at(cj_context *cj, int i)
+{
+    const cj_network *row = cj_network_at(cj, i);
+    if (row) return row->name;
+    int networks = 0;
+    while (cj_network_at(cj, networks)) networks++;
+    i -= networks;
+    return i < (int)CJ__COUNT(texts) ? texts[i][0] : i == (int)CJ__COUNT(texts) ? "gpt" : NULL;
+}
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+static cj_tensor *input_for(cj_context *cj, cj_graph *g, int64_t batch)
+{
+    cj_node *x = cj_graph_input_at(g, 0);
+    int64_t dims[CJ_RANK_MAX] = {batch};
+    for (int i = 1; i < cj_node_rank(x); i++) dims[i] = cj_node_dim(x, i);
+    if (cj_node_dtype(x) == CJ_F32) return zoo_pictures(cj, cj_node_rank(x), dims, 0);
+    cj_tensor *t = cj_tensor_new(cj, cj_node_dtype(x), cj_node_rank(x), dims);
+    int32_t *v = cj_tensor_map(t, CJ_MAP_WRITE);
+    assert_int_equal(cj_tensor_dtype(t), CJ_I32);
+    for (int64_t i = 0; i < cj_tensor_count(t); i++)
+        v[i] = (int32_t)(GPT_LETTERS * zoo_unit("letters", (uint32_t)i));
+    cj_tensor_unmap(t);
+    return t;
+}
+
+static void answers(cj_context *cj, const char *name, cj_model *m, const cj_tensor *x,
+                    cj_tensor **out)
+{
+    cj_graph *g = cj_model_graph(m);
+    cj_program *p = cj_compile(g);
+    cj_session *s = p ? cj_session_new(p, cj_graph_store(g)) : NULL;
+    if (!s) fail_msg("%s: %s", name, cj_message(cj));
+    if (cj_run(s, (cj_feed[]){{cj_graph_input_at(g, 0), (cj_tensor *)(uintptr_t)x}}, 1, out,
+               cj_graph_output_count(g)))
+        fail_msg("%s: %s", name, cj_session_message(s));
+    cj_session_free(s);
+    cj_program_free(p);
+}
+
+static void write_array(cj_context *cj, const char *name, int64_t batch, const char *what, int k,
+                        const cj_tensor *t)
+{
+    char file[400];
+    snprintf(file, sizeof file, "%s/%s@%lld%s_%d.npy", folder, name, (long long)batch, what, k);
+    assert_ok(cj, cj_npy_save(cj, file, t));
+}
+
+static void same_bytes(cj_context *cj, const char *name)
+{
+    cj__file_bytes a, b;
+    assert_ok(cj, cj__file_load(cj, path, 0, &a));
+    assert_ok(cj, cj__file_load(cj, again, 0, &b));
+    if (a.size != b.size || memcmp(a.data, b.data, a.size) != 0)
+        fail_msg("%s: written again it is another file (%zu and %zu bytes)", name, a.size, b.size);
+    cj__file_unload(&a);
+    cj__file_unload(&b);
+}
+
+static void there_and_back(const char *name)
+{
+    cj_context *cj = test_context();
+    cj_model *m = model_of(cj, name);
+    if (folder) snprintf(path, sizeof path, "%s/%s.onnx", folder, name);
+    if (cj_save(m, path)) fail_msg("%s: %s", name, cj_message(cj));
+    cj_model *n = cj_load(cj, path);
+    if (!n) fail_msg("%s: %s", name, cj_message(cj));
+    if (cj_save(n, again)) fail_msg("%s: %s", name, cj_message(cj));
+    same_bytes(cj, name);
+    assert_string_equal(cj_dim_text(cj_model_graph(n), cj_node_dim(cj_graph_input_at(
+                                                           cj_model_graph(n), 0), 0)), "batch");
+    for (size_t b = 0; b < CJ__COUNT(batches); b++) {
+        cj_tensor *x = input_for(cj, cj_model_graph(m), batches[b]), *out[OUTPUTS_MAX] = {NULL},
+                  *back[OUTPUTS_MAX] = {NULL};
+        const int count = cj_graph_output_count(cj_model_graph(m));
+        answers(cj, name, m, x, out);
+        answers(cj, name, n, x, back);
+        for (int k = 0; k < count; k++) {
+            zoo_close(cj, name, back[k], out[k]);
+            if (folder) write_array(cj, name, batches[b], "", k, out[k]);
+        }
+        if (folder) write_array(cj, name, batches[b], "_in", 0, x);
+        free_all(out, count), free_all(back, count);
+        cj_tensor_free(x);
+    }
+    unlink(again);
+    if (!folder) unlink(path);
+    cj_context_free(cj);
+}
+
+static void files_of_models(void **state)
+{
+    (void)state;
+    cj_context *cj = test_context();
+    const char *name;
+    for (int i = 0; (name = name_at(cj, i)); i++)
+        if (is_small(name)) there_and_back(name);
+    cj_context_free(cj);
+}
+
+static int list_names(void)
+{
+    cj_context *cj = test_context();
+    const char *name;
+    for (int i = 0; (name = name_at(cj, i)); i++)
+        printf("%s %s\n", name, is_small(name) ? "small" : "large");
+    cj_context_free(cj);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *temporary = getenv("TMPDIR");
+    if (argc > 1 && !strcmp(argv[1], "--list")) return list_names();
+    snprintf(path, sizeof path, "%s/cajal_zoo_%ld.onnx", temporary ? temporary : "/tmp",
+             (long)getpid());
+    snprintf(again, sizeof again, "%s.again", path);
+    if (argc > 3 && !strcmp(argv[1], "--dump")) {
+        folder = argv[2];
+        for (int i = 3; i < argc; i++) there_and_back(argv[i]);
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test(files_of_models)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
