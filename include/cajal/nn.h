@@ -506,6 +506,13 @@ CJ_API cj_status cj_schedule_rate(cj_context *cj, const char *schedule, const cj
 /* ONNX, self-contained: preparation inside the graph, names and maps as metadata. Atomic: the old
  * file or the new one. No paths, times or thread counts inside: equal models give equal bytes. */
 CJ_API cj_status cj_save(cj_model *m, const char *path);
+/* Which words of ONNX are used: 17 (IR 8) is read by programs since 2022; later ones have single
+ * nodes for what earlier ones spell out: gelu since 20, group normalization since 21. */
+typedef struct cj_onnx_save_opts {
+    size_t struct_size;
+    int64_t opset; /* 17 to 21, else CJ_ERR_ARGUMENT; 0: 17 */
+} cj_onnx_save_opts;
+CJ_API cj_status cj_save_opts(cj_model *m, const char *path, const cj_onnx_save_opts *opts);
 /* Loading finds out from the bytes what a file is: ONNX; or Keras's .h5 and .keras (not in the core
  * build), whose layers become layers of ours with the same names (docs/keras.md).
  * CJ_ERR_UNSUPPORTED names the layer and its class, or the node and its operator.
@@ -561,6 +568,8 @@ CJ_API cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path,
  * nothing in files that are not ONNX. */
 CJ_API cj_graph *cj_load_graph(cj_context *cj, const char *path, const cj_onnx_opts *opts);
 CJ_API cj_status cj_onnx_save_graph(cj_graph *g, const char *path);
+CJ_API cj_status cj_onnx_save_graph_opts(cj_graph *g, const char *path,
+                                         const cj_onnx_save_opts *opts);
 
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define cj_input(m, name, ...) \

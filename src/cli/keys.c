@@ -103,6 +103,8 @@ const cj_key cli_keys[] = {
      "an array for each output that is a float; without them ones"},
     {"training", CJ_KEY_BOOL, 0, 0, "false", NULL,
      "switch batch normalisation and dropout to what they do in training"},
+    {"opset", CJ_KEY_INT, 17, 21, "17", "N",
+     "version of ONNX's operators in files: later ones are shorter, earlier ones read by more"},
     {"output_dir", CJ_KEY_STRING, 0, 0, ".", "DIR", "folder for out0.npy, out1.npy and so on"},
     {"backend", CJ_KEY_STRING, 0, 0, NULL, "NAME",
      "whose kernels are used, see cajal list backends; without it the best there are"},

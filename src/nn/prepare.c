@@ -345,7 +345,8 @@ static const char *prepared_name(cj__arena *arena, const char *input)
 
 static cj_node *prepare_input(cj_graph *g, const cj_model *m, int i, cj_node **raw)
 {
-    const cj__preparation *p = &m->preparation[i];
+    static const cj__preparation none; /* of a placeholder that is no cj_input */
+    const cj__preparation *p = i < m->n_preparations ? &m->preparation[i] : &none;
     const cj_node *x = m->graph->inputs.items[i].node;
     cj_dim dims[CJ_RANK_MAX] = {cj_symbol(g, "batch")};
     if (!p->known || p->in_graph) {

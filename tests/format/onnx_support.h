@@ -5,10 +5,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include <cajal/norm.h>
 #include <cajal/run.h>
 #include <cajal/train.h>
 
@@ -72,13 +74,20 @@ static inline cj_graph *sample_graph(cj_context *cj, const cj_op *op, int i, cj_
     return g;
 }
 
+/* Of files that are written for other programs; 0: the default. */
+static inline int64_t test_opset(void)
+{
+    const char *asked = getenv("CJ_TEST_OPSET");
+    return asked ? atoll(asked) : 0;
+}
+
 /* The bytes of the graph's file. */
 static inline cj_status graph_bytes(cj_context *cj, cj_graph *g, cj__text *out)
 {
     cj__arena arena;
     cj__arena_init(&arena, cj);
     cj__text_init(out, cj);
-    cj_status failed = cj__onnx_write_graph(g, g, 0,
+    cj_status failed = cj__onnx_write_graph(g, g, test_opset(),
                                             &(cj__onnx_properties){.arena = &arena}, out);
     cj__arena_release(&arena);
     return failed;

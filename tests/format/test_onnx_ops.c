@@ -234,6 +234,68 @@ static bool is_one_node(cj_context *cj, const cj_op *op, const char *onnx, cj_gr
     return nodes == 1;
 }
 
+/* ---- Opsets ---------------------------------------------------------------------------------- */
+
+/* What differs between them, read back from a file of each. */
+static void opsets_have_their_words(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t opset, ir;
+        bool gelu, group_norm, axes;
+    } rows[] = {{0, 8, false, false, true},  {17, 8, false, false, true},
+                {18, 8, false, false, false}, {19, 9, false, false, false},
+                {20, 9, true, false, false},  {21, 10, true, true, false}};
+    cj_context *cj = cj_context_new(NULL);
+    cj_graph *g = cj_graph_new(cj);
+    cj_node *x = cj_placeholder(g, "x", CJ_F32, 3, (cj_dim[]){cj_symbol(g, "batch"), 4, 5});
+    x = (cj_group_norm)(cj_gelu(x), &(cj_norm_opts){.struct_size = sizeof(cj_norm_opts),
+                                                    .groups = 2, .channel_axis = 1});
+    cj_graph_output(g, "y", cj_reduce_max(x, 1, (int64_t[]){2}, false));
+    for (size_t i = 0; i < CJ__COUNT(rows); i++) {
+        cj__text bytes;
+        cj__arena arena;
+        cj__onnx_model *model;
+        bool gelu = false, group_norm = false, axes = false;
+        cj__arena_init(&arena, cj);
+        cj__text_init(&bytes, cj);
+        if (cj__onnx_write_graph(g, g, rows[i].opset, &(cj__onnx_properties){.arena = &arena},
+                                 &bytes))
+            fail_msg("%s", cj_message(cj));
+        assert_int_equal(cj__onnx_parse(&arena, bytes.bytes, bytes.length, &model), CJ_OK);
+        for (size_t k = 0; k < model->graph->node.count; k++) {
+            const cj__onnx_node *node = &model->graph->node.items[k];
+            gelu |= cj__slice_is(node->op_type, "Gelu");
+            group_norm |= cj__slice_is(node->op_type, "GroupNormalization");
+            if (cj__slice_is(node->op_type, "ReduceMax"))
+                axes = cj__onnx_find_attribute(node, "axes") != NULL;
+        }
+        assert_int_equal(model->opset_import.items[0].version,
+                         rows[i].opset ? rows[i].opset : 17);
+        assert_int_equal(model->ir_version, rows[i].ir);
+        assert_int_equal(gelu, rows[i].gelu);
+        assert_int_equal(group_norm, rows[i].group_norm);
+        assert_int_equal(axes, rows[i].axes);
+        cj_graph *h = graph_from(cj, bytes.bytes, bytes.length);
+        if (!h) fail_msg("opset %lld: %s", (long long)rows[i].opset, cj_message(cj));
+        cj_graph_free(h);
+        cj__arena_release(&arena);
+        cj__text_release(&bytes);
+    }
+    static const int64_t wrong[] = {16, 22, -1};
+    for (size_t i = 0; i < CJ__COUNT(wrong); i++) {
+        const cj_onnx_save_opts opts = {.struct_size = sizeof opts, .opset = wrong[i]};
+        char text[60];
+        snprintf(text, sizeof text, "opset=%lld: expected 17 to 21", (long long)wrong[i]);
+        assert_int_equal(cj_onnx_save_graph_opts(g, "never-written.onnx", &opts),
+                         CJ_ERR_ARGUMENT);
+        assert_string_equal(cj_message(cj), text);
+    }
+    cj_graph_free(g);
+    assert_int_equal(cj_memory_used(cj), 0);
+    cj_context_free(cj);
+}
+
 static void composites_are_one_node(void **state)
 {
     (void)state;
@@ -395,6 +457,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_row),
         cmocka_unit_test(symbols_keep_their_sizes),
         cmocka_unit_test(names_are_readable),
+        cmocka_unit_test(opsets_have_their_words),
         cmocka_unit_test(composites_are_one_node),
         cmocka_unit_test(columns_are_read),
         cmocka_unit_test(hostile_models_are_refused),

@@ -174,10 +174,11 @@ static void there_and_back(const char *name)
     cj_context *cj = test_context();
     cj_model *m = model_of(cj, name);
     if (folder) snprintf(path, sizeof path, "%s/%s.onnx", folder, name);
-    if (cj_save(m, path)) fail_msg("%s: %s", name, cj_message(cj));
+    const cj_onnx_save_opts opts = {.struct_size = sizeof opts, .opset = test_opset()};
+    if (cj_save_opts(m, path, &opts)) fail_msg("%s: %s", name, cj_message(cj));
     cj_model *n = cj_load(cj, path);
     if (!n) fail_msg("%s: %s", name, cj_message(cj));
-    if (cj_save(n, again)) fail_msg("%s: %s", name, cj_message(cj));
+    if (cj_save_opts(n, again, &opts)) fail_msg("%s: %s", name, cj_message(cj));
     same_bytes(cj, name);
     assert_string_equal(cj_dim_text(cj_model_graph(n), cj_node_dim(cj_graph_input_at(
                                                            cj_model_graph(n), 0), 0)), "batch");

@@ -20,6 +20,7 @@
 #include "format/onnx/map.h"
 #include "format/onnx/tensor.h"
 #include "graph/ops/map.h"
+#include "graph/pass/pass.h"
 
 enum { LIST_MAX = 80 };
 
@@ -200,6 +201,12 @@ const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value)
     return shared_value(w, key, dtype, 0, 1, NULL, &value);
 }
 
+/* Of the call that is being written. */
+static const char *prefix_now(const cj__onnx_writer *w)
+{
+    return w->call ? w->scope->prefixes[w->call->id] : w->scope->prefix;
+}
+
 static const char *constant_value(cj__onnx_writer *w, const cj_call *call)
 {
     const cj_tensor *t = ((const cj__constant_attrs *)call->attributes)->value;
@@ -209,7 +216,11 @@ static const char *constant_value(cj__onnx_writer *w, const cj_call *call)
         cj_tensor_unmap(t);
         return cj__onnx_scalar(w, cj_tensor_dtype(t), value);
     }
-    return cj__onnx_tensor_value(w, call->out[0].name ? call->out[0].name : "constant", t);
+    if (call->out[0].name) return cj__onnx_tensor_value(w, call->out[0].name, t);
+    const char *prefix = prefix_now(w),
+               *base = prefix ? cj__arena_printf(w->arena, "%s/constant", prefix) : "constant";
+    if (!base) return no_memory(w), NULL;
+    return cj__onnx_tensor_value(w, base, t);
 }
 
 /* A variable is one initializer wherever it is read. */
@@ -272,7 +283,7 @@ static const char *prefix_of(cj__onnx_writer *w, const cj_call *call)
 /* "dense_1/MatMul". */
 static const char *node_name(cj__onnx_writer *w, const char *op)
 {
-    const char *prefix = w->call ? w->scope->prefixes[w->call->id] : w->scope->prefix;
+    const char *prefix = prefix_now(w);
     const char *base = prefix ? cj__arena_printf(w->arena, "%s/%s", prefix, op) : op;
     const char *name = base ? cj__names_unique(&w->nodes, base) : NULL;
     if (!name) no_memory(w);
@@ -748,8 +759,10 @@ void cj__onnx_write_lowered(cj__onnx_writer *w)
     size_t n_in = (size_t)call->n_in, n_out = (size_t)call->n_out;
     const char **names = cj__arena_array(w->arena, n_in + n_out + 1, sizeof(*names)),
                **results = names + n_in;
-    cj_node **nodes = cj__arena_array(w->arena, n_in + n_out + 1, sizeof(*nodes));
-    if (!body || !names || !nodes) {
+    cj_node **nodes = cj__arena_array(w->arena, n_in + n_out + 1, sizeof(*nodes)),
+            ***roots = cj__arena_array(w->arena, n_out + 1, sizeof(*roots));
+    int n_roots = 0;
+    if (!body || !names || !nodes || !roots) {
         cj_graph_free(body);
         no_memory(w);
         return;
@@ -767,14 +780,36 @@ void cj__onnx_write_lowered(cj__onnx_writer *w)
         if (!nodes[i]) break;
     }
     cj_node *copy = body->failed ? NULL : cj__call_clone(body, call, nodes);
-    if (copy && call->op->lower(body, copy->call, nodes + n_in))
-        for (size_t k = 0; k < n_out; k++) cj_graph_output(body, NULL, nodes[n_in + k]);
-    if (body->failed) {
-        cj__onnx_refuse(w, body->failed, "%s", body->message ? body->message : "out of memory");
+    if (copy && !call->op->lower(body, copy->call, nodes + n_in)) copy = NULL;
+    for (size_t k = 0; copy && k < n_out; k++)
+        if (cj__onnx_is_read(w, &call->out[k])) roots[n_roots++] = &nodes[n_in + k];
+    if (body->failed || !copy) {
+        cj__onnx_refuse(w, body->failed ? body->failed : CJ_ERR_MEMORY, "%s",
+                        body->message ? body->message : "out of memory");
         return;
     }
-    cj__onnx_write_inline(w, body, names, results);
+    cj_graph *folded = cj__pass_run(body, cj__pass_fold, false, NULL, roots, n_roots);
+    if (!folded) {
+        w->failed = cj_last_status(w->cj);
+        return;
+    }
+    folded->next_body = w->lowered;
+    w->lowered = folded;
+    for (int i = 0; i < n_roots; i++) cj_graph_output(folded, NULL, *roots[i]);
+    const char **written = cj__arena_array(w->arena, n_out + 1, sizeof(*written));
+    if (!written) {
+        no_memory(w);
+        return;
+    }
+    cj__onnx_write_inline(w, folded, names, written);
+    for (int i = 0; i < n_roots; i++) results[roots[i] - &nodes[n_in]] = written[i];
     w->scope->names[call->id] = results;
+}
+
+/* The version of the file format that came out with an opset. */
+static int64_t ir_of(int64_t opset)
+{
+    return opset < 19 ? 8 : opset < 21 ? 9 : 10;
 }
 
 static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *out)
@@ -806,7 +841,7 @@ static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *o
     cj__onnx_order_initializers(w, graph);
     if (w->failed) return w->failed;
     opset->version = w->opset;
-    *out = (cj__onnx_model){.ir_version = CJ__ONNX_IR, .graph = graph};
+    *out = (cj__onnx_model){.ir_version = ir_of(w->opset), .graph = graph};
     out->producer_name = cj__slice_of("cajal");
     out->opset_import.items = opset;
     out->opset_import.count = 1;

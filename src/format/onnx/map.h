@@ -20,8 +20,10 @@
 #include <cajal/nn.h>
 #include <cajal/run.h>
 
-/* What we write. */
-enum { CJ__ONNX_IR = 8, CJ__ONNX_OPSET = 17, CJ__ONNX_OPSET_NEWEST = 28 /* that we read */ };
+/* What is written by default, and at most. */
+enum { CJ__ONNX_OPSET = 17, CJ__ONNX_OPSET_MAX = 21 /* that are written */ };
+/* The newest that is read. */
+enum { CJ__ONNX_OPSET_NEWEST = 28 };
 
 typedef struct cj__onnx_writer cj__onnx_writer;
 typedef struct cj__onnx_reader cj__onnx_reader;
@@ -157,7 +159,9 @@ cj__onnx_graph *cj__onnx_write_body(cj__onnx_writer *w, const char *name, cj_gra
 void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const *in,
                            const char **out);
 
-/* The call as its lowering: for a composite that ONNX lacks. */
+/* map_norm.c: does the file need this value? */
+bool cj__onnx_is_read(cj__onnx_writer *w, const cj_node *node);
+/* The call as its lowering, as far as it is read: for a composite that ONNX lacks. */
 void cj__onnx_write_lowered(cj__onnx_writer *w);
 
 /* map_conv.c: images. Operand i channels-first; a channels-last value as channels-first or (back)

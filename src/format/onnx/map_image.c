@@ -279,7 +279,8 @@ static void read_upsample(cj__onnx_reader *r, const cj__onnx_row *row)
 
 static void write_grid_sample(cj__onnx_writer *w, const cj__onnx_row *row)
 {
-    static const char *const modes[] = {"bilinear", "nearest", "bicubic"};
+    static const char *const modes[] = {"bilinear", "nearest", "bicubic"}, /* up to opset 19 */
+        *const words[] = {"linear", "nearest", "cubic"};
     const cj__grid_attrs *a = w->call->attributes;
     if (w->call->in[0]->type.rank != 4 || w->call->in[1]->type.dtype == CJ_BF16) {
         cj__onnx_write_lowered(w);
@@ -288,7 +289,7 @@ static void write_grid_sample(cj__onnx_writer *w, const cj__onnx_row *row)
     const char *in[] = {cj__onnx_image(w, 0, a->channel_axis), cj__onnx_in(w, 1)}, *y = NULL;
     if (a->channel_axis == 1) cj__onnx_last_list(w, row->onnx, 2, in);
     else y = cj__onnx_step(w, row->onnx, in[0], in[1], NULL);
-    cj__onnx_put_string(w, "mode", modes[a->mode]);
+    cj__onnx_put_string(w, "mode", (w->opset < 20 ? modes : words)[a->mode]);
     cj__onnx_put_string(w, "padding_mode", cj__grid_padding_words[a->padding]);
     cj__onnx_put_int(w, "align_corners", a->align_corners);
     if (y) cj__onnx_last_transposed(w, y, 4);

@@ -17,7 +17,7 @@
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 /* Does anything that is written read this value? (Updates of running statistics are not.) */
-static bool is_read(cj__onnx_writer *w, const cj_node *node)
+bool cj__onnx_is_read(cj__onnx_writer *w, const cj_node *node)
 {
     const cj_graph *g = w->scope->g;
     unsigned char *marks = cj__arena_alloc(w->arena, (size_t)g->n_calls + 1);
@@ -57,8 +57,8 @@ static void write_batch_norm(cj__onnx_writer *w, const cj__onnx_row *row)
     const cj__norm_attrs *a = call->attributes;
     const cj_type *x = &call->in[0]->type;
     bool constant = a->has_training && call->in[call->n_in - 1]->call->op == &cj_op_training;
-    if (!a->has_statistics || (a->has_training && !constant) || is_read(w, &call->out[1]) ||
-        is_read(w, &call->out[2])) {
+    if (!a->has_statistics || (a->has_training && !constant) ||
+        cj__onnx_is_read(w, &call->out[1]) || cj__onnx_is_read(w, &call->out[2])) {
         cj__onnx_write_lowered(w);
         return;
     }
@@ -79,8 +79,8 @@ static void write_batch_norm(cj__onnx_writer *w, const cj__onnx_row *row)
 /* y alone, in f32: ONNX's scale has x's type. */
 static bool plain(cj__onnx_writer *w)
 {
-    return w->call->in[0]->type.dtype == CJ_F32 && !is_read(w, &w->call->out[1]) &&
-           !is_read(w, &w->call->out[2]);
+    return w->call->in[0]->type.dtype == CJ_F32 && !cj__onnx_is_read(w, &w->call->out[1]) &&
+           !cj__onnx_is_read(w, &w->call->out[2]);
 }
 
 static void write_instance_norm(cj__onnx_writer *w, const cj__onnx_row *row)
@@ -100,7 +100,15 @@ static void write_instance_norm(cj__onnx_writer *w, const cj__onnx_row *row)
     if (a->channel_axis == 1) cj__onnx_only_list(w, row->onnx, 3, in);
     else y = cj__onnx_step(w, row->onnx, in[0], in[1], in[2], NULL);
     cj__onnx_put_float(w, "epsilon", a->epsilon);
+    if (row->op == &cj_op_group_norm) cj__onnx_put_int(w, "num_groups", a->groups);
     if (y) last_image(w, y, x->rank);
+}
+
+/* One node since opset 21: GroupNormalization of 18 has a scale for each group. */
+static void write_group_norm(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    if (w->opset < 21) cj__onnx_write_lowered(w);
+    else write_instance_norm(w, row);
 }
 
 static void write_layer_norm(cj__onnx_writer *w, const cj__onnx_row *row)
@@ -380,7 +388,8 @@ const cj__onnx_row cj__onnx_rows_norm[] = {
      .op = &cj_op_local_response_norm,
      .write = write_response_norm,
      .read = read_response_norm},
-    {.onnx = "GroupNormalization", .read = read_group_norm},
+    {.onnx = "GroupNormalization", .op = &cj_op_group_norm, .write = write_group_norm,
+     .read = read_group_norm},
     {.onnx = "RMSNormalization", .read = read_rows_norm},
     {.onnx = "MeanVarianceNormalization", .read = read_mean_variance},
     {.onnx = "LpNormalization", .read = read_lp_norm},

@@ -29,16 +29,17 @@ static void finish(cj__onnx_writer *w, const char *y)
 static void write_reduce(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj__reduce_attrs *a = w->call->attributes;
-    bool narrow, sum = row->op == &cj_op_reduce_sum;
+    /* Axes are an attribute up to opset 17; those of ReduceSum have been an operand since 13. */
+    bool narrow, operand = row->op == &cj_op_reduce_sum || w->opset >= 18;
     if (a->axes.n == 0) {
         cj__onnx_last(w, "Identity", cj__onnx_in(w, 0), NULL);
         return;
     }
     const char *y = NULL, *x = wide_in(w, row->types, &narrow);
-    const char *axes = sum ? cj__onnx_ints(w, a->axes.n, a->axes.v) : NULL;
+    const char *axes = operand ? cj__onnx_ints(w, a->axes.n, a->axes.v) : NULL;
     if (narrow) y = cj__onnx_step(w, row->onnx, x, axes, NULL);
     else cj__onnx_last(w, row->onnx, x, axes, NULL);
-    if (!sum) cj__onnx_put_ints(w, "axes", a->axes.n, a->axes.v);
+    if (!operand) cj__onnx_put_ints(w, "axes", a->axes.n, a->axes.v);
     cj__onnx_put_int(w, "keepdims", a->keep);
     if (narrow) finish(w, y);
 }

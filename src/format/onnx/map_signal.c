@@ -28,6 +28,19 @@ static const char *joined(cj__onnx_writer *w, const char *x, const char *y, int6
     return all;
 }
 
+/* The axis is an attribute up to opset 19, then operand 2 (NULL before). */
+static const char *axis_operand(cj__onnx_writer *w)
+{
+    const cj__fft_attrs *a = w->call->attributes;
+    return w->opset < 20 ? NULL : cj__onnx_scalar(w, CJ_I64, (double)a->axis);
+}
+
+static void put_axis(cj__onnx_writer *w)
+{
+    const cj__fft_attrs *a = w->call->attributes;
+    if (w->opset < 20) cj__onnx_put_int(w, "axis", a->axis);
+}
+
 /* A real signal from half a spectrum, which DFT of this opset has not: the other half is its mirror
  * image, conjugate; the result's real part is the signal. */
 static void write_real_inverse(cj__onnx_writer *w)
@@ -54,8 +67,8 @@ static void write_real_inverse(cj__onnx_writer *w)
         const char *imaginary = cj__onnx_step(w, "Neg", slice(w, mirror, last, 1, 2, 1), NULL);
         x = joined(w, x, joined(w, slice(w, mirror, last, 0, 1, 1), imaginary, last), a->axis);
     }
-    const char *all = cj__onnx_step(w, "DFT", x, cj__onnx_dim_value(w, n), NULL);
-    cj__onnx_put_int(w, "axis", a->axis);
+    const char *all = cj__onnx_step(w, "DFT", x, cj__onnx_dim_value(w, n), axis_operand(w), NULL);
+    put_axis(w);
     cj__onnx_put_int(w, "inverse", 1);
     cj__onnx_last(w, "Slice", all, cj__onnx_ints(w, 1, (int64_t[]){0}),
                   cj__onnx_ints(w, 1, (int64_t[]){1}), cj__onnx_ints(w, 1, (int64_t[]){last}),
@@ -71,12 +84,13 @@ static void write_fft(cj__onnx_writer *w, const cj__onnx_row *row)
         write_real_inverse(w);
         return;
     }
-    const char *names[] = {cj__onnx_in(w, 0), cj__onnx_dim_value(w, a->length.v[0])};
+    const char *names[] = {cj__onnx_in(w, 0), cj__onnx_dim_value(w, a->length.v[0]),
+                           axis_operand(w)};
     bool cut = a->onesided && x->dim[x->rank - 1] == 2; /* onesided is for real operands */
     const char *all = NULL;
-    if (cut) all = cj__onnx_step(w, "DFT", names[0], names[1], NULL);
-    else cj__onnx_last_list(w, "DFT", 2, names);
-    cj__onnx_put_int(w, "axis", a->axis);
+    if (cut) all = cj__onnx_step(w, "DFT", names[0], names[1], names[2], NULL);
+    else cj__onnx_last_list(w, "DFT", names[2] ? 3 : 2, names);
+    put_axis(w);
     if (a->inverse) cj__onnx_put_int(w, "inverse", 1);
     if (a->onesided && !cut) cj__onnx_put_int(w, "onesided", 1);
     if (!cut) return;

@@ -43,6 +43,9 @@ cj_status cj__onnx_write_graph(cj_graph *g, cj_graph *model, int64_t opset,
     cj_status failed = CJ_OK;
     cj__onnx_writer_init(&w, g->cj, properties->arena);
     if (opset) w.opset = opset;
+    if (w.opset < CJ__ONNX_OPSET || w.opset > CJ__ONNX_OPSET_MAX)
+        failed = cj_fail(g->cj, CJ_ERR_ARGUMENT, "opset=%lld: expected %d to %d", (long long)opset,
+                         CJ__ONNX_OPSET, CJ__ONNX_OPSET_MAX);
     for (int i = 0; layers && i < layers->count && !failed; i++)
         if (!cj__names_put(&w.layers, layers->items[i].name, &w)) failed = CJ_ERR_MEMORY;
     if (!failed) failed = cj__onnx_export(&w, g, &file);
@@ -121,13 +124,28 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_o
     return failed;
 }
 
+/* What a program of now or of before has given. */
+static cj_onnx_save_opts options_of(const cj_onnx_save_opts *opts)
+{
+    cj_onnx_save_opts o = {.struct_size = sizeof o};
+    if (opts)
+        memcpy(&o, opts,
+               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    return o;
+}
+
 cj_status cj_onnx_save_graph(cj_graph *g, const char *path)
+{
+    return cj_onnx_save_graph_opts(g, path, NULL);
+}
+
+cj_status cj_onnx_save_graph_opts(cj_graph *g, const char *path, const cj_onnx_save_opts *opts)
 {
     cj__arena arena;
     cj__text text;
     cj__arena_init(&arena, g->cj);
     cj__text_init(&text, g->cj);
-    cj_status failed = cj__onnx_write_graph(g, g, 0,
+    cj_status failed = cj__onnx_write_graph(g, g, options_of(opts).opset,
                                             &(cj__onnx_properties){.arena = &arena}, &text);
     if (!failed) failed = cj__file_save(g->cj, path, text.bytes, text.length);
     cj__text_release(&text);
@@ -162,7 +180,7 @@ cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path, const cj_onn
 
 /* ---- Models ---------------------------------------------------------------------------------- */
 
-static cj_status write_model(cj_model *m, cj__arena *arena, cj__text *text)
+static cj_status write_model(cj_model *m, int64_t opset, cj__arena *arena, cj__text *text)
 {
     int n_in = m->graph->inputs.count, n_out = m->graph->outputs.count;
     cj_node **raw = cj__arena_array(arena, (size_t)n_in + 1, sizeof(cj_node *));
@@ -186,12 +204,17 @@ static cj_status write_model(cj_model *m, cj__arena *arena, cj__text *text)
     cj__onnx_describe_model(&properties, m);
     cj__onnx_put_masks(&properties, m, g);
     cj_status failed = g->failed ? g->failed
-                                 : cj__onnx_write_graph(g, m->graph, 0, &properties, text);
+                                 : cj__onnx_write_graph(g, m->graph, opset, &properties, text);
     cj_graph_free(g);
     return failed;
 }
 
 cj_status cj_save(cj_model *m, const char *path)
+{
+    return cj_save_opts(m, path, NULL);
+}
+
+cj_status cj_save_opts(cj_model *m, const char *path, const cj_onnx_save_opts *opts)
 {
     cj__arena arena;
     cj__text text;
@@ -201,7 +224,7 @@ cj_status cj_save(cj_model *m, const char *path)
                        m->graph->message ? m->graph->message : "the model has failed");
     cj__arena_init(&arena, m->cj);
     cj__text_init(&text, m->cj);
-    cj_status failed = write_model(m, &arena, &text);
+    cj_status failed = write_model(m, options_of(opts).opset, &arena, &text);
     if (!failed) failed = cj__file_save(m->cj, path, text.bytes, text.length);
     else cj__prefix(m->cj, failed, "%s", path);
     cj__text_release(&text);

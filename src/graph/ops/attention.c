@@ -243,7 +243,10 @@ static cj_node *visible(lowering *l)
     if (!a->causal) return seen;
     cj_node *last = cj_iota(l->g, CJ_I64, 2, 4, (cj_dim[]){1, 1, l->tq, 1});
     if (a->has_offset) last = cj_add(last, cj_reshape(l->call->in[l->at.offset], 4, column));
-    else last = cj_add(last, cj_sub(cj_dim_value(l->g, l->tk), cj_dim_value(l->g, l->tq)));
+    else if (l->tk >= 0 && l->tq >= 0 && l->tk != l->tq)
+        last = cj_add(last, cj_scalar(l->g, CJ_I64, (double)(l->tk - l->tq)));
+    else if (l->tk != l->tq)
+        last = cj_add(last, cj_sub(cj_dim_value(l->g, l->tk), cj_dim_value(l->g, l->tq)));
     cj_node *past = cj_less_equal(keys, last);
     return seen ? cj_logical_and(seen, past) : past;
 }

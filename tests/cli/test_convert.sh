@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# cajal convert: to a newer opset and back the file is the same, and predictions are; files are not replaced.
+set -euo pipefail
+export LC_ALL=C TERM=dumb
+cajal=${CAJAL_COMMAND:?}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+cp "${CJ_SOURCE_DIR:?}/recipes/xor.csv" .
+"$cajal" train data=./xor.csv target=xor validation_split=0 normalize=none loss=binary_crossentropy \
+    model='dense 8 gelu, dense 1 sigmoid' epochs=2 batch_size=4 out=run --quiet
+"$cajal" convert run/last.onnx new.onnx opset=21 >said
+grep -qx 'new.onnx: opset 21' said || { cat said; exit 1; }
+"$cajal" predict run/last.onnx xor.csv >a.txt
+"$cajal" predict new.onnx xor.csv >b.txt
+cmp a.txt b.txt || { echo "opset 21 predicts otherwise"; exit 1; }
+"$cajal" convert run/last.onnx same.onnx --quiet >said
+[[ ! -s said ]] || { echo "not quiet"; exit 1; }
+cmp run/last.onnx same.onnx || { echo "written again it is another file"; exit 1; }
+"$cajal" convert new.onnx back.onnx --json >said
+grep -q '"opset": *17' said || { cat said; exit 1; }
+cmp run/last.onnx back.onnx || { echo "there and back it is another file"; exit 1; }
+if "$cajal" convert new.onnx back.onnx 2>err; then echo "a file was replaced"; exit 1; fi
+grep -q 'back.onnx: exists already; --overwrite replaces it' err || { cat err; exit 1; }
+cmp run/last.onnx back.onnx
+"$cajal" convert new.onnx back.onnx opset=18 --overwrite --quiet
+if cmp -s run/last.onnx back.onnx; then echo "--overwrite replaced nothing"; exit 1; fi
