@@ -217,6 +217,10 @@ def some(dtype, *shape, low=1):
     return (v * random.choice([-1, 1], shape) if np.dtype(dtype).kind == "i" else v).astype(dtype)
 
 
+def t_one(t):
+    return np.dtype(t).type(1)
+
+
 def types():
     """Operators of one and two operands in all dtypes that numpy has."""
     g = Group("types", 20)
@@ -270,6 +274,19 @@ def types():
     g.add("IsInf", [y], [np.zeros(6, bool)], detect_positive=0, detect_negative=0)
     g.add("IsNaN", [y], [np.isnan(y)])
     g.add("Sign", [y[:5]], [np.sign(y[:5])])
+    for t in FLOATS:  # small and large ones, and what is neither
+        z = np.array([0, 1e-8, -1e-6, 1e-3, -0.5, 1, 50, -1e4, np.inf, -np.inf, np.nan], t)
+        far = np.array([1e8, -1e12, 1e20, 3e38] if t != "f2" else [6e4], t)
+        z = np.concatenate([z, far])
+        w = z.astype("f8")
+        with np.errstate(all="ignore"):
+            g.add("Asinh", [z], [np.arcsinh(w).astype(t)])
+            g.add("Acosh", [abs(z) + t_one(t)], [np.arccosh((abs(z) + t_one(t)).astype("f8")).astype(t)])
+            g.add("Atanh", [np.clip(z, -1, 1)], [np.arctanh(np.clip(w, -1, 1)).astype(t)])
+            low, high = np.array(-2, t), np.array(3, t)
+            g.add("Clip", [z, low, high], [np.clip(z, low, high)])
+            g.add("Max", [z, np.full_like(z, 1)], [np.maximum(z, 1)])
+            g.add("ReduceMax", [z], [np.array([np.nan], t)])
     v = numbers(3, 4)
     g.add("Sum", [v, v[:1], v[:, :1]], [v + v[:1] + v[:, :1]])
     g.add("Mean", [v, v[:1]], [(v + v[:1]) / 2])

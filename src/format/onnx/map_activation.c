@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/onnx/map.h"
+#include "graph/ops/norm.h"
 
 static cj_node *x_in(cj__onnx_reader *r)
 {
@@ -174,17 +175,12 @@ static cj_node *log_double(cj_node *x, cj_node *far)
     return cj_shift(cj_log(cj_maximum(x, far)), 0.6931471805599453094);
 }
 
-static cj_node *far_for(const cj_node *x)
-{
-    return cj_scalar(x->call->graph, x->type.dtype, x->type.dtype == CJ_F16 ? 128 : 1e8);
-}
-
 /* asinh x = ln(1 + x + x^2 / (1 + sqrt(x^2 + 1))), which keeps the digits of a small x, of |x|;
  * asinh is odd. Its derivative at 0 is 1: no sign(x), whose derivative is 0. */
 static cj_node *asinh_of(cj_node *x)
 {
     if (!x) return NULL;
-    cj_node *far = far_for(x), *negative = cj_less(x, cj__number_like(x, 0));
+    cj_node *far = cj__number_like(x, 1e8), *negative = cj_less(x, cj__number_like(x, 0));
     cj_node *a = cj_where(negative, cj_neg(x), x), *near = cj_minimum(a, far);
     cj_node *square = cj_square(near), *root = cj_sqrt(cj_shift(square, 1));
     cj_node *y = cj_log1p(cj_add(near, cj_div(square, cj_shift(root, 1))));
@@ -196,7 +192,7 @@ static cj_node *asinh_of(cj_node *x)
 static cj_node *acosh_of(cj_node *x)
 {
     if (!x) return NULL;
-    cj_node *far = far_for(x), *t = cj_shift(cj_minimum(x, far), -1);
+    cj_node *far = cj__number_like(x, 1e8), *t = cj_shift(cj_minimum(x, far), -1);
     cj_node *y = cj_log1p(cj_add(t, cj_mul(cj_sqrt(t), cj_sqrt(cj_shift(t, 2)))));
     return cj_where(cj_greater(x, far), log_double(x, far), y);
 }
@@ -205,6 +201,15 @@ static cj_node *acosh_of(cj_node *x)
 static cj_node *atanh_of(cj_node *x)
 {
     return cj_scale(cj_sub(cj_log1p(x), cj_log1p(cj_neg(x))), 0.5);
+}
+
+/* Small floats are cast to f32 and back, in which these keep their digits. */
+static void read_wide(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = x_in(r);
+    if (!x) return;
+    cj_node *y = row->unary(cj_cast(x, cj__wide(x->type.dtype)));
+    cj__onnx_set(r, 0, y ? cj_cast(y, x->type.dtype) : NULL);
 }
 
 static void read_shrink(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -246,9 +251,9 @@ const cj__onnx_row cj__onnx_rows_activation[] = {
     ONLY("HardSwish", hard_swish),
     ONLY("Softsign", softsign),
     ONLY("Mish", mish),
-    ONLY("Asinh", asinh_of),
-    ONLY("Acosh", acosh_of),
-    ONLY("Atanh", atanh_of),
+    {.onnx = "Asinh", .read = read_wide, .unary = asinh_of},
+    {.onnx = "Acosh", .read = read_wide, .unary = acosh_of},
+    {.onnx = "Atanh", .read = read_wide, .unary = atanh_of},
     {.onnx = "Swish", .read = read_swish},
     {.onnx = "SwiGLU", .read = read_swish},
     {.onnx = "Affine", .read = read_affine},
