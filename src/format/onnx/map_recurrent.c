@@ -10,6 +10,8 @@
 
 #include "format/onnx/recurrent.h"
 
+enum { ROWS_MAX = 1 << 22 }; /* whose order is a constant: half a million units */
+
 /* Block k of ours is block order[k] of ONNX's, and the other way. */
 static const int64_t ours_of_onnx[] = {0, 2, 3, 1}, onnx_of_ours[] = {0, 3, 1, 2};
 static const int64_t peepholes_ours[] = {0, 2, 1}; /* its own inverse */
@@ -138,9 +140,11 @@ static cj_node *weights_in(cj__onnx_reader *r, size_t i, bool lstm, int blocks, 
     cj_node *x = cj__onnx_has(r, i) ? cj__onnx_node_in(r, i) : NULL;
     if (!x || !lstm) return x;
     const int64_t n = x->type.rank > 1 ? x->type.dim[1] : -1;
-    if (n < 0 || n % (blocks * times) || n > INT32_MAX) {
-        cj__onnx_fail(r, CJ_ERR_SHAPE, "input %zu has rows that are not %d for each unit", i,
-                      blocks * times);
+    if (n < 0 || n % (blocks * times) || n > ROWS_MAX) {
+        cj__onnx_fail(r, n > ROWS_MAX ? CJ_ERR_LIMIT : CJ_ERR_SHAPE,
+                      n > ROWS_MAX ? "input %zu has more rows than are read"
+                                   : "input %zu has rows that are not %d for each unit",
+                      i, blocks * times);
         return NULL;
     }
     const int64_t *rows = row_order(r->arena, blocks == 3 ? peepholes_ours : ours_of_onnx, blocks,
