@@ -19,6 +19,7 @@
 #include <cajal/graph.h>
 #include <cajal/io.h>
 #include <cajal/layers.h>
+#include <cajal/picture.h>
 #include <cajal/recipe.h>
 #include <cajal/run.h>
 
@@ -522,6 +523,49 @@ CJ_API cj_status cj_save_opts(cj_model *m, const char *path, const cj_onnx_save_
  * from it lives; replacing it, as cj_save does, is fine. The same holds for graphs. */
 CJ_API cj_model *cj_load(cj_context *cj, const char *path);
 CJ_API cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size);
+/* Another program's file is a model, too: a batch that it fixes becomes a symbol where the graph
+ * takes one, and batch normalisation and dropout train in training alone, whatever the file says.
+ * More is changed when it is asked for. */
+typedef struct cj_tune_opts {
+    size_t struct_size;
+    /* "conv1*, layer1": weights (initializers) whose name, or the beginning of it before a '.' or
+     * '/', is matched ("*" any characters, "?" one) are not trained, and so are those of nodes. A
+     * batch normalisation whose scale is matched keeps its statistics. A pattern that matches
+     * nothing is CJ_ERR_NOT_FOUND. Saved, they are parameters again. */
+    const char *freeze;
+    /* Units of a new last dense layer, with new weights, in the place of the one the file has
+     * (Gemm, MatMul and Add, a convolution of size 1); what stands behind it stays. The model
+     * forgets its classes, loss and metrics. 0: the layer stays. */
+    int64_t head;
+    uint64_t seed;         /* of the new weights */
+    int64_t height, width; /* of pictures, where the file leaves them open; 0: they stay open */
+    /* Called with a sentence for each thing that was changed, assumed, or found and is worth
+     * knowing. NULL: nothing is said. */
+    void (*tell)(void *user, const char *sentence);
+    void *user;
+} cj_tune_opts;
+CJ_API cj_model *cj_load_to_tune(cj_context *cj, const char *path, const cj_tune_opts *opts);
+
+typedef enum cj_layout {
+    CJ_LAYOUT_AUTO, /* channels where the model's input has 1 or 3, first of all on axis 1 */
+    CJ_LAYOUT_NCHW,
+    CJ_LAYOUT_NHWC
+} cj_layout;
+typedef struct cj_pictures_opts {
+    size_t struct_size;
+    /* What is taken from pixels, and what they are divided by then: of pixels in 0..1, or in 0..255
+     * when one of the numbers is above 1. None: 0 and 1, of pixels in 0..1. */
+    const double *mean, *deviation;
+    int means, deviations; /* how many: 0, 1, or one a channel */
+    cj_layout layout;      /* what the model takes */
+    cj_picture_fit fit;    /* of pictures in files */
+    void (*tell)(void *user, const char *sentence); /* as cj_tune_opts.tell */
+    void *user;
+} cj_pictures_opts;
+/* A model whose first input is a batch of pictures of floats takes decoded pictures from now on, u8
+ * [height, width, channels]: for models of other programs, which do not say how. The preparation is
+ * saved with the model. CJ_ERR_SHAPE when the input is none, or its size is open. */
+CJ_API cj_status cj_model_pictures(cj_model *m, const cj_pictures_opts *opts);
 typedef struct cj_weights_opts {
     size_t struct_size;
     bool partial;     /* load what has the name and the shape, and leave the rest as it is */

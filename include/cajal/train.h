@@ -178,6 +178,8 @@ typedef struct cj_model_info {
     const char *loss, *metrics;     /* trained with, or NULL */
     const char *target;             /* name of the target column or field */
     cj_picture_fit input_fit;       /* how pictures in files come to input_shape */
+    bool prepared;            /* it knows how raw samples become what its graph takes */
+    bool gives_probabilities; /* its first output comes out of softmax or sigmoid */
     cj_field_kind target_kind;      /* CJ_FIELD_BOXES: the output is a detector's (detect.h) */
 } cj_model_info;
 CJ_API void cj_model_get_info(cj_model *m, cj_model_info *info);

@@ -9,6 +9,7 @@
 
 #include "cli/data.h"
 #include "cli/json.h"
+#include "cli/tune.h"
 
 enum { SHOWN_CLASSES_MAX = 50, SHOWN_NAME = 20 };
 
@@ -79,13 +80,15 @@ static int evaluate(cli *c, const char *path)
     cj_model_info info;
     cj_scores scores = {0};
     const char *source = cli_string(c, "data"), *split = cli_string(c, "split");
-    cj_model *m = path ? cli_model_load(c, path) : NULL;
-    if (path && !m) return c->status;
+    cj_model *m = path ? cli_model_open(c, path) : NULL;
+    if (path && (!m || (cli_data_has_files(c, source) && cli_model_pictures(c, m, NULL))))
+        return c->status;
     if (m) cj_model_get_info(m, &info);
     cj_dataset *ds = cli_data_open(c, source, .split = split ? split : "auto",
                                    .info = m ? &info : NULL, .same_classes = true);
     if (ds && !m) m = cli_model_make(c, ds, 0);
     if (!ds || !m) return c->status;
+    if (path && cli_model_pictures(c, m, ds)) return c->status;
     if (!path && cj_prepare(m, ds, cli_string(c, "normalize"))) return cli_failed(c, c->cj);
     cj_model_get_info(m, &info);
     size_t n = info.classes > 1 && info.target_kind != CJ_FIELD_BOXES ? (size_t)info.classes : 0;
@@ -96,7 +99,8 @@ static int evaluate(cli *c, const char *path)
     char *metrics = cli_joined(c, "metrics");
     int status = CLI_DONE;
     if (cj_evaluate(m, ds, &scores, .batch_size = cli_int(c, "batch_size"),
-                    .loss = cli_named(c, "loss"), .metrics = metrics, .confusion = confusion))
+                    .loss = path ? cli_loss(c, m, ds) : cli_named(c, "loss"), .metrics = metrics,
+                    .confusion = confusion))
         status = cli_failed(c, c->cj);
     else if (c->json)
         print_json(c, path ? path : cli_string(c, "weights"), &scores, confusion, info.classes);
@@ -131,7 +135,7 @@ static const char *const keys[] = {"data",    "format",  "widths",     "split", 
                                    "limit",   "stream",  "loss",       "metrics", "batch_size",
                                    "pictures", "on_bad_sample",
                                    "threads", "deterministic", "model",  "classes", "weights",
-                                   "normalize", NULL};
+                                   "normalize", "input", NULL};
 const cj_command cj_command_evaluate = {
     .name = "evaluate",
     .summary = "measure a model on data",

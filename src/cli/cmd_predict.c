@@ -15,6 +15,7 @@
 #include "cli/detections.h"
 #include "cli/guess.h"
 #include "cli/json.h"
+#include "cli/tune.h"
 #include "cli/view.h"
 
 /* ---- Input ----------------------------------------------------------------------------------- */
@@ -150,7 +151,8 @@ static cj_tensor *predict_dataset(cli *c, const char *source, bool word, cj_mode
                NULL;
     if (!split && !word) split = "auto";
     cj_dataset *ds = cli_data_open(c, source, .split = split, .info = info, .no_target = table);
-    if (ds && cj_predict_dataset(m, ds, &outputs)) cli_failed(c, c->cj);
+    if (ds && !cli_model_pictures(c, m, ds) && cj_predict_dataset(m, ds, &outputs))
+        cli_failed(c, c->cj);
     *kept = ds;
     return outputs;
 }
@@ -254,8 +256,10 @@ static int predict(cli *c, const char *path, const char *const *inputs, int n_in
     const bool word = n_inputs > 0;
     const char *source = word ? inputs[0] : cli_string(c, "data");
     cj_model_info info;
-    cj_model *m = cli_model_load(c, path);
-    if (!m) return c->status;
+    cj_model *m = cli_model_open(c, path);
+    if (!m || ((is_picture(source) || cli_data_has_files(c, source)) &&
+               cli_model_pictures(c, m, NULL)))
+        return c->status;
     cj_model_get_info(m, &info);
     const bool pictures = word && is_picture(source);
     for (int i = 1; i < n_inputs; i++)
@@ -304,7 +308,7 @@ static int run(cli *c)
 static const char *const keys[] = {"data",    "format",  "widths", "split", "types",   "drop",
                                    "missing", "header",  "limit",  "stream", "pictures",
                                    "score",   "draw",    "grid",   "threads",
-                                   "deterministic", NULL};
+                                   "deterministic", "input", NULL};
 const cj_command cj_command_predict = {
     .name = "predict",
     .summary = "tell what a model says of new samples",

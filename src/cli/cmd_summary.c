@@ -154,6 +154,40 @@ static bool print_shares(cli *c, cj_model *m, const cj_model_counts *counts)
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
+/* Of a model without layers, as other programs write them: what freeze= matches beside the nodes.
+ */
+static void print_weights(cli *c, cj_model *m, cli_json *j)
+{
+    cj_graph *g = cj_model_graph(m);
+    const cj_store *store = cj_model_store(m);
+    if (j) cli_json_list(j, "weights");
+    else
+        fputs("\n Weights, by the names that freeze= matches (as those of the nodes above)\n",
+              c->out);
+    for (int i = 0; i < cj_store_count(store); i++) {
+        const char *name = cj_store_name_at(store, i);
+        const cj_node *node = cj_find_variable(g, name);
+        bool trained = false;
+        for (int k = 0; node && !trained && k < cj_graph_parameter_count(g); k++)
+            trained = cj_graph_parameter_at(g, k) == node;
+        if (!node) continue;
+        const cj_type *type = cj_node_type(node);
+        if (j) {
+            cli_json_object(j, NULL);
+            cli_json_string(j, "name", name);
+            print_shape(j, "shape", type);
+            cli_json_bool(j, "trained", trained);
+            cli_json_end(j);
+            continue;
+        }
+        fprintf(c->out, " %s [", name);
+        for (int k = 0; k < type->rank; k++)
+            fprintf(c->out, "%s%lld", k ? ", " : "", (long long)type->dim[k]);
+        fprintf(c->out, "]%s\n", trained ? "" : " (state)");
+    }
+    if (j) cli_json_end(j);
+}
+
 static int print_text(cli *c, cj_model *m)
 {
     cj_model_counts counts;
@@ -161,6 +195,7 @@ static int print_text(cli *c, cj_model *m)
     if (!print_shares(c, m, &counts)) return cli_fail(c, CJ_ERR_MEMORY, "summary: out of memory");
     memory t = memory_of(c, m);
     print_memory(c, &t);
+    if (!counts.layers) print_weights(c, m, NULL);
     return CLI_DONE;
 }
 
@@ -197,6 +232,7 @@ static int print_json(cli *c, cj_model *m)
     cli_json_int(&j, "non_trainable", counts.parameters - counts.trainable);
     cli_json_int(&j, "multiply_adds", counts.multiply_adds);
     print_layers(&j, m);
+    if (!counts.layers) print_weights(c, m, &j);
     memory t = memory_of(c, m);
     cli_json_object(&j, "memory");
     cli_json_int(&j, "batch", t.batch);

@@ -13,6 +13,7 @@
 #include "cli/keys.h"
 #include "cli/run_dir.h"
 #include "cli/terminal.h"
+#include "cli/tune.h"
 
 typedef struct training {
     cli *c;
@@ -80,6 +81,8 @@ static int check_recipe(training *t)
         return cli_misused(
             c, "train: expected model=LAYERS, such as model=\"dense 16 relu, dense 3 softmax\", "
                "or from=MODEL.onnx");
+    if (!from && (cli_int(c, "head") || cj_recipe_find(c->recipe, "freeze")))
+        return cli_misused(c, "train: freeze and head are for the model of from=MODEL.onnx");
     if (from && cli_string(c, "weights"))
         return cli_misused(c, "train: weights and from=%s exclude each other", from);
     if (rate && rate->kind != CJ_ITEM_NULL && !(rate->number > 0))
@@ -114,19 +117,42 @@ static int open_validation(training *t, const cj_model_info *info)
                                                                          : CLI_DONE;
 }
 
+/* A model of a file, now that the data is known. */
+static int fit_to_data(training *t)
+{
+    cli *c = t->c;
+    cj_model_info info;
+    cj_model_get_info(t->model, &info);
+    int classes = 0;
+    for (int i = 0; i < cj_dataset_fields(t->data); i++)
+        if (cj_dataset_field(t->data, i)->role == CJ_FIELD_TARGET)
+            classes = cj_dataset_field(t->data, i)->classes;
+    if (!info.target && classes > 1 && info.output_rank == 1 && info.output_size != classes &&
+        !(classes == 2 && info.output_size == 1) && !cli_string(c, "loss"))
+        return cli_misused(c, "train: the model gives %lld numbers, and %s has %d classes: head=%d "
+                              "replaces its last layer",
+                           (long long)info.output_size, cli_string(c, "data"), classes, classes);
+    if (cli_model_pictures(c, t->model, t->data)) return c->status;
+    const char *loss = cli_loss(c, t->model, t->data);
+    return loss && cj_recipe_set_string(c->recipe, "loss", loss) ? cli_failed(c, c->base)
+                                                                 : CLI_DONE;
+}
+
 static int make_model(training *t)
 {
     cli *c = t->c;
     const char *from = cli_string(c, "from");
     cj_model_info info = {0};
     if (from) {
-        t->model = cli_model_load(c, from);
-        if (!t->model) return c->status;
+        t->model = cli_model_open(c, from);
+        if (!t->model || (cli_data_has_files(c, cli_string(c, "data")) &&
+                          cli_model_pictures(c, t->model, NULL)))
+            return c->status;
         cj_model_get_info(t->model, &info);
     }
     t->data = cli_data_open(c, cli_string(c, "data"), .info = from ? &info : NULL);
     if (!t->data || open_validation(t, from ? &info : NULL)) return c->status;
-    if (from) return CLI_DONE;
+    if (from) return fit_to_data(t);
     t->model = cli_model_make(c, t->data, (uint64_t)cli_int(c, "seed"));
     return t->model ? CLI_DONE : c->status;
 }
@@ -329,6 +355,7 @@ const cj_command cj_command_train = {
         "  cajal train data=fashion-mnist model=lenet5\n"
         "  cajal train recipe.yaml learning_rate=0.01 --json\n"
         "  cajal train from=best.onnx data=./more.csv\n"
+        "  cajal train from=resnet18.onnx data=./flowers head=5 freeze=layer1,layer2\n"
         "  cajal train resume=runs/train1\n\n"
         "Standard output has the path of the best model. The run directory has args.yaml (a "
         "recipe\n"

@@ -96,17 +96,17 @@ static bool read_types(cli *c, types *t)
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-/* "64" or "64x48", height first; false after a failure that has been told. */
-static bool read_size(cli *c, cj_dataset_opts *o)
+bool cli_read_size(cli *c, const char *key, int64_t *height, int64_t *width)
 {
-    const char *text = cli_string(c, "size");
+    const char *text = NULL;
     char *end = NULL;
+    if (cj_recipe_get_string(c->recipe, key, &text)) return cli_failed(c, c->base), false;
     if (!text) return true;
-    o->height = o->width = strtol(text, &end, 10);
-    if (*end == 'x') o->width = strtol(end + 1, &end, 10);
-    if (!*end && o->height > 0 && o->width > 0) return true;
-    cli_misused(c, "%s: size: expected pixels such as 64 or 48x64 (height x width), found '%.40s'",
-                c->command->name, text);
+    *height = *width = strtol(text, &end, 10);
+    if (*end == 'x') *width = strtol(end + 1, &end, 10);
+    if (!*end && *height > 0 && *width > 0) return true;
+    cli_misused(c, "%s: %s: expected pixels such as 64 or 48x64 (height x width), found '%.40s'",
+                c->command->name, key, text);
     return false;
 }
 
@@ -116,8 +116,7 @@ static bool is_word(cli *c, const char *key, const char *word)
     return text && !strcmp(text, word);
 }
 
-/* May its samples be pictures in files: is it a folder, a list of pictures, or COCO's? */
-static bool has_files(cli *c, const char *source)
+bool cli_data_has_files(cli *c, const char *source)
 {
     const char *format = cli_string(c, "format");
     const cj_file_format *row = format ? cj_file_format_find(format) : cj_file_format_of(source);
@@ -133,8 +132,8 @@ static bool read_pictures(cli *c, const char *source, const cj_model_info *info,
     if (is_word(c, "resize", "pad")) o->fit = CJ_FIT_PAD;
     if (is_word(c, "colour", "grey")) o->colour = CJ_PICTURE_GREY;
     if (is_word(c, "on_bad_sample", "skip")) o->on_bad_sample = CJ_BAD_SAMPLE_SKIP;
-    if (!read_size(c, o)) return false;
-    if (o->height || !cli_takes_pictures(info) || !has_files(c, source)) return true;
+    if (!cli_read_size(c, "size", &o->height, &o->width)) return false;
+    if (o->height || !cli_takes_pictures(info) || !cli_data_has_files(c, source)) return true;
     o->height = info->input_shape[0];
     o->width = info->input_shape[1];
     o->fit = info->input_fit;
@@ -179,7 +178,8 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
         o.classes = opts->info->classes;
         o.class_names = opts->info->class_names;
     }
-    if (opts->same_classes && opts->info && opts->info->class_names && has_files(c, source)) {
+    if (opts->same_classes && opts->info && opts->info->class_names &&
+        cli_data_has_files(c, source)) {
         o.classes = opts->info->classes;
         o.class_names = opts->info->class_names;
     }

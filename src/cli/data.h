@@ -29,6 +29,11 @@ bool cli_is_picture(cj_dtype dtype, int rank, const int64_t *shape);
 bool cli_takes_pictures(const cj_model_info *info);
 /* Is it read as a table? Decided by the key format and the name. */
 bool cli_data_is_table(cli *c, const char *source);
+/* May its samples be pictures in files: is it a folder, a list of pictures, or COCO's? */
+bool cli_data_has_files(cli *c, const char *source);
+/* "64" or "64x48" of a key, height first, which stay as they are when it is not there; false after
+ * a failure that has been told. */
+bool cli_read_size(cli *c, const char *key, int64_t *height, int64_t *width);
 /* Does the path end so? */
 bool cli_ends_with(const char *path, const char *suffix);
 
@@ -38,7 +43,7 @@ char *cli_joined(cli *c, const char *key);
 /* The model of the keys model, classes and weights, for this data (or NULL); NULL after a failure
  * that has been told. */
 cj_model *cli_model_make(cli *c, const cj_dataset *data, uint64_t seed);
-/* The model of this file; NULL after a failure that has been told. */
+/* The model of this file as it is; NULL after a failure that has been told. */
 cj_model *cli_model_load(cli *c, const char *path);
 
 #endif

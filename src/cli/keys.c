@@ -67,6 +67,10 @@ const cj_key cli_keys[] = {
      "weights for the model by name, ours or PyTorch's"},
     {"from", CJ_KEY_STRING, 0, 0, NULL, "MODEL",
      "model to go on from with new data: a file of ONNX or Keras"},
+    {"freeze", CJ_KEY_LIST, 0, 0, NULL, "A,B",
+     "weights and nodes of from= that are not trained, by their names, such as conv1* or layer1"},
+    {"head", CJ_KEY_INT, 1, 1 << 24, NULL, "N",
+     "units of a new last layer in the place of the one of from="},
     {"resume", CJ_KEY_STRING, 0, 0, NULL, "RUN", "run directory to continue"},
     /* training */
     {"loss", CJ_KEY_NAMED, 0, 0, NULL, "NAME", "loss; without it the one that fits the target"},
@@ -97,8 +101,9 @@ const cj_key cli_keys[] = {
     /* other commands */
     {"inputs", CJ_KEY_LIST, 0, 0, NULL, "A.npy,B.npy",
      "arrays for the inputs of the graph, in its order"},
-    {"input", CJ_KEY_STRING, 0, 0, NULL, "NAME=X.npy",
-     "array for the input of that name; may be given once for each"},
+    {"input", CJ_KEY_TREE, 0, 0, NULL, "NAME=X.npy",
+     "array for the input of that name, once for each; or, of pictures for a model of another "
+     "program, input.mean, .std, .size and .layout=nchw|nhwc"},
     {"cotangents", CJ_KEY_LIST, 0, 0, NULL, "A.npy,B.npy",
      "an array for each output that is a float; without them ones"},
     {"training", CJ_KEY_BOOL, 0, 0, "false", NULL,
@@ -141,7 +146,8 @@ const char *const cli_keys_train[] = {
     "drop",          "missing",  "header",    "limit",         "stream",   "validation_split",
     "size",          "resize",   "colour",    "on_bad_sample",
     "normalize",     "shuffle",  "balanced",  "batch_size",    "restore_input",
-    "model",         "classes",  "weights",   "from",     "resume",    "loss",          "optimizer",
+    "model",         "classes",  "weights",   "from",     "freeze",    "head",      "input",    "resume",
+    "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
     "monitor",       "seed",     "threads",   "workers",  "deterministic", "recompute",
     "precision",     "out",      NULL};

@@ -65,6 +65,7 @@ void cj_model_free(cj_model *m)
     cj_context *cj = m->cj;
     cj__disown(&m->owned);
     if (m->history && m->free_history) m->free_history(cj, m->history);
+    cj__free(cj, m->frozen.items, (size_t)m->frozen.capacity * sizeof *m->frozen.items);
     cj__free(cj, m->metadata.items, (size_t)m->metadata.capacity * sizeof *m->metadata.items);
     cj_graph_free(m->graph);
     cj__arena_release(&m->arena);

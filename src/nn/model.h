@@ -26,6 +26,7 @@ typedef struct cj__preparation {
     double *offset, *scale; /* in the model's arena; NULL: none */
     int columns;          /* of a table */
     const cj_column *column_info; /* categorical columns become one-hot, in place */
+    bool channels_first;  /* the graph takes pictures so; raw ones have the channels last */
     cj_picture_fit fit;   /* of pictures in files: how they came to `shape` */
 } cj__preparation;
 
@@ -224,6 +225,7 @@ struct cj_model {
     const char *loss, *metrics, *text;
     struct cj_history *history;   /* train/ */
     void (*free_history)(cj_context *cj, struct cj_history *history);
+    cj__nodes frozen; /* variables that are trained no more, and are parameters when saved */
     cj__nodes metadata;           /* loaded key -> value pairs that are kept when saving again */
 };
 

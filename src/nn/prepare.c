@@ -354,12 +354,15 @@ static cj_node *prepare_input(cj_graph *g, const cj_model *m, int i, cj_node **r
             dims[k] = cj__dim_translate(m->graph, g, NULL, x->type.dim[k]);
         return *raw = cj_placeholder(g, x->name, x->type.dtype, x->type.rank, dims);
     }
+    if (x->type.dim[0] < 0) dims[0] = cj__dim_translate(m->graph, g, NULL, x->type.dim[0]);
+    else dims[0] = x->type.dim[0];
     for (int k = 0; k < p->rank; k++) dims[k + 1] = p->shape[k];
     *raw = cj_placeholder(g, p->field, p->dtype, p->rank + 1, dims);
     cj_node *y = *raw ? cj_cast(*raw, x->type.dtype) : NULL;
     if (y && has_categories(p)) y = expand_columns(g, y, p);
     if (y && p->offset) y = cj_sub(y, coefficients(g, x->type.dtype, p, p->offset));
     if (y && p->scale) y = cj_mul(y, coefficients(g, x->type.dtype, p, p->scale));
+    if (y && p->channels_first) y = cj_transpose(y, (const int64_t[]){0, 3, 1, 2});
     if (y && y != *raw) cj_node_set_name(y, prepared_name(&g->arena, p->field));
     return y;
 }

@@ -197,6 +197,14 @@ static const cj_call *computing_call(const cj_graph *g, int i, int64_t *paramete
     return g->calls[k];
 }
 
+/* What freeze= calls it: the node of the file that it was read from. */
+static const char *call_name(const cj_call *call)
+{
+    return call->layer && *call->layer ? call->layer
+           : call->out[0].name         ? call->out[0].name
+                                       : call->op->name;
+}
+
 static void separator(table *t) { rule(t, "├", "─", "┼", "┤"); }
 
 static void add_layer(table *t, const cj_graph *g, const cj__layers *layers,
@@ -218,7 +226,7 @@ static void add_calls(table *t, const cj_graph *g)
     for (int i = 0; (call = computing_call(g, i, &parameters)) != NULL; i++) {
         const cj_node *y = &call->out[0];
         if (i) separator(t);
-        add_row(t, y->name ? y->name : call->op->name, call->op->name, &y->type, parameters, "");
+        add_row(t, call_name(call), call->op->name, &y->type, parameters, "");
     }
 }
 
@@ -277,7 +285,7 @@ bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info)
                               : NULL;
     if (call) {
         const cj_node *y = &call->out[0];
-        *info = (cj_layer_info){y->name ? y->name : call->op->name, call->op->name, &y->type,
+        *info = (cj_layer_info){call_name(call), call->op->name, &y->type,
                                 parameters, cj__model_multiply_adds(m, NULL, call)};
         return true;
     }

@@ -4,6 +4,7 @@
  * compiled once and kept with the model, so sessions in many threads share it. */
 #include "train/train.h"
 
+#include "nn/losses.h"
 #include "tensor/tensor.h"
 
 #include "runtime/runtime.h"
@@ -207,12 +208,15 @@ void cj_model_get_info(cj_model *m, cj_model_info *info)
         info->input_rank = known ? p->rank : x->type.rank - 1;
         for (int i = 0; i < info->input_rank; i++)
             info->input_shape[i] = known ? p->shape[i] : x->type.dim[i + 1];
+        info->prepared = known;
         info->input_fit = p ? p->fit : CJ_FIT_STRETCH;
         info->columns = known ? p->columns : 0;
         info->column_info = known ? p->column_info : NULL;
     }
     if (!cj_graph_output_count(g)) return;
     const cj_type *y = &cj_graph_output_at(g, 0)->type;
+    info->gives_probabilities = cj__loss_logits(cj_graph_output_at(g, 0), &cj_op_softmax) ||
+                                cj__loss_logits(cj_graph_output_at(g, 0), &cj_op_sigmoid);
     info->output_size = 1;
     info->output_rank = y->rank ? y->rank - 1 : 0;
     for (int i = 0; i < info->output_rank; i++) info->output_shape[i] = y->dim[i + 1];

@@ -40,10 +40,22 @@ static const model_format *format_of(const cj__onnx_origin *from)
     return f;
 }
 
+static cj_status read_any(cj_context *cj, const cj__onnx_origin *from, cj_model **out)
+{
+    const model_format *f = format_of(from);
+    const cj_tune_opts *o = from->tune;
+    if (f->is && o && (o->freeze || o->head))
+        return cj_fail(cj, CJ_ERR_UNSUPPORTED,
+                       "%s is changed by the names of an ONNX file alone; `cajal convert` makes "
+                       "one of it",
+                       o->freeze ? "what is frozen" : "the head");
+    return f->read(cj, from, out);
+}
+
 static cj_model *read_model(cj_context *cj, const cj__onnx_origin *from)
 {
     cj_model *m = NULL;
-    cj_status failed = format_of(from)->read(cj, from, &m);
+    cj_status failed = read_any(cj, from, &m);
     if (failed && from->path) cj__prefix(cj, failed, "%s", from->path);
     return failed ? NULL : m;
 }
@@ -53,11 +65,15 @@ cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size)
     return cj ? read_model(cj, &(cj__onnx_origin){.bytes = bytes, .size = size}) : NULL;
 }
 
-cj_model *cj_load(cj_context *cj, const char *path)
+cj_model *cj_load(cj_context *cj, const char *path) { return cj_load_to_tune(cj, path, NULL); }
+
+cj_model *cj_load_to_tune(cj_context *cj, const char *path, const cj_tune_opts *opts)
 {
     cj__buffer *file;
     if (!cj || cj__onnx_map(cj, path, &file)) return NULL;
-    cj_model *m = read_model(cj, &(cj__onnx_origin){file->data, file->size, path, file});
+    cj__onnx_origin from = {.bytes = file->data, .size = file->size, .path = path, .file = file,
+                            .tune = opts};
+    cj_model *m = read_model(cj, &from);
     cj__buffer_unref(file);
     return m;
 }
@@ -83,7 +99,8 @@ cj_graph *cj_load_graph(cj_context *cj, const char *path, const cj_onnx_opts *op
 {
     cj__buffer *file;
     if (!cj || cj__onnx_map(cj, path, &file)) return NULL;
-    const cj__onnx_origin from = {file->data, file->size, path, file};
+    const cj__onnx_origin from = {
+        .bytes = file->data, .size = file->size, .path = path, .file = file};
     const bool onnx = !format_of(&from)->is;
     cj_model *m = onnx ? NULL : read_model(cj, &from);
     cj__buffer_unref(file);

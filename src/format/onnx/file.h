@@ -24,13 +24,31 @@ typedef struct cj__onnx_origin {
     size_t size;
     const char *path;        /* NULL: they are memory of the caller's */
     struct cj__buffer *file; /* NULL: nothing may refer to them afterwards */
+    const cj_tune_opts *tune;       /* what a model of it is to be, or NULL; */
+    struct cj__onnx_tuning *tuning; /* and while it is read, what is changed before */
 } cj__onnx_origin;
 /* Reads one; model: the parsed file, which refers to the bytes and lives in the arena. */
 cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_origin *from,
                               const cj_onnx_opts *asked, cj_graph **out, cj__onnx_model **model);
 
-/* The file as a model. */
+/* The file as a model; from->tune: what is changed before, or NULL. */
 cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_model **out);
+/* tune.c: changes to a file before it is read as a model. */
+typedef struct cj__onnx_tuning {
+    cj_tune_opts opts;
+    bool keep_batch; /* what the file fixes stays: it cannot be a symbol, */
+    int64_t refused; /* this number, */
+    char why[512];   /* for this reason */
+    cj__text *told;  /* lines for opts.tell, once all is done */
+    /* Set by cj__onnx_tune: */
+    cj__arena *arena;
+    const cj__names *listed; /* the parameters of a file that lists them; else NULL */
+    int64_t batch;           /* that became a symbol; 0: none */
+    cj__names frozen, new_weights; /* frozen statistics have the map itself as their value */
+} cj__onnx_tuning;
+cj_status cj__onnx_tune(cj__onnx_tuning *t, cj__arena *arena, cj__onnx_model *model);
+/* Holds what was read against what was changed, and writes down what is frozen. */
+cj_status cj__onnx_tuned(cj__onnx_tuning *t, cj_model *m, const cj__onnx_model *model);
 
 /* metadata.c: what a model knows beyond its graph. */
 void cj__onnx_property(cj__onnx_properties *properties, const char *key, const char *value);

@@ -370,8 +370,8 @@ cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model
     cj__onnx_files files;
     cj__onnx_reader r = {.cj = cj, .arena = arena, .files = &files, .level = &level,
                          .g = level.g, .parameters = opts->parameters,
-                         .variables = opts->variables, .model = model, .opts = opts->asked,
-                         .budget.any = !opts->bytes};
+                         .variables = opts->variables, .frozen = opts->frozen, .batch = opts->batch,
+                         .model = model, .opts = opts->asked, .budget.any = !opts->bytes};
     *out = NULL;
     if (!level.g) return CJ_ERR_MEMORY;
     cj__onnx_files_init(&files, arena, opts->folder, opts->path, opts->file);

@@ -154,6 +154,8 @@ static cj_node *node_of_tensor(cj__onnx_reader *r, const cj__onnx_source *source
     bool trained = r->parameters ? cj__names_get(r->parameters, source->name) != NULL
                                  : is_float && t->rank > 0;
     if (!source->is_weight) return cj_constant(r->g, t);
+    if (r->frozen && cj__names_get(r->frozen, source->name))
+        return cj_variable(r->g, source->name, t);
     if (source->is_state || (r->variables && cj__names_get(r->variables, source->name)))
         return cj_variable(r->g, source->name, t);
     return (trained || (r->opts && r->opts->all_weights)) && is_float

@@ -246,6 +246,8 @@ struct cj__onnx_reader {
     cj_tensor **tensors;        /* decoded, to be freed */
     size_t n_tensors, tensors_capacity;
     const cj__names *parameters, *variables; /* of a file that lists them; else NULL */
+    const cj__names *frozen;    /* as cj__onnx_import_opts */
+    int64_t batch;              /* that the file fixes, and has become a symbol; 0: none */
     const cj__onnx_model *model;
     const cj_onnx_opts *opts;
     cj_feed *feeds;             /* inputs whose values are known: values.c */
@@ -347,6 +349,9 @@ typedef struct cj__onnx_import_opts {
     const char *folder, *path; /* of external data, of the model; NULL: none */
     struct cj__buffer *file;   /* the model's bytes, when tensors may share them; else NULL */
     const cj__names *parameters, *variables; /* names, or NULL */
+    const cj__names *frozen; /* weights that are state; of a batch normalisation: its statistics
+                                stay; or NULL */
+    int64_t batch; /* a size that is the symbol "batch" now; 0: none */
     const cj_onnx_opts *asked; /* or NULL */
     size_t bytes; /* of the file, which limit what reading may cost; 0: any */
 } cj__onnx_import_opts;

@@ -161,7 +161,8 @@ static cj_node *image_in(cj__onnx_reader *r, int rank_min, bool *last, cj_norm_o
 static bool is_state(const cj__onnx_reader *r, const cj_node *node)
 {
     return !r->level->outer && node && node->call->op == &cj_op_variable &&
-           !cj__nodes_find(&r->g->parameters, node->name);
+           !cj__nodes_find(&r->g->parameters, node->name) &&
+           !(r->frozen && cj__names_get(r->frozen, node->name));
 }
 
 static cj_node *moved(cj_node *old, cj_node *batch, double momentum)

@@ -125,6 +125,22 @@ static const cj__onnx_sizes *listed_shape(cj__onnx_reader *r)
     return sizes;
 }
 
+/* A file's own batch at the front of a shape, where it has become a symbol: what is inferred, or,
+ * when another size is, the symbol. */
+static void open_batch(cj__onnx_reader *r, const cj_node *x, const cj__onnx_sizes *shape,
+                       cj_dim *dims)
+{
+    bool open = false, inferred = false;
+    for (int i = 0; i < x->type.rank; i++) open = open || x->type.dim[i] < 0;
+    for (int i = 0; i < shape->n; i++) {
+        if (shape->at[i].symbolic) return;
+        inferred = inferred || dims[i] == CJ_INFER;
+    }
+    if (!open || !shape->n || shape->at[0].v < 1) return;
+    if (!inferred) dims[0] = CJ_INFER;
+    else if (shape->at[0].v == r->batch) dims[0] = cj_symbol(r->g, "batch");
+}
+
 static void read_reshape(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0);
@@ -155,6 +171,7 @@ static void read_reshape(cj__onnx_reader *r, const cj__onnx_row *row)
             if (v != -1) cj__onnx_fail(r, CJ_ERR_SHAPE, "size %d is %lld", i, (long long)v);
         }
     }
+    if (r->batch && !r->failed) open_batch(r, x, shape, dims);
     cj_node *y = r->failed ? NULL : cj_reshape(x, shape->n, dims);
     /* A reshape back takes what was reshaped. */
     if (y && x->call->op == &cj_op_reshape && cj__type_equal(&x->call->in[0]->type, &y->type))

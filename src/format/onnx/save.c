@@ -115,6 +115,12 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_o
                                  .parameters = trained ? &parameters : NULL,
                                  .variables = trained ? &variables : NULL};
     if (from->path && !opts.folder) return cj_last_status(cj);
+    if (from->tuning) {
+        from->tuning->listed = opts.parameters;
+        CJ__TRY(cj__onnx_tune(from->tuning, arena, *model));
+        opts.frozen = &from->tuning->frozen;
+        opts.batch = from->tuning->batch;
+    }
     CJ__TRY(cj__onnx_import(cj, arena, *model, &opts, out));
     cj_status failed = CJ_OK;
     if (trained) failed = order_variables(arena, &(*out)->variables, &parameters, &variables);
@@ -170,7 +176,7 @@ cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path, const cj_onn
                opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
     if (!cj || cj__onnx_map(cj, path, &file)) return NULL;
     cj__arena_init(&arena, cj);
-    cj__onnx_origin from = {file->data, file->size, path, file};
+    cj__onnx_origin from = {file->data, file->size, path, file, NULL};
     cj_status failed = cj__onnx_read_graph(cj, &arena, &from, &o, &g, &model);
     if (failed) cj__prefix(cj, failed, "%s", path);
     cj__arena_release(&arena);
@@ -179,6 +185,16 @@ cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path, const cj_onn
 }
 
 /* ---- Models ---------------------------------------------------------------------------------- */
+
+static void list_parameters(cj_graph *g, const cj__nodes *list)
+{
+    for (int i = 0; i < list->count && !g->failed; i++) {
+        const char *name = list->items[i].name;
+        cj_node *node = cj__nodes_find(&g->variables, name);
+        if (node && !cj__nodes_find(&g->parameters, name))
+            cj__nodes_add(g, &g->parameters, name, node);
+    }
+}
 
 static cj_status write_model(cj_model *m, int64_t opset, cj__arena *arena, cj__text *text)
 {
@@ -194,12 +210,8 @@ static cj_status write_model(cj_model *m, int64_t opset, cj__arena *arena, cj__t
     for (int i = 0; i < n_out && !named; i++)
         cj_graph_output(g, m->graph->outputs.items[i].name, outputs[i]);
     /* What is a parameter of the model is one of the copy. */
-    for (int i = 0; i < m->graph->parameters.count && !g->failed; i++) {
-        const char *name = m->graph->parameters.items[i].name;
-        cj_node *node = cj__nodes_find(&g->variables, name);
-        if (node && !cj__nodes_find(&g->parameters, name))
-            cj__nodes_add(g, &g->parameters, name, node);
-    }
+    list_parameters(g, &m->graph->parameters);
+    list_parameters(g, &m->frozen);
     cj__onnx_properties properties = {.arena = arena};
     cj__onnx_describe_model(&properties, m);
     cj__onnx_put_masks(&properties, m, g);
@@ -250,7 +262,7 @@ static cj_status adopt_graph(cj_model *m, cj_graph *g)
     return CJ_OK;
 }
 
-cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_model **out)
+static cj_status read_once(cj_context *cj, const cj__onnx_origin *from, cj_model **out)
 {
     cj__arena arena;
     cj__onnx_model *parsed;
@@ -261,8 +273,46 @@ cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_mo
                          : CJ_ERR_MEMORY;
     if (!failed) failed = adopt_graph(m, g);
     if (!failed) failed = cj__onnx_recall_model(&arena, parsed, m);
+    if (!failed) failed = cj__onnx_tuned(from->tuning, m, parsed);
     if (failed) cj_model_free(m);
     else *out = m;
     cj__arena_release(&arena);
+    return failed;
+}
+
+/* A line at a time. */
+static void tell_all(const cj__onnx_tuning *t)
+{
+    char line[1024];
+    for (const char *at = t->opts.tell ? cj__text_string(t->told) : ""; *at;) {
+        size_t length = strcspn(at, "\n");
+        cj__format(line, sizeof line, "%.*s", (int)length, at);
+        t->opts.tell(t->opts.user, line);
+        at += length + (at[length] == '\n');
+    }
+}
+
+/* A batch that the graph does not take as a symbol is read as the file has it. */
+cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_model **out)
+{
+    cj__text told;
+    cj__onnx_tuning t = {.told = &told};
+    cj__onnx_origin tuned = *from;
+    const cj_tune_opts *opts = from->tune;
+    cj__text_init(&told, cj);
+    if (opts)
+        memcpy(&t.opts, opts,
+               opts->struct_size && opts->struct_size < sizeof *opts ? opts->struct_size
+                                                                     : sizeof *opts);
+    tuned.tuning = &t;
+    cj_status failed = read_once(cj, &tuned, out);
+    if (failed && t.batch && failed != CJ_ERR_MEMORY && failed != CJ_ERR_CANCELLED) {
+        cj__format(t.why, sizeof t.why, "%s", cj_message(cj));
+        t.refused = t.batch;
+        t.keep_batch = true;
+        failed = read_once(cj, &tuned, out);
+    }
+    if (!failed) tell_all(&t);
+    cj__text_release(&told);
     return failed;
 }

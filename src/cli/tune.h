@@ -1,0 +1,20 @@
+/* tune.h: models of other programs: what the keys freeze, head and input change and assume. */
+#ifndef CAJAL_CLI_TUNE_H
+#define CAJAL_CLI_TUNE_H
+
+#include "cli/data.h"
+
+/* The model of a file with what the keys freeze and head say, those that the command has. What was
+ * changed, found and assumed goes to c->err. NULL after a failure that has been told. */
+cj_model *cli_model_open(cli *c, const char *path);
+
+/* How pictures become the input of a model that does not know it, as the map input says. Called
+ * before data are opened where they are pictures in files (ds NULL), or behind (only fields of u8
+ * pictures are prepared). Tells a failure and gives the exit status. */
+int cli_model_pictures(cli *c, cj_model *m, const cj_dataset *ds);
+
+/* The loss of the key; or, where the model gives numbers that are not yet probabilities of the
+ * data's classes, the one that takes these; else NULL, the library's default. */
+const char *cli_loss(cli *c, cj_model *m, const cj_dataset *ds);
+
+#endif

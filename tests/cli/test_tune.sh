@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# A model that PyTorch exported (batch 1, NCHW, logits) is fine-tuned: loss by loss what PyTorch gets
+# (tools/golden/tune.py), with a part frozen, with another head; evaluated, asked, summed up, saved again; the
+# result runs in ONNX Runtime with equal outputs where $ORT_NODE is a folder of onnxruntime-node. What is
+# refused, and with which words.
+# ctest: timeout 240
+set -euo pipefail
+export LC_ALL=C TERM=dumb
+cajal=${CAJAL_COMMAND:?}
+golden=${CJ_SOURCE_DIR:?}/tests/golden/cli
+command -v python3 >/dev/null || { echo "no python3 to read JSON"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+cp "$golden/tune.onnx" "$golden/tune.npz" .
+same=(data=./tune.npz batch_size=8 optimizer=sgd learning_rate=0.05 shuffle=false validation_split=0)
+
+says() { grep -qF -- "$2" "$1" || { echo "$1 does not say: $2"; cat "$1"; exit 1; }; }
+refuses() { # STATUS WORDS ARGUMENTS...
+    local status=0 want=$1 words=$2
+    shift 2
+    "$cajal" "$@" >out.txt 2>refused.txt || status=$?
+    [[ $status == "$want" ]] || { echo "$*: status $status, expected $want"; cat refused.txt; exit 1; }
+    says refused.txt "$words"
+}
+
+# f32 against PyTorch in double, over 24 steps.
+losses() {
+    python3 - "$1" "$2" "$golden/tune.json" <<'PYTHON'
+import json, sys
+got = [json.loads(line)["loss"] for line in open(sys.argv[1])]
+want = json.load(open(sys.argv[3]))[sys.argv[2]]
+print(sys.argv[2], *["%.6f/%.6f" % p for p in zip(got, want)])
+sys.exit(len(got) != len(want) or any(abs(a - b) > 1e-5 * b for a, b in zip(got, want)))
+PYTHON
+}
+
+"$cajal" train from=tune.onnx "${same[@]}" epochs=4 out=all --json=lines >all.txt 2>all.err
+losses all.txt all
+says all.err "the file's batch of 1 is made a symbol"
+says all.err "pictures are [8, 8, 3], and the model takes channels first (NCHW)"
+says all.err "(assumed: 0..1 is meant)"
+says all.err "the model has no softmax at its end: loss=sparse_categorical_crossentropy(from_logits=true)"
+
+"$cajal" train from=tune.onnx "${same[@]}" epochs=4 freeze=conv1,bn1 out=frozen --json=lines >frozen.txt 2>frozen.err
+losses frozen.txt frozen
+says frozen.err "freeze=conv1: 2 weights, 168 numbers, are not trained"
+says frozen.err "1 batch normalisations are frozen: they keep their running statistics"
+says frozen.err "6 weights are trained"
+
+# Saved, what was frozen is a parameter again: it can be trained on without.
+"$cajal" train from=frozen/best.onnx "${same[@]}" epochs=1 out=again --json >again.txt 2>again.err
+python3 -c 'import json; d = json.load(open("again.txt")); assert d["loss"] < 0.7, d'
+"$cajal" summary frozen/last.onnx --json >summary.txt
+python3 - <<'PYTHON'
+import json
+d = json.load(open("summary.txt"))
+trained = {w["name"]: w["trained"] for w in d["weights"]}
+assert trained["conv1.weight"] and trained["bn1.weight"] and not trained["bn1.running_mean"], trained
+PYTHON
+"$cajal" summary tune.onnx >summary.txt
+says summary.txt " conv1.weight [6, 3, 3, 3]"
+says summary.txt " bn1.running_mean [6] (state)"
+says summary.txt "/fc/Gemm"
+
+"$cajal" train from=tune.onnx data=./tune.npz epochs=1 head=6 loss="sparse_categorical_crossentropy(from_logits=true)" \
+    out=head 2>head.err >/dev/null || says head.err "class"
+says head.err "head=6 replaces the weights 'fc.weight' of node '/fc/Gemm' (Gemm): [4, 128] -> [6, 128]"
+says head.err "head=6 replaces the bias 'fc.bias' of node '/fc/Gemm' (Gemm): [4] -> [6]"
+"$cajal" train from=tune.onnx "${same[@]}" epochs=3 head=4 out=head4 --json=lines >head.txt 2>/dev/null
+python3 -c 'import json; l = [json.loads(x)["loss"] for x in open("head.txt")]; assert l[2] < l[0], l'
+
+# The same of the file as it is, and of the tuned one, which knows its preparation.
+"$cajal" evaluate tune.onnx data=./tune.npz input.mean=0.5 input.std=0.25 input.layout=nchw --json >raw.txt 2>raw.err
+says raw.err "(127.5, 63.75)"
+"$cajal" evaluate all/best.onnx data=./tune.npz --json >tuned.txt 2>tuned.err
+[[ ! -s tuned.err ]]
+python3 -c 'import json; d = json.load(open("tuned.txt")); assert d["accuracy"] > 0.6 and d["loss"] < 1, d'
+"$cajal" predict all/best.onnx data=./tune.npz limit=3 >predict.txt
+[[ $(wc -l <predict.txt) == 3 ]]
+
+refuses 1 "freeze=conv9 matches no weight and no node" train from=tune.onnx data=./tune.npz freeze=conv9
+refuses 2 "freeze and head are for the model of from=MODEL.onnx" train data=./tune.npz model="flatten, dense 4" head=3
+refuses 2 "input.layout=nwhc: expected nchw or nhwc" train from=tune.onnx data=./tune.npz input.layout=nwhc
+refuses 2 "input.mean: expected a number, or one a channel, found 'red'" train from=tune.onnx data=./tune.npz input.mean=red
+refuses 2 "pictures: 2 numbers as std; the model takes pictures of 3 channels" train from=tune.onnx data=./tune.npz input.std=1,2
+refuses 2 "input.sice: expected mean, std, size or layout (did you mean 'size'?)" train from=tune.onnx data=./tune.npz input.sice=8
+refuses 2 "input.size: expected pixels" train from=tune.onnx data=./tune.npz input.size=8x
+"$cajal" train from=tune.onnx data=./tune.npz head=9 epochs=1 out=nine >/dev/null 2>refused.txt && exit 1
+says refused.txt "the model gives 9 numbers, and ./tune.npz has 4 classes: head=4 replaces its last layer"
+
+[[ -n ${ORT_NODE-} && -d $ORT_NODE ]] || { echo "ORT_NODE is not set: no ONNX Runtime"; exit 0; }
+mkdir ort out
+cp all/best.onnx ort/tuned.onnx
+python3 - <<'PYTHON'
+import zipfile
+z = zipfile.ZipFile("tune.npz")
+open("ort/tuned_in_0.npy", "wb").write(z.read("x.npy"))
+PYTHON
+"$cajal" run ort/tuned.onnx --inputs ort/tuned_in_0.npy --output-dir out >/dev/null
+cp out/out0.npy ort/tuned_0.npy
+exec node "$CJ_SOURCE_DIR/tools/ort_run.js" "$ORT_NODE" ort
