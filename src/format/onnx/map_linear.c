@@ -132,7 +132,6 @@ static void read_softmax(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, cj_reshape(y, x->type.rank, x->type.dim));
 }
 
-
 /* ---- Cross-entropy --------------------------------------------------------------------------- */
 
 static void write_crossentropy(cj__onnx_writer *w, const cj__onnx_row *row)
