@@ -1,6 +1,7 @@
 /* Lists of tensors in several files: read as numpy wrote them (tools/golden/shards.py), written and
  * read back; every way in which index and files disagree is told; every failure of memory and of
- * files leaves the old list, the new one, or no index. */
+ * files leaves the old list, the new one, or no index.
+ * ctest: timeout 300 (it waits for the disk) */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
 #include <unistd.h>
@@ -198,8 +199,8 @@ static cj_status save_over(cj_context *cj, void *arg)
     (void)arg;
     empty_folder();
     in_folder(path, "model.safetensors");
-    assert_int_equal(save(sound, path, old, 4), CJ_OK);
-    cj_status failed = list ? save(cj, path, list, 4) : cj_last_status(cj);
+    assert_int_equal(save(sound, path, old, 8), CJ_OK);
+    cj_status failed = list ? save(cj, path, list, 8) : cj_last_status(cj);
     if (!failed) failed = cj_safetensors_load(cj, folder, &again);
     cj_tensors_free(old);
     cj_tensors_free(list);
