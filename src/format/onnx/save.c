@@ -176,7 +176,7 @@ cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path, const cj_onn
                opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
     if (!cj || cj__onnx_map(cj, path, &file)) return NULL;
     cj__arena_init(&arena, cj);
-    cj__onnx_origin from = {file->data, file->size, path, file, NULL};
+    cj__onnx_origin from = {.bytes = file->data, .size = file->size, .path = path, .file = file};
     cj_status failed = cj__onnx_read_graph(cj, &arena, &from, &o, &g, &model);
     if (failed) cj__prefix(cj, failed, "%s", path);
     cj__arena_release(&arena);
