@@ -80,20 +80,22 @@ static int64_t place_of(const char *name, const cj__names *parameters, const cj_
     return place ? (int64_t)parameters->count + place - 1 : -1;
 }
 
-/* Variables in the order of the file's lists, not in that in which they are first used. Lists that
- * name one twice leave it at that. */
+/* Variables in the order of the file's lists, not in that in which they are first used; what is in
+ * neither comes behind. Lists that name one twice change nothing. */
 static cj_status order_variables(cj__arena *arena, cj__nodes *nodes, const cj__names *parameters,
                                  const cj__names *variables)
 {
-    const size_t room = parameters->count + variables->count;
+    const size_t listed = parameters->count + variables->count,
+                 room = listed + (size_t)nodes->count;
     cj__named_node *at = cj__arena_array(arena, room + 1, sizeof *at);
     int n = 0;
     if (!at) return CJ_ERR_MEMORY;
     memset(at, 0, room * sizeof *at);
     for (int i = 0; i < nodes->count; i++) {
         const int64_t place = place_of(nodes->items[i].name, parameters, variables);
-        if (place < 0 || (size_t)place >= room || at[place].node) return CJ_OK;
-        at[place] = nodes->items[i];
+        const size_t to = place < 0 ? listed + (size_t)i : (size_t)place;
+        if (to >= room || at[to].node) return CJ_OK;
+        at[to] = nodes->items[i];
     }
     for (size_t i = 0; i < room; i++)
         if (at[i].node) nodes->items[n++] = at[i];
