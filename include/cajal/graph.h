@@ -176,6 +176,18 @@ CJ_API cj_node *cj_where(cj_node *condition, cj_node *a, cj_node *b);
 CJ_API cj_node *cj_clip(cj_node *x, double min, double max);
 /* As cj_store_f64 and cj_store_i64 convert; x itself when it has that dtype. */
 CJ_API cj_node *cj_cast(cj_node *x, cj_dtype dtype);
+/* The same with a mode for floats of 8 bits. */
+CJ_API cj_node *cj_cast_as(cj_node *x, cj_dtype dtype, cj_cast_mode mode);
+/* The bits of x as another dtype of as many bits in memory; into i4, u4, i2 and u2 the low ones. */
+CJ_API cj_node *cj_bit_cast(cj_node *x, cj_dtype dtype);
+/* On the bits of integers; a negative one is two's complement. */
+CJ_API cj_node *cj_bitwise_and(cj_node *a, cj_node *b);
+CJ_API cj_node *cj_bitwise_or(cj_node *a, cj_node *b);
+CJ_API cj_node *cj_bitwise_xor(cj_node *a, cj_node *b);
+CJ_API cj_node *cj_bitwise_not(cj_node *x);
+/* a 2^b, wrapping, and a 2^-b rounded down; by 64 and more bits all are gone. */
+CJ_API cj_node *cj_shift_left(cj_node *a, cj_node *b);
+CJ_API cj_node *cj_shift_right(cj_node *a, cj_node *b);
 
 /* ---- Reductions ------------------------------------------------------------------------------ */
 

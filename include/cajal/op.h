@@ -61,6 +61,8 @@ enum {
                                   there and lower it in other dtypes */
     CJ_OP_NARROW = 1 << 9,     /* sums of products of operands 0 and 1, which mixed precision takes
                                   in 16 bits */
+    CJ_OP_ANY_DTYPE = 1 << 11, /* moves elements or casts them: takes low dtypes, too, which every
+                                  other operator refuses before its shape rule is asked */
     CJ_OP_NOFAIL = 1 << 10     /* the kernel never fails, whatever the data, so it may run when some
                                   updates are written already; implied by ELEMENTWISE and VIEW. A
                                   backend's kernel that fails nevertheless is replaced by `ref` */

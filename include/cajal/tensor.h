@@ -23,21 +23,38 @@ extern "C" {
 
 /* ---- dtype ----------------------------------------------------------------------------------- */
 
-/* name, C name, bits, kind, numpy's code, ONNX's number, safetensors' name */
+/* name, C name, bits in memory and in files, kind, numpy's code, ONNX's number, safetensors' name.
+ *
+ * The second group is *low*: such elements are stored, moved (reshape, slice, gather, concat ...)
+ * and cast, but nothing computes with them; cast them first. In memory each takes a byte: of i4 and
+ * i2 the number itself (an int8_t), of u4 and u2 too, of floats the code in the low bits. Files of
+ * ONNX and safetensors pack them. f8e4m3fn and f8e5m2 are OCP's 8-bit floats, ...fnuz those without
+ * -0 and infinity, f8e8m0 a power of two without sign, f4e2m1 a sign and 0, 0.5, 1, 1.5, 2, 3, 4 or
+ * 6. What numpy lacks travels as raw bits in .npy files. */
 #define CJ_DTYPE_LIST(X)                                                                           \
-    X(F64, f64, 64, FLOAT, "f8", 11, "F64")                                                        \
-    X(F32, f32, 32, FLOAT, "f4", 1, "F32")                                                         \
-    X(F16, f16, 16, FLOAT, "f2", 10, "F16")                                                        \
-    X(BF16, bf16, 16, FLOAT, "u2", 16, "BF16") /* numpy has none: travels as raw bits */           \
-    X(I8, i8, 8, SIGNED, "i1", 3, "I8")                                                            \
-    X(I16, i16, 16, SIGNED, "i2", 5, "I16")                                                        \
-    X(I32, i32, 32, SIGNED, "i4", 6, "I32")                                                        \
-    X(I64, i64, 64, SIGNED, "i8", 7, "I64")                                                        \
-    X(U8, u8, 8, UNSIGNED, "u1", 2, "U8")                                                          \
-    X(U16, u16, 16, UNSIGNED, "u2", 4, "U16")                                                      \
-    X(U32, u32, 32, UNSIGNED, "u4", 12, "U32")                                                     \
-    X(U64, u64, 64, UNSIGNED, "u8", 13, "U64")                                                     \
-    X(BOOL, bool, 8, BOOL, "b1", 9, "BOOL")
+    X(F64, f64, 64, 64, FLOAT, "f8", 11, "F64")                                                    \
+    X(F32, f32, 32, 32, FLOAT, "f4", 1, "F32")                                                     \
+    X(F16, f16, 16, 16, FLOAT, "f2", 10, "F16")                                                    \
+    X(BF16, bf16, 16, 16, FLOAT, "u2", 16, "BF16")                                                 \
+    X(I8, i8, 8, 8, SIGNED, "i1", 3, "I8")                                                         \
+    X(I16, i16, 16, 16, SIGNED, "i2", 5, "I16")                                                    \
+    X(I32, i32, 32, 32, SIGNED, "i4", 6, "I32")                                                    \
+    X(I64, i64, 64, 64, SIGNED, "i8", 7, "I64")                                                    \
+    X(U8, u8, 8, 8, UNSIGNED, "u1", 2, "U8")                                                       \
+    X(U16, u16, 16, 16, UNSIGNED, "u2", 4, "U16")                                                  \
+    X(U32, u32, 32, 32, UNSIGNED, "u4", 12, "U32")                                                 \
+    X(U64, u64, 64, 64, UNSIGNED, "u8", 13, "U64")                                                 \
+    X(BOOL, bool, 8, 8, BOOL, "b1", 9, "BOOL")                                                     \
+    X(F8E4M3FN, f8e4m3fn, 8, 8, LOW_FLOAT, "u1", 17, "F8_E4M3")                                    \
+    X(F8E4M3FNUZ, f8e4m3fnuz, 8, 8, LOW_FLOAT, "u1", 18, "F8_E4M3FNUZ")                            \
+    X(F8E5M2, f8e5m2, 8, 8, LOW_FLOAT, "u1", 19, "F8_E5M2")                                        \
+    X(F8E5M2FNUZ, f8e5m2fnuz, 8, 8, LOW_FLOAT, "u1", 20, "F8_E5M2FNUZ")                            \
+    X(F8E8M0, f8e8m0, 8, 8, LOW_FLOAT, "u1", 24, "F8_E8M0")                                        \
+    X(F4E2M1, f4e2m1, 8, 4, LOW_FLOAT, "u1", 23, "F4")                                             \
+    X(I4, i4, 8, 4, LOW_SIGNED, "i1", 22, "")                                                      \
+    X(U4, u4, 8, 4, LOW_UNSIGNED, "u1", 21, "")                                                    \
+    X(I2, i2, 8, 2, LOW_SIGNED, "i1", 26, "")                                                      \
+    X(U2, u2, 8, 2, LOW_UNSIGNED, "u1", 25, "")
 
 typedef enum cj_dtype {
     CJ_DTYPE_NONE, /* "default" in option structures; never the type of a tensor */
@@ -51,19 +68,32 @@ typedef enum cj_dtype_kind {
     CJ_KIND_FLOAT,
     CJ_KIND_SIGNED,
     CJ_KIND_UNSIGNED,
-    CJ_KIND_BOOL
+    CJ_KIND_BOOL,
+    CJ_KIND_LOW_FLOAT, /* from here on: stored, moved and cast only */
+    CJ_KIND_LOW_SIGNED,
+    CJ_KIND_LOW_UNSIGNED
 } cj_dtype_kind;
 
 typedef struct cj_dtype_row {
     const char *name; /* "f32" */
-    int bits;         /* of one element; sizes are computed in bits, so packed types can come */
+    int bits;         /* of one element in memory */
+    int packed;       /* and in files that pack: 4 for i4 */
     cj_dtype_kind kind;
     const char *numpy; /* without byte order: "f4" */
     int onnx;
-    const char *safetensors;
+    const char *safetensors; /* "" for none */
 } cj_dtype_row;
 
-/* The row of a dtype; never NULL for CJ_F64 .. CJ_BOOL. */
+/* How numbers become f8 and f4 where they do not fit or, for f8e8m0, lie between powers of two. */
+typedef enum cj_cast_mode {
+    CJ_CAST_UP,          /* f8e8m0: the larger power; all: too large becomes the largest number */
+    CJ_CAST_DOWN,        /* f8e8m0: the smaller power */
+    CJ_CAST_NEAREST,     /* f8e8m0: the nearer power, the larger one of two */
+    CJ_CAST_OVERFLOW = 4 /* may be added: too large becomes infinity, or NaN where there is none,
+                            and so does for f8e8m0 what is too small. f4e2m1 has neither */
+} cj_cast_mode;
+
+/* The row of a dtype; never NULL. */
 CJ_API const cj_dtype_row *cj_dtype_info(cj_dtype dtype);
 /* By our name ("f32"); CJ_DTYPE_NONE for a name that is none. */
 CJ_API cj_dtype cj_dtype_find(const char *name);
@@ -71,7 +101,9 @@ CJ_API cj_dtype cj_dtype_find(const char *name);
 /* One element at index i of an array of this dtype. Reading a bool gives 0 or 1, writing one asks
  * for "not zero". Floats are rounded once, to nearest even. Floats become integers by dropping
  * their fraction, as in C, and saturate when out of range (NaN gives 0); integers from int64 wrap.
- */
+ * i4, u4, i2 and u2 keep the low bits of the whole number, as ONNX's own tests want it. What is too
+ * large for an 8-bit or 4-bit float becomes its largest number, infinity too; f8e8m0 takes the next
+ * power of two that is no smaller, whatever the sign. f4e2m1 has no NaN: it is -0. */
 CJ_API double cj_load_f64(cj_dtype dtype, const void *array, size_t i);
 CJ_API int64_t cj_load_i64(cj_dtype dtype, const void *array, size_t i);
 CJ_API void cj_store_f64(cj_dtype dtype, void *array, size_t i, double value);
@@ -113,6 +145,10 @@ CJ_API size_t cj_tensor_size_bytes(const cj_tensor *t); /* of the elements, pack
 CJ_API void *cj_tensor_map(cj_tensor *t, cj_map_mode mode);
 CJ_API const void *cj_tensor_map_read(const cj_tensor *t);
 CJ_API void cj_tensor_unmap(const cj_tensor *t);
+
+/* The bits of the elements as another dtype of the same size; shares the buffer. Into a dtype of 2
+ * or 4 bits the low bits are taken, into a copy. */
+CJ_API cj_tensor *cj_tensor_bits(cj_tensor *t, cj_dtype dtype);
 
 /* Copies `from` into `to`; shapes and dtypes must agree. */
 CJ_API cj_status cj_tensor_assign(cj_tensor *to, const cj_tensor *from);

@@ -44,7 +44,12 @@ static int load(cli_arrays *a, int i, const char *path)
         return cli_misused(a->c, "%s: input '%.80s' is given twice", command(a), a->inputs[i].name);
     if (cj_npy_load(a->c->cj, path, &value)) return cli_failed(a->c, a->c->cj);
     a->feeds[i].value = value;
-    return CLI_DONE;
+    /* What numpy lacks is there as raw bits: bf16 as u16, f8e5m2 as u8, i4 as i8. */
+    const cj_dtype to = a->inputs[i].type.dtype, from = cj_tensor_dtype(value);
+    if (to == from || strcmp(cj_dtype_info(to)->numpy, cj_dtype_info(from)->numpy)) return CLI_DONE;
+    a->feeds[i].value = cj_tensor_bits(value, to);
+    cj_tensor_free(value);
+    return a->feeds[i].value ? CLI_DONE : cli_failed(a->c, a->c->cj);
 }
 
 /* "x.npy" for the next input, or "NAME=x.npy". */

@@ -20,6 +20,7 @@
 #include "base/size.h"
 #include "base/text.h"
 #include "base/sort.h"
+#include "tensor/low.h"
 
 enum { PREFIX = 8, CRC_DIGITS = 8 };
 static const uint64_t header_max = 100000000; /* what the format's own reader takes */
@@ -117,8 +118,9 @@ static cj_status read_section(reader *r, section *s, const cj__json *entry)
     int64_t count;
     size_t bytes;
     cj__shape_text text;
-    if (!cj__count(s->rank, s->shape, &count) ||
-        !cj__bytes(count, cj_dtype_info(s->dtype)->bits, &bytes) || bytes != s->end - s->begin)
+    const int bits = cj_dtype_info(s->dtype)->packed;
+    if (!cj__count(s->rank, s->shape, &count) || !cj__bytes(count, bits, &bytes) ||
+        (bits < 8 && count % (8 / bits)) || bytes != s->end - s->begin)
         return cj_fail(r->cj, CJ_ERR_FORMAT,
                        "%s: tensor '%.100s': shape %s of %s does not fill its %zu bytes", r->what,
                        s->name, cj__shape_string(&text, s->rank, s->shape),
@@ -276,6 +278,13 @@ static cj_status fill(reader *r, cj__buffer *buffer, size_t data, bool refer, cj
         const section *s = &r->sections[i];
         const unsigned char *bytes = (unsigned char *)buffer->data + data + s->begin;
         bool aligned = (uintptr_t)bytes % cj__dtype_bytes(s->dtype) == 0;
+        if (cj__is_packed(s->dtype)) {
+            cj_tensor *wide = cj_tensor_new(r->cj, s->dtype, s->rank, s->shape);
+            if (wide)
+                cj__bits_unpack(s->dtype, cj__tensor_data(wide), bytes, (size_t)wide->count);
+            CJ__TRY(cj_tensors_add(list, s->name, wide));
+            continue;
+        }
         cj_tensor *t = refer && aligned ? cj__tensor_view(r->cj, buffer, data + s->begin, s->dtype,
                                                           s->rank, s->shape)
                                         : cj_tensor_from(r->cj, s->dtype, s->rank, s->shape, bytes);
@@ -373,7 +382,32 @@ typedef struct item {
     const char *name;
     const cj_tensor *tensor;
     size_t place;
+    const void *data; /* as the file has it */
+    size_t size;
 } item;
+
+/* Half bytes are packed; all else is written from where it lies. */
+static cj_status take_data(cj__arena *arena, item *it)
+{
+    const cj_tensor *t = it->tensor;
+    const cj_dtype_row *row = cj_dtype_info(t->dtype);
+    it->data = cj__tensor_data(t);
+    it->size = cj_tensor_size_bytes(t);
+    if (!*row->safetensors)
+        return cj_fail(arena->cj, CJ_ERR_UNSUPPORTED,
+                       "safetensors: tensor '%.100s': the format has no %s", it->name, row->name);
+    if (!cj__is_packed(t->dtype)) return CJ_OK;
+    if (t->count % (8 / row->packed))
+        return cj_fail(arena->cj, CJ_ERR_UNSUPPORTED,
+                       "safetensors: tensor '%.100s': %lld elements of %s do not fill whole bytes",
+                       it->name, (long long)t->count, row->name);
+    unsigned char *packed = cj__arena_array(arena, it->size + 1, 1);
+    if (!packed) return arena->cj->status;
+    cj__bits_pack(t->dtype, packed, it->data, it->size);
+    it->data = packed;
+    it->size = it->size * (size_t)row->packed / 8;
+    return CJ_OK;
+}
 
 /* Wide elements first, else as they were added: every offset is then a multiple of its element's
  * size. */
@@ -394,6 +428,7 @@ static cj_status sort_items(cj__arena *arena, const cj_tensors *list, const item
     for (size_t i = 0; i < count; i++) {
         items[i].tensor = cj_tensors_at(list, i, &items[i].name);
         items[i].place = i;
+        CJ__TRY(take_data(arena, &items[i]));
         (*sorted)[i] = &items[i];
         if (!cj__utf8_valid(items[i].name, strlen(items[i].name)) ||
             strcmp(items[i].name, "__metadata__") == 0)
@@ -428,8 +463,8 @@ static void write_entry(cj__text *json, const item *it, size_t *at)
     cj__text_format(json, ":{\"dtype\":\"%s\",\"shape\":[", cj_dtype_info(t->dtype)->safetensors);
     for (int axis = 0; axis < t->rank; axis++)
         cj__text_format(json, "%s%lld", axis ? "," : "", (long long)t->shape[axis]);
-    cj__text_format(json, "],\"data_offsets\":[%zu,%zu]}", *at, *at + cj_tensor_size_bytes(t));
-    *at += cj_tensor_size_bytes(t);
+    cj__text_format(json, "],\"data_offsets\":[%zu,%zu]}", *at, *at + it->size);
+    *at += it->size;
 }
 
 /* The whole header; the CRC of itself is put in last. */
@@ -441,9 +476,8 @@ static cj_status write_header(cj__text *json, const cj_tensors *list, const item
     size_t field = json->length;
     cj__text_add(json, no_crc);
     for (size_t i = 0; i < count; i++) {
-        const cj_tensor *t = sorted[i]->tensor;
         cj__text_format(json, "%08lx",
-                        (unsigned long)cj__crc32(0, cj__tensor_data(t), cj_tensor_size_bytes(t)));
+                        (unsigned long)cj__crc32(0, sorted[i]->data, sorted[i]->size));
     }
     cj__text_char(json, '"');
     CJ__TRY(write_metadata(json, list));
@@ -472,8 +506,7 @@ static cj_status write_file(cj__writer *file, const cj__text *json, const item *
     cj__writer_write(file, prefix, PREFIX);
     cj__writer_write(file, json->bytes, json->length);
     for (size_t i = 0; i < count; i++)
-        cj__writer_write(file, cj__tensor_data(sorted[i]->tensor),
-                         cj_tensor_size_bytes(sorted[i]->tensor));
+        cj__writer_write(file, sorted[i]->data, sorted[i]->size);
     return file->failed;
 }
 

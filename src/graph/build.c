@@ -4,10 +4,14 @@
  * no gradient rule ever has to undo one: the gradient of `broadcast` does, in one place. */
 #include "graph/graph.h"
 
+#include "tensor/low.h"
+
 cj_dtype cj__promote(cj_dtype a, cj_dtype b)
 {
     if (a == b) return a;
     const cj_dtype_row *x = cj_dtype_info(a), *y = cj_dtype_info(b);
+    if (cj__is_low(a)) return b;
+    if (cj__is_low(b)) return a;
     if (x->kind == CJ_KIND_BOOL) return b;
     if (y->kind == CJ_KIND_BOOL) return a;
     if (x->kind == CJ_KIND_FLOAT || y->kind == CJ_KIND_FLOAT) {

@@ -12,6 +12,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "tensor/low.h"
+
 cj_node cj_zero_node;
 
 /* ---- Life cycle ------------------------------------------------------------------------------ */
@@ -352,13 +354,25 @@ static cj_status check_operands(cj_graph *g, const cj_op *op, cj_node *const *in
     return CJ_OK;
 }
 
+/* Low dtypes are for operators that move elements. */
+static cj_status check_dtype(cj_infer *infer, cj_dtype dtype)
+{
+    if (!cj__is_low(dtype) || infer->call->op->flags & CJ_OP_ANY_DTYPE) return CJ_OK;
+    return cj_infer_fail(infer, CJ_ERR_TYPE,
+                         "does not compute with %s, which is only stored, moved and cast",
+                         cj_dtype_info(dtype)->name);
+}
+
 static cj_status complete(cj_graph *g, cj_call *call)
 {
     const cj_op *op = call->op;
     enum { OUTPUTS_MAX = 64 };
     cj_type types[OUTPUTS_MAX] = {{0}};
+    cj_infer infer = {g, call, types};
     call->n_out = op->outputs > 0 ? op->outputs : 1;
-    CJ__TRY(op->infer(&(cj_infer){g, call, types}));
+    for (int i = 0; i < call->n_in; i++) CJ__TRY(check_dtype(&infer, call->in[i]->type.dtype));
+    CJ__TRY(op->infer(&infer));
+    for (int i = 0; i < call->n_out; i++) CJ__TRY(check_dtype(&infer, types[i].dtype));
     if (g->failed) return g->failed;
     CJ_ASSERT(call->n_out >= 1 && call->n_out <= OUTPUTS_MAX);
     call->out = cj__arena_array(&g->arena, (size_t)call->n_out, sizeof *call->out);

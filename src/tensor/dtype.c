@@ -10,11 +10,12 @@
 #include <math.h>
 
 #include "base/compiler.h"
+#include "tensor/low.h"
 
 static const cj_dtype_row rows[CJ_DTYPE_COUNT] = {
-    [CJ_DTYPE_NONE] = {"none", 0, CJ_KIND_FLOAT, "", 0, ""},
-#define ROW(id, name, bits, kind, numpy, onnx, safetensors)                                        \
-    [CJ_##id] = {#name, bits, CJ_KIND_##kind, numpy, onnx, safetensors},
+    [CJ_DTYPE_NONE] = {"none", 0, 0, CJ_KIND_FLOAT, "", 0, ""},
+#define ROW(id, name, bits, packed, kind, numpy, onnx, safetensors)                                \
+    [CJ_##id] = {#name, bits, packed, CJ_KIND_##kind, numpy, onnx, safetensors},
     CJ_DTYPE_LIST(ROW)
 #undef ROW
 };
@@ -40,7 +41,8 @@ static bool same(const char *word, const char *text, size_t length)
 cj_dtype cj__dtype_from_numpy(const char *name, size_t length)
 {
     for (int i = CJ_DTYPE_NONE + 1; i < CJ_DTYPE_COUNT; i++)
-        if (i != CJ_BF16 && same(rows[i].numpy, name, length)) return (cj_dtype)i;
+        if (i != CJ_BF16 && !cj__is_low((cj_dtype)i) && same(rows[i].numpy, name, length))
+            return (cj_dtype)i;
     return CJ_DTYPE_NONE;
 }
 
@@ -54,7 +56,7 @@ cj_dtype cj__dtype_from_onnx(int64_t number)
 cj_dtype cj__dtype_from_safetensors(const char *name, size_t length)
 {
     for (int i = CJ_DTYPE_NONE + 1; i < CJ_DTYPE_COUNT; i++)
-        if (same(rows[i].safetensors, name, length)) return (cj_dtype)i;
+        if (length && same(rows[i].safetensors, name, length)) return (cj_dtype)i;
     return CJ_DTYPE_NONE;
 }
 
@@ -138,9 +140,24 @@ static uint64_t saturate_u64(double value)
     return !(value > 0) ? 0 : value >= 0x1p64 ? UINT64_MAX : (uint64_t)value;
 }
 
+#define LOW_FLOAT_CASES                                                                            \
+    case CJ_F8E4M3FN:                                                                              \
+    case CJ_F8E4M3FNUZ:                                                                            \
+    case CJ_F8E5M2:                                                                                \
+    case CJ_F8E5M2FNUZ:                                                                            \
+    case CJ_F8E8M0:                                                                                \
+    case CJ_F4E2M1:
+#define LOW_INTEGER_CASES                                                                          \
+    case CJ_I4:                                                                                    \
+    case CJ_U4:                                                                                    \
+    case CJ_I2:                                                                                    \
+    case CJ_U2:
+
 /* One case of a switch: for every element, `a` is the array and `i` the index in it. */
 #define CASE(id, type, statement)                                                                  \
-    case CJ_##id: {                                                                                \
+    case CJ_##id: EACH(type, statement)
+#define EACH(type, statement)                                                                      \
+    {                                                                                              \
         type *a = (type *)array + first;                                                           \
         for (size_t i = 0; i < n; i++) statement;                                                  \
         break;                                                                                     \
@@ -159,6 +176,8 @@ void cj__load_f64_n(cj_dtype dtype, const void *array, size_t first, size_t n, d
 #define LOAD(id, type, min, max) CASE(id, const type, out[i] = (double)a[i])
         INTEGERS(LOAD)
 #undef LOAD
+    LOW_FLOAT_CASES EACH(const uint8_t, out[i] = cj__low_load(dtype, a[i]))
+    LOW_INTEGER_CASES EACH(const uint8_t, out[i] = (double)cj__low_bits(dtype, a[i]))
     case CJ_DTYPE_NONE:
     case CJ_DTYPE_COUNT: CJ_ASSERT(!"a dtype");
     }
@@ -179,6 +198,9 @@ void cj__load_i64_n(cj_dtype dtype, const void *array, size_t first, size_t n, i
 #define LOAD(id, type, min, max) CASE(id, const type, out[i] = (int64_t)a[i])
         INTEGERS(LOAD)
 #undef LOAD
+    LOW_FLOAT_CASES EACH(const uint8_t,
+                         out[i] = saturate(cj__low_load(dtype, a[i]), INT64_MIN, INT64_MAX))
+    LOW_INTEGER_CASES EACH(const uint8_t, out[i] = cj__low_bits(dtype, a[i]))
     case CJ_DTYPE_NONE:
     case CJ_DTYPE_COUNT: CJ_ASSERT(!"a dtype");
     }
@@ -197,6 +219,9 @@ void cj__store_f64_n(cj_dtype dtype, void *array, size_t first, size_t n, const 
 #define STORE(id, type, min, max) CASE(id, type, a[i] = (type)saturate(in[i], min, max))
         INTEGERS(STORE)
 #undef STORE
+    LOW_FLOAT_CASES EACH(uint8_t, a[i] = cj__low_store(dtype, in[i], CJ_CAST_UP))
+    LOW_INTEGER_CASES EACH(int8_t,
+                           a[i] = cj__low_bits(dtype, saturate(in[i], INT64_MIN, INT64_MAX)))
     case CJ_DTYPE_NONE:
     case CJ_DTYPE_COUNT: CJ_ASSERT(!"a dtype");
     }
@@ -215,6 +240,9 @@ void cj__store_i64_n(cj_dtype dtype, void *array, size_t first, size_t n, const 
 #define STORE(id, type, min, max) CASE(id, type, a[i] = (type)(uint64_t)in[i])
         INTEGERS(STORE)
 #undef STORE
+    LOW_FLOAT_CASES EACH(uint8_t,
+                         a[i] = cj__low_store(dtype, sticky_signed(in[i]), CJ_CAST_UP))
+    LOW_INTEGER_CASES EACH(int8_t, a[i] = cj__low_bits(dtype, in[i]))
     case CJ_DTYPE_NONE:
     case CJ_DTYPE_COUNT: CJ_ASSERT(!"a dtype");
     }
@@ -246,25 +274,49 @@ void cj_store_i64(cj_dtype dtype, void *array, size_t i, int64_t value)
 
 /* ---- Conversion of arrays -------------------------------------------------------------------- */
 
+static bool is_real(cj_dtype dtype)
+{
+    cj_dtype_kind kind = cj_dtype_info(dtype)->kind;
+    return kind == CJ_KIND_FLOAT || kind == CJ_KIND_LOW_FLOAT;
+}
+
+/* Numbers in double, as a small float in a mode of its own. */
+static void store_as(cj_dtype dtype, void *array, size_t first, size_t n, const double *in,
+                     cj_cast_mode mode)
+{
+    uint8_t *a = (uint8_t *)array + first;
+    if (mode == CJ_CAST_UP || cj_dtype_info(dtype)->kind != CJ_KIND_LOW_FLOAT)
+        cj__store_f64_n(dtype, array, first, n, in);
+    else
+        for (size_t i = 0; i < n; i++) a[i] = cj__low_store(dtype, in[i], mode);
+}
+
 void cj__convert(cj_dtype to_dtype, void *to, cj_dtype from_dtype, const void *from, size_t n)
+{
+    cj__convert_as(to_dtype, to, from_dtype, from, n, CJ_CAST_UP);
+}
+
+void cj__convert_as(cj_dtype to_dtype, void *to, cj_dtype from_dtype, const void *from, size_t n,
+                    cj_cast_mode mode)
 {
     enum { BLOCK = 256 };
     if (to_dtype == from_dtype) {
         if (n) memcpy(to, from, n * cj__dtype_bytes(to_dtype));
         return;
     }
-    bool to_float = cj_dtype_info(to_dtype)->kind == CJ_KIND_FLOAT;
-    bool from_float = cj_dtype_info(from_dtype)->kind == CJ_KIND_FLOAT;
     double reals[BLOCK];
     int64_t whole[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK) {
         size_t block = n - i < BLOCK ? n - i : BLOCK;
-        if (from_float || (from_dtype == CJ_U64 && to_dtype == CJ_F64)) {
+        if (is_real(from_dtype) || (from_dtype == CJ_U64 && to_dtype == CJ_F64)) {
             cj__load_f64_n(from_dtype, from, i, block, reals);
-            cj__store_f64_n(to_dtype, to, i, block, reals);
-        } else if (from_dtype == CJ_U64 && to_float) {
-            for (size_t j = 0; j < block; j++) reals[j] = sticky(((const uint64_t *)from)[i + j]);
-            cj__store_f64_n(to_dtype, to, i, block, reals);
+            store_as(to_dtype, to, i, block, reals, mode);
+        } else if (is_real(to_dtype) && (from_dtype == CJ_U64 || cj__is_low(to_dtype))) {
+            cj__load_i64_n(from_dtype, from, i, block, whole);
+            for (size_t j = 0; j < block; j++)
+                reals[j] = from_dtype == CJ_U64 ? sticky((uint64_t)whole[j])
+                                                : sticky_signed(whole[j]);
+            store_as(to_dtype, to, i, block, reals, mode);
         } else {
             cj__load_i64_n(from_dtype, from, i, block, whole);
             cj__store_i64_n(to_dtype, to, i, block, whole);

@@ -41,13 +41,16 @@ void cj__store_i64_n(cj_dtype dtype, void *array, size_t first, size_t n, const 
 
 /* Converts n elements; `to` and `from` do not overlap. The same dtype copies the bits. */
 void cj__convert(cj_dtype to_dtype, void *to, cj_dtype from_dtype, const void *from, size_t n);
+void cj__convert_as(cj_dtype to_dtype, void *to, cj_dtype from_dtype, const void *from, size_t n,
+                    cj_cast_mode mode);
 
-/* The dtype with this name in numpy ("f4", without byte order; never bf16), ONNX or safetensors;
+/* The dtype with this name in numpy ("f4", without byte order; never one that travels as
+ * raw bits), ONNX or safetensors;
  * CJ_DTYPE_NONE for none. `name` need not end in NUL. */
 cj_dtype cj__dtype_from_numpy(const char *name, size_t length);
 cj_dtype cj__dtype_from_onnx(int64_t number);
 cj_dtype cj__dtype_from_safetensors(const char *name, size_t length);
-/* Bytes of one element; every dtype of today is a whole number of bytes. */
+/* Bytes of one element in memory. */
 static inline size_t cj__dtype_bytes(cj_dtype dtype)
 {
     return (size_t)cj_dtype_info(dtype)->bits / 8;

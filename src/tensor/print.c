@@ -160,7 +160,8 @@ static void whole(const printer *p, int64_t i, char out[WORD])
 
 static bool is_float(const printer *p)
 {
-    return cj_dtype_info(p->t->dtype)->kind == CJ_KIND_FLOAT;
+    cj_dtype_kind kind = cj_dtype_info(p->t->dtype)->kind;
+    return kind == CJ_KIND_FLOAT || kind == CJ_KIND_LOW_FLOAT;
 }
 
 static void grow(int *width, size_t length)

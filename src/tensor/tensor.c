@@ -11,6 +11,7 @@
 
 #include "base/size.h"
 #include "base/text.h"
+#include "tensor/low.h"
 
 /* ---- Buffers --------------------------------------------------------------------------------- */
 
@@ -228,6 +229,27 @@ cj_tensor *cj_tensor_cast(const cj_tensor *t, cj_dtype dtype)
     cj_tensor *out = tensor_new(t->cj, dtype, t->rank, t->shape, false);
     if (out)
         cj__convert(dtype, cj__tensor_data(out), t->dtype, cj__tensor_data(t), (size_t)t->count);
+    return out;
+}
+
+cj_tensor *cj_tensor_bits(cj_tensor *t, cj_dtype dtype)
+{
+    int64_t count;
+    size_t bytes;
+    if (cj__tensor_check(t->cj, dtype, t->rank, t->shape, &count, &bytes)) return NULL;
+    if (cj__dtype_bytes(dtype) != cj__dtype_bytes(t->dtype)) {
+        cj_fail(t->cj, CJ_ERR_TYPE, "bits: an element of %s has %d bits, one of %s %d",
+                cj_dtype_info(t->dtype)->name, cj_dtype_info(t->dtype)->bits,
+                cj_dtype_info(dtype)->name, cj_dtype_info(dtype)->bits);
+        return NULL;
+    }
+    if (!cj__is_packed(dtype))
+        return tensor_on(t->cj, cj__buffer_ref(t->buffer), t->offset, dtype, t->rank, t->shape,
+                         count);
+    cj_tensor *out = tensor_new(t->cj, dtype, t->rank, t->shape, false);
+    const uint8_t *from = cj__tensor_data(t);
+    uint8_t *to = out ? cj__tensor_data(out) : NULL;
+    for (size_t i = 0; out && i < bytes; i++) to[i] = (uint8_t)cj__low_bits(dtype, from[i]);
     return out;
 }
 

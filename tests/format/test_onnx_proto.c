@@ -406,6 +406,15 @@ static void test_tensor_spellings(void **state)
         {CASE("\x08\x03\x10\x0c\x5a\x07\xff\xff\xff\xff\x0f\x00\x01"),
          CJ_U32,
          {4294967295.0, 0, 1}},
+        /* Low types: several to a byte, the first in the lowest bits, in lists as in raw data. */
+        {CASE("\x08\x03\x10\x16\x2a\x02\x39\x0f"), CJ_I4, {-7, 3, -1}},
+        {CASE("\x08\x03\x10\x15\x4a\x02\x39\x0f"), CJ_U4, {9, 3, 15}},
+        {CASE("\x08\x03\x10\x17\x4a\x02\x72\x0e"), CJ_F4E2M1, {1, 6, -4}},
+        {CASE("\x08\x03\x10\x19\x4a\x01\x39"), CJ_U2, {1, 2, 3}},
+        {CASE("\x08\x03\x10\x1a\x2a\x01\x39"), CJ_I2, {1, -2, -1}},
+        {CASE("\x08\x03\x10\x11\x4a\x03\x38\xb8\x7e"), CJ_F8E4M3FN, {1, -1, 448}},
+        {CASE("\x08\x03\x10\x13\x2a\x04\x3c\xbc\x01\x7b"), CJ_F8E5M2, {1, -1, 57344}},
+        {CASE("\x08\x03\x10\x18\x4a\x03\x7f\x80\x7e"), CJ_F8E8M0, {1, 2, 0.5}},
 #undef CASE
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -730,10 +739,11 @@ static void test_ranks(void **state)
         cj_tensor_free(out);
     }
     t.dims.count = 0;
-    t.data_type = CJ__ONNX_FLOAT8E4M3FN;
+    t.data_type = CJ__ONNX_COMPLEX64;
+    t.raw = (cj__slice){"abcdefgh", 8};
     assert_int_equal(cj__onnx_tensor_decode(cj, &t, NULL, &out), CJ_ERR_UNSUPPORTED);
     assert_non_null(strstr(cj_message(cj),
-                           "type FLOAT8E4M3FN (17) and shape [] is of a type Cajal does not have"));
+                           "type COMPLEX64 (14) and shape [] is of a type Cajal does not have"));
 }
 
 static cj_status load_and_write(cj_context *with, void *arg)

@@ -56,8 +56,14 @@ static void headers_are_strict(void **state)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\","
          "\"shape\":[2],\"data_offsets\":[0,8]}}",
          8, "the key \"a\" appears twice"},
-        {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2,
-         "tensor 'a': dtype 'F8_E4M3' is not supported"},
+        {"{\"a\":{\"dtype\":\"F6_E2M3\",\"shape\":[4],\"data_offsets\":[0,3]}}", 3,
+         "tensor 'a': dtype 'F6_E2M3' is not supported"},
+        {"{\"a\":{\"dtype\":\"\",\"shape\":[2],\"data_offsets\":[0,1]}}", 1,
+         "tensor 'a': dtype '' is not supported"},
+        {"{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2,
+         "shape (3,) of f4e2m1 does not fill its 2 bytes"},
+        {"{\"a\":{\"dtype\":\"F4\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4,
+         "shape (4,) of f4e2m1 does not fill its 4 bytes"},
         {"{\"a\":{\"dtype\":3,\"shape\":[2],\"data_offsets\":[0,2]}}", 2, "dtype is no string"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":2,\"data_offsets\":[0,2]}}", 2, "shape is no list"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2.0],\"data_offsets\":[0,2]}}", 2,
@@ -135,6 +141,25 @@ static void bombs_are_refused_cheaply(void **state)
     for (size_t i = 14; i < size + 8; i++) large[i] = i % 2 ? ',' : '0';
     refuse_bomb(read_safetensors, large, size + 8);
     free(large);
+}
+
+/* What the format lacks is refused before anything is written. */
+static void dtypes_it_lacks_are_refused(void **state)
+{
+    (void)state;
+    const struct { cj_dtype dtype; int64_t n; const char *message; } cases[] = {
+        {CJ_I4, 4, "safetensors: tensor 'w': the format has no i4"},
+        {CJ_U2, 4, "safetensors: tensor 'w': the format has no u2"},
+        {CJ_F4E2M1, 3, "safetensors: tensor 'w': 3 elements of f4e2m1 do not fill whole bytes"},
+    };
+    for (size_t i = 0; i < CJ__COUNT(cases); i++) {
+        cj_tensors *list = cj_tensors_new(cj);
+        cj_tensors_add(list, "w", cj_tensor_new(cj, cases[i].dtype, 1, &cases[i].n));
+        assert_int_equal(cj_safetensors_save(cj, CJ_BUILD_DIR "/lacks.safetensors", list),
+                         CJ_ERR_UNSUPPORTED);
+        assert_string_equal(cj_message(cj), cases[i].message);
+        cj_tensors_free(list);
+    }
 }
 
 static unsigned char *our_file(size_t *size)
@@ -289,6 +314,7 @@ static void every_fault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(dtypes_it_lacks_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(headers_are_strict, setup, teardown),
         cmocka_unit_test_setup_teardown(bombs_are_refused_cheaply, setup, teardown),
         cmocka_unit_test_setup_teardown(our_files_come_back, setup, teardown),

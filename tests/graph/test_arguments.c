@@ -263,7 +263,8 @@ static void compare(scene *s, int k, const cj_tensor *a, const cj_tensor *b)
         complain(s, "shapes", "of the two backends differ");
         return;
     }
-    bool real = cj_dtype_info(a->dtype)->kind == CJ_KIND_FLOAT;
+    const cj_dtype_kind kind = cj_dtype_info(a->dtype)->kind;
+    bool real = kind == CJ_KIND_FLOAT || kind == CJ_KIND_LOW_FLOAT;
     for (size_t i = 0; i < (size_t)a->count; i++) {
         double x = cj_load_f64(a->dtype, cj__tensor_data(a), i);
         if (real && !isfinite(x)) return;

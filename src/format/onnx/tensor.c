@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/size.h"
 #include "tensor/dtype.h"
+#include "tensor/low.h"
 
 enum { FLOAT_DATA = 4, INT32_DATA = 5, INT64_DATA = 7, DOUBLE_DATA = 10, UINT64_DATA = 11 };
 
@@ -372,13 +373,15 @@ cj_status cj__onnx_tensor_decode(cj_context *cj, const cj__onnx_tensor *from, co
     cj_tensor *t = cj_tensor_new(cj, dtype, (int)from->dims.count, from->dims.items);
     unsigned char *data = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
     if (data && bytes) {
+        const size_t packed = (size_t)count - bytes; /* such ones end where the elements end */
+        unsigned char *to = data + (cj__is_packed(dtype) ? packed : 0);
         if (from->typed.count) {
             values v = values_of(cj, from);
-            fill(&v, data, bytes);
+            fill(&v, to, bytes);
         } else {
-            memcpy(data, file.data ? file.data + offset : (const unsigned char *)from->raw.at,
-                   bytes);
+            memcpy(to, file.data ? file.data + offset : (const unsigned char *)from->raw.at, bytes);
         }
+        if (cj__is_packed(dtype)) cj__bits_unpack(dtype, data, to, (size_t)count);
         for (size_t i = 0; dtype == CJ_BOOL && i < bytes; i++) data[i] = data[i] != 0;
         swap_if_big_endian(data, bytes, (size_t)cj_dtype_info(dtype)->bits / 8);
     }
@@ -408,7 +411,14 @@ cj_status cj__onnx_tensor_encode(cj__arena *arena, const char *name, const cj_te
     }
     const void *data = cj_tensor_map_read(from);
     if (!data) return cj_last_status(arena->cj);
-    if (!*(const unsigned char *)&one) { /* big-endian: a turned copy */
+    if (cj__is_packed(cj_tensor_dtype(from))) {
+        const size_t count = bytes;
+        if (!cj__bytes((int64_t)count, row->packed, &bytes)) bytes = count;
+        unsigned char *packed = cj__arena_array(arena, bytes + 1, 1);
+        if (!packed) return cj_last_status(arena->cj);
+        cj__bits_pack(cj_tensor_dtype(from), packed, data, count);
+        data = packed;
+    } else if (!*(const unsigned char *)&one) { /* big-endian: a turned copy */
         void *copy = cj__arena_copy(arena, data, bytes);
         if (!copy) return cj_last_status(arena->cj);
         swap_if_big_endian(copy, bytes, (size_t)row->bits / 8);

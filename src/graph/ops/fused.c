@@ -170,7 +170,7 @@ found:
 }
 
 const cj_op cj_op_fused = {.name = "fused",
-                           .flags = CJ_OP_NOFAIL,
+                           .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
                            .doc = "elementwise calls and reductions run tile by tile",
                            .inputs = -1,
                            .inputs_min = 1,

@@ -85,6 +85,7 @@ const cj_op cj_op_gather = {
     .inputs = 2,
     .attributes_size = sizeof(cj__axis_attrs),
     .attributes = cj__first_axis_options,
+    .flags = CJ_OP_ANY_DTYPE,
     .infer = gather_infer,
     .grad = gather_grad,
     .ref = gather_ref,

@@ -110,6 +110,7 @@ const cj_op cj_op_gather_along = {
     .inputs = 2,
     .attributes_size = sizeof(cj__axis_attrs),
     .attributes = cj__first_axis_options,
+    .flags = CJ_OP_ANY_DTYPE,
     .infer = gather_along_infer,
     .grad = gather_along_grad,
     .ref = gather_along_ref,
@@ -142,8 +143,9 @@ static cj_status scatter_along_infer(cj_infer *infer)
     CJ__TRY(infer_along(infer, &a->axis));
     if (x->dtype != updates->dtype)
         return cj_infer_fail(infer, CJ_ERR_TYPE, "the dtypes of x and updates differ");
-    if (a->rule != CJ_SCATTER_REPLACE && cj__is_bool(x->dtype))
-        return cj_infer_fail(infer, CJ_ERR_TYPE, "%s takes numbers, not bools", rules[a->rule]);
+    if (a->rule != CJ_SCATTER_REPLACE && (cj__is_bool(x->dtype) || cj__is_low(x->dtype)))
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "%s takes numbers, not %ss", rules[a->rule],
+                             cj_dtype_info(x->dtype)->name);
     bool same = updates->rank == indices->rank;
     for (int i = 0; same && i < indices->rank; i++)
         same = cj_infer_equal(infer, updates->dim[i], indices->dim[i]);
@@ -273,6 +275,7 @@ const cj_op cj_op_scatter_along = {
     .inplace = cj__inplace_first,
     .attributes_size = sizeof(cj__scatter_along_attrs),
     .attributes = scatter_along_options,
+    .flags = CJ_OP_ANY_DTYPE,
     .infer = scatter_along_infer,
     .grad = scatter_along_grad,
     .ref = scatter_along_ref,

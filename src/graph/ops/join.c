@@ -100,7 +100,7 @@ static cj_node *concat_sample(cj_sampler *s, int i)
 const cj_op cj_op_concat = {
     .name = "concat",
     .doc = "the operands one after another along an axis",
-    .flags = CJ_OP_NOFAIL,
+    .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
     .inputs = -1,
     .inputs_min = 1,
     .attributes_size = sizeof(cj__axis_attrs),
@@ -242,7 +242,7 @@ static cj_node *split_sample(cj_sampler *s, int i)
 const cj_op cj_op_split = {
     .name = "split",
     .doc = "x cut into parts along an axis: output i has sizes[i] elements of it",
-    .flags = CJ_OP_NOFAIL,
+    .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
     .inputs = 1,
     .outputs = -1,
     .attributes_size = sizeof(struct split_attrs),

@@ -3,6 +3,7 @@
 #define CAJAL_GRAPH_OPS_MAP_H
 
 #include "graph/graph.h"
+#include "tensor/low.h"
 
 static inline bool cj__is_float(cj_dtype dtype)
 {

@@ -159,7 +159,7 @@ static cj_node *pad_sample(cj_sampler *s, int i)
 const cj_op cj_op_pad = {
     .name = "pad",
     .doc = "x with `value` added around its elements and between them; negative numbers crop",
-    .flags = CJ_OP_NOFAIL,
+    .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
     .inputs = 1,
     .attributes_size = sizeof(struct pad_attrs),
     .attributes = pad_options,

@@ -107,7 +107,7 @@ const cj_op cj_op_reshape = {
     .name = "reshape",
     .doc = "the same elements in the same order under another shape",
     .inputs = 1,
-    .flags = CJ_OP_VIEW,
+    .flags = CJ_OP_VIEW | CJ_OP_ANY_DTYPE,
     .attributes_size = sizeof(cj__dims_attrs),
     .attributes = cj__dims_options,
     .infer = reshape_infer,
@@ -220,7 +220,7 @@ static cj_node *transpose_sample(cj_sampler *s, int i)
 const cj_op cj_op_transpose = {
     .name = "transpose",
     .doc = "x with its axes in another order: axis i of the result is axis permutation[i] of x",
-    .flags = CJ_OP_NOFAIL,
+    .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
     .inputs = 1,
     .attributes_size = sizeof(cj__permutation_attrs),
     .attributes = transpose_options,
@@ -308,7 +308,7 @@ static cj_node *broadcast_sample(cj_sampler *s, int i)
 const cj_op cj_op_broadcast = {
     .name = "broadcast",
     .doc = "x repeated along axes of size 1 and along new leading axes",
-    .flags = CJ_OP_NOFAIL,
+    .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
     .inputs = 1,
     .attributes_size = sizeof(cj__dims_attrs),
     .attributes = cj__dims_options,
@@ -399,7 +399,7 @@ static cj_node *reverse_sample(cj_sampler *s, int i)
 const cj_op cj_op_reverse = {
     .name = "reverse",
     .doc = "x back to front along the axes",
-    .flags = CJ_OP_NOFAIL,
+    .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
     .inputs = 1,
     .attributes_size = sizeof(struct reverse_attrs),
     .attributes = reverse_options,

@@ -172,7 +172,7 @@ static cj_node *slice_sample(cj_sampler *s, int i)
 const cj_op cj_op_slice = {
     .name = "slice",
     .doc = "y[i] = x[begin + i step] along every axis, size elements",
-    .flags = CJ_OP_NOFAIL,
+    .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
     .inputs = 1,
     .attributes_size = sizeof(struct slice_attrs),
     .attributes = slice_options,
@@ -299,7 +299,7 @@ static cj_node *dynamic_slice_sample(cj_sampler *s, int i)
 const cj_op cj_op_dynamic_slice = {
     .name = "dynamic_slice",
     .doc = "the block of x of the given sizes at begin, clamped so that it lies inside",
-    .flags = CJ_OP_NOFAIL,
+    .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
     .inputs = 2,
     .attributes_size = sizeof(cj__dims_attrs),
     .attributes = cj__dims_options,
@@ -367,7 +367,7 @@ const cj_op cj_op_update_slice = {
     .name = "update_slice",
     .doc = "x with its block at begin, clamped so that it lies inside, replaced by update",
     .inputs = 3,
-    .flags = CJ_OP_NOFAIL,
+    .flags = CJ_OP_NOFAIL | CJ_OP_ANY_DTYPE,
     .inplace = cj__inplace_first,
     .infer = update_slice_infer,
     .grad = update_slice_grad,

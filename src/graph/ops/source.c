@@ -107,14 +107,14 @@ cj_store *cj_graph_store(cj_graph *g)
 
 const cj_op cj_op_input = {.name = "input",
                            .doc = "a value fed at every run",
-                           .flags = CJ_OP_SOURCE,
+                           .flags = CJ_OP_SOURCE | CJ_OP_ANY_DTYPE,
                            .attributes_size = sizeof(cj__source_attrs),
                            .attributes = source_options,
                            .infer = infer_source,
                            .no_gradient = "no operands"};
 const cj_op cj_op_variable = {.name = "variable",
                               .doc = "a value kept in the store",
-                              .flags = CJ_OP_SOURCE,
+                              .flags = CJ_OP_SOURCE | CJ_OP_ANY_DTYPE,
                               .attributes_size = sizeof(cj__source_attrs),
                               .attributes = source_options,
                               .infer = infer_source,
@@ -169,7 +169,7 @@ bool cj__is_constant(const cj_node *node, double *value)
 
 const cj_op cj_op_constant = {.name = "constant",
                               .doc = "a value known when the graph is built",
-                              .flags = CJ_OP_SOURCE,
+                              .flags = CJ_OP_SOURCE | CJ_OP_ANY_DTYPE,
                               .attributes_size = sizeof(cj__constant_attrs),
                               .attributes = constant_options,
                               .infer = infer_constant,

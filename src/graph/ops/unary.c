@@ -241,7 +241,7 @@ const cj_op cj_op_identity = {
     .name = "identity",
     .doc = "y = x",
     .inputs = 1,
-    .flags = CJ_OP_ELEMENTWISE | CJ_OP_VIEW,
+    .flags = CJ_OP_ELEMENTWISE | CJ_OP_VIEW | CJ_OP_ANY_DTYPE,
     .infer = cj_infer_same,
     .grad = identity_grad,
     .ref = copy_ref,
@@ -266,7 +266,7 @@ const cj_op cj_op_stop_gradient = {
     .name = "stop_gradient",
     .doc = "y = x, taken as constant by gradients",
     .inputs = 1,
-    .flags = CJ_OP_ELEMENTWISE | CJ_OP_VIEW,
+    .flags = CJ_OP_ELEMENTWISE | CJ_OP_VIEW | CJ_OP_ANY_DTYPE,
     .infer = cj_infer_same,
     .no_gradient = "stopped on purpose",
     .ref = copy_ref,
@@ -289,7 +289,7 @@ const cj_op cj_op_checkpoint = {
     .name = "checkpoint",
     .doc = "y = x, kept for the gradient where other values are computed again",
     .inputs = 1,
-    .flags = CJ_OP_ELEMENTWISE | CJ_OP_VIEW,
+    .flags = CJ_OP_ELEMENTWISE | CJ_OP_VIEW | CJ_OP_ANY_DTYPE,
     .infer = cj_infer_same,
     .grad = identity_grad,
     .ref = copy_ref,
@@ -304,10 +304,20 @@ cj_node *cj_checkpoint(cj_node *x)
 
 struct cast_attrs {
     cj_dtype to;
+    bool overflow;
+    int round;
 };
 
+static const char *const roundings[] = {"up", "down", "nearest", NULL};
+
+
 static const cj_option cast_options[] = {
-    CJ_OPTION_DTYPE(struct cast_attrs, to, CJ_F32, "dtype of the result"), CJ_OPTION_END};
+    CJ_OPTION_DTYPE(struct cast_attrs, to, CJ_F32, "dtype of the result"),
+    CJ_OPTION_BOOL(struct cast_attrs, overflow, false,
+                   "8-bit floats: what is too large becomes infinity or NaN, else the largest"),
+    CJ_OPTION_WORD(struct cast_attrs, round, 0, roundings,
+                   "f8e8m0: which power of two, of the two a number lies between"),
+    CJ_OPTION_END};
 
 static cj_status cast_infer(cj_infer *infer)
 {
@@ -325,11 +335,16 @@ static cj_status cast_ref(const cj_kernel *k)
     const cj_array *x = k->in[0], *y = k->out[0];
     size_t from = cj__dtype_bytes(x->dtype), to = cj__dtype_bytes(y->dtype);
     unsigned char element[8], *bytes = y->data;
-    if (y->data != x->data) return copy_ref(k);
+    const struct cast_attrs *a = k->call->attributes;
+    const cj_cast_mode mode = (cj_cast_mode)(a->round | (a->overflow ? CJ_CAST_OVERFLOW : 0));
+    if (y->data != x->data) {
+        cj__convert_as(y->dtype, y->data, x->dtype, x->data, (size_t)y->count, mode);
+        return CJ_OK;
+    }
     CJ_ASSERT(to <= from);
     for (size_t i = 0; i < (size_t)y->count; i++) {
         memcpy(element, bytes + i * from, from);
-        cj__convert(y->dtype, bytes + i * to, x->dtype, element, 1);
+        cj__convert_as(y->dtype, bytes + i * to, x->dtype, element, 1, mode);
     }
     return CJ_OK;
 }
@@ -364,7 +379,7 @@ const cj_op cj_op_cast = {
            "saturate "
            "when they become integers (NaN: 0); integers wrap; bool asks for not zero",
     .inputs = 1,
-    .flags = CJ_OP_ELEMENTWISE,
+    .flags = CJ_OP_ELEMENTWISE | CJ_OP_ANY_DTYPE,
     .attributes_size = sizeof(struct cast_attrs),
     .attributes = cast_options,
     .infer = cast_infer,
@@ -375,8 +390,14 @@ const cj_op cj_op_cast = {
 
 cj_node *cj_cast(cj_node *x, cj_dtype dtype)
 {
+    return cj_cast_as(x, dtype, CJ_CAST_UP);
+}
+
+cj_node *cj_cast_as(cj_node *x, cj_dtype dtype, cj_cast_mode mode)
+{
     if (!x || cj__is_zero(x) || x->type.dtype == dtype) return x;
-    return cj_apply(cj_node_graph(x), &cj_op_cast, &x, 1, &(struct cast_attrs){dtype});
+    struct cast_attrs attrs = {dtype, (mode & CJ_CAST_OVERFLOW) != 0, mode & ~CJ_CAST_OVERFLOW};
+    return cj_apply(cj_node_graph(x), &cj_op_cast, &x, 1, &attrs);
 }
 
 /* ---- Questions ------------------------------------------------------------------------------- */
