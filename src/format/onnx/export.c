@@ -568,7 +568,8 @@ const cj__onnx_row *cj__onnx_row_at(size_t i)
         cj__onnx_rows_linear,      cj__onnx_rows_conv,       cj__onnx_rows_norm,
         cj__onnx_rows_control,     cj__onnx_rows_sequence,   cj__onnx_rows_random,
         cj__onnx_rows_training,    cj__onnx_rows_recurrent,
-        cj__onnx_rows_pool,        cj__onnx_rows_image};
+        cj__onnx_rows_pool,        cj__onnx_rows_image,
+        cj__onnx_rows_quant};
     for (size_t t = 0; t < CJ__COUNT(tables); t++)
         for (const cj__onnx_row *row = tables[t]; row->onnx || row->op; row++)
             if (i-- == 0) return row;
@@ -587,6 +588,12 @@ static void write_call(cj__onnx_writer *w, const cj_call *call)
 {
     const cj__onnx_row *row = row_of(call->op);
     w->call = call;
+    for (int k = 0; k < call->n_out; k++)
+        if (cj_dtype_info(call->out[k].type.dtype)->kind >= CJ_KIND_LOW_FLOAT) {
+            cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "%s is newer than opset %d, which is written",
+                            cj_dtype_info(call->out[k].type.dtype)->name, CJ__ONNX_OPSET);
+            return;
+        }
     if (row) row->write(w, row);
     else if (call->op->lower) cj__onnx_write_lowered(w);
     else cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "ONNX has no such operator");

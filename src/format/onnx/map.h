@@ -59,6 +59,7 @@ extern const cj__onnx_row cj__onnx_rows_elementwise[], cj__onnx_rows_activation[
     cj__onnx_rows_signal[], cj__onnx_rows_attention[], cj__onnx_rows_linear[], cj__onnx_rows_conv[],
     cj__onnx_rows_norm[], cj__onnx_rows_control[], cj__onnx_rows_sequence[],
     cj__onnx_rows_random[], cj__onnx_rows_training[],
+    cj__onnx_rows_quant[],
     cj__onnx_rows_recurrent[], cj__onnx_rows_pool[], cj__onnx_rows_image[];
 extern const cj__onnx_row cj__onnx_rows_matrix[], cj__onnx_rows_region[], cj__onnx_rows_select[],
     cj__onnx_rows_warp[];
@@ -317,6 +318,11 @@ cj_node *cj__onnx_image_in(cj__onnx_reader *r, size_t i, bool *last);
 void cj__onnx_set_image(cj__onnx_reader *r, size_t k, cj_node *y, bool last);
 /* map_shape.c: x transposed; its operand when it is a transpose that is undone. NULL: reversed. */
 cj_node *cj__onnx_turned(cj_node *x, const int64_t *permutation);
+/* The convolution that the node's attributes describe, of these channels-first images. */
+cj_node *cj__onnx_conv(cj__onnx_reader *r, cj_node *x, cj_node *w);
+
+/* map_quant.c: what attributes say of casts to small floats. */
+cj_cast_mode cj__onnx_cast_mode(cj__onnx_reader *r);
 
 /* map_scan.c: a placeholder in a body that the importer makes, for x or an element of x along axis
  * 0; y, the call that took the body, which is freed where there is none; the Scan of opset 8. */

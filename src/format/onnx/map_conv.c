@@ -342,6 +342,12 @@ static bool read_window(cj__onnx_reader *r, const cj_node *x, const cj_node *w, 
     return !r->failed;
 }
 
+cj_node *cj__onnx_conv(cj__onnx_reader *r, cj_node *x, cj_node *w)
+{
+    cj_conv_opts o = {.channel_axis = 1};
+    return x && w && read_window(r, x, w, &o) ? (cj_conv)(x, w, &o) : NULL;
+}
+
 static void read_conv(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     bool last;

@@ -163,7 +163,7 @@ static void read_cast(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *x = cj__onnx_node_in(r, 0);
     cj_node *like = strcmp(row->onnx, "CastLike") ? NULL : cj__onnx_node_in(r, 1);
     cj_dtype to = r->failed ? CJ_DTYPE_NONE : like ? like->type.dtype : cj__onnx_cast_to(r);
-    if (to != CJ_DTYPE_NONE) cj__onnx_set(r, 0, cj_cast(x, to));
+    if (to != CJ_DTYPE_NONE) cj__onnx_set(r, 0, cj_cast_as(x, to, cj__onnx_cast_mode(r)));
 }
 
 static void read_is_inf(cj__onnx_reader *r, const cj__onnx_row *row)
