@@ -49,7 +49,8 @@ CJ_API const char *cj_tensors_metadata_at(const cj_tensors *list, size_t i, cons
 
 /* Format versions 1 to 3, C and Fortran order, both byte orders, the types of CJ_DTYPE_LIST (what
  * numpy lacks is saved as raw bits, bf16 as u2, f8 as u1, i4 as i1, and loaded as u16, u8, i8:
- * cj_tensor_bits makes of them what they were). Texts of bytes, numpy's "S5", are u8 with one
+ * cj_tensor_bits makes of them what they were; "U5" is
+ * string, in UTF-32, and back). Texts of bytes, numpy's "S5", are u8 with one
  * axis more: rows of 5 bytes, zeros behind the text. The caller frees the tensor. */
 CJ_API cj_status cj_npy_load(cj_context *cj, const char *path, cj_tensor **out);
 CJ_API cj_status cj_npy_read(cj_context *cj, const void *bytes, size_t size, cj_tensor **out);

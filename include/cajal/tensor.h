@@ -30,7 +30,10 @@ extern "C" {
  * i2 the number itself (an int8_t), of u4 and u2 too, of floats the code in the low bits. Files of
  * ONNX and safetensors pack them. f8e4m3fn and f8e5m2 are OCP's 8-bit floats, ...fnuz those without
  * -0 and infinity, f8e8m0 a power of two without sign, f4e2m1 a sign and 0, 0.5, 1, 1.5, 2, 3, 4 or
- * 6. What numpy lacks travels as raw bits in .npy files. */
+ * 6. What numpy lacks travels as raw bits in .npy files.
+ *
+ * string is low, too, and is not even cast: its elements are numbers of texts that the context keeps
+ * (cj_tensor_string tells them). Equal texts have equal numbers, so `equal` works; 0 is "". */
 #define CJ_DTYPE_LIST(X)                                                                           \
     X(F64, f64, 64, 64, FLOAT, "f8", 11, "F64")                                                    \
     X(F32, f32, 32, 32, FLOAT, "f4", 1, "F32")                                                     \
@@ -54,7 +57,8 @@ extern "C" {
     X(I4, i4, 8, 4, LOW_SIGNED, "i1", 22, "")                                                      \
     X(U4, u4, 8, 4, LOW_UNSIGNED, "u1", 21, "")                                                    \
     X(I2, i2, 8, 2, LOW_SIGNED, "i1", 26, "")                                                      \
-    X(U2, u2, 8, 2, LOW_UNSIGNED, "u1", 25, "")
+    X(U2, u2, 8, 2, LOW_UNSIGNED, "u1", 25, "")                                                    \
+    X(STRING, string, 64, 64, STRING, "U", 8, "")
 
 typedef enum cj_dtype {
     CJ_DTYPE_NONE, /* "default" in option structures; never the type of a tensor */
@@ -71,7 +75,8 @@ typedef enum cj_dtype_kind {
     CJ_KIND_BOOL,
     CJ_KIND_LOW_FLOAT, /* from here on: stored, moved and cast only */
     CJ_KIND_LOW_SIGNED,
-    CJ_KIND_LOW_UNSIGNED
+    CJ_KIND_LOW_UNSIGNED,
+    CJ_KIND_STRING
 } cj_dtype_kind;
 
 typedef struct cj_dtype_row {
@@ -145,6 +150,13 @@ CJ_API size_t cj_tensor_size_bytes(const cj_tensor *t); /* of the elements, pack
 CJ_API void *cj_tensor_map(cj_tensor *t, cj_map_mode mode);
 CJ_API const void *cj_tensor_map_read(const cj_tensor *t);
 CJ_API void cj_tensor_unmap(const cj_tensor *t);
+
+/* A tensor of texts in UTF-8, in row-major order; its context keeps each different text until it is
+ * freed, so the text of an element is valid as long. Such tensors are used in one context. */
+CJ_API cj_tensor *cj_tensor_from_strings(cj_context *cj, int rank, const int64_t *shape,
+                                         const char *const *texts);
+/* The text of element i; "" when the tensor is of another dtype. */
+CJ_API const char *cj_tensor_string(const cj_tensor *t, int64_t i);
 
 /* The bits of the elements as another dtype of the same size; shares the buffer. Into a dtype of 2
  * or 4 bits the low bits are taken, into a copy. */

@@ -15,6 +15,7 @@
 
 #include "base/posix.h"
 #include "base/registry.h"
+#include "base/strings.h"
 #include "base/text.h"
 
 enum { THREADS_MAX = 4096, ALIGNMENT = 64 };
@@ -33,6 +34,7 @@ struct cj__core {
     bool deterministic;
     int debug;
     _Atomic int64_t used, peak, allocations;
+    _Atomic(cj__strings *) strings; /* made when first asked for */
 };
 
 typedef struct root_block {
@@ -86,6 +88,7 @@ void cj_context_free(cj_context *cj)
         free_object(object);
     }
     cj__registry_release(cj);
+    cj__strings_free(cj, cj->core->strings);
     cj_allocator allocator = cj->core->allocator;
     allocator.allocate(allocator.user, cj, sizeof(root_block), 0);
 }
@@ -99,6 +102,19 @@ void cj__context_release_child(cj_context *child)
 {
     CJ_ASSERT(child->child);
     memset(child, 0, sizeof *child);
+}
+
+/* Of two threads that make it, one is first. */
+cj__strings *cj__core_strings(cj_context *cj)
+{
+    cj__strings *have = atomic_load(&cj->core->strings);
+    if (have) return have;
+    cj__strings *made = cj__strings_new(cj);
+    if (made && !atomic_compare_exchange_strong(&cj->core->strings, &have, made)) {
+        cj__strings_free(cj, made);
+        return have;
+    }
+    return made;
 }
 
 /* Objects belong to the root, whichever child made them; that child must not do so in another

@@ -74,7 +74,7 @@ bool cj__utf8_valid(const char *text, size_t size)
     return true;
 }
 
-static char *put_utf8(char *out, unsigned code)
+char *cj__utf8_put(char *out, unsigned code)
 {
     if (code < 0x80) {
         *out++ = (char)code;
@@ -127,7 +127,7 @@ static cj_status read_escape(parser *p, char **out)
         if (low < 0xdc00 || low > 0xdfff) return unexpected(p, "a low surrogate before this");
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
     }
-    *out = put_utf8(*out, code);
+    *out = cj__utf8_put(*out, code);
     return CJ_OK;
 }
 

@@ -48,5 +48,7 @@ const cj__json *cj__json_find(const cj__json *object, const char *key);
 /* How many bytes the UTF-8 character at `at` has, 0 when it is none. */
 size_t cj__utf8_length(const char *at, size_t size);
 bool cj__utf8_valid(const char *text, size_t size);
+/* Writes a character as 1 to 4 bytes; returns where the next one goes. */
+char *cj__utf8_put(char *out, unsigned code);
 
 #endif

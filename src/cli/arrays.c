@@ -37,6 +37,30 @@ static const char *wanted(const cli_arrays *a, cj_graph *g, char *out, size_t si
     return out;
 }
 
+/* Numpy's 'S5' are rows of bytes with zeros behind them: as texts, NULL after a failure. */
+static cj_tensor *byte_texts(cli *c, const cj_tensor *array)
+{
+    const int rank = cj_tensor_rank(array) - 1;
+    const int64_t *shape = cj_tensor_shape(array);
+    const int64_t width = rank < 0 ? 0 : shape[rank], n = width ? cj_tensor_count(array) / width : 0;
+    char **texts = calloc((size_t)n + 1, sizeof *texts);
+    char *all = malloc((size_t)(n * (width + 1) + 1));
+    const char *from = cj_tensor_map_read(array);
+    cj_tensor *made = NULL;
+    for (int64_t i = 0; texts && all && from && i < n; i++) {
+        texts[i] = memcpy(all + i * (width + 1), from + i * width, (size_t)width);
+        texts[i][width] = 0;
+    }
+    if (!width)
+        cli_fail(c, CJ_ERR_SHAPE, "an array of bytes without characters is no array of texts");
+    else if (!texts || !all) cli_fail(c, CJ_ERR_MEMORY, "out of memory");
+    else if (!(made = cj_tensor_from_strings(c->cj, rank, shape, (const char *const *)texts)))
+        cli_failed(c, c->cj);
+    free(texts);
+    free(all);
+    return made;
+}
+
 static int load(cli_arrays *a, int i, const char *path)
 {
     cj_tensor *value;
@@ -46,6 +70,11 @@ static int load(cli_arrays *a, int i, const char *path)
     a->feeds[i].value = value;
     /* What numpy lacks is there as raw bits: bf16 as u16, f8e5m2 as u8, i4 as i8. */
     const cj_dtype to = a->inputs[i].type.dtype, from = cj_tensor_dtype(value);
+    if (to == CJ_STRING && from == CJ_U8) {
+        a->feeds[i].value = byte_texts(a->c, value);
+        cj_tensor_free(value);
+        return a->feeds[i].value ? CLI_DONE : a->c->status;
+    }
     if (to == from || strcmp(cj_dtype_info(to)->numpy, cj_dtype_info(from)->numpy)) return CLI_DONE;
     a->feeds[i].value = cj_tensor_bits(value, to);
     cj_tensor_free(value);

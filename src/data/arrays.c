@@ -86,6 +86,11 @@ static cj_status fail_names(const source *s, const char *wanted)
 static cj_status check(cj_context *cj, const char *path, const pair *p)
 {
     const int rank = p->info.rank;
+    if (p->info.dtype == CJ_STRING || (p->y && cj_tensor_dtype(p->y) == CJ_STRING))
+        return cj_fail(cj, CJ_ERR_UNSUPPORTED,
+                       "%s: the %s are texts of 4 bytes a character, expected bytes as "
+                       "x.astype('S') makes of them in numpy",
+                       path, p->info.dtype == CJ_STRING ? "samples" : "targets");
     if (rank < 1 || rank > CJ_RANK_MAX - 1)
         return cj_fail(cj, CJ_ERR_DATA, "%s: the samples are of rank %d, expected 1 to %d", path,
                        rank, CJ_RANK_MAX - 1);

@@ -10,7 +10,9 @@
 #include "format/npy.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/size.h"
+#include "base/strings.h"
 #include "base/text.h"
 
 enum { HEADER_LENGTH_MAX = 1 << 16, PREFIX = 8, ALIGNMENT = 64 };
@@ -21,7 +23,8 @@ typedef struct npy {
     const char *begin, *at, *end; /* of the header's text */
     cj_dtype dtype;
     bool swap, fortran;
-    bool is_text;   /* rows of `width` bytes, padded with zeros: u8 with one axis more */
+    bool is_text;   /* rows of `width` bytes, padded with zeros: u8 with one axis more, or, */
+    bool is_utf32;  /* of four bytes a character, strings */
     int64_t width;
     int rank;
     int64_t shape[CJ_RANK_MAX];
@@ -68,20 +71,18 @@ static cj_status read_string(npy *p, const char **text, size_t *length)
     return p->at < p->end && *p->at++ == quote ? CJ_OK : unexpected(p, "the end of a string");
 }
 
-/* '|S5' are texts of five bytes at most; 'U' are UTF-32. */
+/* '|S5' are texts of five bytes at most, '<U5' of five characters in UTF-32. */
 static cj_status read_text_type(npy *p, const char *text, size_t length)
 {
     const bool number = cj__parse_int64(text + 2, length - 2, &p->width);
-    if (text[1] == 'U')
-        return cj_fail(p->cj, CJ_ERR_UNSUPPORTED,
-                       "npy: element type '%.*s' is text of 4 bytes a character, expected bytes as "
-                       "x.astype('S') makes of it in numpy",
-                       length > 40 ? 40 : (int)length, text);
     if (!number || p->width < 0 || p->width > INT32_MAX / 8)
         return cj_fail(p->cj, CJ_ERR_FORMAT, "npy: element type '%.*s' has no length",
                        length > 40 ? 40 : (int)length, text);
-    p->is_text = true;
-    p->dtype = CJ_U8;
+    p->is_utf32 = text[1] == 'U';
+    p->is_text = !p->is_utf32;
+    p->dtype = p->is_utf32 ? CJ_STRING : CJ_U8;
+    if (p->is_utf32) p->width *= 4;
+    p->swap = p->is_utf32 && (text[0] == '>') != machine_is_big_endian();
     return CJ_OK;
 }
 
@@ -203,7 +204,7 @@ static void from_fortran(const npy *p, int64_t count, size_t width, unsigned cha
 /* Of one that the header's shape counts: of a text all of its bytes. */
 static size_t element_bytes(const npy *p)
 {
-    return p->is_text ? (size_t)p->width : (size_t)cj__dtype_bytes(p->dtype);
+    return p->is_text || p->is_utf32 ? (size_t)p->width : (size_t)cj__dtype_bytes(p->dtype);
 }
 
 /* The tensor's shape; returns its rank. */
@@ -230,10 +231,55 @@ static cj_status count_elements(const npy *p, size_t size, int64_t *count)
                    cj__shape_string(&text, p->rank, p->shape), cj_dtype_info(p->dtype)->name, size);
 }
 
+/* Zeros behind a text are no part of it; what is no character is refused. */
+static cj_status take_utf32(const npy *p, const unsigned char *cell, int64_t i, uint64_t *number,
+                            cj__text *text)
+{
+    text->length = 0;
+    size_t n = (size_t)p->width / 4;
+    uint32_t c = 0;
+    for (; n; n--) {
+        memcpy(&c, cell + 4 * (n - 1), 4);
+        if (c) break;
+    }
+    for (size_t k = 0; k < n; k++) {
+        memcpy(&c, cell + 4 * k, 4);
+        if (c == 0 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+            return cj_fail(p->cj, CJ_ERR_DATA, "npy: text %lld has the character %lu", (long long)i,
+                           (unsigned long)c);
+        char character[4], *end = cj__utf8_put(character, c);
+        for (const char *b = character; b < end; b++) cj__text_char(text, *b);
+    }
+    if (text->failed) return text->failed;
+    return cj__string_number(p->cj, text->bytes ? text->bytes : "", text->length, number);
+}
+
+static cj_status read_utf32(npy *p, const unsigned char *bytes, size_t size, cj_tensor **out)
+{
+    int64_t count;
+    cj__text text;
+    CJ__TRY(count_elements(p, size, &count));
+    unsigned char *cells = cj__alloc(p->cj, size + 1);
+    cj_tensor *t = cells ? cj_tensor_new(p->cj, CJ_STRING, p->rank, p->shape) : NULL;
+    cj_status failed = t ? CJ_OK : p->cj->status;
+    if (t && p->fortran) from_fortran(p, count, (size_t)p->width, cells, bytes);
+    else if (t && size) memcpy(cells, bytes, size);
+    if (t && p->swap) reverse_bytes(cells, size / 4, 4);
+    cj__text_init(&text, p->cj);
+    for (int64_t i = 0; i < count && !failed; i++)
+        failed = take_utf32(p, cells + i * p->width, i, (uint64_t *)cj__tensor_data(t) + i, &text);
+    cj__text_release(&text);
+    cj__free(p->cj, cells, size + 1);
+    if (failed) cj_tensor_free(t);
+    else *out = t;
+    return failed;
+}
+
 static cj_status read_elements(npy *p, const unsigned char *bytes, size_t size, cj_tensor **out)
 {
     int64_t count;
     int64_t shape[CJ_RANK_MAX];
+    if (p->is_utf32) return read_utf32(p, bytes, size, out);
     CJ__TRY(count_elements(p, size, &count));
     const int rank = full_shape(p, shape);
     const size_t width = element_bytes(p);
@@ -305,7 +351,7 @@ static cj_status look(cj_context *cj, const cj__reader *file, unsigned char *hea
     CJ__TRY(count_elements(&p, (size_t)file->size - at, &count));
     *out = (cj_npy_info){.dtype = p.dtype,
                          .offset = (int64_t)at,
-                         .plain = !p.swap && (!p.fortran || p.rank < 2)};
+                         .plain = !p.swap && !p.is_utf32 && (!p.fortran || p.rank < 2)};
     out->rank = full_shape(&p, out->shape);
     return CJ_OK;
 }
@@ -323,15 +369,18 @@ cj_status cj_npy_look(cj_context *cj, const char *path, cj_npy_info *out)
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-size_t cj__npy_header(const cj_tensor *t, char header[CJ__NPY_HEADER_MAX])
+/* characters: of texts, in each element; 0: the elements are numbers. */
+static size_t write_head(const cj_tensor *t, int characters, char header[CJ__NPY_HEADER_MAX])
 {
     cj__shape_text shape;
+    char code[16];
     char order = cj__dtype_bytes(t->dtype) == 1 ? '|' : machine_is_big_endian() ? '>' : '<';
     size_t prefix = PREFIX + 2;
+    cj__format(code, sizeof code, characters ? "%s%d" : "%s", cj_dtype_info(t->dtype)->numpy,
+               characters);
     size_t text = (size_t)cj__format(header + prefix, CJ__NPY_HEADER_MAX - prefix,
                                      "{'descr': '%c%s', 'fortran_order': False, 'shape': %s, }",
-                                     order, cj_dtype_info(t->dtype)->numpy,
-                                     cj__shape_string(&shape, t->rank, t->shape));
+                                     order, code, cj__shape_string(&shape, t->rank, t->shape));
     size_t total = cj__round_up(prefix + text + 1, ALIGNMENT);
     memset(header + prefix + text, ' ', total - prefix - text);
     header[total - 1] = '\n';
@@ -341,8 +390,66 @@ size_t cj__npy_header(const cj_tensor *t, char header[CJ__NPY_HEADER_MAX])
     return total;
 }
 
+size_t cj__npy_header(const cj_tensor *t, char header[CJ__NPY_HEADER_MAX])
+{
+    return write_head(t, 0, header);
+}
+
+/* Characters of the longest text of all, or a failure for what is no UTF-8. */
+static cj_status longest(cj_context *cj, const cj_tensor *t, size_t *out)
+{
+    *out = 1;
+    for (int64_t i = 0; i < t->count; i++) {
+        const char *text = cj_tensor_string(t, i);
+        size_t n = 0, left = strlen(text);
+        for (size_t step; left; n++, text += step, left -= step)
+            if (!(step = cj__utf8_length(text, left)))
+                return cj_fail(cj, CJ_ERR_DATA, "npy: text %lld is no UTF-8", (long long)i);
+        if (n > *out) *out = n;
+    }
+    return CJ_OK;
+}
+
+static uint32_t character(const char *text, size_t length)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    uint32_t value = length == 1 ? c[0] : c[0] & (0x7f >> length);
+    for (size_t i = 1; i < length; i++) value = value << 6 | (c[i] & 0x3f);
+    return value;
+}
+
+/* The texts as '<U5': u32 with one axis more, which has no limit here as no tensor is made. */
+static cj_status save_strings(cj_context *cj, const char *path, const cj_tensor *t)
+{
+    char header[CJ__NPY_HEADER_MAX];
+    size_t n, bytes;
+    int64_t cells;
+    cj__writer writer;
+    CJ__TRY(longest(cj, t, &n));
+    if (!cj__count(2, (int64_t[]){t->count, (int64_t)n}, &cells) || !cj__bytes(cells, 32, &bytes))
+        return cj_fail(cj, CJ_ERR_LIMIT, "npy: %lld texts of %zu characters", (long long)t->count,
+                       n);
+    uint32_t *all = cj__alloc(cj, bytes + 4), *to = all;
+    if (!all) return cj->status;
+    for (int64_t i = 0; i < t->count; i++, to += n) {
+        const char *text = cj_tensor_string(t, i);
+        size_t left = strlen(text);
+        for (size_t k = 0, step; left; k++, text += step, left -= step)
+            to[k] = character(text, step = cj__utf8_length(text, left));
+    }
+    cj_status failed = cj__writer_begin(&writer, cj, path);
+    if (!failed) {
+        cj__writer_write(&writer, header, write_head(t, (int)n, header));
+        cj__writer_write(&writer, all, bytes);
+        failed = cj__writer_commit(&writer);
+    }
+    cj__free(cj, all, bytes + 4);
+    return failed;
+}
+
 cj_status cj_npy_save(cj_context *cj, const char *path, const cj_tensor *tensor)
 {
+    if (tensor->dtype == CJ_STRING) return save_strings(cj, path, tensor);
     char header[CJ__NPY_HEADER_MAX];
     cj__writer writer;
     CJ__TRY(cj__writer_begin(&writer, cj, path));

@@ -64,6 +64,8 @@ cj_status cj_npz_load(cj_context *cj, const char *path, cj_tensors **out)
 static cj_status add_member(cj__zip_writer *zip, const char *name, const cj_tensor *t)
 {
     char header[CJ__NPY_HEADER_MAX];
+    if (t->dtype == CJ_STRING)
+        return cj_fail(zip->cj, CJ_ERR_UNSUPPORTED, "npz: '%.100s': strings are not written", name);
     size_t header_size = cj__npy_header(t, header);
     cj__text member;
     cj__text_init(&member, zip->cj);

@@ -178,6 +178,7 @@ void cj__load_f64_n(cj_dtype dtype, const void *array, size_t first, size_t n, d
 #undef LOAD
     LOW_FLOAT_CASES EACH(const uint8_t, out[i] = cj__low_load(dtype, a[i]))
     LOW_INTEGER_CASES EACH(const uint8_t, out[i] = (double)cj__low_bits(dtype, a[i]))
+        CASE(STRING, const uint64_t, out[i] = (double)a[i])
     case CJ_DTYPE_NONE:
     case CJ_DTYPE_COUNT: CJ_ASSERT(!"a dtype");
     }
@@ -201,6 +202,7 @@ void cj__load_i64_n(cj_dtype dtype, const void *array, size_t first, size_t n, i
     LOW_FLOAT_CASES EACH(const uint8_t,
                          out[i] = saturate(cj__low_load(dtype, a[i]), INT64_MIN, INT64_MAX))
     LOW_INTEGER_CASES EACH(const uint8_t, out[i] = cj__low_bits(dtype, a[i]))
+        CASE(STRING, const uint64_t, out[i] = (int64_t)a[i])
     case CJ_DTYPE_NONE:
     case CJ_DTYPE_COUNT: CJ_ASSERT(!"a dtype");
     }
@@ -222,6 +224,7 @@ void cj__store_f64_n(cj_dtype dtype, void *array, size_t first, size_t n, const 
     LOW_FLOAT_CASES EACH(uint8_t, a[i] = cj__low_store(dtype, in[i], CJ_CAST_UP))
     LOW_INTEGER_CASES EACH(int8_t,
                            a[i] = cj__low_bits(dtype, saturate(in[i], INT64_MIN, INT64_MAX)))
+        CASE(STRING, uint64_t, a[i] = saturate_u64(in[i]))
     case CJ_DTYPE_NONE:
     case CJ_DTYPE_COUNT: CJ_ASSERT(!"a dtype");
     }
@@ -243,6 +246,7 @@ void cj__store_i64_n(cj_dtype dtype, void *array, size_t first, size_t n, const 
     LOW_FLOAT_CASES EACH(uint8_t,
                          a[i] = cj__low_store(dtype, sticky_signed(in[i]), CJ_CAST_UP))
     LOW_INTEGER_CASES EACH(int8_t, a[i] = cj__low_bits(dtype, in[i]))
+        CASE(STRING, uint64_t, a[i] = (uint64_t)in[i])
     case CJ_DTYPE_NONE:
     case CJ_DTYPE_COUNT: CJ_ASSERT(!"a dtype");
     }

@@ -13,9 +13,16 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "tensor/tensor.h"
+#include "tensor/print.h"
 
-enum { EDGE = 3, THRESHOLD = 1000, PRECISION = 8, LINE = 75, WORD = 64, SIGNIFICANT_MAX = 17 };
+enum {
+    EDGE = 3,
+    THRESHOLD = 1000,
+    PRECISION = 8,
+    LINE = 75,
+    WORD = CJ__ELEMENT_TEXT,
+    SIGNIFICANT_MAX = 17
+};
 
 /* ---- One number ------------------------------------------------------------------------------ */
 
@@ -153,7 +160,9 @@ static double real(const printer *p, int64_t i)
 static void whole(const printer *p, int64_t i, char out[WORD])
 {
     int64_t value = cj_load_i64(p->t->dtype, cj__tensor_data(p->t), (size_t)i);
-    if (p->t->dtype == CJ_BOOL) cj__format(out, WORD, "%s", value ? "True" : "False");
+    if (p->t->dtype == CJ_STRING)
+        cj__format(out, WORD, "'%.*s'", WORD - 4, cj_tensor_string(p->t, i));
+    else if (p->t->dtype == CJ_BOOL) cj__format(out, WORD, "%s", value ? "True" : "False");
     else if (p->t->dtype == CJ_U64) cj__format(out, WORD, "%llu", (unsigned long long)value);
     else cj__format(out, WORD, "%lld", (long long)value);
 }
@@ -318,27 +327,26 @@ static void print_axis(printer *p, int axis, int64_t index)
     fputc(']', p->to);
 }
 
-/* A single value is not cut to eight digits: 0.1, 3.0, 1e-05. */
-static void print_scalar(const printer *p)
+/* A single value is not cut to eight digits. */
+void cj__element_text(const cj_tensor *t, int64_t i, char out[CJ__ELEMENT_TEXT])
 {
-    char text[WORD];
-    if (!is_float(p)) {
-        whole(p, 0, text);
-        fputs(text, p->to);
+    const printer p = {.t = t};
+    if (!is_float(&p)) {
+        whole(&p, i, out);
         return;
     }
-    double value = real(p, 0), size = fabs(value);
+    double value = real(&p, i), size = fabs(value);
     if (!isfinite(value)) {
-        fputs(special(value), p->to);
+        cj__format(out, WORD, "%s", special(value));
     } else if (size == 0 || (size >= 1e-4 && size < 1e16)) {
-        positional(p->t->dtype, value, SIGNIFICANT_MAX + 4, false, text);
-        fprintf(p->to, "%s%s", text, text[strlen(text) - 1] == '.' ? "0" : "");
+        positional(t->dtype, value, SIGNIFICANT_MAX + 4, false, out);
+        const size_t length = strlen(out);
+        if (out[length - 1] == '.') memcpy(out + length, "0", 2);
     } else {
-        decimal d = shortest(p->t->dtype, value);
-        scientific(d, 2, text);
-        char *point = strchr(text, '.');
+        decimal d = shortest(t->dtype, value);
+        scientific(d, 2, out);
+        char *point = strchr(out, '.');
         if (d.count == 1) memmove(point, point + 1, strlen(point)); /* 1e-05, not 1.e-05 */
-        fputs(text, p->to);
     }
 }
 
@@ -348,7 +356,9 @@ void cj_tensor_print(const cj_tensor *t, FILE *to)
     if (t->count == 0) {
         fputs("[]", to);
     } else if (t->rank == 0) {
-        print_scalar(&p);
+        char text[WORD];
+        cj__element_text(t, 0, text);
+        fputs(text, to);
     } else {
         choose(&p);
         print_axis(&p, 0, 0);

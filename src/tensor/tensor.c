@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "tensor/low.h"
 
@@ -226,10 +227,34 @@ cj_tensor *cj__tensor_keep(cj_context *cj, const cj_tensor *t)
 
 cj_tensor *cj_tensor_cast(const cj_tensor *t, cj_dtype dtype)
 {
+    if (dtype != t->dtype && (dtype == CJ_STRING || t->dtype == CJ_STRING)) {
+        cj_fail(t->cj, CJ_ERR_TYPE, "cast: %s cannot become %s", cj_dtype_info(t->dtype)->name,
+                cj_dtype_info(dtype)->name);
+        return NULL;
+    }
     cj_tensor *out = tensor_new(t->cj, dtype, t->rank, t->shape, false);
     if (out)
         cj__convert(dtype, cj__tensor_data(out), t->dtype, cj__tensor_data(t), (size_t)t->count);
     return out;
+}
+
+cj_tensor *cj_tensor_from_strings(cj_context *cj, int rank, const int64_t *shape,
+                                  const char *const *texts)
+{
+    cj_tensor *t = tensor_new(cj, CJ_STRING, rank, shape, true);
+    uint64_t *to = t ? cj__tensor_data(t) : NULL;
+    for (int64_t i = 0; t && i < t->count; i++)
+        if (cj__string_number(cj, texts[i], strlen(texts[i]), &to[i])) {
+            cj_tensor_free(t);
+            return NULL;
+        }
+    return t;
+}
+
+const char *cj_tensor_string(const cj_tensor *t, int64_t i)
+{
+    if (t->dtype != CJ_STRING) return "";
+    return cj__string_text(t->cj, ((const uint64_t *)cj__tensor_data(t))[i]);
 }
 
 cj_tensor *cj_tensor_bits(cj_tensor *t, cj_dtype dtype)
@@ -237,7 +262,8 @@ cj_tensor *cj_tensor_bits(cj_tensor *t, cj_dtype dtype)
     int64_t count;
     size_t bytes;
     if (cj__tensor_check(t->cj, dtype, t->rank, t->shape, &count, &bytes)) return NULL;
-    if (cj__dtype_bytes(dtype) != cj__dtype_bytes(t->dtype)) {
+    if (cj__dtype_bytes(dtype) != cj__dtype_bytes(t->dtype) || dtype == CJ_STRING ||
+        t->dtype == CJ_STRING) {
         cj_fail(t->cj, CJ_ERR_TYPE, "bits: an element of %s has %d bits, one of %s %d",
                 cj_dtype_info(t->dtype)->name, cj_dtype_info(t->dtype)->bits,
                 cj_dtype_info(dtype)->name, cj_dtype_info(dtype)->bits);

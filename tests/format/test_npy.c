@@ -81,10 +81,10 @@ static void texts_are_bytes(void **state)
 
 static void types_without_a_dtype_are_unsupported(void **state)
 {
-    const char *names[] = {"format/text.npy", "format/record.npy", "format/complex.npy"};
+    const char *names[] = {"format/record.npy", "format/complex.npy"};
     char path[512];
     (void)state;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++) {
         cj_tensor *t = (cj_tensor *)1;
         assert_int_equal(cj_npy_load(cj, golden_path(path, names[i]), &t), CJ_ERR_UNSUPPORTED);
         assert_null(t);
@@ -126,9 +126,12 @@ static void headers_are_strict(void **state)
          "npy: element type '|S999999999999' has no length"},
         {"{'descr': '|S1', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1), }", 1,
          "npy: texts of more than 7 dimensions are not supported"},
-        {"{'descr': '<U1', 'fortran_order': False, 'shape': (3,), }", 12,
-         "npy: element type '<U1' is text of 4 bytes a character, expected bytes as "
-         "x.astype('S') makes of it in numpy"},
+        {"{'descr': '<U1', 'fortran_order': False, 'shape': (3,), }", 12, NULL},
+        {"{'descr': '>U0', 'fortran_order': False, 'shape': (3,), }", 0, NULL},
+        {"{'descr': '<U1', 'fortran_order': False, 'shape': (3,), }", 13,
+         "npy: shape (3,) of string does not fill the 13 bytes"},
+        {"{'descr': '<Ux', 'fortran_order': False, 'shape': (3,), }", 0,
+         "npy: element type '<Ux' has no length"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3), }", 12,
          "npy: header character 53 is ',' (44), expected a ','"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (-3,), }", 12,
@@ -229,7 +232,7 @@ static void files_that_are_none(void **state)
 static void our_files_come_back(void **state)
 {
     (void)state;
-    for (int d = CJ_F64; d < CJ_DTYPE_COUNT; d++) {
+    for (int d = CJ_F64; d < CJ_STRING; d++) {
         cj_tensor *t = sample_tensor(cj, (cj_dtype)d, 3, SHAPE(2, 1, 3)), *back;
         assert_int_equal(cj_npy_save(cj, CJ_BUILD_DIR "/test_npy.npy", t), CJ_OK);
         assert_int_equal(cj_npy_load(cj, CJ_BUILD_DIR "/test_npy.npy", &back), CJ_OK);

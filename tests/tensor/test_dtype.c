@@ -19,7 +19,8 @@ static void rows_are_found_by_every_name(void **state)
         assert_int_equal(cj__dtype_from_onnx(row->onnx), i);
         assert_int_equal(cj__dtype_from_safetensors(row->safetensors, strlen(row->safetensors)),
                          *row->safetensors ? i : CJ_DTYPE_NONE);
-        cj_dtype carrier = i == CJ_BF16                 ? CJ_U16
+        cj_dtype carrier = i == CJ_STRING               ? CJ_DTYPE_NONE
+                           : i == CJ_BF16                 ? CJ_U16
                            : i == CJ_I4 || i == CJ_I2   ? CJ_I8
                            : cj__is_low((cj_dtype)i)    ? CJ_U8
                                                         : (cj_dtype)i;

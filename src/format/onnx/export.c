@@ -569,7 +569,7 @@ const cj__onnx_row *cj__onnx_row_at(size_t i)
         cj__onnx_rows_control,     cj__onnx_rows_sequence,   cj__onnx_rows_random,
         cj__onnx_rows_training,    cj__onnx_rows_recurrent,
         cj__onnx_rows_pool,        cj__onnx_rows_image,
-        cj__onnx_rows_quant};
+        cj__onnx_rows_quant,       cj__onnx_rows_text};
     for (size_t t = 0; t < CJ__COUNT(tables); t++)
         for (const cj__onnx_row *row = tables[t]; row->onnx || row->op; row++)
             if (i-- == 0) return row;

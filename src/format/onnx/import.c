@@ -41,7 +41,11 @@ static bool read_constant(cj__onnx_reader *r)
         source->node = t ? cj_constant(r->g, t) : NULL;
         if (!t) cj__onnx_no_memory(r);
         cj_tensor_free(t);
-    } else
+    } else if (a->type == CJ__ONNX_ATTR_STRING)
+        source->tensor = cj__onnx_strings(r, 0, 1, &a->as.s);
+    else if (a->type == CJ__ONNX_ATTR_STRINGS)
+        source->tensor = cj__onnx_strings(r, 1, a->as.strings.count, a->as.strings.items);
+    else
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "a constant of attribute type %s",
                       cj__onnx_attribute_type_name(a->type));
     return !r->failed;

@@ -59,7 +59,7 @@ extern const cj__onnx_row cj__onnx_rows_elementwise[], cj__onnx_rows_activation[
     cj__onnx_rows_signal[], cj__onnx_rows_attention[], cj__onnx_rows_linear[], cj__onnx_rows_conv[],
     cj__onnx_rows_norm[], cj__onnx_rows_control[], cj__onnx_rows_sequence[],
     cj__onnx_rows_random[], cj__onnx_rows_training[],
-    cj__onnx_rows_quant[],
+    cj__onnx_rows_quant[], cj__onnx_rows_text[],
     cj__onnx_rows_recurrent[], cj__onnx_rows_pool[], cj__onnx_rows_image[];
 extern const cj__onnx_row cj__onnx_rows_matrix[], cj__onnx_rows_region[], cj__onnx_rows_select[],
     cj__onnx_rows_warp[];

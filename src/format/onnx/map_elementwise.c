@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "format/onnx/map.h"
+#include "format/onnx/import.h"
 #include "format/onnx/tensor.h"
 #include "graph/ops/map.h"
 
@@ -163,7 +163,9 @@ static void read_cast(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *x = cj__onnx_node_in(r, 0);
     cj_node *like = strcmp(row->onnx, "CastLike") ? NULL : cj__onnx_node_in(r, 1);
     cj_dtype to = r->failed ? CJ_DTYPE_NONE : like ? like->type.dtype : cj__onnx_cast_to(r);
-    if (to != CJ_DTYPE_NONE) cj__onnx_set(r, 0, cj_cast_as(x, to, cj__onnx_cast_mode(r)));
+    if (to == CJ_DTYPE_NONE || !x) return;
+    if (to == CJ_STRING || x->type.dtype == CJ_STRING) cj__onnx_cast_text(r, to);
+    else cj__onnx_set(r, 0, cj_cast_as(x, to, cj__onnx_cast_mode(r)));
 }
 
 static void read_is_inf(cj__onnx_reader *r, const cj__onnx_row *row)

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/size.h"
+#include "base/strings.h"
 #include "tensor/dtype.h"
 #include "tensor/low.h"
 
@@ -356,6 +357,21 @@ static cj_status load_external(cj_context *cj, const cj__onnx_tensor *t, const c
     return bad(cj, t, CJ_ERR_DATA, "has external data in a file that shrank");
 }
 
+static cj_status decode_strings(cj_context *cj, const cj__onnx_tensor *from, cj_tensor **out)
+{
+    if (from->data_location == 1)
+        return bad(cj, from, CJ_ERR_DATA, "has its texts in another file");
+    cj_tensor *t = cj_tensor_new(cj, CJ_STRING, (int)from->dims.count, from->dims.items);
+    uint64_t *to = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
+    cj_status failed = to ? CJ_OK : cj_last_status(cj);
+    for (size_t i = 0; i < from->strings.count && !failed; i++)
+        failed = cj__string_number(cj, from->strings.items[i].at, from->strings.items[i].size,
+                                   &to[i]);
+    if (failed) cj_tensor_free(t);
+    else *out = t;
+    return failed;
+}
+
 cj_status cj__onnx_tensor_decode(cj_context *cj, const cj__onnx_tensor *from, const char *folder,
                                  cj_tensor **out)
 {
@@ -369,6 +385,7 @@ cj_status cj__onnx_tensor_decode(cj_context *cj, const cj__onnx_tensor *from, co
     if (!dtype) return bad(cj, from, CJ_ERR_UNSUPPORTED, "is of a type Cajal does not have");
     if (from->dims.count > CJ_RANK_MAX)
         return bad(cj, from, CJ_ERR_UNSUPPORTED, "has more than 8 dimensions");
+    if (dtype == CJ_STRING) return decode_strings(cj, from, out);
     if (from->data_location == 1) CJ__TRY(load_external(cj, from, folder, bytes, &file, &offset));
     cj_tensor *t = cj_tensor_new(cj, dtype, (int)from->dims.count, from->dims.items);
     unsigned char *data = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
@@ -411,6 +428,15 @@ cj_status cj__onnx_tensor_encode(cj__arena *arena, const char *name, const cj_te
     }
     const void *data = cj_tensor_map_read(from);
     if (!data) return cj_last_status(arena->cj);
+    if (row->kind == CJ_KIND_STRING) {
+        const size_t n = (size_t)cj_tensor_count(from);
+        out->strings.items = cj__arena_array(arena, n + 1, sizeof *out->strings.items);
+        if (!out->strings.items) return cj_last_status(arena->cj);
+        out->strings.count = n;
+        for (size_t i = 0; i < n; i++)
+            out->strings.items[i] = cj__slice_of(cj_tensor_string(from, (int64_t)i));
+        return CJ_OK;
+    }
     if (cj__is_packed(cj_tensor_dtype(from))) {
         const size_t count = bytes;
         if (!cj__bytes((int64_t)count, row->packed, &bytes)) bytes = count;

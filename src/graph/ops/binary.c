@@ -350,6 +350,10 @@ cj_node *cj_minimum(cj_node *a, cj_node *b)
 
 static cj_status compare_infer(cj_infer *infer)
 {
+    const cj_dtype dtype = infer->call->in[0]->type.dtype;
+    if (cj__is_low(dtype) && dtype != CJ_STRING)
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "takes numbers and strings, not %s",
+                             cj_dtype_info(dtype)->name);
     cj_status failed = cj_infer_all_same(infer);
     if (!failed) infer->out[0].dtype = CJ_BOOL;
     return failed;
@@ -401,8 +405,9 @@ static cj_status compare(const cj_kernel *k, bool (*f)(double a, double b),
         return build(&cj_op_##op, a, b); \
     }
 
-COMPARISON(equal, "Equal", "is a = b?", CJ_OP_COMMUTATIVE, ==, a == b)
-COMPARISON(not_equal, NULL, "is a different from b? NaN is", CJ_OP_COMMUTATIVE, !=, a != b)
+COMPARISON(equal, "Equal", "is a = b?", CJ_OP_COMMUTATIVE | CJ_OP_ANY_DTYPE, ==, a == b)
+COMPARISON(not_equal, NULL, "is a different from b? NaN is",
+           CJ_OP_COMMUTATIVE | CJ_OP_ANY_DTYPE, !=, a != b)
 COMPARISON(less, "Less", "is a < b?", 0, <, below(a, b, is_u64))
 COMPARISON(less_equal, "LessOrEqual", "is a <= b?", 0, <=, !below(b, a, is_u64))
 COMPARISON(greater, "Greater", "is a > b?", 0, >, below(b, a, is_u64))

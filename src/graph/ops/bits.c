@@ -117,6 +117,8 @@ static cj_status bit_cast_infer(cj_infer *infer)
 {
     const cj_dtype to = ((const struct bit_cast_attrs *)infer->call->attributes)->to;
     const cj_type *x = &infer->call->in[0]->type;
+    if (to == CJ_STRING || x->dtype == CJ_STRING)
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "strings have no bits");
     if (cj_dtype_info(to)->bits != cj_dtype_info(x->dtype)->bits || to == CJ_DTYPE_NONE)
         return cj_infer_fail(infer, CJ_ERR_TYPE, "%s has %d bits, and %s has %d",
                              cj_dtype_info(x->dtype)->name, cj_dtype_info(x->dtype)->bits,

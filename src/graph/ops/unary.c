@@ -325,6 +325,11 @@ static cj_status cast_infer(cj_infer *infer)
     if (attrs->to <= CJ_DTYPE_NONE || attrs->to >= CJ_DTYPE_COUNT)
         return cj_infer_fail(infer, CJ_ERR_TYPE, "to=%d is no dtype", (int)attrs->to);
     infer->out[0] = infer->call->in[0]->type;
+    if (attrs->to != infer->out[0].dtype &&
+        (attrs->to == CJ_STRING || infer->out[0].dtype == CJ_STRING))
+        return cj_infer_fail(infer, CJ_ERR_TYPE, "%s cannot become %s in a graph",
+                             cj_dtype_info(infer->out[0].dtype)->name,
+                             cj_dtype_info(attrs->to)->name);
     infer->out[0].dtype = attrs->to;
     return CJ_OK;
 }
@@ -361,7 +366,7 @@ static void cast_grad(cj_graph *g, cj_call *call, cj_node *const *dy, cj_node **
 /* Reals to f64 and f32 and back, then every dtype to some other one. */
 static cj_node *cast_sample(cj_sampler *s, int i)
 {
-    enum { FLOATS = 24, DTYPES = CJ_DTYPE_COUNT - 1 };
+    enum { FLOATS = 24, DTYPES = CJ_STRING - 1 };
     int rank;
     int64_t dims[CJ_RANK_MAX];
     if (cj_sample_shape(i, &rank, dims)) {
