@@ -32,8 +32,8 @@ extern "C" {
  * -0 and infinity, f8e8m0 a power of two without sign, f4e2m1 a sign and 0, 0.5, 1, 1.5, 2, 3, 4 or
  * 6. What numpy lacks travels as raw bits in .npy files.
  *
- * string is low, too, and is not even cast: its elements are numbers of texts that the context keeps
- * (cj_tensor_string tells them). Equal texts have equal numbers, so `equal` works; 0 is "". */
+ * string is low, too, and is not even cast: its elements are numbers of texts that the context
+ * keeps (cj_tensor_string tells them). Equal texts have equal numbers, so `equal` works. 0: "". */
 #define CJ_DTYPE_LIST(X)                                                                           \
     X(F64, f64, 64, 64, FLOAT, "f8", 11, "F64")                                                    \
     X(F32, f32, 32, 32, FLOAT, "f4", 1, "F32")                                                     \

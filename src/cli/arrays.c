@@ -42,7 +42,8 @@ static cj_tensor *byte_texts(cli *c, const cj_tensor *array)
 {
     const int rank = cj_tensor_rank(array) - 1;
     const int64_t *shape = cj_tensor_shape(array);
-    const int64_t width = rank < 0 ? 0 : shape[rank], n = width ? cj_tensor_count(array) / width : 0;
+    const int64_t width = rank < 0 ? 0 : shape[rank],
+                  n = width ? cj_tensor_count(array) / width : 0;
     char **texts = calloc((size_t)n + 1, sizeof *texts);
     char *all = malloc((size_t)(n * (width + 1) + 1));
     const char *from = cj_tensor_map_read(array);
