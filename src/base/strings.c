@@ -110,3 +110,14 @@ const char *cj__string_text(cj_context *cj, uint64_t number)
     pthread_mutex_unlock(&s->lock);
     return text;
 }
+
+int64_t cj__strings_bytes(cj_context *cj)
+{
+    cj__strings *s = cj__core_strings(cj);
+    if (!s) return 0;
+    pthread_mutex_lock(&s->lock);
+    size_t bytes = sizeof *s + s->capacity * (sizeof *s->texts + 2 * sizeof *s->slots);
+    for (size_t i = 0; i < s->count; i++) bytes += strlen(s->texts[i]) + 1;
+    pthread_mutex_unlock(&s->lock);
+    return (int64_t)bytes;
+}

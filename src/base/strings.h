@@ -15,6 +15,9 @@ cj_status cj__string_number(cj_context *cj, const char *text, size_t size, uint6
 /* The text; "" for a number that is none. Valid as long as the context. */
 const char *cj__string_text(cj_context *cj, uint64_t number);
 
+/* What the texts of the context take of its memory. */
+int64_t cj__strings_bytes(cj_context *cj);
+
 /* For context.c: of the core that all children share. */
 cj__strings *cj__strings_new(cj_context *cj);
 void cj__strings_free(cj_context *cj, cj__strings *strings);

@@ -584,16 +584,24 @@ static const cj__onnx_row *row_of(const cj_op *op)
     return NULL;
 }
 
+/* Types that came after the opset that is written by default. */
+static bool is_newer(cj__onnx_writer *w, const cj_node *node)
+{
+    const cj_dtype_row *row = cj_dtype_info(node->type.dtype);
+    if (row->kind < CJ_KIND_LOW_FLOAT) return false;
+    cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "%s is newer than opset %d, which is written", row->name,
+                    CJ__ONNX_OPSET);
+    return true;
+}
+
 static void write_call(cj__onnx_writer *w, const cj_call *call)
 {
     const cj__onnx_row *row = row_of(call->op);
     w->call = call;
     for (int k = 0; k < call->n_out; k++)
-        if (cj_dtype_info(call->out[k].type.dtype)->kind >= CJ_KIND_LOW_FLOAT) {
-            cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "%s is newer than opset %d, which is written",
-                            cj_dtype_info(call->out[k].type.dtype)->name, CJ__ONNX_OPSET);
-            return;
-        }
+        if (is_newer(w, &call->out[k])) return;
+    for (int i = 0; i < call->n_in; i++)
+        if (is_newer(w, call->in[i])) return;
     if (row) row->write(w, row);
     else if (call->op->lower) cj__onnx_write_lowered(w);
     else cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "ONNX has no such operator");

@@ -13,17 +13,20 @@
 
 /* ---- Graphs ---------------------------------------------------------------------------------- */
 
-/* ["dense/kernel", ...] of the variables in the file that are, or are not, parameters. */
-static void list_variables(const cj__onnx_writer *w, cj_graph *g, cj__onnx_properties *p,
-                           const char *key, bool parameters)
+/* ["dense/kernel", ...] of the model's variables in the file that are, or are not, parameters: of
+ * the model, or of the graph that is written. */
+static void list_variables(const cj__onnx_writer *w, cj_graph *g, const cj_graph *model,
+                           cj__onnx_properties *p, const char *key, bool parameters)
 {
     cj__text text;
     int n = 0;
     cj__text_init(&text, g->cj);
     cj__text_char(&text, '[');
-    for (int i = 0; i < g->variables.count; i++) {
-        const char *name = g->variables.items[i].name;
-        if ((cj__nodes_find(&g->parameters, name) != NULL) != parameters) continue;
+    for (int i = 0; i < model->variables.count; i++) {
+        const char *name = model->variables.items[i].name;
+        const bool is_parameter = cj__nodes_find(&model->parameters, name) ||
+                                  cj__nodes_find(&g->parameters, name);
+        if (is_parameter != parameters) continue;
         if (!cj__onnx_has_variable(w, name)) continue;
         if (n++) cj__text_char(&text, ',');
         cj__text_json(&text, name);
@@ -50,8 +53,8 @@ cj_status cj__onnx_write_graph(cj_graph *g, cj_graph *model, int64_t opset,
         if (!cj__names_put(&w.layers, layers->items[i].name, &w)) failed = CJ_ERR_MEMORY;
     if (!failed) failed = cj__onnx_export(&w, g, &file);
     if (!failed && g->variables.count) {
-        list_variables(&w, model, properties, "cajal.parameters", true);
-        list_variables(&w, model, properties, "cajal.variables", false);
+        list_variables(&w, g, model, properties, "cajal.parameters", true);
+        list_variables(&w, g, model, properties, "cajal.variables", false);
         failed = properties->failed;
     }
     if (!failed) {
