@@ -193,9 +193,9 @@ static int print_text(cli *c, cj_model *m)
     cj_model_counts counts;
     if (cj_model_summary(m, c->out) || cj_model_count(m, &counts)) return cli_failed(c, c->cj);
     if (!print_shares(c, m, &counts)) return cli_fail(c, CJ_ERR_MEMORY, "summary: out of memory");
-    memory t = memory_of(c, m);
-    print_memory(c, &t);
     if (!counts.layers) print_weights(c, m, NULL);
+    memory t = memory_of(c, m); /* which adds a training step, and the optimizer's state */
+    print_memory(c, &t);
     return CLI_DONE;
 }
 

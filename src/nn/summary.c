@@ -179,12 +179,28 @@ static void add_row(table *t, const char *name, const char *type, const cj_type 
     }
 }
 
+/* By call: do the outputs need it? What moves running statistics on is not shown. NULL without
+ * memory: all is. */
+static unsigned char *needed_calls(const cj_graph *g)
+{
+    unsigned char *needed = cj__alloc(g->cj, (size_t)g->n_calls + 1);
+    for (int i = 0; needed && i < g->outputs.count; i++)
+        cj__graph_mark(g, &g->outputs.items[i].node, 1, needed);
+    return needed;
+}
+
+static void free_needed(const cj_graph *g, unsigned char *needed)
+{
+    cj__free(g->cj, needed, (size_t)g->n_calls + 1);
+}
+
 /* A graph without layers, as other programs save them, is shown by its operators: number i of those
  * that compute. Variables among an operator's operands are its parameters. NULL past the last. */
-static const cj_call *computing_call(const cj_graph *g, int i, int64_t *parameters)
+static const cj_call *computing_call(const cj_graph *g, const unsigned char *needed, int i,
+                                     int64_t *parameters)
 {
     int k = 0;
-    while (k < g->n_calls && (g->calls[k]->n_in == 0 || i-- > 0)) k++;
+    while (k < g->n_calls && (g->calls[k]->n_in == 0 || (needed && !needed[k]) || i-- > 0)) k++;
     if (k == g->n_calls) return NULL;
     *parameters = 0;
     for (int n = 0; n < g->calls[k]->n_in; n++) {
@@ -223,11 +239,13 @@ static void add_calls(table *t, const cj_graph *g)
 {
     int64_t parameters;
     const cj_call *call;
-    for (int i = 0; (call = computing_call(g, i, &parameters)) != NULL; i++) {
+    unsigned char *needed = needed_calls(g);
+    for (int i = 0; (call = computing_call(g, needed, i, &parameters)) != NULL; i++) {
         const cj_node *y = &call->out[0];
         if (i) separator(t);
         add_row(t, call_name(call), call->op->name, &y->type, parameters, "");
     }
+    free_needed(g, needed);
 }
 
 static bool follows(const cj_graph *g, const cj__layers *layers)
@@ -280,9 +298,10 @@ bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info)
 {
     const cj__layers *layers = m->graph->layers;
     int64_t parameters;
-    const cj_call *call = layers && !layers->count && i >= 0
-                              ? computing_call(m->graph, i, &parameters)
-                              : NULL;
+    const bool by_calls = layers && !layers->count && i >= 0;
+    unsigned char *needed = by_calls ? needed_calls(m->graph) : NULL;
+    const cj_call *call = by_calls ? computing_call(m->graph, needed, i, &parameters) : NULL;
+    free_needed(m->graph, needed);
     if (call) {
         const cj_node *y = &call->out[0];
         *info = (cj_layer_info){call_name(call), call->op->name, &y->type,
