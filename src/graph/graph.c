@@ -528,6 +528,28 @@ bool cj__graph_inline(cj_graph *g, const cj_graph *body, cj_node *const *in, int
     return done && !g->failed;
 }
 
+/* Has a marked call a size that this one finds out by running? What is an expression, or tells a
+ * size, is taken to have. */
+static bool finds_sizes(const cj_graph *g, const cj_call *call, const unsigned char *marks)
+{
+    bool finds = false, used = false;
+    for (int k = 0; k < call->n_out && call->op->flags & CJ_OP_DYNAMIC; k++)
+        for (int i = 0; i < call->out[k].type.rank; i++)
+            finds = finds || cj__dim_is_dynamic(g, call->out[k].type.dim[i]);
+    for (int id = 0; finds && !used && id < g->n_calls; id++) {
+        if (!marks[id]) continue;
+        used = g->calls[id]->op == &cj_op_dim_value;
+        for (int k = 0; k < g->calls[id]->n_out; k++) {
+            const cj_type *type = &g->calls[id]->out[k].type;
+            for (int i = 0; i < type->rank; i++)
+                used = used || (type->dim[i] < 0 &&
+                                (cj__dim_is_dynamic(g, type->dim[i]) ||
+                                 g->dims.items[-1 - type->dim[i]].kind != CJ__EXPR_NAME));
+        }
+    }
+    return used;
+}
+
 void cj__graph_mark(const cj_graph *g, cj_node *const *nodes, int n, unsigned char *marks)
 {
     int last = -1;
@@ -536,7 +558,12 @@ void cj__graph_mark(const cj_graph *g, cj_node *const *nodes, int n, unsigned ch
         marks[nodes[i]->call->id] = 1;
         if (nodes[i]->call->id > last) last = nodes[i]->call->id;
     }
-    for (int id = last; id >= 0; id--)
-        for (int k = 0; marks[id] && k < g->calls[id]->n_in; k++)
-            marks[g->calls[id]->in[k]->call->id] = 1;
+    while (last >= 0) {
+        for (int id = last; id >= 0; id--)
+            for (int k = 0; marks[id] && k < g->calls[id]->n_in; k++)
+                marks[g->calls[id]->in[k]->call->id] = 1;
+        for (last = g->n_calls - 1; last >= 0; last--)
+            if (!marks[last] && finds_sizes(g, g->calls[last], marks)) break;
+        if (last >= 0) marks[last] = 1;
+    }
 }

@@ -51,7 +51,8 @@ static cj_graph *load(cj_context *cj, const char *name, given *from)
 }
 
 static const char *const cases[] = {"shape_input", "shape_computed", "branch_then", "branch_else",
-                                    "loop_grows",  "loop_none",      "sequence",    "functions"};
+                                    "loop_grows",  "loop_none",      "sequence",    "functions",
+                                    "loop_while",  "loop_size"};
 
 static void results_are_numpys(void **state)
 {

@@ -82,6 +82,25 @@ save("loop_grows",
      [value("x", F, [None, 3])], [value("v", F, 2), value("sums", F, 1)], [p],
      [v, np.array(sums, np.float32)])
 
+# While a sum is below a bound: how many steps is known when the loop has run, and what it stacks is used.
+until = helper.make_graph(
+    [node("Add", ["v", "x"], ["v2"]), node("ReduceSum", ["v2"], ["s"], keepdims=0),
+     node("Less", ["s", "bound"], ["go"]), node("Identity", ["v2"], ["row"])],
+    "until", [value("i", I, []), value("c", B, []), value("v", F, [3])],
+    [value("go", B, []), value("v2", F, [3]), value("row", F, [3])])
+q = np.array([0.25, 0.5, 0.25], np.float32)
+rows = q * np.arange(1, 501, dtype=np.float32)[:, None]
+start = [const("yes", np.array(True)), const("none", np.zeros(3, np.float32)),
+         node("Loop", ["", "yes", "none"], ["v", "rows"], body=until)]
+save("loop_while",
+     [*start, node("Shape", ["rows"], ["shape"]), node("ConstantOfShape", ["shape"], ["zeros"]),
+      node("Sub", ["rows", "zeros"], ["y"])],
+     [value("x", F, [3]), value("bound", F, [])], [value("v", F, 1), value("y", F, 2)],
+     [q, np.array(500, np.float32)], [500 * q, rows])
+# Only the size of what is stacked is asked for, of more steps than are made while reading.
+save("loop_size", [*start, node("Shape", ["rows"], ["shape"])], [value("x", F, [3]), value("bound", F, [])],
+     [value("shape", I, [2])], [q, np.array(5000, np.float32)], [np.array([5000, 3], np.int64)])
+
 # No step at all: what would be stacked is empty.
 save("loop_none",
      [const("m", np.array(0, np.int64)), const("none", np.zeros((0, 3), np.float32)), const("no", np.array(False)),

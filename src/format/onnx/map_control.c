@@ -7,6 +7,7 @@
 
 #include "format/onnx/import.h"
 #include "format/onnx/tensor.h"
+#include "tensor/tensor.h"
 #include "graph/ops/control.h"
 
 enum { OPERANDS_MAX = 256 };
@@ -242,12 +243,10 @@ typedef struct loop {
     cj_node *limit, *condition; /* or NULL */
 } loop;
 
-/* Can the body be one of ours? Its results must have the types that it begins with. A number of
- * steps that only running tells would leave a size open that values could have told. */
+/* Can the body be one of ours? Its results must have the types that it begins with. */
 static bool fits(cj__onnx_reader *r, const loop *l, const cj_graph *body, const cj_type *types)
 {
     if (!r->n_feeds) return true;
-    if (l->condition && l->n_stacked) return false;
     for (int i = 0; i < l->n_carried && i + 1 < body->outputs.count; i++) {
         const cj_type *t = &body->outputs.items[i + 1].node->type;
         if (t->dtype != types[i].dtype || t->rank != types[i].rank) return false;
@@ -257,23 +256,50 @@ static bool fits(cj__onnx_reader *r, const loop *l, const cj_graph *body, const 
     return true;
 }
 
+/* What goes into a loop of ours, beside the limit and the condition. */
+typedef struct operands_of_loop {
+    cj_node *carried[OPERANDS_MAX], **captured;
+    cj_type types[OPERANDS_MAX + 2];
+    cj__onnx_free names;
+    int n; /* captured */
+} operands_of_loop;
+
+static cj_graph *read_steps(cj__onnx_reader *r, const loop *l, operands_of_loop *o)
+{
+    return cj__onnx_read_body(r, l->graph, o->types, l->n_carried + 2, &o->names, o->captured,
+                              &o->n);
+}
+
+/* How many steps are made is known only when the loop has run, and with it the size of what it
+ * stacks; where values are known it runs now, and is a loop of so many steps. */
+static cj_node *counted(cj__onnx_reader *r, const loop *l, operands_of_loop *o, cj_node *y)
+{
+    cj_node *stack = y && l->n_stacked && r->n_feeds ? cj_node_output(y, l->n_carried) : NULL;
+    if (!stack || stack->type.dim[0] >= 0) return y;
+    const cj_tensor *found = cj__onnx_compute(r, cj__onnx_new_source(r, stack));
+    /* Too long to be run while reading: the size stays open, which most that follows can bear. */
+    if (r->failed == CJ_ERR_LIMIT) r->failed = CJ_OK;
+    cj_graph *body = found ? read_steps(r, l, o) : NULL;
+    if (!body) return r->failed ? NULL : y;
+    body->outputs.items[0].node = cj_scalar(body, CJ_BOOL, 1);
+    return cj_loop(cj_scalar(r->g, CJ_I64, (double)found->shape[0]), NULL, o->carried,
+                   l->n_carried, body, o->captured, o->n);
+}
+
 /* As a loop. false, without a failure, when it does not fit one and values are known. */
 static bool read_as_loop(cj__onnx_reader *r, const loop *l)
 {
-    cj__onnx_free names = {0};
-    int n = 0;
     const cj__onnx_node *node = r->node;
-    cj_node *carried[OPERANDS_MAX] = {NULL};
-    cj_type types[OPERANDS_MAX + 2] = {{.dtype = CJ_I64}, {.dtype = CJ_BOOL}};
-    if (!cj__onnx_free_names(r, l->graph, &names)) return true;
-    cj_node **captured = cj__arena_array(r->arena, names.count + 1, sizeof(*captured));
-    if (!captured) return cj__onnx_no_memory(r), true;
+    operands_of_loop o = {.types = {{.dtype = CJ_I64}, {.dtype = CJ_BOOL}}};
+    if (!cj__onnx_free_names(r, l->graph, &o.names)) return true;
+    o.captured = cj__arena_array(r->arena, o.names.count + 1, sizeof(*o.captured));
+    if (!o.captured) return cj__onnx_no_memory(r), true;
     for (int i = 0; i < l->n_carried; i++) {
-        if (!(carried[i] = cj__onnx_node_in(r, (size_t)i + 2))) return true;
-        types[i + 2] = carried[i]->type;
+        if (!(o.carried[i] = cj__onnx_node_in(r, (size_t)i + 2))) return true;
+        o.types[i + 2] = o.carried[i]->type;
     }
-    cj_graph *body = cj__onnx_read_body(r, l->graph, types, l->n_carried + 2, &names, captured, &n);
-    if (!body || !fits(r, l, body, types + 2)) {
+    cj_graph *body = read_steps(r, l, &o);
+    if (!body || !fits(r, l, body, o.types + 2)) {
         bool again = r->n_feeds && (body || r->failed != CJ_ERR_MEMORY);
         cj_graph_free(body);
         if (again) r->failed = CJ_OK, r->node = node;
@@ -281,9 +307,10 @@ static bool read_as_loop(cj__onnx_reader *r, const loop *l)
     }
     cj_node *condition = l->condition;
     if (!l->limit && !condition && !l->n_carried &&
-        !n) /* an operand must say which graph this is */
+        !o.n) /* an operand must say whose graph it is */
         condition = cj_scalar(r->g, CJ_BOOL, 1);
-    set_all(r, cj_loop(l->limit, condition, carried, l->n_carried, body, captured, n));
+    cj_node *y = cj_loop(l->limit, condition, o.carried, l->n_carried, body, o.captured, o.n);
+    set_all(r, counted(r, l, &o, y));
     return true;
 }
 
