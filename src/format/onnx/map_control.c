@@ -229,8 +229,8 @@ static void read_if(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     cj_graph *a = cj__onnx_read_body(r, then, NULL, 0, &names, captured, &n);
     cj_graph *b = a ? cj__onnx_read_body(r, other, NULL, 0, &names, captured, &n) : NULL;
-    if (b) set_all(r, cj_if(condition, a, b, captured, n));
-    else cj_graph_free(a);
+    cj_node *y = b ? cj_if(condition, a, b, captured, n) : NULL;
+    set_all(r, cj__onnx_took(cj__onnx_took(y, b), a));
 }
 
 /* ---- Loop ------------------------------------------------------------------------------------ */
@@ -282,8 +282,9 @@ static cj_node *counted(cj__onnx_reader *r, const loop *l, operands_of_loop *o, 
     cj_graph *body = found ? read_steps(r, l, o) : NULL;
     if (!body) return r->failed ? NULL : y;
     body->outputs.items[0].node = cj_scalar(body, CJ_BOOL, 1);
-    return cj_loop(cj_scalar(r->g, CJ_I64, (double)found->shape[0]), NULL, o->carried,
-                   l->n_carried, body, o->captured, o->n);
+    y = cj_loop(cj_scalar(r->g, CJ_I64, (double)found->shape[0]), NULL, o->carried, l->n_carried,
+                body, o->captured, o->n);
+    return cj__onnx_took(y, body);
 }
 
 /* As a loop. false, without a failure, when it does not fit one and values are known. */
@@ -310,7 +311,7 @@ static bool read_as_loop(cj__onnx_reader *r, const loop *l)
         !o.n) /* an operand must say whose graph it is */
         condition = cj_scalar(r->g, CJ_BOOL, 1);
     cj_node *y = cj_loop(l->limit, condition, o.carried, l->n_carried, body, o.captured, o.n);
-    set_all(r, counted(r, l, &o, y));
+    set_all(r, counted(r, l, &o, cj__onnx_took(y, body)));
     return true;
 }
 

@@ -223,7 +223,7 @@ static cj_node *determinant(cj__onnx_reader *r, cj_node *a)
     cj_node *next[] = {e.a, e.det, e.rows, e.columns};
     for (int i = 0; i < 4; i++) cj_graph_output(body, NULL, next[i]);
     cj_node *y = cj_scan(carried, 4, &steps, 1, false, body, NULL, 0);
-    return y ? cj_node_output(y, 1) : NULL;
+    return cj__onnx_took(y, body) ? cj_node_output(y, 1) : NULL;
 }
 
 static void read_det(cj__onnx_reader *r, const cj__onnx_row *row)
