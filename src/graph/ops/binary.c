@@ -438,30 +438,12 @@ static cj_node *sample_logic(cj_sampler *s, int i, binary_fn make)
 }
 
 #define LOGIC(op, onnx_name, text, formula) \
-    static int64_t op##_i64(int64_t a, int64_t b, bool is_u64) \
-    { \
-        (void)is_u64; \
-        return formula; \
-    } \
-    static cj_status op##_ref(const cj_kernel *k) \
-    { \
-        return cj__map2_i64(k, op##_i64); \
-    } \
     static cj_node *op##_sample(cj_sampler *s, int i) \
     { \
         return sample_logic(s, i, cj_##op); \
     } \
-    const cj_op cj_op_##op = { \
-        .name = #op, \
-        .doc = text, \
-        .inputs = 2, \
-        .flags = CJ_OP_ELEMENTWISE | CJ_OP_COMMUTATIVE, \
-        .infer = logic_infer, \
-        .no_gradient = "boolean result", \
-        .ref = op##_ref, \
-        .sample = CJ__SAMPLE(op##_sample), \
-        .onnx = onnx_name, \
-    }; \
+    CJ__MAP2_I64_ROW(op, onnx_name, text, CJ_OP_COMMUTATIVE, logic_infer, "boolean result", \
+                     formula) \
     cj_node *cj_##op(cj_node *a, cj_node *b) \
     { \
         return build(&cj_op_##op, cj_cast(a, CJ_BOOL), cj_cast(b, CJ_BOOL)); \

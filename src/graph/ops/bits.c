@@ -23,31 +23,12 @@ static cj_node *sample_bits(cj_sampler *s, int i, int64_t high)
 }
 
 #define BITS(op, onnx_name, text, more_flags, high, formula) \
-    static int64_t op##_i64(int64_t a, int64_t b, bool is_u64) \
-    { \
-        (void)is_u64; \
-        return formula; \
-    } \
-    static cj_status op##_ref(const cj_kernel *k) \
-    { \
-        return cj__map2_i64(k, op##_i64); \
-    } \
     static cj_node *op##_sample(cj_sampler *s, int i) \
     { \
         cj_node *a = sample_bits(s, i, 127); \
         return cj_##op(a, sample_bits(s, i, high)); \
     } \
-    const cj_op cj_op_##op = { \
-        .name = #op, \
-        .doc = text, \
-        .inputs = 2, \
-        .flags = CJ_OP_ELEMENTWISE | (more_flags), \
-        .infer = integers_infer, \
-        .no_gradient = "integer result", \
-        .ref = op##_ref, \
-        .sample = op##_sample, \
-        .onnx = onnx_name, \
-    }; \
+    CJ__MAP2_I64_ROW(op, onnx_name, text, more_flags, integers_infer, "integer result", formula) \
     cj_node *cj_##op(cj_node *a, cj_node *b) \
     { \
         cj_node *in[2] = {a, b}; \
@@ -95,7 +76,7 @@ const cj_op cj_op_bitwise_not = {
     .infer = integers_infer,
     .no_gradient = "integer result",
     .ref = bitwise_not_ref,
-    .sample = bitwise_not_sample,
+    .sample = CJ__SAMPLE(bitwise_not_sample),
     .onnx = "BitwiseNot",
 };
 
@@ -159,7 +140,7 @@ const cj_op cj_op_bit_cast = {
     .infer = bit_cast_infer,
     .no_gradient = "bits are no numbers",
     .ref = bit_cast_ref,
-    .sample = bit_cast_sample,
+    .sample = CJ__SAMPLE(bit_cast_sample),
 };
 
 cj_node *cj_bit_cast(cj_node *x, cj_dtype dtype)

@@ -46,6 +46,30 @@ static inline bool cj__beats_i64(int64_t value, int64_t best, bool largest, bool
     return is_u64 ? (uint64_t)high > (uint64_t)low : high > low;
 }
 
+/* The kernel and the row of an operator of two integers, elementwise, without a gradient; the file
+ * has op_sample before it, and its builder. */
+#define CJ__MAP2_I64_ROW(op, onnx_name, text, more_flags, rule, why, formula) \
+    static int64_t op##_i64(int64_t a, int64_t b, bool is_u64) \
+    { \
+        (void)is_u64; \
+        return formula; \
+    } \
+    static cj_status op##_ref(const cj_kernel *k) \
+    { \
+        return cj__map2_i64(k, op##_i64); \
+    } \
+    const cj_op cj_op_##op = { \
+        .name = #op, \
+        .doc = text, \
+        .inputs = 2, \
+        .flags = CJ_OP_ELEMENTWISE | (more_flags), \
+        .infer = rule, \
+        .no_gradient = why, \
+        .ref = op##_ref, \
+        .sample = CJ__SAMPLE(op##_sample), \
+        .onnx = onnx_name, \
+    };
+
 /* Sample i over the shared shapes, drawn from [low, high) and at least `gap` away from each
  * multiple of `unit` (0: from nothing); then, past those and when `integers`, a few of integer
  * dtypes. */
