@@ -346,32 +346,12 @@ cj_status cj_safetensors_read(cj_context *cj, const void *bytes, size_t size, cj
     return failed;
 }
 
-static void unload(void *user, void *data, size_t size)
-{
-    cj__file_bytes *file = user;
-    cj_context *cj = file->cj;
-    (void)data, (void)size;
-    cj__file_unload(file);
-    cj__free(cj, file, sizeof(*file));
-}
-
 cj_status cj__safetensors_load_file(cj_context *cj, const char *path, cj_tensors **out)
 {
     *out = NULL;
-    cj__file_bytes *file = cj__alloc(cj, sizeof(*file));
-    if (!file) return cj->status;
-    cj_status failed = cj__file_load(cj, path, 0, file);
-    if (failed) {
-        cj__free(cj, file, sizeof(*file));
-        return failed;
-    }
-    file->cj = cj;
-    cj__buffer *buffer = cj__buffer_wrap(cj, (void *)file->data, file->size, true, unload, file);
-    if (!buffer) {
-        unload(file, NULL, 0);
-        return cj->status;
-    }
-    failed = cj__safetensors_parse(cj, path, buffer, true, out);
+    cj__buffer *buffer = cj__buffer_of_file(cj, path);
+    if (!buffer) return cj->status;
+    cj_status failed = cj__safetensors_parse(cj, path, buffer, true, out);
     cj__buffer_unref(buffer);
     return failed;
 }

@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "base/file.h"
 #include "base/size.h"
 #include "base/strings.h"
 #include "base/text.h"
@@ -39,6 +40,30 @@ cj__buffer *cj__buffer_new(cj_context *cj, size_t size, bool zero)
     if (zero) memset(data, 0, size);
     cj__buffer *buffer = cj__buffer_wrap(cj, data, size, false, NULL, NULL);
     if (!buffer) cj__free_aligned(cj, data, size);
+    return buffer;
+}
+
+static void unload(void *user, void *data, size_t size)
+{
+    cj__file_bytes *file = user;
+    cj_context *cj = file->cj;
+    (void)data, (void)size;
+    cj__file_unload(file);
+    cj__free(cj, file, sizeof(*file));
+}
+
+cj__buffer *cj__buffer_of_file(cj_context *cj, const char *path)
+{
+    cj__file_bytes *file = cj__alloc(cj, sizeof(*file));
+    if (!file) return NULL;
+    if (cj__file_load(cj, path, 0, file)) {
+        cj__free(cj, file, sizeof(*file));
+        return NULL;
+    }
+    file->cj = cj;
+    cj__buffer *buffer = cj__buffer_wrap(cj, (void *)(uintptr_t)file->data, file->size, true,
+                                         unload, file);
+    if (!buffer) unload(file, NULL, 0);
     return buffer;
 }
 

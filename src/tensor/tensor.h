@@ -39,6 +39,8 @@ cj__buffer *cj__buffer_new(cj_context *cj, size_t size, bool zero);
  */
 cj__buffer *cj__buffer_wrap(cj_context *cj, void *data, size_t size, bool read_only,
                             void (*release)(void *user, void *data, size_t size), void *user);
+/* The bytes of a file, mapped where they can be: a read-only buffer. NULL with a message. */
+cj__buffer *cj__buffer_of_file(cj_context *cj, const char *path);
 cj__buffer *cj__buffer_ref(cj__buffer *buffer);
 void cj__buffer_unref(cj__buffer *buffer); /* NULL is a no-op */
 

@@ -11,30 +11,10 @@
 /* Below, a copy costs nothing and lies better. */
 enum { SHARED_MIN = 1 << 16 };
 
-static void unload(void *user, void *data, size_t size)
-{
-    cj__file_bytes *file = user;
-    cj_context *cj = file->cj;
-    (void)data, (void)size;
-    cj__file_unload(file);
-    cj__free(cj, file, sizeof(*file));
-}
-
 cj_status cj__onnx_map(cj_context *cj, const char *path, cj__buffer **out)
 {
-    cj__file_bytes *file = cj__alloc(cj, sizeof(*file));
-    *out = NULL;
-    if (!file) return cj_last_status(cj);
-    cj_status failed = cj__file_load(cj, path, 0, file);
-    if (failed) {
-        cj__free(cj, file, sizeof(*file));
-        return failed;
-    }
-    *out = cj__buffer_wrap(cj, (void *)(uintptr_t)file->data, file->size, true, unload, file);
-    if (!*out) {
-        unload(file, NULL, 0);
-        return cj_last_status(cj);
-    }
+    *out = cj__buffer_of_file(cj, path);
+    if (!*out) return cj_last_status(cj);
     (*out)->lasting = true;
     return CJ_OK;
 }
