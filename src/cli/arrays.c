@@ -17,6 +17,17 @@
 
 static const char *command(const cli_arrays *a) { return a->c->command->name; }
 
+int cli_arrays_begin(cli *c)
+{
+    const char *name = c->command->name;
+    if (c->args.n_words != 1)
+        return cli_misused(
+            c, "%s: expected one model, found %d words: cajal %s MODEL.onnx --inputs X.npy", name,
+            c->args.n_words, name);
+    cj_recipe *recipe = cli_recipe(c, NULL);
+    return recipe && cli_context(c, recipe) ? CLI_DONE : c->status;
+}
+
 /* ---- Inputs ---------------------------------------------------------------------------------- */
 
 /* "x f32[batch, 4], y i64[]" */

@@ -1,5 +1,6 @@
 /* arrays.h: a graph of a file, run on arrays: what cajal run and cajal grad share.
  *
+ *     if (cli_arrays_begin(c)) return c->status;
  *     cli_arrays a = {.c = c, .path = c->args.words[0]};
  *     cli_results r = {.list = "outputs"};
  *     int status = cli_arrays_open(&a, 0);                     // reads graph and arrays
@@ -28,6 +29,9 @@ typedef struct cli_arrays {
     double ms;           /* that running took */
 } cli_arrays;
 
+/* One word, the recipe and the context, as both commands need them; CLI_DONE, or a failure that has
+ * been told. */
+int cli_arrays_begin(cli *c);
 /* Reads the model and the arrays of the keys inputs and input, input after input. There is room for
  * `more` feeds. Tells a failure and gives the exit status, as all of these do. */
 int cli_arrays_open(cli_arrays *a, int more);

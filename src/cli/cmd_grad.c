@@ -169,12 +169,7 @@ static int run_job(job *t)
 
 static int run(cli *c)
 {
-    if (c->args.n_words != 1)
-        return cli_misused(
-            c, "grad: expected one model, found %d words: cajal grad MODEL.onnx --inputs X.npy",
-            c->args.n_words);
-    cj_recipe *recipe = cli_recipe(c, NULL);
-    if (!recipe || !cli_context(c, recipe)) return c->status;
+    if (cli_arrays_begin(c)) return c->status;
     job t = {.c = c,
              .a = {.c = c, .path = c->args.words[0], .all_weights = true},
              .r = {.list = "gradients"}};

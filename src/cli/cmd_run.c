@@ -16,12 +16,7 @@ static int run_graph(cli *c, cli_arrays *a, cli_results *r)
 
 static int run(cli *c)
 {
-    if (c->args.n_words != 1)
-        return cli_misused(
-            c, "run: expected one model, found %d words: cajal run MODEL.onnx --inputs X.npy",
-            c->args.n_words);
-    cj_recipe *recipe = cli_recipe(c, NULL);
-    if (!recipe || !cli_context(c, recipe)) return c->status;
+    if (cli_arrays_begin(c)) return c->status;
     cli_arrays a = {.c = c, .path = c->args.words[0]};
     cli_results results = {.list = "outputs"};
     int status = run_graph(c, &a, &results);

@@ -36,6 +36,16 @@ static bool bind(cj__onnx_reader *r, cj__slice name, const cj__onnx_source *from
     return true;
 }
 
+/* What an output of a body or a function is; NULL after a failure. */
+static cj__onnx_source *output_of(cj__onnx_reader *r, cj__slice slice, const char *of)
+{
+    char *name = cj__onnx_string_of(r, slice, "an output's name");
+    cj__onnx_source *source = name ? cj__onnx_find(r, name) : NULL;
+    if (name && !source)
+        cj__onnx_fail(r, CJ_ERR_DATA, "nothing gives the output '%s' of %s", name, of);
+    return source;
+}
+
 static bool too_deep(cj__onnx_reader *r)
 {
     int depth = 0;
@@ -61,10 +71,7 @@ bool cj__onnx_read_in_place(cj__onnx_reader *r, const cj__onnx_graph *graph,
     bool done = !r->failed && cj__onnx_read_initializers(r, graph) &&
                 cj__onnx_read_nodes(r, graph->node.count, graph->node.items);
     for (size_t i = 0; i < graph->output.count && done; i++) {
-        char *name = cj__onnx_string_of(r, graph->output.items[i].name, "an output's name");
-        outputs[i] = name ? cj__onnx_find(r, name) : NULL;
-        if (name && !outputs[i])
-            cj__onnx_fail(r, CJ_ERR_DATA, "nothing gives the output '%s' of its body", name);
+        outputs[i] = output_of(r, graph->output.items[i].name, "its body");
         done = outputs[i] != NULL;
     }
     r->level = level.outer;
@@ -122,10 +129,7 @@ static void read_call(cj__onnx_reader *r, const cj__onnx_function *f)
     r->opset = opset_of(f, opset);
     bool done = !r->failed && cj__onnx_read_nodes(r, f->node.count, f->node.items);
     for (size_t k = 0; k < node->output.count && done; k++) {
-        char *name = cj__onnx_string_of(r, f->output.items[k], "an output's name");
-        outputs[k] = name ? cj__onnx_find(r, name) : NULL;
-        if (name && !outputs[k])
-            cj__onnx_fail(r, CJ_ERR_DATA, "nothing gives the output '%s' of the function", name);
+        outputs[k] = output_of(r, f->output.items[k], "the function");
         done = outputs[k] != NULL;
     }
     r->level = level.outer;
