@@ -1,6 +1,6 @@
 /* export.c: a graph as ONNX nodes.
  *
- * Calls are written in their order, each by the row of map_*.c that knows its operator. Every value
+ * Calls are written in their order, each by the row in map/ that knows its operator. Every value
  * has a name, decided when it is first written:
  *
  *     an output of the graph      the output's name

@@ -42,7 +42,7 @@ void cj__onnx_spend_run(cj__onnx_reader *r, int64_t calls, int64_t work_ns);
  * when an input that it depends on has no value. */
 const cj_tensor *cj__onnx_compute(cj__onnx_reader *r, cj__onnx_source *source);
 /* The reader frees it. false, and it is freed, when out of memory. */
-/* map_text.c: texts as a tensor, which the reader frees; a cast from or to texts. */
+/* map/text.c: texts as a tensor, which the reader frees; a cast from or to texts. */
 cj_tensor *cj__onnx_strings(cj__onnx_reader *r, int rank, size_t n, const cj__slice *texts);
 void cj__onnx_cast_text(cj__onnx_reader *r, cj_dtype to);
 bool cj__onnx_keep(cj__onnx_reader *r, cj_tensor *tensor);

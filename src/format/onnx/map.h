@@ -53,7 +53,7 @@ enum {
                        1u << CJ_U16
 };
 
-/* Ended by a row without names; map_*.c. */
+/* Ended by a row without names; the files of map/. */
 extern const cj__onnx_row cj__onnx_rows_elementwise[], cj__onnx_rows_activation[],
     cj__onnx_rows_reduce[], cj__onnx_rows_shape[], cj__onnx_rows_slice[], cj__onnx_rows_index[],
     cj__onnx_rows_signal[], cj__onnx_rows_attention[], cj__onnx_rows_linear[], cj__onnx_rows_conv[],
@@ -160,12 +160,12 @@ cj__onnx_graph *cj__onnx_write_body(cj__onnx_writer *w, const char *name, cj_gra
 void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const *in,
                            const char **out);
 
-/* map_norm.c: does the file need this value? */
+/* map/norm.c: does the file need this value? */
 bool cj__onnx_is_read(cj__onnx_writer *w, const cj_node *node);
 /* The call as its lowering, as far as it is read: for a composite that ONNX lacks. */
 void cj__onnx_write_lowered(cj__onnx_writer *w);
 
-/* map_conv.c: images. Operand i channels-first; a channels-last value as channels-first or (back)
+/* map/conv.c: images. Operand i channels-first; a channels-last value as channels-first or (back)
  * the other way, as a step or as the call's last node. */
 const char *cj__onnx_image(cj__onnx_writer *w, int i, int64_t channel_axis);
 const char *cj__onnx_transposed(cj__onnx_writer *w, const char *x, int rank, bool back);
@@ -295,7 +295,7 @@ cj__onnx_graph *cj__onnx_get_graph(cj__onnx_reader *r, const char *name);
 /* ints of an attribute (old opsets) or of input i (new ones). As the two above. */
 int cj__onnx_axes(cj__onnx_reader *r, const char *name, size_t i, int max, int64_t *out);
 
-/* map_elementwise.c: operand 1 to be combined with a. Before opset 7 it lies on a's axes from the
+/* map/elementwise.c: operand 1 to be combined with a. Before opset 7 it lies on a's axes from the
  * attribute `axis` on, by default on the last ones. */
 cj_node *cj__onnx_second_in(cj__onnx_reader *r, const cj_node *a);
 /* The attribute `to`, a name before opset 6; CJ_DTYPE_NONE with a failure. */
@@ -307,37 +307,37 @@ void cj__onnx_fail(cj__onnx_reader *r, cj_status status, const char *format, ...
 /* Size and dims as a node: a constant, or stacked dim_values. */
 cj_node *cj__onnx_sizes_node(cj__onnx_reader *r, const cj__onnx_sizes *sizes);
 cj__onnx_sizes *cj__onnx_new_sizes(cj__onnx_reader *r, int rank, int n, cj_dtype dtype);
-/* map_shape.c: x with its axes in the order p; a failure where it has not n axes. NULL for NULL. */
+/* map/shape.c: x with its axes in the order p; a failure where it has not n axes. NULL for NULL. */
 cj_node *cj__onnx_permuted(cj__onnx_reader *r, cj_node *x, int n, const int64_t *p);
 /* A tensor of the file, which the reader frees; NULL for a failure. */
 cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from);
 
-/* map_conv.c: input i, an image. Behind the Transpose of a channels-last one (*last) it is that
+/* map/conv.c: input i, an image. Behind the Transpose of a channels-last one (*last) it is that
  * one; output k is then to be channels-last as well, and is transposed for those that follow. */
 cj_node *cj__onnx_image_in(cj__onnx_reader *r, size_t i, bool *last);
 void cj__onnx_set_image(cj__onnx_reader *r, size_t k, cj_node *y, bool last);
-/* map_shape.c: x transposed; its operand when it is a transpose that is undone. NULL: reversed. */
+/* map/shape.c: x transposed; its operand when it is a transpose that is undone. NULL: reversed. */
 cj_node *cj__onnx_turned(cj_node *x, const int64_t *permutation);
 /* The convolution that the node's attributes describe, of these channels-first images. */
 cj_node *cj__onnx_conv(cj__onnx_reader *r, cj_node *x, cj_node *w);
 
-/* map_quant.c: what attributes say of casts to small floats. */
+/* map/quant.c: what attributes say of casts to small floats. */
 cj_cast_mode cj__onnx_cast_mode(cj__onnx_reader *r);
 
-/* map_scan.c: a placeholder in a body that the importer makes, for x or an element of x along axis
+/* map/scan.c: a placeholder in a body that the importer makes, for x or an element of x along axis
  * 0; y, the call that took the body, which is freed where there is none; the Scan of opset 8. */
 cj_node *cj__onnx_body_input(cj__onnx_reader *r, cj_graph *body, const cj_node *x, bool element);
 cj_node *cj__onnx_took(cj_node *y, cj_graph *body);
 void cj__onnx_read_batch_scan(cj__onnx_reader *r);
 
-/* map_region.c: 0, 1 ... n - 1 along one axis of `rank`, the others being 1; an image [n, c, ...]
+/* map/region.c: 0, 1 ... n - 1 along one axis of `rank`, the others being 1; an image [n, c, ...]
  * as [n, ..., c]. */
 cj_node *cj__onnx_places(cj_graph *g, cj_dtype dtype, int axis, int rank, cj_dim n);
 cj_node *cj__onnx_channels_last(cj_node *x);
 
 /* import_sizes.c: gives the outputs of nodes on known sizes; true when it did. */
 bool cj__onnx_fold(cj__onnx_reader *r);
-/* map_control.c: the names a graph uses and does not make, in order of first use. */
+/* map/control.c: the names a graph uses and does not make, in order of first use. */
 typedef struct cj__onnx_free {
     const char **names;
     size_t count, capacity;

@@ -4,7 +4,7 @@
  * The changes are made in the file's own structures, so that the reader, its shape rules and its
  * messages are those of any file. What a file cannot tell is said aloud (cj_tune_opts.tell):
  *
- *     batch 1                    -> a symbol, in the inputs (and in Reshape's shapes: map_shape.c)
+ *     batch 1                    -> a symbol, in the inputs (and in Reshape's shapes: map/shape.c)
  *     training_mode of the file  -> switched: on in training, off otherwise
  *     head=10                    -> other tensors for the last dense layer
  *     freeze=conv1*              -> names of weights that become state, not parameters

@@ -1,4 +1,4 @@
-/* map_control.c: If, Loop and Scan, and fused groups, which are written as what is in them.
+/* control.c: If, Loop and Scan, and fused groups, which are written as what is in them.
  *
  * Bodies of ours take what they use from outside as operands; ONNX's bodies see the names around
  * them. Writing, a capture is the outer name. Reading, the names that a body uses and does not make

@@ -1,4 +1,4 @@
-/* map_image.c: images resized, warped and rearranged.
+/* image.c: images resized, warped and rearranged.
  *
  * Images whose channels come last are written with a Transpose on either side, as convolutions are.
  * What the opset we write cannot say (antialiasing, a scale that no f32 holds, grids for other than

@@ -1,4 +1,4 @@
-/* map_elementwise.c: functions of one and two values, comparisons, where, cast.
+/* elementwise.c: functions of one and two values, comparisons, where, cast.
  *
  * Most are one to one. ONNX's operators take fewer dtypes than ours: what they do not take is cast
  * to a wider one and back, which for wrapping integers is the same number. */

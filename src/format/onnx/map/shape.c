@@ -1,4 +1,4 @@
-/* map_shape.c: sources, and operators that change the shape and keep the elements.
+/* shape.c: sources, and operators that change the shape and keep the elements.
  *
  * ONNX computes shapes as values; import_sizes.c has computed them already where they are known,
  * symbols included, so a target shape is read as a list of dimensions. */

@@ -1,4 +1,4 @@
-/* map_random.c: random numbers of ONNX's operators, and dropout that drops.
+/* random.c: random numbers of ONNX's operators, and dropout that drops.
  *
  * ONNX does not say which numbers a seed gives. Ours are a function of (key, stream, place): a node
  * with a seed has a key of its own, so equal seeds give equal numbers; others share the graph's key

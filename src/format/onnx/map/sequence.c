@@ -1,4 +1,4 @@
-/* map_sequence.c: sequences and optional values, which exist only while reading.
+/* sequence.c: sequences and optional values, which exist only while reading.
  *
  * Cajal's graphs have tensors alone. A sequence is a list of sources here, an optional value its
  * source or nothing, and what ONNX does with them is done at once: which element is taken, how many

@@ -1,4 +1,4 @@
-/* map_reduce.c: reductions, argmax and argmin, cumsum, and pooling over everything.
+/* reduce.c: reductions, argmax and argmin, cumsum, and pooling over everything.
  *
  * Axes are an operand of ReduceSum since opset 13, of the other reductions since 18, an attribute
  * before. No axes mean all of them, unless noop_with_empty_axes; ours then is an Identity. */

@@ -1,4 +1,4 @@
-/* map_text.c: what computes with texts.
+/* text.c: what computes with texts.
  *
  * A graph only moves texts and asks whether they are equal. What makes new ones of them is done
  * while the file is read, as shapes are: for texts that the file holds or that are given with it

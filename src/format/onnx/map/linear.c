@@ -1,4 +1,4 @@
-/* map_linear.c: matrix products, softmax and cross-entropy. */
+/* linear.c: matrix products, softmax and cross-entropy. */
 #include <string.h>
 
 #include "format/onnx/map.h"

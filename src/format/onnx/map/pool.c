@@ -1,4 +1,4 @@
-/* map_pool.c: pooling and unpooling; global pooling is read as reductions.
+/* pool.c: pooling and unpooling; global pooling is read as reductions.
  *
  * ONNX counts the indices of MaxPool over the whole tensor x, we count places inside the window.
  * They are computed where a file uses them, from our index by arithmetic. */

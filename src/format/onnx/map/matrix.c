@@ -1,4 +1,4 @@
-/* map_matrix.c: operators that are a few of ours: triangles and diagonals, sequences turned round
+/* matrix.c: operators that are a few of ours: triangles and diagonals, sequences turned round
  * or written into caches, running products, determinants.
  *
  * All of them are arithmetic on places (iota), so sizes may be symbols and k, lengths and begins

@@ -1,4 +1,4 @@
-/* map_quant.c: numbers as small integers and back, and the bits of integers.
+/* quant.c: numbers as small integers and back, and the bits of integers.
  *
  *     q = clip(round(x / scale) + zero, least, largest)          x = (q - zero) scale
  *

@@ -1,4 +1,4 @@
-/* map_conv.c: convolutions.
+/* conv.c: convolutions.
  *
  * ONNX's images are channels-first. A channels-last call is written with a Transpose on either
  * side; when a file is read, a convolution behind such a Transpose becomes channels-last again and

@@ -1,4 +1,4 @@
-/* map_attention.c: attention, and what belongs to it. Opset 17 has none, so ours is written as what
+/* attention.c: attention, and what belongs to it. Opset 17 has none, so ours is written as what
  * it is made of: MatMul, Softmax's parts, MatMul. Later files may have ONNX's own (Attention, opset
  * 23), whose operands are [N, T, heads * numbers] or [N, heads, T, numbers].
  *

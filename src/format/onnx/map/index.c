@@ -1,4 +1,4 @@
-/* map_index.c: gathering and scattering, one-hot and top-k.
+/* index.c: gathering and scattering, one-hot and top-k.
  *
  * ONNX's GatherND and ScatterND take index vectors: they are read as gather and scatter along one
  * axis of the operand with its leading axes folded into one, (i, j) -> i * columns + j. */

@@ -1,4 +1,4 @@
-/* map_select.c: operators whose result is as large as its operand's values say: Compress, NonZero,
+/* select.c: operators whose result is as large as its operand's values say: Compress, NonZero,
  * Unique, NonMaxSuppression.
  *
  * Sizes of a graph cannot come from values, so operands that decide must be known when reading.

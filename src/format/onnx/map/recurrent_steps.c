@@ -1,4 +1,4 @@
-/* map_recurrent_steps.c: RNN, LSTM and GRU as scans over their steps.
+/* recurrent_steps.c: RNN, LSTM and GRU as scans over their steps.
  *
  * For what our operators cannot say: gates that are clipped, functions with numbers of their own,
  * or others in the second direction. Blocks of rows are in ONNX's order, i o f c and z r h; X W^T

@@ -1,4 +1,4 @@
-/* map_activation.c: activation functions. Those that only ONNX has are read as what their
+/* activation.c: activation functions. Those that only ONNX has are read as what their
  * specification says they are. */
 #include <cajal/nn.h>
 #include <math.h>

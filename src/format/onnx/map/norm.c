@@ -1,4 +1,4 @@
-/* map_norm.c: normalisations and rotary embeddings.
+/* norm.c: normalisations and rotary embeddings.
  *
  * ONNX has them for channels-first images and, in the opset we write, not all of them: what it
  * lacks is written as the arithmetic it is (cj__onnx_write_lowered), and read as that. A batch

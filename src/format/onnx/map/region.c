@@ -1,4 +1,4 @@
-/* map_region.c: regions of images: RoiAlign, MaxRoiPool, CenterCropPad; ImageDecoder.
+/* region.c: regions of images: RoiAlign, MaxRoiPool, CenterCropPad; ImageDecoder.
  *
  * RoiAlign reads x between its elements, as grid_sample does, at places that are arithmetic on the
  * regions: for each point the elements around it are gathered and weighted. The gradient with

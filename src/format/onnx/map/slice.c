@@ -1,4 +1,4 @@
-/* map_slice.c: parts of arrays: Slice, Concat, Split, Pad, and blocks at a begin known when
+/* slice.c: parts of arrays: Slice, Concat, Split, Pad, and blocks at a begin known when
  * running.
  *
  * Our slice says how many elements are taken, ONNX's where to end; an end beyond any size means all

@@ -1,4 +1,4 @@
-/* map_recurrent.c: RNN, LSTM and GRU.
+/* recurrent.c: RNN, LSTM and GRU.
  *
  * ONNX has the steps first ([T, N, C] -> [T, D, N, H]) and orders an LSTM's gates i o f c,
  * peepholes i o f; ours are i f g o and i f o. So transposes stand around the node, and a Gather of

@@ -1,4 +1,4 @@
-/* map_training.c: the operators of ai.onnx.preview.training: one step of an optimizer as a node,
+/* training.c: the operators of ai.onnx.preview.training: one step of an optimizer as a node,
  * and gradients as nodes.
  *
  * An optimizer's operands are the rate R, the count of steps so far T, then for n tensors: all X,

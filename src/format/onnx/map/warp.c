@@ -1,4 +1,4 @@
-/* map_warp.c: DeformConv and AffineGrid.
+/* warp.c: DeformConv and AffineGrid.
  *
  * A deformable convolution (Dai et al. 2017; with a mask Zhu et al. 2019) is one whose elements lie
  * beside their places: x is read between its elements, as grid_sample does, at the places of the

@@ -1,4 +1,4 @@
-/* map_signal.c: Fourier transforms, windows, mel filters.
+/* signal.c: Fourier transforms, windows, mel filters.
  *
  * ONNX's windows and filters are nodes whose sizes are operands; where these are known when
  * reading, the result is a constant. STFT has no frames around samples: those (center) and the

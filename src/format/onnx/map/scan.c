@@ -1,4 +1,4 @@
-/* map_scan.c: bodies that the importer makes itself, and the Scan of opset 8, which has a batch.
+/* scan.c: bodies that the importer makes itself, and the Scan of opset 8, which has a batch.
  *
  * That Scan runs its body for every sample and, in it, for every step: a scan over the samples,
  * whose body is a scan over the steps. Where samples end at sequence_lens, a step behind keeps the
