@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/opts.h"
 #include "base/text.h"
 #include "format/safetensors.h"
 
@@ -288,9 +289,7 @@ cj_status cj_safetensors_save_opts(cj_context *cj, const char *path, const cj_te
                                    const cj_safetensors_opts *opts)
 {
     cj_safetensors_opts o = {0};
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    CJ__TRY(cj__opts_take(cj, path, &o, sizeof o, opts));
     if (!o.max_shard_bytes) return cj_safetensors_save(cj, path, list);
     if (o.max_shard_bytes < 0)
         return cj_fail(cj, CJ_ERR_ARGUMENT, "%s: max_shard_bytes=%lld, expected 1 or more", path,

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/opts.h"
 #include "tensor/low.h"
 
 cj_node cj_zero_node;
@@ -126,6 +127,13 @@ cj_status cj__graph_fail(cj_graph *g, const char *op, cj_status status, const ch
     status = fail(g, op, status, format, args);
     va_end(args);
     return status;
+}
+
+bool cj__graph_opts(cj_graph *g, const char *op, void *own, size_t size, const void *given)
+{
+    if (cj__opts_copy(own, size, given)) return true;
+    cj__graph_fail(g, op, CJ_ERR_UNSUPPORTED, CJ__OPTS_NEWER, cj_version());
+    return false;
 }
 
 cj_node *cj_graph_fail(cj_graph *g, cj_status status, const char *format, ...)

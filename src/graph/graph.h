@@ -130,6 +130,8 @@ struct cj_graph {
 /* Fails the graph: "where: what". Sets the context's message; the first failure stays. */
 cj_status cj__graph_fail(cj_graph *g, const char *op, cj_status status, const char *format, ...)
     CJ_PRINTF(4, 5);
+/* Options of a builder of `op`: base/opts.h. false: the graph has failed. */
+bool cj__graph_opts(cj_graph *g, const char *op, void *own, size_t size, const void *given);
 cj_status cj__nodes_add(cj_graph *g, cj__nodes *nodes, const char *name, cj_node *node);
 cj_node *cj__nodes_find(const cj__nodes *nodes, const char *name);
 /* Makes `body` (a free graph of the same context) the property of g. Bodies nest CJ__DEPTH_MAX

@@ -126,15 +126,9 @@ cj_node *cj__layer_keywords(cj_node *const *x, int n, const cj_layer *row, const
         if (!x[i]) return NULL;
     cj_graph *g = cj__graph_of(x, n);
     if (!g || g->failed) return NULL;
-    size_t size = options ? *(const size_t *)options : 0;
-    if (size > row->options_size)
-        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT,
-                              "options of %zu bytes; this library knows %zu", size,
-                              row->options_size),
-               NULL;
     void *complete = cj__arena_alloc(&g->arena, row->options_size);
     if (!complete) return cj__graph_fail(g, row->name, CJ_ERR_MEMORY, "out of memory"), NULL;
-    if (options) memcpy(complete, options, size ? size : row->options_size);
+    if (!cj__graph_opts(g, row->name, complete, row->options_size, options)) return NULL;
     cj__options_default(table_of(row), complete);
     return cj__layer_add(x, n, row, complete);
 }

@@ -247,8 +247,7 @@ cj_node *(cj_loss_reduced)(cj_node *prediction, cj_node *target, const char *los
     cj_node *count;
     if (!target || !parse(prediction, loss, &named)) return NULL;
     cj_loss_opts o = {0};
-    if (opts)
-        memcpy(&o, opts, opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(cj_node_graph(prediction), loss, &o, sizeof o, opts)) return NULL;
     int reduction = 0;
     while (o.reduction && words[reduction] && strcmp(words[reduction], o.reduction)) reduction++;
     if (!words[reduction])

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/opts.h"
 #include "base/text.h"
 #include "nn/model.h"
 
@@ -65,12 +66,10 @@ static void tell(const cj_pictures_opts *o, const cj__preparation *p, bool bytes
 
 cj_status cj_model_pictures(cj_model *m, const cj_pictures_opts *opts)
 {
-    cj_pictures_opts o = {.struct_size = sizeof o};
+    cj_pictures_opts o = {0};
     if (!m) return CJ_ERR_ARGUMENT;
     CJ__TRY(m->graph->failed);
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    CJ__TRY(cj__opts_take(m->cj, "pictures", &o, sizeof o, opts));
     const cj_node *x = m->graph->inputs.count ? m->graph->inputs.items[0].node : NULL;
     if (!x || !m->n_preparations || x->type.rank != 4 ||
         cj_dtype_info(x->type.dtype)->kind != CJ_KIND_FLOAT)

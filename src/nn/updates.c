@@ -438,9 +438,7 @@ const cj_update *(cj_updates)(const char *optimizer, cj_node *const *parameters,
     cj_graph *g = parameters && gradients ? cj__graph_of(parameters, n) : NULL;
     if (!g || g->failed) return NULL;
     cj_updates_opts o = {0};
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(g, "updates", &o, sizeof o, opts)) return NULL;
     cj_graph_at(g, o.where);
     plan p = {.graph = g, .prefix = o.prefix ? o.prefix : "optimizer"};
     if (!take_row(g, optimizer, &p) || !check_rate(g, &o)) return NULL;

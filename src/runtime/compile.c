@@ -5,6 +5,7 @@
  * segment after which its sizes are known. */
 #include "runtime/runtime.h"
 
+#include "base/opts.h"
 #include "graph/pass/pass.h"
 
 #include <string.h>
@@ -365,9 +366,7 @@ cj_program *(cj_compile)(cj_graph *g, const cj_compile_opts *opts)
 {
     if (!g) return NULL;
     cj_compile_opts o = {0};
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (cj__opts_take(g->cj, "compile", &o, sizeof o, opts)) return NULL;
     if (g->failed) {
         cj_fail(g->cj, g->failed, "%s", g->message ? g->message : cj_status_name(g->failed));
         return NULL;

@@ -9,6 +9,7 @@
 #include "runtime/runtime.h"
 
 #include "base/float_mode.h"
+#include "base/opts.h"
 #include "tensor/tensor.h"
 
 #include <string.h>
@@ -148,10 +149,8 @@ cj_session *cj_session_new_opts(cj_program *program, cj_store *store, const cj_s
 {
     if (!program) return NULL;
     cj_session_opts o = {0};
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
     cj_context *cj = program->cj;
+    if (cj__opts_take(cj, "session", &o, sizeof o, opts)) return NULL;
     cj_session *s = new_session(cj, program, store, o.plans);
     if (!s) return NULL;
     cj__own(cj, &s->owned, free_owned);

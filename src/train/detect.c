@@ -6,6 +6,7 @@
 
 #include <cajal/detect.h>
 
+#include "base/opts.h"
 #include "nn/boxes.h"
 #include "runtime/runtime.h"
 #include "tensor/tensor.h"
@@ -23,10 +24,7 @@ static cj_status complete(cj_context *cj, cj_model *m, const cj_detect_opts *opt
                           cj_detect_opts *o, grid *g)
 {
     *o = (cj_detect_opts){0};
-    if (opts && opts->struct_size > sizeof *o)
-        return cj_fail(cj, CJ_ERR_ARGUMENT, "detect: options of %zu bytes; this library knows %zu",
-                       opts->struct_size, sizeof *o);
-    if (opts) memcpy(o, opts, opts->struct_size ? opts->struct_size : sizeof *o);
+    CJ__TRY(cj__opts_take(cj, "detect", o, sizeof *o, opts));
     if (o->score == 0) o->score = 0.25;
     if (o->iou == 0) o->iou = 0.5;
     if (o->most == 0) o->most = 100;

@@ -1,6 +1,7 @@
 /* evaluate.c: loss and metrics of a model on a data set, and the report on its classes. */
 #include "train/train.h"
 
+#include "base/opts.h"
 #include "tensor/tensor.h"
 
 #include <math.h>
@@ -83,10 +84,7 @@ cj_status (cj_evaluate)(cj_model *m, const cj_dataset *data, const cj_evaluate_o
 {
     if (!m) return CJ_ERR_ARGUMENT;
     cj_evaluate_opts o = {0};
-    if (opts && opts->struct_size > sizeof o)
-        return cj_fail(m->cj, CJ_ERR_ARGUMENT,
-                       "evaluate: the options are of a newer version of the library");
-    if (opts) memcpy(&o, opts, opts->struct_size ? opts->struct_size : sizeof o);
+    CJ__TRY(cj__opts_take(m->cj, "evaluate", &o, sizeof o, opts));
     evaluation e = {0};
     int64_t start_ns = cj__monotonic_ns(m->cj);
     cj_status failed = prepare(&e, m, data, &o);

@@ -10,6 +10,7 @@
  * allocates nothing. */
 #include "train/train.h"
 
+#include "base/opts.h"
 #include "tensor/tensor.h"
 
 #include <math.h>
@@ -27,10 +28,7 @@ static cj_status negative(cj_context *cj, const char *name, double value, const 
 static cj_status take_options(cj__trainer *t, const cj_fit_opts *opts)
 {
     cj_fit_opts *o = &t->o;
-    if (opts && opts->struct_size > sizeof *o)
-        return cj_fail(t->cj, CJ_ERR_ARGUMENT,
-                       "fit: the options are of a newer version of the library");
-    if (opts) memcpy(o, opts, opts->struct_size ? opts->struct_size : sizeof *o);
+    CJ__TRY(cj__opts_take(t->cj, "fit", o, sizeof *o, opts));
     if (o->epochs < 0) return negative(t->cj, "epochs", (double)o->epochs, "above 0");
     if (o->epochs > UINT32_MAX / 2)
         return negative(t->cj, "epochs", (double)o->epochs, "below 2^31");

@@ -103,10 +103,9 @@ cj_graph *cj_load_graph(cj_context *cj, const char *path, const cj_onnx_opts *op
         .bytes = file->data, .size = file->size, .path = path, .file = file};
     const bool onnx = !format_of(&from)->is;
     cj_model *m = onnx ? NULL : read_model(cj, &from);
+    cj_graph *g = onnx ? cj__onnx_load_graph(cj, &from, opts) : m ? cj__model_give_graph(m) : NULL;
     cj__buffer_unref(file);
-    if (onnx) return cj_onnx_load_graph_opts(cj, path, opts);
-    cj_graph *g = m ? cj__model_give_graph(m) : NULL;
-    if (g && tell_inputs(cj, g, opts)) {
+    if (!onnx && g && tell_inputs(cj, g, opts)) {
         cj_graph_free(g);
         return NULL;
     }

@@ -30,6 +30,9 @@ typedef struct cj__onnx_origin {
 /* Reads one; model: the parsed file, which refers to the bytes and lives in the arena. */
 cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_origin *from,
                               const cj_onnx_opts *asked, cj_graph **out, cj__onnx_model **model);
+/* The file, which has a path, as a graph; NULL: the context says why not. */
+cj_graph *cj__onnx_load_graph(cj_context *cj, const cj__onnx_origin *from,
+                              const cj_onnx_opts *opts);
 
 /* The file as a model; from->tune: what is changed before, or NULL. */
 cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_model **out);

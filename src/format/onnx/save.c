@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/opts.h"
 #include "format/onnx/file.h"
 #include "format/onnx/tensor.h"
 #include "tensor/tensor.h"
@@ -135,16 +136,6 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_o
     return failed;
 }
 
-/* What a program of now or of before has given. */
-static cj_onnx_save_opts options_of(const cj_onnx_save_opts *opts)
-{
-    cj_onnx_save_opts o = {.struct_size = sizeof o};
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
-    return o;
-}
-
 cj_status cj_onnx_save_graph(cj_graph *g, const char *path)
 {
     return cj_onnx_save_graph_opts(g, path, NULL);
@@ -152,11 +143,13 @@ cj_status cj_onnx_save_graph(cj_graph *g, const char *path)
 
 cj_status cj_onnx_save_graph_opts(cj_graph *g, const char *path, const cj_onnx_save_opts *opts)
 {
+    cj_onnx_save_opts o = {0};
     cj__arena arena;
     cj__text text;
+    CJ__TRY(cj__opts_take(g->cj, path, &o, sizeof o, opts));
     cj__arena_init(&arena, g->cj);
     cj__text_init(&text, g->cj);
-    cj_status failed = cj__onnx_write_graph(g, g, options_of(opts).opset,
+    cj_status failed = cj__onnx_write_graph(g, g, o.opset,
                                             &(cj__onnx_properties){.arena = &arena}, &text);
     if (!failed) failed = cj__file_save(g->cj, path, text.bytes, text.length);
     cj__text_release(&text);
@@ -169,22 +162,27 @@ cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path)
     return cj_onnx_load_graph_opts(cj, path, NULL);
 }
 
-cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path, const cj_onnx_opts *opts)
+cj_graph *cj__onnx_load_graph(cj_context *cj, const cj__onnx_origin *from,
+                              const cj_onnx_opts *opts)
 {
-    cj_onnx_opts o = {.struct_size = sizeof o};
-    cj__buffer *file;
+    cj_onnx_opts o = {0};
     cj__arena arena;
     cj__onnx_model *model;
     cj_graph *g = NULL;
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
-    if (!cj || cj__onnx_map(cj, path, &file)) return NULL;
+    if (cj__opts_take(cj, from->path, &o, sizeof o, opts)) return NULL;
     cj__arena_init(&arena, cj);
-    cj__onnx_origin from = {.bytes = file->data, .size = file->size, .path = path, .file = file};
-    cj_status failed = cj__onnx_read_graph(cj, &arena, &from, &o, &g, &model);
-    if (failed) cj__prefix(cj, failed, "%s", path);
+    cj_status failed = cj__onnx_read_graph(cj, &arena, from, &o, &g, &model);
+    if (failed) cj__prefix(cj, failed, "%s", from->path);
     cj__arena_release(&arena);
+    return g;
+}
+
+cj_graph *cj_onnx_load_graph_opts(cj_context *cj, const char *path, const cj_onnx_opts *opts)
+{
+    cj__buffer *file;
+    if (!cj || cj__onnx_map(cj, path, &file)) return NULL;
+    cj_graph *g = cj__onnx_load_graph(
+        cj, &(cj__onnx_origin){file->data, file->size, path, file, NULL, NULL}, opts);
     cj__buffer_unref(file);
     return g;
 }
@@ -236,12 +234,14 @@ cj_status cj_save_opts(cj_model *m, const char *path, const cj_onnx_save_opts *o
     cj__arena arena;
     cj__text text;
     if (!m) return CJ_ERR_MEMORY;
+    cj_onnx_save_opts o = {0};
+    CJ__TRY(cj__opts_take(m->cj, path, &o, sizeof o, opts));
     if (m->graph->failed)
         return cj_fail(m->cj, m->graph->failed, "%s",
                        m->graph->message ? m->graph->message : "the model has failed");
     cj__arena_init(&arena, m->cj);
     cj__text_init(&text, m->cj);
-    cj_status failed = write_model(m, options_of(opts).opset, &arena, &text);
+    cj_status failed = write_model(m, o.opset, &arena, &text);
     if (!failed) failed = cj__file_save(m->cj, path, text.bytes, text.length);
     else cj__prefix(m->cj, failed, "%s", path);
     cj__text_release(&text);
@@ -303,12 +303,8 @@ cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_mo
     cj__text told;
     cj__onnx_tuning t = {.told = &told};
     cj__onnx_origin tuned = *from;
-    const cj_tune_opts *opts = from->tune;
+    CJ__TRY(cj__opts_take(cj, "tune", &t.opts, sizeof t.opts, from->tune));
     cj__text_init(&told, cj);
-    if (opts)
-        memcpy(&t.opts, opts,
-               opts->struct_size && opts->struct_size < sizeof *opts ? opts->struct_size
-                                                                     : sizeof *opts);
     tuned.tuning = &t;
     cj_status failed = read_once(cj, &tuned, out);
     if (failed && t.batch && failed != CJ_ERR_MEMORY && failed != CJ_ERR_CANCELLED) {

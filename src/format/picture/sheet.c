@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/opts.h"
 #include "base/size.h"
 #include "format/picture/font.h"
 #include "format/picture/picture.h"
@@ -110,10 +111,7 @@ cj_status (cj_draw_sheet)(cj_context *cj, cj_tensor **out, const cj_tile *tiles,
     cj_sheet_opts o = {0};
     cj__picture sheet = {.cj = cj};
     *out = NULL;
-    if (opts && opts->struct_size > sizeof o)
-        return cj_fail(cj, CJ_ERR_ARGUMENT,
-                       "sheet: the options are of a newer version of the library");
-    if (opts) memcpy(&o, opts, opts->struct_size ? opts->struct_size : sizeof o);
+    CJ__TRY(cj__opts_take(cj, "sheet", &o, sizeof o, opts));
     CJ__TRY(check(cj, tiles, &o));
     layout l = {0};
     CJ__TRY(lay_out(cj, tiles, &o, &l));

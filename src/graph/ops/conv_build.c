@@ -74,14 +74,13 @@ static bool read_opts(const char *op, const cj_node *x, const int64_t *kernel,
     return set_padding(cj_node_graph(x), op, o->padding, l, spatial, kernel);
 }
 
-/* The options in a structure of this version's size. */
-static cj_conv_opts own_opts(const cj_conv_opts *opts)
+/* The options in a structure of this version's size, and their lists. */
+static bool take_opts(const char *op, const cj_node *x, const int64_t *kernel,
+                      const cj_conv_opts *opts, cj_conv_opts *o, lists *l)
 {
-    cj_conv_opts o = {0};
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
-    return o;
+    *o = (cj_conv_opts){0};
+    return cj__graph_opts(cj_node_graph(x), op, o, sizeof *o, opts) &&
+           read_opts(op, x, kernel, o, l);
 }
 
 /* Both operands in one dtype; false when there is nothing to apply: *none is what to return then.
@@ -112,11 +111,11 @@ static bool fits(const char *op, const cj_node *x, const cj_node *w)
 
 cj_node *(cj_conv)(cj_node *x, cj_node *w, const cj_conv_opts *opts)
 {
-    cj_conv_opts o = own_opts(opts);
+    cj_conv_opts o;
     cj_node *none;
     lists l;
     if (!meet(&x, &w, &none)) return none;
-    if (!fits("conv", x, w) || !read_opts("conv", x, &w->type.dim[2], &o, &l)) return NULL;
+    if (!fits("conv", x, w) || !take_opts("conv", x, &w->type.dim[2], opts, &o, &l)) return NULL;
     l.attrs.has_bias = o.bias && !cj__is_zero(o.bias);
     cj_node *in[] = {x, w, l.attrs.has_bias ? cj_cast(o.bias, x->type.dtype) : NULL};
     return cj_apply(cj_node_graph(x), &cj_op_conv, in, 2 + l.attrs.has_bias, &l.attrs);
@@ -177,12 +176,12 @@ static cj_node *along_channels(cj_node *bias, const cj_node *image, int64_t chan
 
 cj_node *(cj_conv_transpose)(cj_node *y, cj_node *w, const cj_conv_opts *opts)
 {
-    cj_conv_opts o = own_opts(opts);
+    cj_conv_opts o;
     cj_node *none;
     lists l;
     if (!meet(&y, &w, &none)) return none;
     if (!fits("conv_transpose", y, w) ||
-        !read_opts("conv_transpose", y, &w->type.dim[2], &o, &l))
+        !take_opts("conv_transpose", y, &w->type.dim[2], opts, &o, &l))
         return NULL;
     cj_node *x = to_size(&cj_op_conv_transpose, (cj_node *[]){y, w}, 2, &w->type.dim[2], &o, &l);
     return o.bias ? cj_add(x, along_channels(o.bias, y, l.attrs.channel_axis)) : x;
@@ -191,11 +190,11 @@ cj_node *(cj_conv_transpose)(cj_node *y, cj_node *w, const cj_conv_opts *opts)
 cj_node *(cj_conv_weight_grad)(cj_node *x, cj_node *dy, const int64_t *kernel,
                                const cj_conv_opts *opts)
 {
-    cj_conv_opts o = own_opts(opts);
+    cj_conv_opts o;
     cj_node *none;
     lists l;
     if (!meet(&x, &dy, &none)) return none;
-    if (!read_opts("conv_weight_grad", x, kernel, &o, &l)) return NULL;
+    if (!take_opts("conv_weight_grad", x, kernel, opts, &o, &l)) return NULL;
     l.attrs.dims = (cj_ints){x->type.rank - 2, kernel};
     if (x->type.rank < 3) l.attrs.dims.n = 0;
     return cj_apply(cj_node_graph(x), &cj_op_conv_weight_grad, (cj_node *[]){x, dy}, 2, &l.attrs);
@@ -205,10 +204,10 @@ cj_node *(cj_conv_weight_grad)(cj_node *x, cj_node *dy, const int64_t *kernel,
 
 /* The options for windows over images like x, each channel for itself. */
 static bool read_columns(const char *op, const cj_node *x, const int64_t *kernel,
-                         const cj_conv_opts *o, lists *l)
+                         const cj_conv_opts *opts, cj_conv_opts *o, lists *l)
 {
     int spatial = x->type.rank - 2;
-    if (!read_opts(op, x, kernel, o, l)) return false;
+    if (!take_opts(op, x, kernel, opts, o, l)) return false;
     l->attrs.groups = 1;
     l->attrs.kernel = (cj_ints){spatial < 1 || spatial > CJ__SPATIAL_MAX ? 0 : spatial, kernel};
     return true;
@@ -216,18 +215,18 @@ static bool read_columns(const char *op, const cj_node *x, const int64_t *kernel
 
 cj_node *(cj_im2col)(cj_node *x, const int64_t *kernel, const cj_conv_opts *opts)
 {
-    cj_conv_opts o = own_opts(opts);
+    cj_conv_opts o;
     lists l;
     if (!x || cj__is_zero(x)) return x;
-    if (!read_columns("im2col", x, kernel, &o, &l)) return NULL;
+    if (!read_columns("im2col", x, kernel, opts, &o, &l)) return NULL;
     return cj_apply(cj_node_graph(x), &cj_op_im2col, &x, 1, &l.attrs);
 }
 
 cj_node *(cj_col2im)(cj_node *columns, const int64_t *kernel, const cj_conv_opts *opts)
 {
-    cj_conv_opts o = own_opts(opts);
+    cj_conv_opts o;
     lists l;
     if (!columns || cj__is_zero(columns)) return columns;
-    if (!read_columns("col2im", columns, kernel, &o, &l)) return NULL;
+    if (!read_columns("col2im", columns, kernel, opts, &o, &l)) return NULL;
     return to_size(&cj_op_col2im, &columns, 1, kernel, &o, &l);
 }

@@ -142,9 +142,7 @@ static cj_node *shuffle(const cj_op *op, cj_node *x, const cj_block_opts *opts)
 {
     cj_block_opts o = {0};
     if (!x || cj__is_zero(x)) return x;
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(cj_node_graph(x), op->name, &o, sizeof o, opts)) return NULL;
     cj__block_attrs a = {o.block, o.channel_major, o.channel_axis ? o.channel_axis : -1};
     return cj_apply(cj_node_graph(x), op, &x, 1, &a);
 }

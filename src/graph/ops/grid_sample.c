@@ -293,9 +293,7 @@ cj_node *(cj_grid_sample)(cj_node *x, cj_node *grid, const cj_grid_sample_opts *
     if (!x || !grid) return NULL;
     if (cj__is_zero(x) || cj__is_zero(grid)) return x;
     cj_graph *g = cj_node_graph(x);
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(g, "grid_sample", &o, sizeof o, opts)) return NULL;
     if (!cj__image_word(g, "grid_sample", "mode", o.mode, cj__grid_mode_words, &a.mode) ||
         !cj__image_word(g, "grid_sample", "padding", o.padding, cj__grid_padding_words, &a.padding))
         return NULL;

@@ -99,18 +99,17 @@ const cj_op cj_op_mel_spectrogram = {
     .sample = CJ__SAMPLE(mel_sample),
 };
 
-cj_mel_opts cj__mel_options(const cj_mel_opts *opts)
+bool cj__mel_options(cj_graph *g, const char *op, const cj_mel_opts *opts, cj_mel_opts *own)
 {
     cj_mel_opts o = {0};
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(g, op, &o, sizeof o, opts)) return false;
     if (!o.frame_length) o.frame_length = 400;
     if (!o.hop) o.hop = 160;
     if (!o.mels) o.mels = 80;
     if (o.high == 0) o.high = o.sample_rate / 2;
     if (o.power == 0) o.power = 2;
-    return o;
+    *own = o;
+    return true;
 }
 
 cj__mel_attrs cj__mel_attributes(const cj_mel_opts *o)
@@ -132,7 +131,8 @@ cj_node *cj_mel_spectrogram(cj_node *signal, const cj_mel_opts *opts)
 {
     if (!signal || cj__is_zero(signal)) return NULL;
     cj_graph *g = cj_node_graph(signal);
-    cj_mel_opts o = cj__mel_options(opts);
+    cj_mel_opts o;
+    if (!cj__mel_options(g, "mel_spectrogram", opts, &o)) return NULL;
     cj__mel_attrs a = cj__mel_attributes(&o);
     cj_dtype dtype = signal->type.dtype;
     cj_node *window = o.window ? cj_cast(o.window, dtype)

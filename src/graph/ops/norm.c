@@ -316,12 +316,7 @@ cj_node *cj__norm_apply(const cj_op *op, cj_node *x, const cj_norm_opts *opts, u
     cj_norm_opts o = {0};
     if (!x || cj__is_zero(x)) return NULL;
     cj_graph *g = cj_node_graph(x);
-    if (opts && opts->struct_size > sizeof o)
-        return cj__graph_fail(g, op->name, CJ_ERR_ARGUMENT,
-                              "options of %zu bytes; this library knows %zu", opts->struct_size,
-                              sizeof o),
-               NULL;
-    if (opts) memcpy(&o, opts, opts->struct_size ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(g, op->name, &o, sizeof o, opts)) return NULL;
     cj_node *vectors[] = {o.scale, o.shift, o.mean, o.variance}, *in[6] = {x};
     const struct {
         const char *name;

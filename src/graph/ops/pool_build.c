@@ -36,9 +36,7 @@ static bool read_opts(const char *op, const cj_node *x, const cj_pool_opts *opts
 {
     cj_pool_opts o = {0};
     int spatial = x->type.rank - 2, word = 0;
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(cj_node_graph(x), op, &o, sizeof o, opts)) return false;
     *l = (lists){.attrs = {.p = o.p ? o.p : 2}};
     cj__pool_attrs *a = &l->attrs.pool;
     if (spatial < 1 || spatial > CJ__SPATIAL_MAX) spatial = 0; /* the row says what is wrong */

@@ -379,9 +379,7 @@ static cj_node *build(const cj_op *op, cj_node *x, cj_node *w, cj_node *r,
     cj_recurrent_opts o = {0};
     if (!x || !w || !r || cj__is_zero(x)) return NULL;
     cj_graph *g = cj_node_graph(x);
-    if (given)
-        memcpy(&o, given,
-               given->struct_size && given->struct_size < sizeof o ? given->struct_size : sizeof o);
+    if (!cj__graph_opts(g, op->name, &o, sizeof o, given)) return NULL;
     cj__recurrent_attrs a = {.reset_after = o.reset_after};
     cj_node *in[9] = {x, w, r}, *more[] = {o.bias, o.lengths,   o.initial_h,
                                            o.initial_c, o.peepholes, o.projection};

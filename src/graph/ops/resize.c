@@ -407,9 +407,7 @@ cj_node *(cj_resize)(cj_node *x, const cj_resize_opts *opts)
     if (!x || cj__is_zero(x)) return x;
     cj_graph *g = cj_node_graph(x);
     int spatial = x->type.rank - 2;
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(g, "resize", &o, sizeof o, opts)) return NULL;
     cj__resize_attrs how = {.cubic_a = o.cubic_a != 0 ? o.cubic_a : -0.75,
                       .extrapolation = o.extrapolation,
                       .exclude_outside = o.exclude_outside,

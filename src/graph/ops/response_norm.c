@@ -80,12 +80,7 @@ cj_node *cj_local_response_norm(cj_node *x, const cj_local_response_norm_opts *o
     cj_local_response_norm_opts o = {0};
     if (!x || cj__is_zero(x)) return NULL;
     cj_graph *g = cj_node_graph(x);
-    if (opts && opts->struct_size > sizeof o)
-        return cj__graph_fail(g, "local_response_norm", CJ_ERR_ARGUMENT,
-                              "options of %zu bytes; this library knows %zu", opts->struct_size,
-                              sizeof o),
-               NULL;
-    if (opts) memcpy(&o, opts, opts->struct_size ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(g, "local_response_norm", &o, sizeof o, opts)) return NULL;
     cj__response_attrs a = {.size = o.size,
                             .channel_axis = o.channel_axis ? o.channel_axis : -1,
                             .alpha = o.alpha != 0 ? o.alpha : 1e-4,

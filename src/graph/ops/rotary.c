@@ -191,12 +191,7 @@ cj_node *cj_rotary_embedding(cj_node *x, const cj_rotary_embedding_opts *opts)
     cj_rotary_embedding_opts o = {0};
     if (!x || cj__is_zero(x)) return NULL;
     cj_graph *g = cj_node_graph(x);
-    if (opts && opts->struct_size > sizeof o)
-        return cj__graph_fail(g, "rotary_embedding", CJ_ERR_ARGUMENT,
-                              "options of %zu bytes; this library knows %zu", opts->struct_size,
-                              sizeof o),
-               NULL;
-    if (opts) memcpy(&o, opts, opts->struct_size ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(g, "rotary_embedding", &o, sizeof o, opts)) return NULL;
     int rank = x->type.rank, axis = cj__axis(x, "rotary_embedding", o.axis ? o.axis : 1, rank);
     double base = o.base != 0 ? o.base : 10000;
     if (axis < 0 || !check_base(g, "rotary_embedding", base)) return NULL;

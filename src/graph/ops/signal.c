@@ -117,9 +117,9 @@ cj_node *cj__mel_filters(cj_graph *g, cj_dtype dtype, const cj__mel_attrs *a)
 
 cj_node *cj_mel_filters(cj_graph *g, cj_dtype dtype, const cj_mel_opts *opts)
 {
-    cj_mel_opts o = cj__mel_options(opts);
+    cj_mel_opts o;
+    if (!g || g->failed || !cj__mel_options(g, "mel_filters", opts, &o)) return NULL;
     cj__mel_attrs a = cj__mel_attributes(&o);
-    if (!g || g->failed) return NULL;
     if (!cj__mel_bands(&a))
         return cj__graph_fail(g, "mel_filters", CJ_ERR_ARGUMENT, CJ__MEL_BANDS, a.low, a.high,
                               a.sample_rate),
@@ -138,7 +138,8 @@ cj_node *cj_mfcc(cj_node *signal, int64_t count, const cj_mel_opts *opts)
 {
     if (!signal || cj__is_zero(signal)) return NULL;
     cj_graph *g = cj_node_graph(signal);
-    cj_mel_opts o = cj__mel_options(opts);
+    cj_mel_opts o;
+    if (!cj__mel_options(g, "mfcc", opts, &o)) return NULL;
     o.log = true;
     if (count < 1 || count > o.mels)
         return cj__graph_fail(g, "mfcc", CJ_ERR_ARGUMENT,

@@ -33,7 +33,7 @@ cj_node *cj__spectra(cj_graph *g, cj_node *signal, cj_node *window, const cj__st
 
 /* mel.c. Options of this version's size with the initial values that they name, and the same as
  * attributes. */
-cj_mel_opts cj__mel_options(const cj_mel_opts *opts);
+bool cj__mel_options(cj_graph *g, const char *op, const cj_mel_opts *opts, cj_mel_opts *own);
 cj__mel_attrs cj__mel_attributes(const cj_mel_opts *complete);
 /* Are low, high and rate such that there are bands? If not, what to say of the three. */
 bool cj__mel_bands(const cj__mel_attrs *a);

@@ -232,9 +232,7 @@ static cj_node *apply(const cj_op *op, cj_node *x, const cj_stft_opts *opts, con
 {
     cj_stft_opts o = {0};
     if (!x || cj__is_zero(x)) return NULL;
-    if (opts)
-        memcpy(&o, opts,
-               opts->struct_size && opts->struct_size < sizeof o ? opts->struct_size : sizeof o);
+    if (!cj__graph_opts(cj_node_graph(x), op->name, &o, sizeof o, opts)) return NULL;
     cj__stft_attrs a = {.frame_length = o.frame_length,
                         .hop = o.hop ? o.hop : o.frame_length / 4,
                         .center = o.center,

@@ -135,14 +135,12 @@ CJ__ZOO_ROW(wgan_gp_critic, "a score of pictures, high for real ones (Gulrajani 
 
 enum { LABEL_WIDTH = 50 };
 
-static cj_zoo_opts given(const cj_zoo_opts *opts)
+static bool take_opts(const char *name, cj_node *x, const cj_zoo_opts *opts, cj_zoo_opts *o)
 {
-    cj_zoo_opts o = {0};
-    const size_t size = opts ? opts->struct_size : 0;
-    if (opts) memcpy(&o, opts, size && size < sizeof o ? size : sizeof o);
-    if (!o.classes) o.classes = 10;
-    o.struct_size = sizeof o;
-    return o;
+    *o = (cj_zoo_opts){0};
+    if (!x || !cj__graph_opts(cj_node_graph(x), name, o, sizeof *o, opts)) return false;
+    if (!o->classes) o->classes = 10;
+    return true;
 }
 
 /* [batch, numbers] for classes [batch] or [batch, 1]. */
@@ -156,15 +154,17 @@ static cj_node *of_class(const cj_zoo_opts *o, cj_node *label, int64_t numbers)
 
 cj_node *(cj_zoo_conditional_generator)(cj_node *x, cj_node *label, const cj_zoo_opts *opts)
 {
-    cj_zoo_opts o = given(opts);
+    cj_zoo_opts o;
+    if (!take_opts("conditional_generator", x, opts, &o)) return NULL;
     cj_node *e = of_class(&o, label, LABEL_WIDTH);
-    if (!x || !e) return NULL;
+    if (!e) return NULL;
     return (cj_zoo_dcgan_generator)(cj_concat((cj_node *[]){x, e}, 2, -1), &o);
 }
 
 cj_node *(cj_zoo_conditional_discriminator)(cj_node *x, cj_node *label, const cj_zoo_opts *opts)
 {
-    cj_zoo_opts o = given(opts);
+    cj_zoo_opts o;
+    if (!take_opts("conditional_discriminator", x, opts, &o)) return NULL;
     const cj__zoo at = cj__zoo_at(o.name);
     o.no_top = true;
     x = (cj_zoo_dcgan_discriminator)(x, &o);

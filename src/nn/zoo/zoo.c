@@ -55,13 +55,8 @@ cj_node *cj__zoo_keywords(cj_node *x, const cj_network *row, const cj_zoo_opts *
 {
     if (!x || cj__is_zero(x) || x->call->graph->failed) return NULL;
     cj_graph *g = x->call->graph;
-    const size_t size = opts ? opts->struct_size : 0;
-    if (size > sizeof *opts)
-        return cj__graph_fail(g, row->name, CJ_ERR_ARGUMENT,
-                              "options of %zu bytes; this library knows %zu", size, sizeof *opts),
-               NULL;
     cj_zoo_opts given = {0}, *complete = cj__arena_alloc(&g->arena, sizeof *complete);
-    if (opts) memcpy(&given, opts, size ? size : sizeof given);
+    if (!cj__graph_opts(g, row->name, &given, sizeof given, opts)) return NULL;
     cj__options_default(row->options, &given);
     if (!complete || cj__options_copy(&g->arena, row->options, complete, &given))
         return cj__graph_fail(g, row->name, CJ_ERR_MEMORY, "out of memory"), NULL;
