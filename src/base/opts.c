@@ -5,12 +5,10 @@
 
 bool cj__opts_copy(void *own, size_t size, const void *given)
 {
-    const unsigned char *bytes = given;
     size_t theirs = 0;
     if (given) memcpy(&theirs, given, sizeof theirs);
-    for (size_t i = size; i < theirs; i++)
-        if (bytes[i]) return false;
-    if (given) memcpy(own, given, theirs && theirs < size ? theirs : size);
+    if (theirs > size) return false;
+    if (given) memcpy(own, given, theirs ? theirs : size);
     memcpy(own, &size, sizeof size);
     return true;
 }

@@ -14,11 +14,6 @@ typedef struct options {
     int units, seed;
 } options;
 
-typedef struct newer {
-    options known;
-    int invented;
-} newer;
-
 static cj_context *cj;
 
 static void test_sizes(void **state)
@@ -39,35 +34,23 @@ static void test_newer(void **state)
 {
     (void)state;
     options o = {.units = 3};
-    newer more = {{sizeof more, 4, 8}, 0};
-    assert_int_equal(cj__opts_take(cj, "layer", &o, sizeof o, &more), CJ_OK);
-    assert_true(o.struct_size == sizeof o && o.units == 4 && o.seed == 8);
-    more.known.units = 6;
-    more.invented = 1;
-    assert_int_equal(cj__opts_take(cj, "layer", &o, sizeof o, &more), CJ_ERR_UNSUPPORTED);
-    assert_non_null(strstr(cj_message(cj), "layer: an option that this library"));
-    assert_true(o.units == 4);
+    const options newer[2] = {{.struct_size = sizeof newer, .units = 4}};
+    assert_int_equal(cj__opts_take(cj, "layer", &o, sizeof o, newer), CJ_ERR_UNSUPPORTED);
+    assert_non_null(strstr(cj_message(cj), "layer: options of a newer version of the library"));
+    assert_true(o.units == 3);
 }
 
 /* Builders and verbs take them alike. */
 static void test_public(void **state)
 {
     (void)state;
-    struct {
-        cj_conv2d_opts known;
-        int64_t invented;
-    } conv = {.known = {.struct_size = sizeof conv, .filters = 2, .kernel = {3, 3}}};
-    struct {
-        cj_evaluate_opts known;
-        int64_t invented;
-    } evaluate = {.known = {.struct_size = sizeof evaluate}, .invented = 1};
+    const cj_conv2d_opts conv = {
+        .struct_size = sizeof conv + 8, .filters = 2, .kernel = {3, 3}};
+    const cj_evaluate_opts evaluate = {.struct_size = sizeof evaluate + 8};
     cj_model *m = cj_model_new(cj);
-    cj_node *x = cj_input(m, "image", 8, 8, 1);
-    assert_non_null((cj_conv2d)(x, &conv.known));
-    conv.invented = 1;
-    assert_null((cj_conv2d)(x, &conv.known));
-    assert_non_null(strstr(cj_message(cj), "conv2d: an option"));
-    assert_int_equal((cj_evaluate)(m, NULL, &evaluate.known), CJ_ERR_UNSUPPORTED);
+    assert_null((cj_conv2d)(cj_input(m, "image", 8, 8, 1), &conv));
+    assert_non_null(strstr(cj_message(cj), "conv2d: options of a newer version"));
+    assert_int_equal((cj_evaluate)(m, NULL, &evaluate), CJ_ERR_UNSUPPORTED);
     cj_model_free(m);
 }
 
