@@ -1,7 +1,7 @@
 /* registry.c: the one place that names concrete backends. */
 #include "backend/backend.h"
 
-extern const cj__backend cj__backend_cpu;
+extern const cj__backend cj__backend_cpu, cj__backend_winograd;
 #ifdef CJ_HAVE_AMX
 extern const cj__backend cj__backend_amx;
 #endif
@@ -16,6 +16,7 @@ static const cj__backend reference = {.name = "reference",
                                       .keeps_subnormals = true};
 
 static const cj__backend *const backends[] = {
+    &cj__backend_winograd,
 #ifdef CJ_HAVE_AMX
     &cj__backend_amx,
 #endif

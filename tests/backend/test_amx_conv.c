@@ -122,8 +122,8 @@ static void test_against_the_reference(void **state)
                   *found[3] = {0}, *again[3] = {0};
         bool tiles[3] = {0};
         run_network(&net, x, "reference", 1, expected, tiles);
-        on_tiles += run_network(&net, x, NULL, 1, found, tiles);
-        run_network(&net, x, NULL, 2 + i % 3, again, tiles);
+        on_tiles += run_network(&net, x, "amx", 1, found, tiles);
+        run_network(&net, x, "amx", 2 + i % 3, again, tiles);
         for (int k = 0; k < 3; k++) {
             char name[100];
             snprintf(name, sizeof name, "convolution %d, epilogue %d, output %d", i / 2, i % 2, k);
@@ -177,7 +177,7 @@ static void test_infinities_and_nans(void **state)
         cj_tensor_unmap(x);
         bool tiles[3] = {0};
         run_network(&net, x, "reference", 1, expected, tiles);
-        assert_true(run_network(&net, x, NULL, 1, found, tiles) > 1);
+        assert_true(run_network(&net, x, "amx", 1, found, tiles) > 1);
         for (int k = 0; k < 3; k++) {
             if (!tiles[k]) continue; /* our kernels without tiles multiply padding, too */
             char name[100];

@@ -571,6 +571,75 @@ static void test_moves(void **state)
     }
 }
 
+/* One tile with every table, 0 to 40 channels: results of a convolution of one channel with another
+ * and, the other way round, the gradient of its weights, from the transforms and a product for each
+ * point. Sums of 9 and of 16 products of numbers in [-2, 2); the transforms' own sums multiply the
+ * errors by 10 at most. */
+static void test_winograd(void **state)
+{
+    (void)state;
+    enum { N = 40, TILE = 6, OUT = 4, K = 3, POINTS = TILE * TILE };
+    static float x[POINTS][N], w[K * K][N], dy[OUT * OUT][N], v[POINTS][N], u[POINTS][N];
+    static float y[OUT * OUT][N + GUARD], dw[K * K][N + GUARD];
+    const float *px[POINTS], *pw[K * K], *pd[OUT * OUT], *pm[POINTS];
+    float *pv[POINTS], *pu[POINTS], *py[OUT * OUT], *pg[K * K];
+    for (int i = 0; i < POINTS; i++) px[i] = x[i], pv[i] = v[i], pu[i] = u[i], pm[i] = v[i];
+    for (int i = 0; i < K * K; i++) pw[i] = w[i], pg[i] = dw[i];
+    for (int i = 0; i < OUT * OUT; i++) pd[i] = dy[i], py[i] = y[i];
+    const cj__isa *isa;
+    for (int t = 0; (isa = runnable(&t)); t++)
+        for (size_t n = 0; n <= N; n++) {
+            const bool ends = n % 2; /* with bias, addend and relu; one place left out */
+            float bias[N], addend[OUT * OUT][N + GUARD];
+            for (size_t c = 0; c < n; c++) {
+                for (int i = 0; i < POINTS; i++) x[i][c] = random_float();
+                for (int i = 0; i < K * K; i++) w[i][c] = random_float();
+                for (int i = 0; i < OUT * OUT; i++)
+                    dy[i][c] = random_float(), addend[i][c] = random_float();
+                bias[c] = random_float();
+            }
+            memset(y, 0x7f, sizeof y);
+            memset(dw, 0x7f, sizeof dw);
+            px[0] = ends ? NULL : x[0];
+            py[OUT * OUT - 1] = ends ? NULL : y[OUT * OUT - 1];
+            const cj__winograd_end end = {bias, addend[0], y[0], true};
+            isa->winograd_f32[CJ__WINOGRAD_SOURCE](n, px, pv, NULL);
+            isa->winograd_f32[CJ__WINOGRAD_WEIGHTS](n, pw, pu, NULL);
+            for (int i = 0; i < POINTS; i++)
+                for (size_t c = 0; c < n; c++) u[i][c] *= v[i][c];
+            for (int i = 0; i < POINTS; i++) pm[i] = u[i];
+            isa->winograd_f32[CJ__WINOGRAD_RESULT](n, pm, py, ends ? &end : NULL);
+            isa->winograd_f32[CJ__WINOGRAD_SPREAD](n, pd, pu, NULL);
+            for (int i = 0; i < POINTS; i++)
+                for (size_t c = 0; c < n; c++) u[i][c] *= v[i][c];
+            isa->winograd_f32[CJ__WINOGRAD_SUMS](n, pm, pg, NULL);
+            for (size_t c = 0; c < n; c++) {
+                for (int i = 0; i < OUT * OUT; i++) {
+                    double sum = ends ? (double)bias[c] + (double)addend[i][c] : 0;
+                    for (int k = 0; k < K * K; k++) {
+                        const int at = (i / OUT + k / K) * TILE + i % OUT + k % K;
+                        if (px[at]) sum += (double)x[at][c] * (double)w[k][c];
+                    }
+                    if (ends && sum < 0) sum = 0;
+                    if (py[i]) assert_true(fabs(sum - (double)y[i][c]) < 36 * 10 * 0x1p-24);
+                }
+                for (int k = 0; k < K * K; k++) {
+                    double sum = 0;
+                    for (int i = 0; i < OUT * OUT; i++) {
+                        const int at = (i / OUT + k / K) * TILE + i % OUT + k % K;
+                        if (px[at]) sum += (double)x[at][c] * (double)dy[i][c];
+                    }
+                    assert_true(fabs(sum - (double)dw[k][c]) < 64 * 10 * 0x1p-24);
+                }
+            }
+            for (int i = 0; i < OUT * OUT; i++) { /* nothing beyond, nothing where not wanted */
+                uint32_t bits;
+                memcpy(&bits, &y[i][py[i] ? n : 0], sizeof bits);
+                assert_true(bits == 0x7f7f7f7f);
+            }
+        }
+}
+
 static void test_table(void **state)
 {
     (void)state;
@@ -601,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_column_sums),
         cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_winograd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,15 @@ cj_status cj__depth_prepare(const cj_kernel *k, cj__arena *arena, const void **p
 cj_status cj__depth_run(const cj_kernel *k);
 cj_status cj__depth_weight_run(const cj_kernel *k);
 
+/* winograd.c: conv and conv_transpose of 3 x 3 places; conv_weight_grad. */
+bool cj__winograd_supports(const cj_kernel *k);
+cj_status cj__winograd_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                               size_t *workspace_bytes);
+cj_status cj__winograd_run(const cj_kernel *k);
+cj_status cj__winograd_weight_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,
+                                      size_t *workspace_bytes);
+cj_status cj__winograd_weight_run(const cj_kernel *k);
+
 /* recurrent.c: rnn, lstm, gru and their gradients. */
 bool cj__recurrent_supports(const cj_kernel *k);
 cj_status cj__recurrent_prepare(const cj_kernel *k, cj__arena *arena, const void **prepared,

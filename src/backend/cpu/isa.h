@@ -238,6 +238,30 @@ typedef struct cj__depth {
     bool add, relu;
 } cj__depth;
 
+/* ---- Winograd's convolution ------------------------------------------------------------------ */
+
+/* Transforms of F(4x4, 3x3), see isa_winograd.h: of squares of n x n vectors to m x m. */
+#define CJ__WINOGRAD_LIST(X)                                                  \
+    X(SOURCE, source)   /* 6 to 6: of an image */                             \
+    X(RESULT, result)   /* 6 to 4: results from products */                   \
+    X(SPREAD, spread)   /* 4 to 6: gradients of results, RESULT transposed */ \
+    X(WEIGHTS, weights) /* 3 to 6 */                                          \
+    X(SUMS, sums)       /* 6 to 3: gradients of weights, WEIGHTS transposed */
+#define CJ__ENUM_WINOGRAD(name, word) CJ__WINOGRAD_##name,
+typedef enum cj__winograd { CJ__WINOGRAD_LIST(CJ__ENUM_WINOGRAD) CJ__WINOGRAD_COUNT } cj__winograd;
+#undef CJ__ENUM_WINOGRAD
+
+/* What follows: act(v + bias + addend), the addend lying in `addend` as v does in `result`. */
+typedef struct cj__winograd_end {
+    const float *bias;            /* [channels], or NULL */
+    const float *addend, *result; /* addend may be NULL, or result */
+    bool relu;
+} cj__winograd_end;
+
+/* in, out: a pointer to [channels] for each place, row by row. NULL: zeros; not wanted. */
+typedef void (*cj__winograd_fn)(size_t channels, const float *const *in, float *const *out,
+                                const cj__winograd_end *end);
+
 /* ---- The table ------------------------------------------------------------------------------- */
 
 enum { CJ__FFT_RADIX_MAX = 13 };
@@ -310,6 +334,7 @@ typedef struct cj__isa {
                          const float *xi, float *yr, float *yi);
 
     void (*depth_f32)(const cj__depth *d, const float *x, float *y);
+    cj__winograd_fn winograd_f32[CJ__WINOGRAD_COUNT];
     /* sums[c] += the sum over t of x[t x_step + c] y[t y_step + c]. */
     void (*depth_dot_f32)(size_t channels, size_t count, const float *x, ptrdiff_t x_step,
                           const float *y, ptrdiff_t y_step, float *sums);

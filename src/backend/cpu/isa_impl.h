@@ -23,6 +23,7 @@
 #include "backend/cpu/isa_fft.h"
 #include "backend/cpu/isa_pool.h"
 #include "backend/cpu/isa_conv.h"
+#include "backend/cpu/isa_winograd.h"
 #include "backend/cpu/isa_recurrent.h"
 
 static float fma_chains(int64_t rounds)
@@ -46,6 +47,7 @@ static float fma_chains(int64_t rounds)
 #define ROW_LOGICAL(NAME, name) [CJ__LOGICAL_##NAME] = logical_##name,
 #define ROW_IDIOM(NAME, name, form, spans, numbers, expression) [CJ__IDIOM_##NAME] = idiom_##name,
 #define ROW_CAST(NAME, from, to) [CJ__CAST_##NAME] = cast_##NAME,
+#define ROW_WINOGRAD(NAME, name) [CJ__WINOGRAD_##NAME] = winograd_##name##_f32,
 #define ROW_REDUCE_F32(NAME, name) [CJ__REDUCE_##NAME] = reduce_f32_##name,
 #define ROW_REDUCE_F64(NAME, name) [CJ__REDUCE_##NAME] = reduce_f64_##name,
 
@@ -90,6 +92,7 @@ static float fma_chains(int64_t rounds)
         .pool_sum_f32 = pool_sum_f32, \
         .depth_f32 = depth_f32, \
         .depth_dot_f32 = depth_dot_f32, \
+        .winograd_f32 = {CJ__WINOGRAD_LIST(ROW_WINOGRAD)}, \
         .stream = stream_any, \
         .stream_end = stream_end, \
         .transpose = transpose_any, \

@@ -484,6 +484,24 @@ static const cj__kernel_row rows[] = {
      .release = cj__wide_release},
     {0}};
 
+static const cj__kernel_row winograd_rows[] = {
+    {.name = "winograd/conv",
+     .op = &cj_op_conv,
+     .supports = cj__winograd_supports,
+     .prepare = cj__winograd_prepare,
+     .run = cj__winograd_run},
+    {.name = "winograd/conv_transpose",
+     .op = &cj_op_conv_transpose,
+     .supports = cj__winograd_supports,
+     .prepare = cj__winograd_prepare,
+     .run = cj__winograd_run},
+    {.name = "winograd/conv_weight_grad",
+     .op = &cj_op_conv_weight_grad,
+     .supports = cj__winograd_supports,
+     .prepare = cj__winograd_weight_prepare,
+     .run = cj__winograd_weight_run},
+    {0}};
+
 static const char *variant(void) { return cj__isa_best()->name; }
 
 const cj__backend cj__backend_cpu = {
@@ -492,3 +510,9 @@ const cj__backend cj__backend_cpu = {
     .kernels = rows,
     .variant = variant,
     .measure = cj__cpu_measure};
+
+const cj__backend cj__backend_winograd = {
+    .name = "winograd",
+    .doc = "3x3 convolutions with a quarter of the products",
+    .kernels = winograd_rows,
+    .variant = variant};
