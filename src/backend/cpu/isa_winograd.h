@@ -7,6 +7,12 @@
 #include "backend/cpu/isa.h"
 #include "backend/cpu/simd.h"
 
+#if defined(CJ_CORE) /* which is to be small */
+#define WINO_UNROLL
+#else
+#define WINO_UNROLL SIMD_UNROLL
+#endif
+
 #define WINO_P 0.625f
 #define WINO_Q 1.5f
 #define WINO_PP (WINO_P * WINO_P)
@@ -92,27 +98,24 @@ SIMD void winograd_step(cj__winograd which, const vf *in, vf *out)
     }
 }
 
-/* Lanes c .. c + n of a square of `from` rows to one of `to`; the first three are constants. */
-SIMD void winograd_square(cj__winograd which, int from, int to, size_t c, size_t n,
-                          const float *const *in, float *const *out, const cj__winograd_end *end)
+/* Whole vectors of a square of `from` rows to one of `to`; the first three are constants. */
+SIMD void winograd_square(cj__winograd which, int from, int to, size_t c, const float *const *in,
+                          float *const *out, const cj__winograd_end *end)
 {
     vf half[6][6], column[6], row[6];
-    const bool full = n == VF_LANES;
     SIMD_UNROLL
     for (int j = 0; j < from; j++) {
         SIMD_UNROLL
         for (int i = 0; i < from; i++) {
             const float *x = in[i * from + j];
-            column[i] = !x ? (vf){0} : full ? vf_load(x + c) : vf_load_n(x + c, n);
+            column[i] = x ? vf_load(x + c) : (vf){0};
         }
         winograd_step(which, column, row);
         SIMD_UNROLL
         for (int i = 0; i < to; i++) half[i][j] = row[i];
     }
-    const vf bias = !end || !end->bias ? (vf){0}
-                    : full             ? vf_load(end->bias + c)
-                                       : vf_load_n(end->bias + c, n);
-    SIMD_UNROLL
+    const vf bias = end && end->bias ? vf_load(end->bias + c) : (vf){0};
+    WINO_UNROLL
     for (int i = 0; i < to; i++) {
         winograd_step(which, half[i], row);
         SIMD_UNROLL
@@ -122,25 +125,49 @@ SIMD void winograd_square(cj__winograd which, int from, int to, size_t c, size_t
             vf v = row[j];
             if (end) {
                 v += bias;
-                const float *more = end->addend ? end->addend + (y - end->result) + c : NULL;
-                if (more) v += full ? vf_load(more) : vf_load_n(more, n);
+                if (end->addend) v += vf_load(end->addend + (y - end->result) + c);
                 if (end->relu) v = vf_max(v, (vf){0});
             }
-            if (full) vf_store(y + c, v);
-            else vf_store_n(y + c, v, n);
+            vf_store(y + c, v);
         }
     }
+}
+
+static float winograd_end(float v, const cj__winograd_end *end, const float *y, size_t c)
+{
+    if (end->bias) v += end->bias[c];
+    if (end->addend) v += end->addend[(y - end->result) + (ptrdiff_t)c];
+    return end->relu && v < 0 ? 0 : v;
+}
+
+/* The last channels, fewer than a vector, by way of whole vectors. */
+static void winograd_rest(cj__winograd_fn whole, int from, int to, size_t c, size_t n,
+                          const float *const *in, float *const *out, const cj__winograd_end *end)
+{
+    float x[36][VF_LANES], y[36][VF_LANES];
+    const float *px[36];
+    float *py[36];
+    memset(x, 0, sizeof x);
+    for (int i = 0; i < from * from; i++) {
+        px[i] = in[i] ? x[i] : NULL;
+        if (in[i]) memcpy(x[i], in[i] + c, n * sizeof(float));
+    }
+    for (int i = 0; i < to * to; i++) py[i] = y[i];
+    whole(VF_LANES, px, py, NULL);
+    for (int i = 0; i < to * to; i++)
+        for (size_t k = 0; out[i] && k < n; k++)
+            out[i][c + k] = end ? winograd_end(y[i][k], end, out[i], c + k) : y[i][k];
 }
 
 #define WINOGRAD(NAME, name, from, to) \
     static void winograd_##name##_f32(size_t channels, const float *const *in, float *const *out, \
                                       const cj__winograd_end *end) \
     { \
-        const cj__winograd which = CJ__WINOGRAD_##NAME; \
         size_t c = 0; \
         for (; c + VF_LANES <= channels; c += VF_LANES) \
-            winograd_square(which, from, to, c, VF_LANES, in, out, end); \
-        if (c < channels) winograd_square(which, from, to, c, channels - c, in, out, end); \
+            winograd_square(CJ__WINOGRAD_##NAME, from, to, c, in, out, end); \
+        if (c < channels) \
+            winograd_rest(winograd_##name##_f32, from, to, c, channels - c, in, out, end); \
     }
 WINOGRAD(SOURCE, source, 6, 6)
 WINOGRAD(RESULT, result, 6, 4)
