@@ -4,7 +4,9 @@
  *
  * Tolerance: as in test_onednn.c, 2^-21 (k + 16) for sums of k products of operands in [-1, 1],
  * which is linear in k where errors grow as its root. The transforms multiply errors by 2 in the
- * mean square (isa_winograd.h) and by 10 at most. The largest error seen is printed as a share. */
+ * mean square (isa_winograd.h) and by 10 at most. The largest error seen is printed as a share.
+ *
+ * ctest: timeout 240 */
 #include "backend/networks.h"
 
 #include <cajal/conv.h>

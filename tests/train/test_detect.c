@@ -31,7 +31,7 @@ static int squares(int64_t i, int out[2][4])
 
 static void paint(int64_t i, uint8_t *to)
 {
-    int s[2][4];
+    int s[MOST][4];
     const int n = squares(i, s);
     memset(to, 40, PIXELS);
     for (int k = 0; k < n; k++)
@@ -50,7 +50,7 @@ static cj_status read_field(cj_context *c, void *user, const int64_t *indices, i
             continue;
         }
         float *box = (float *)out + i * MOST * 5;
-        int s[2][4];
+        int s[MOST][4];
         const int there = squares(indices[i], s);
         for (int k = 0; k < MOST; k++, box += 5) {
             box[0] = k < there ? (float)s[k][0] : -1;
@@ -125,7 +125,7 @@ static void command_sees(const char *model)
     static uint8_t pixels[PIXELS];
     const char *command = getenv("CAJAL_COMMAND");
     char path[300], line[1200], all[4000] = "";
-    int s[2][4], lines = 0, found = 0;
+    int s[MOST][4], lines = 0, found = 0;
     if (!command || !*command) return;
     const int n = squares(1, s);
     paint(1, pixels);

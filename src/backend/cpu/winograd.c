@@ -188,16 +188,37 @@ static place place_of_tile(const winograd_plan *p, int64_t tile)
                    {inside / p->tiles[1] * SIDE, inside % p->tiles[1] * SIDE}};
 }
 
-/* Where n x n pixels from (row, column) on lie, in floats from the image; -1: beyond it. */
-static void pixels_at(const int64_t size[2], int64_t channels, int n, int64_t row, int64_t column,
-                      int64_t *out)
+/* Squares of n x n pixels of images of this size: where theirs lie from the first on, in floats. */
+typedef struct square {
+    int n;
+    int64_t size[2], channels, offset[POINTS];
+} square;
+
+static square square_of(int n, const int64_t size[2], int64_t channels)
 {
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) {
-            const int64_t y = row + i, x = column + j;
-            const bool inside = y >= 0 && y < size[0] && x >= 0 && x < size[1];
-            out[i * n + j] = inside ? (y * size[1] + x) * channels : -1;
-        }
+    square s = {.n = n, .size = {size[0], size[1]}, .channels = channels};
+    for (int i = 0; i < n * n; i++) s.offset[i] = (i / n * size[1] + i % n) * channels;
+    return s;
+}
+
+/* The pixels of the square that begins at (row, column) of an image; NULL beyond it. */
+static void pixels_at(const square *s, float *image, int64_t row, int64_t column, float **out)
+{
+    const int64_t first = (row * s->size[1] + column) * s->channels;
+    if (row >= 0 && column >= 0 && row + s->n <= s->size[0] && column + s->n <= s->size[1]) {
+        for (int i = 0; i < s->n * s->n; i++) out[i] = image + (first + s->offset[i]);
+        return;
+    }
+    for (int i = 0; i < s->n * s->n; i++) out[i] = NULL;
+    for (int64_t i = max64(0, -row); i < min64(s->n, s->size[0] - row); i++)
+        for (int64_t j = max64(0, -column); j < min64(s->n, s->size[1] - column); j++)
+            out[i * s->n + j] = image + (first + s->offset[i * s->n + j]);
+}
+
+/* Row number `row` of all points' matrices. */
+static void rows_at(float *v, size_t point, int64_t row, float *out[POINTS])
+{
+    for (size_t i = 0; i < POINTS; i++) out[i] = v + i * point + row;
 }
 
 /* `columns` of the channels of tiles [begin, end) to rows of all points' matrices. */
@@ -206,41 +227,33 @@ static void transform_tiles(const winograd_plan *p, cj__winograd which, const fl
                             float *v, size_t point)
 {
     const bool source = which == CJ__WINOGRAD_SOURCE;
-    const int64_t *size = source ? p->in : p->out, before[2] = {p->before[0], p->before[1]};
-    const int side = source ? REACH : SIDE;
     const cj__winograd_fn transform = cj__isa_best()->winograd_f32[which];
-    int64_t pixel[POINTS];
-    const float *from[POINTS];
-    float *to[POINTS];
+    const square s = square_of(source ? REACH : SIDE, source ? p->in : p->out, channels);
+    const int64_t image = s.size[0] * s.size[1] * channels;
+    float *from[POINTS], *to[POINTS], *images = (float *)(uintptr_t)data; /* only read */
     for (int64_t tile = begin; tile < end; tile++) {
         const place at = place_of_tile(p, tile);
-        const float *image = data + at.image * size[0] * size[1] * channels;
-        pixels_at(size, channels, side, at.at[0] - (source ? before[0] : 0),
-                  at.at[1] - (source ? before[1] : 0), pixel);
-        for (int i = 0; i < side * side; i++) from[i] = pixel[i] < 0 ? NULL : image + pixel[i];
-        for (size_t i = 0; i < POINTS; i++)
-            to[i] = v + i * point + (size_t)((tile - begin) * columns);
-        transform((size_t)columns, from, to, NULL);
+        pixels_at(&s, images + at.image * image, at.at[0] - (source ? p->before[0] : 0),
+                  at.at[1] - (source ? p->before[1] : 0), from);
+        rows_at(v, point, (tile - begin) * columns, to);
+        transform((size_t)columns, (const float *const *)from, to, NULL);
     }
 }
 
 /* ---- Forward and input gradient -------------------------------------------------------------- */
 
-static void finish_tiles(const winograd_job *job, int64_t begin, int64_t end, const float *m)
+static void finish_tiles(const winograd_job *job, int64_t begin, int64_t end, float *m)
 {
     const winograd_plan *p = job->p;
     const cj__winograd_fn transform = cj__isa_best()->winograd_f32[CJ__WINOGRAD_RESULT];
-    int64_t pixel[SIDE * SIDE];
-    const float *from[POINTS];
-    float *to[SIDE * SIDE];
+    const square s = square_of(SIDE, p->out, p->to);
+    const int64_t image = s.size[0] * s.size[1] * p->to;
+    float *from[POINTS], *to[SIDE * SIDE];
     for (int64_t tile = begin; tile < end; tile++) {
         const place at = place_of_tile(p, tile);
-        float *image = job->result + at.image * p->out[0] * p->out[1] * p->to + job->first;
-        pixels_at(p->out, p->to, SIDE, at.at[0], at.at[1], pixel);
-        for (int i = 0; i < SIDE * SIDE; i++) to[i] = pixel[i] < 0 ? NULL : image + pixel[i];
-        for (size_t i = 0; i < POINTS; i++)
-            from[i] = m + i * p->m + (size_t)((tile - begin) * job->columns);
-        transform((size_t)job->columns, from, to, &job->end);
+        pixels_at(&s, job->result + at.image * image + job->first, at.at[0], at.at[1], to);
+        rows_at(m, p->m, (tile - begin) * job->columns, from);
+        transform((size_t)job->columns, (const float *const *)from, to, &job->end);
     }
 }
 
