@@ -50,7 +50,7 @@ static cj_status read_field(cj_context *c, void *user, const int64_t *indices, i
             continue;
         }
         float *box = (float *)out + i * MOST * 5;
-        int s[MOST][4];
+        int s[MOST][4] = {{0}};
         const int there = squares(indices[i], s);
         for (int k = 0; k < MOST; k++, box += 5) {
             box[0] = k < there ? (float)s[k][0] : -1;
