@@ -68,6 +68,9 @@ def snake(name):
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+MODELS = []  # that were saved
+
+
 class Model:
     """A functional model, or (chain) a Sequential; also a layer of another model."""
 
@@ -185,7 +188,20 @@ class Model:
                                ("config.json", json.dumps(config)), ("model.weights.h5", store.getvalue())):
                 z.writestr(zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0)), data)
 
+    def alone(self, layer):
+        """A model of nothing but this layer and what it needs."""
+        found, waiting = [layer], [layer]
+        while waiting:
+            for args, keywords in waiting.pop().calls:
+                for r in list(args) + [k for k in keywords.values() if isinstance(k, Ref)]:
+                    if r.layer not in found:
+                        found.append(r.layer)
+                        waiting.append(r.layer)
+        return Model("m", [x for x in self.layers if x in found], [r for r in self.inputs if r.layer in found],
+                     [Ref(layer, 0, 0, None)])
+
     def save(self, folder):
+        MODELS.append(self)
         path = os.path.join(folder, self.name)
         self.save_h5(path + ".h5")
         self.save_keras(path + ".keras")
@@ -785,17 +801,22 @@ def wrong(folder):
 
 
 def corpus(golden, folder):
-    """What fuzz_keras and fuzz_keras_json begin with: small files, and the configurations of all."""
-    for name in ("sequential",):
-        for kind in ("h5", "keras"):
-            with open("%s/%s.%s" % (golden, name, kind), "rb") as f, open("%s/keras/%s-%s" % (folder, name, kind), "wb") as g:
-                g.write(f.read())
-    for name in ("branches", "recurrent", "attention", "activations", "sequential"):
-        with zipfile.ZipFile("%s/%s.keras" % (golden, name)) as z, h5py.File("%s/%s.h5" % (golden, name)) as f:
-            for version, text in ((2, f.attrs["model_config"]), (3, z.read("config.json").decode())):
-                text = text if isinstance(text, str) else text.decode()
-                with open("%s/keras_json/%s-%d" % (folder, name, version), "w") as g:
-                    g.write("%c%s" % (version - 1, json.dumps(json.loads(text), separators=(",", ":"))))
+    """What fuzz_keras and fuzz_keras_json begin with: small files, and a configuration for each class of layer."""
+    for kind in ("h5", "keras"):
+        with open("%s/sequential.%s" % (golden, kind), "rb") as f, open("%s/keras/sequential-%s" % (folder, kind), "wb") as g:
+            g.write(f.read())
+    configs = {}
+    for m in MODELS:
+        if m.name in ("branches", "sequential"):
+            configs[m.name] = m
+        for layer in m.layers if not m.chain else []:
+            if layer.kind != "InputLayer":
+                configs.setdefault(layer.kind, m.alone(layer))
+    for name, m in configs.items():
+        for version in (2, 3):
+            config = {"class_name": "Sequential" if m.chain else "Functional", "config": m.config(version)}
+            with open("%s/keras_json/%s-%d" % (folder, name, version), "w") as g:
+                g.write("%c%s" % (version - 1, json.dumps(config, separators=(",", ":"))))
 
 
 def main():
