@@ -573,8 +573,26 @@ typedef struct cj_multi_head_attention_opts {
  * a query that its own leaves out sees nothing: its result is the output's bias. */
 CJ_API cj_node *cj_multi_head_attention(cj_node *query, const cj_multi_head_attention_opts *opts);
 
+typedef struct cj_score_attention_opts {
+    size_t struct_size;
+    const char *score; /* "dot" (default): s q k; "concat": w sum tanh(s (q + k)); "additive": sum
+                          s_d tanh(q_d + k_d) */
+    bool use_scale;    /* s is learned: "name/scale", a number, or [numbers] of additive; else 1 */
+    bool causal;       /* position i of the query sees those of the key up to i */
+    double dropout;    /* of the weights, in training */
+    const char *name;
+    cj_node *value;    /* [batch, Tk, n]; default the query */
+    cj_node *key;      /* [batch, Tk, numbers]; default value */
+} cj_score_attention_opts;
+/* softmax(score(query, key)) value, without projections: query [batch, Tq, numbers] -> [batch, Tq,
+ * n]. The w of concat is "name/score_weight". As inputs of cj_layer_apply: query, value, key, of
+ * which the last ones may be left out. Masks as in cj_multi_head_attention, but that of the key;
+ * the result of a query that its own leaves out is 0. */
+CJ_API cj_node *cj_score_attention(cj_node *query, const cj_score_attention_opts *opts);
+
 #if !defined(__cplusplus) && !defined(CJ_NO_KEYWORDS)
 #define cj_multi_head_attention(x, ...) CJ_LAYER_(cj_multi_head_attention, x, __VA_ARGS__)
+#define cj_score_attention(x, ...) CJ_LAYER_(cj_score_attention, x, __VA_ARGS__)
 #endif
 
 /* ---- Pooling, padding, up-sampling ----------------------------------------------------------- */
