@@ -71,26 +71,34 @@ static void run_graph(cj_context *cj, cj_graph *g, const char *name, const char 
 }
 
 /* Doubles but for one, as most files are: there floats. */
-static const char *const names[] = {"images",      "lines",    "recurrent", "attention",
-                                    "activations", "branches", "sequential"};
+static const char *const names[] = {"images",     "lines",       "recurrent",
+                                    "attention",  "activations", "branches",
+                                    "sequential", "cells",       "others"};
+static const char *const old_names[] = {"cudnn", "old"}; /* only as .h5 */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
+
+static void check_file(const char *name, const char *kind, double tolerance)
+{
+    for (int backend = 0; backend < 2; backend++) {
+        char path[512], file[64];
+        cj_context *cj = cj_context_new(NULL);
+        snprintf(file, sizeof file, "keras/%s.%s", name, kind);
+        cj_graph *g = cj_load_graph(cj, golden_path(path, file), NULL);
+        if (!g) fail_msg("%s", cj_message(cj));
+        run_graph(cj, g, name, backends[backend], tolerance);
+        cj_graph_free(g);
+        assert_int_equal(cj_memory_used(cj), 0);
+        cj_context_free(cj);
+    }
+}
 
 static void models_give_what_keras_gives(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        for (int kind = 0; kind < 2; kind++)
-            for (int backend = 0; backend < 2; backend++) {
-                char path[512], file[64];
-                cj_context *cj = cj_context_new(NULL);
-                snprintf(file, sizeof file, "keras/%s.%s", names[i], kinds[kind]);
-                cj_graph *g = cj_load_graph(cj, golden_path(path, file), NULL);
-                if (!g) fail_msg("%s", cj_message(cj));
-                run_graph(cj, g, names[i], backends[backend], tolerance_of(i));
-                cj_graph_free(g);
-                assert_int_equal(cj_memory_used(cj), 0);
-                cj_context_free(cj);
-            }
+        for (int kind = 0; kind < 2; kind++) check_file(names[i], kinds[kind], tolerance_of(i));
+    for (size_t i = 0; i < sizeof old_names / sizeof *old_names; i++)
+        check_file(old_names[i], "h5", 1e-10);
 }
 
 /* Saved as ONNX and loaded again, they give the same. */
@@ -201,7 +209,7 @@ static const struct {
     {CHAIN(LAYER("MyLayer", "")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (MyLayer): this class of layer is not known"},
     {CHAIN(LAYER("TFOpLambda", "")), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (TFOpLambda): this class of layer is not known"},
+     "layer 'l' (TFOpLambda): this class of Keras's is not read"},
     {CHAIN("3"), CJ_ERR_DATA, "the model's configuration: a layer without class_name or config"},
     {CHAIN(LAYER("Dense", "")), CJ_ERR_ARGUMENT, "layer 'l' (Dense): dense: units is required"},
     {CHAIN(LAYER("Dense", ",\"units\":-1")), CJ_ERR_ARGUMENT,
@@ -217,9 +225,20 @@ static const struct {
     {CHAIN(LAYER("Conv2D", ",\"filters\":2,\"kernel_size\":3")), CJ_ERR_SHAPE,
      "layer 'l' (Conv2D): l: its input is of rank 2 and has 4 as last size; [batch, height, width, "
      "channels] is expected"},
-    {CHAIN(LAYER("Bidirectional", ",\"merge_mode\":null,\"layer\":" LAYER("LSTM", ""))),
-     CJ_ERR_UNSUPPORTED,
-     "layer 'l' (Bidirectional): two results (merge_mode=None) that are not merged"},
+    {CHAIN(LAYER("RNN", ",\"cell\":" LAYER("MyCell", ""))), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (MyCell): this class of layer is not known"},
+    {CHAIN(LAYER("RNN", ",\"cell\":" LAYER("Dense", ",\"units\":2"))), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (RNN): a cell of the class Dense; SimpleRNNCell, LSTMCell and GRUCell are "
+     "possible"},
+    {CHAIN(LAYER("RNN", "")), CJ_ERR_DATA, "layer 'l' (RNN): there is no layer in it"},
+    {CHAIN(LAYER("LSTMCell", ",\"units\":2")), CJ_ERR_DATA,
+     "layer 'l' (LSTMCell): a cell that is not in an RNN"},
+    {CHAIN(LAYER("TextVectorization", "")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TextVectorization): this class of Keras's is not read"},
+    {CHAIN(LAYER("RandomCrop", ",\"height\":2,\"width\":2")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (RandomCrop): pictures of another size than its result"},
+    {CHAIN(LAYER("EinsumDense", ",\"equation\":\"ab,bc->ac\\\"\"")), CJ_ERR_DATA,
+     "layer 'l' (EinsumDense): no equation, or one of other characters"},
     {CHAIN(LAYER("Bidirectional", ",\"layer\":" LAYER("Dense", ""))), CJ_ERR_UNSUPPORTED,
      "layer 'l' (Bidirectional): it wraps a Dense; SimpleRNN, LSTM and GRU are possible"},
     {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[" LAYER("Dense", ",\"units\":2") "]}}",

@@ -100,7 +100,7 @@ class Model:
             else:
                 refs = [self.ref(a, 3) for a in args]
                 merge = layer.kind in ("Add", "Multiply", "Concatenate", "Average", "Maximum", "Minimum", "Subtract",
-                                       "Dot", "Attention")
+                                       "Dot", "Attention", "AdditiveAttention")
                 nodes.append({"args": [refs] if merge else refs,
                               "kwargs": {k: self.ref(v, 3) if isinstance(v, Ref) else v
                                          for k, v in keywords.items()}})
@@ -148,11 +148,11 @@ class Model:
         all_ = [w for layer in self.layers for w in weights_of(layer)]
         return sorted(all_, key=lambda w: w[0].startswith("moving_"))
 
-    def save_h5(self, path):
+    def save_h5(self, path, keras_version="2.13.1", backend="tensorflow"):
         with h5py.File(path, "w") as f:
-            f.attrs["backend"] = "tensorflow"
-            f.attrs["keras_version"] = "2.13.1"
-            kind = "Sequential" if self.chain else "Functional"
+            f.attrs["backend"] = backend
+            f.attrs["keras_version"] = keras_version
+            kind = "Sequential" if self.chain else "Functional" if keras_version[0] == "2" else "Model"
             f.attrs["model_config"] = json.dumps({"class_name": kind, "config": self.config(2)}).encode("utf8")
             g = f.create_group("model_weights")
             g.attrs["layer_names"] = [layer.name.encode() for layer in self.layers]
@@ -200,11 +200,13 @@ class Model:
         return Model("m", [x for x in self.layers if x in found], [r for r in self.inputs if r.layer in found],
                      [Ref(layer, 0, 0, None)])
 
-    def save(self, folder):
+    def save(self, folder, **old):
+        """old: only as .h5, of this keras_version and backend."""
         MODELS.append(self)
         path = os.path.join(folder, self.name)
-        self.save_h5(path + ".h5")
-        self.save_keras(path + ".keras")
+        self.save_h5(path + ".h5", **old)
+        if not old:
+            self.save_keras(path + ".keras")
         arrays = {"in%d" % i: r.layer.array for i, r in enumerate(self.inputs)}
         arrays.update({"out%d" % i: r.value.numpy() for i, r in enumerate(self.outputs)})
         np.savez(path + ".npz", **arrays)
@@ -777,6 +779,213 @@ def sequential(folder):
     DTYPE = "float64"
 
 
+def cells(folder):
+    """RNN of one cell and of several, and two directions that are not merged."""
+    m = Net("cells")
+    x = m.input("x", rand(3, 5, 4), [None, 4])
+    h = m.input("h", rand(3, 3))
+    zero = lambda u: torch.zeros(3, u, dtype=torch.float64)
+
+    def one(name, kind, u, number="", **config):
+        layer = RNN(kind, name, 4, u)
+        keys = ("units", "activation", "use_bias", "recurrent_activation", "reset_after")
+        cell = {"class_name": kind + "Cell", "config": {"name": kind.lower() + "_cell" + number,
+                                                        **{k: layer.config[k] for k in keys if k in layer.config}}}
+        return layer, cell
+
+    for kind in ("SimpleRNN", "LSTM", "GRU"):
+        layer, cell_config = one("r", kind, 3)
+        states = 2 if kind == "LSTM" else 1
+
+        def call(x, layer=layer, states=states):
+            all_, last_ = run(layer.step, x, [zero(3)] * states)
+            return [all_] + last_
+        m.out(Layer("RNN", "rnn_" + kind.lower(), call, layer.weights, cell=cell_config, return_sequences=True,
+                    return_state=True, go_backwards=False), x)
+    layer, cell_config = one("r", "GRU", 3)
+    m.out(Layer("RNN", "rnn_begun", lambda x, h: run(layer.step, x, [h])[0][:, -1], layer.weights, cell=cell_config,
+                return_sequences=False, return_state=False, go_backwards=False), x, h)
+
+    parts = [RNN("LSTM", "a", 4, 3), RNN("LSTM", "b", 3, 2), RNN("GRU", "c", 2, 4)]
+    names = ("lstm_cell", "lstm_cell_1", "gru_cell")
+    configs = [{"class_name": p.kind + "Cell", "config": {"name": n, "units": p.u, "activation": "tanh",
+                                                          "recurrent_activation": "sigmoid", "use_bias": True,
+                                                          **({"reset_after": True} if p.kind == "GRU" else {})}}
+               for p, n in zip(parts, names)]
+    weights = [("cell/cells/" + n, w, a) for p, n in zip(parts, names) for _, w, a in p.weights]
+
+    def stack(x):
+        state = [[zero(3)] * 2, [zero(2)] * 2, [zero(4)]]
+        all_ = []
+        for i in reversed(range(x.shape[1])):
+            y = x[:, i]
+            for j, p in enumerate(parts):
+                state[j] = p.step(y, state[j])
+                y = state[j][0]
+            all_.append(y)
+        return [torch.stack(all_, 1)] + [s for one_ in state for s in one_]
+    m.out(Layer("RNN", "stack", stack, weights, cell={"class_name": "StackedRNNCells",
+                                                      "config": {"name": "stacked", "cells": configs}},
+                return_sequences=True, return_state=True, go_backwards=True), x)
+
+    both = [RNN("GRU", d + "_apart", 4, 3, return_sequences=True, go_backwards=d == "backward")
+            for d in ("forward", "backward")]
+    ws = [(d + "_layer/cell", n_, a) for d, b in zip(("forward", "backward"), both) for _, n_, a in b.weights]
+
+    def apart(x):
+        return [run(both[0].step, x, [zero(3)])[0], run(both[1].step, x, [zero(3)], True)[0].flip(1)]
+    m.out(Layer("Bidirectional", "apart", apart, ws, layer=both[0], backward_layer=both[1], merge_mode=None), x)
+    m.model().save(folder)
+
+
+def others(folder):
+    """Layers that came later, or are rare."""
+    m = Net("others")
+    q, v = m.input("q", rand(3, 5, 6)), m.input("v", rand(3, 4, 6))
+
+    def scores(s, v, use_causal_mask=False):
+        if use_causal_mask:
+            s = s.masked_fill(torch.ones_like(s).triu(1).bool(), -np.inf)
+        return torch.softmax(s, -1) @ v
+    pairs = lambda q, k: torch.tanh(q[:, :, None] + k[:, None])
+    scale = rand(6)
+    additive = lambda q, v, k=None, **how: scores((t(scale) * pairs(q, v if k is None else k)).sum(-1), v, **how)
+    m.out(Layer("AdditiveAttention", "bahdanau", additive, [("", "scale", scale)], use_scale=True, dropout=0.0), q, v)
+    m.out(Layer("AdditiveAttention", "bahdanau_causal", lambda q, v, **how: scores(pairs(q, v).sum(-1), v, **how),
+                use_scale=False, dropout=0.0), q, q, use_causal_mask=True)
+    m.out(Layer("Attention", "concat", lambda q, v: scores(0.7 * torch.tanh(0.3 * (q[:, :, None] + v[:, None])).sum(-1), v),
+                [("", "scale", np.array(0.3)), ("", "concat_score_weight", np.array(0.7))], use_scale=True,
+                score_mode="concat", dropout=0.0), q, v)
+
+    ws = []
+    for part, n in (("query", 4), ("key", 2), ("value", 2)):
+        ws += [("_%s_dense" % part, part + "/kernel", rand(6, n, 3)), ("_%s_dense" % part, part + "/bias", rand(n, 3))]
+    ws += [("_output_dense", "attention_output/kernel", rand(4, 3, 6)),
+           ("_output_dense", "attention_output/bias", rand(6))]
+    a = [t(w) for _, _, w in ws]
+
+    def grouped(q, v):
+        q, k, v = (torch.einsum("btc,chd->bthd", x, a[2 * i]) + a[2 * i + 1] for i, x in enumerate((q, v, v)))
+        k, v = (x.repeat_interleave(2, 2) for x in (k, v))
+        y = torch.softmax(torch.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(3), -1)
+        return torch.einsum("bhqk,bkhd,hdc->bqc", y, v, a[6]) + a[7]
+    m.out(Layer("GroupedQueryAttention", "grouped", grouped, ws, head_dim=3, num_query_heads=4, num_key_value_heads=2,
+                dropout=0.0, use_bias=True, use_gate=False), q, v)
+
+    w, b = rand(6, 2, 3), rand(2, 1)
+    m.out(Layer("EinsumDense", "einsum", lambda x: torch.tanh(torch.einsum("abc,cde->abde", x, t(w)) + t(b)),
+                [("", "kernel", w), ("", "bias", b)], equation="abc,cde->abde", output_shape=[None, 2, 3],
+                activation="tanh", bias_axes="d"), q)
+    w2, b2 = rand(6, 4), rand(4)
+    m.out(Layer("EinsumDense", "einsum_dots", lambda x: x @ t(w2) + t(b2), [("", "kernel", w2), ("", "bias", b2)],
+                equation="...x,xy->...y", output_shape=4, activation="linear", bias_axes="y"), q)
+
+    inner = Dense("inner", 6, 3)
+    m.out(Layer("SpectralNormalization", "spectral", inner.call,
+                [("layer", "kernel", inner.weights[0][2]), ("layer", "bias", inner.weights[1][2]),
+                 ("", "vector_u", rand(1, 3))], layer=inner, power_iterations=1), q)
+
+    x = m.input("image", np.abs(rand(3, 7, 6, 3)) * 50)
+    m.out(plain("AdaptiveMaxPooling2D", "largest", lambda x: last(F.adaptive_max_pool2d(first(x), (3, 4))),
+                output_size=[3, 4], data_format="channels_last"), x)
+    m.out(plain("AdaptiveAveragePooling2D", "means", lambda x: last(F.adaptive_avg_pool2d(first(x), (2, 5))),
+                output_size=[2, 5], data_format="channels_last"), x)
+    m.out(plain("RandomBrightness", "light", lambda x: x, factor=[-0.2, 0.2], value_range=[0, 255], seed=None), x)
+    m.out(plain("RandomContrast", "contrast", lambda x: x, factor=0.3, seed=None), x)
+    m.out(plain("RandomHue", "hue", lambda x: x, factor=[0.0, 0.2], value_range=[0, 255]), x)
+    m.out(plain("RandomCrop", "cut", lambda x: x, height=7, width=6, seed=None), x)
+    low, high = x.value.amin((1, 2), True), x.value.amax((1, 2), True)
+    m.out(plain("AutoContrast", "auto", lambda x: (x - low) * 255 / (high - low), value_range=[0, 255]), x)
+    y = m.input("open", rand(3, 4, 4, 3), [None, None, 3])
+    m.out(plain("RandomFlip", "flip", lambda x: x, mode="horizontal", seed=None), y)
+    m.out(plain("Pipeline", "pipeline", lambda x: x / 255 * 2,
+                layers=[{"class_name": "Rescaling", "config": {"name": "rescale", "scale": 1 / 255, "offset": 0.0}},
+                        {"class_name": "Rescaling", "config": {"name": "again", "scale": 2.0, "offset": 0.0}}]), x)
+    ids = m.input("ids", np.array([[1, 12, 7], [30, 7, 5], [5, 5, 12]], "int64"))
+    m.out(plain("IntegerLookup", "places", lambda i: torch.tensor([[0, 1, 3], [0, 3, 2], [2, 2, 1]]), vocabulary=[12, 5, 7],
+                num_oov_indices=1, mask_token=None, output_mode="int", invert=False), ids)
+    words = m.input("words", np.array([[1, 2, 0, 0], [3, 1, 4, 2], [4, 0, 0, 0]], "int32"))
+    table, seen = rand(5, 6), words.value > 0
+    e = m.add(Layer("Embedding", "padded", lambda i: t(table)[i.long()], [("", "embeddings", table)], input_dim=5,
+                    output_dim=6, mask_zero=True), words)
+
+    def masked(s, v):
+        y = torch.softmax(torch.where(seen[:, None], s, s - 1e9), -1) @ v
+        return torch.where(seen[..., None], y, torch.zeros_like(y))
+    m.out(plain("AdditiveAttention", "bahdanau_masked", lambda q, v: masked(pairs(q, v).sum(-1), v), use_scale=False,
+                dropout=0.0), e, e)
+    m.out(plain("Attention", "luong_masked", lambda q, v: masked(q @ v.transpose(1, 2), v), use_scale=False,
+                score_mode="dot", dropout=0.0), e, e)
+    m.model().save(folder)
+
+
+def cudnn(folder):
+    """Keras 2 before TensorFlow 2: the kernels as cuDNN has them."""
+    m = Net("cudnn")
+    x = m.input("x", rand(3, 5, 4), [None, 4])
+
+    def make(name, kind, n, u, **config):
+        gates = GATES[kind]
+        k, r, b = rand(n, gates * u), rand(u, gates * u), rand(2 * gates * u)
+        native = [np.hstack([g.T.reshape(g.shape, order="F") for g in np.hsplit(k, gates)]),
+                  np.hstack([g.T for g in np.hsplit(r, gates)]),
+                  b[:4 * u] + b[4 * u:] if kind == "LSTM" else b.reshape(2, -1)]
+        step = cell(kind, u, *native, "tanh", "sigmoid")
+
+        def call(x):
+            zero = [torch.zeros(x.shape[0], u, dtype=torch.float64)] * (2 if kind == "LSTM" else 1)
+            all_, states = run(step, x, zero, config.get("go_backwards", False))
+            return all_ if config.get("return_sequences") else all_[:, -1]
+        return Layer("CuDNN" + kind, name, call, [("", "kernel", k), ("", "recurrent_kernel", r), ("", "bias", b)],
+                     units=u, **config)
+    m.out(make("lstm", "LSTM", 4, 3, return_sequences=True), x)
+    m.out(make("gru", "GRU", 4, 3), x)
+    parts = [make("forward", "LSTM", 4, 2, return_sequences=True),
+             make("backward", "LSTM", 4, 2, return_sequences=True, go_backwards=True)]
+    m.out(Layer("Bidirectional", "both", lambda x: torch.cat([parts[0].call(x), parts[1].call(x).flip(1)], -1),
+                [(p.name, n_, a) for p in parts for _, n_, a in p.weights], layer=parts[0], merge_mode="concat"), x)
+    m.model().save(folder, keras_version="2.2.4-tf")
+
+
+def old(folder):
+    """Keras 1 with Theano: the gates of a recurrent layer apart, kernels turned around, channels first."""
+    m = Net("old")
+    x = m.input("x", rand(3, 5, 4), [None, 4])
+
+    def make(name, kind, n, u, how="cpu", **config):
+        order = {"LSTM": "icfo", "GRU": "zrh"}[kind]
+        w = {g: (rand(n, u), rand(u, u), rand(u)) for g in order}
+        now = [w[g] for g in {"LSTM": "ifco", "GRU": "zrh"}[kind]]
+        native = [np.concatenate(a, -1) for a in zip(*now)]
+        step = cell(kind, u, *native, "tanh", "hard_sigmoid", False)
+
+        def call(x):
+            zero = [torch.zeros(x.shape[0], u, dtype=torch.float64)] * (2 if kind == "LSTM" else 1)
+            all_, _ = run(step, x, zero, config.get("go_backwards", False))
+            return all_ if config.get("return_sequences") else all_[:, -1]
+        apart = [("", "%s_%s" % (a, g), w[g][i]) for g in order for i, a in enumerate("WUb")]
+        whole = [("", a, n_) for a, n_ in zip("WUb", native)]
+        return Layer(kind, name, call, whole if how == "gpu" else apart, output_dim=u, activation="tanh",
+                     inner_activation="hard_sigmoid", consume_less=how, **config)
+    m.out(make("lstm", "LSTM", 4, 3, return_sequences=True), x)
+    m.out(make("lstm_gpu", "LSTM", 4, 3, "gpu"), x)
+    m.out(make("gru", "GRU", 4, 3), x)
+    parts = [make("forward", "LSTM", 4, 2), make("backward", "LSTM", 4, 2, go_backwards=True)]
+    m.out(Layer("Bidirectional", "both", lambda x: torch.cat([p.call(x) for p in parts], -1),
+                [(p.name, n_, a) for p in parts for _, n_, a in p.weights], layer=parts[0], merge_mode="concat"), x)
+    w, b = rand(2, 1, 4, 3), rand(3)
+    m.out(Layer("Convolution1D", "line", lambda x: convolve(x, w[::-1, 0].copy(), b, 1, [1], "valid", [1]),
+                [("", "W", w), ("", "b", b)], nb_filter=3, filter_length=2, subsample_length=1, border_mode="valid",
+                activation="linear", bias=True), x)
+    picture = m.input("picture", rand(3, 3, 6, 5))
+    w2, b2 = rand(4, 3, 3, 2), rand(4)
+    turned = w2[:, :, ::-1, ::-1].transpose(2, 3, 1, 0).copy()
+    m.out(Layer("Convolution2D", "plane", lambda x: first(convolve(last(x), turned, b2, 2, [1, 1], "same", [1, 1])),
+                [("", "W", w2), ("", "b", b2)], nb_filter=4, nb_row=3, nb_col=2, subsample=[1, 1], border_mode="same",
+                dim_ordering="th", activation="linear", bias=True), picture)
+    m.model().save(folder, keras_version="1.2.2", backend="theano")
+
+
 def wrong(folder):
     """Files that are refused for what is in them."""
     def one(name, config, weights, attribute="model_config"):
@@ -822,7 +1031,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

@@ -3,8 +3,8 @@
  *     .h5     an HDF5 file: attribute model_config, weights in /model_weights/LAYER (Keras 1, 2)
  *     .keras  a zip archive: config.json, model.weights.h5 with /layers/KIND_2/vars/0 (Keras 3)
  *
- *     bytes -> configuration (JSON) -> layers and calls (model.c) -> rows of nn (rows.c, options.c,
- *     wrappers.c) -> weights by layer (weights.c)
+ *     bytes -> configuration (JSON) -> layers and calls (model.c) -> layers of ours (build.c;
+ * rows.c, options.c, recurrent.c, wrappers.c) -> weights by layer (weights.c)
  *
  * What a class is here stands in one row: which layer of ours, what its options are called there,
  * which weights it has in which order, and how they lie. */
@@ -30,6 +30,7 @@ typedef struct cj__keras {
     bool bare;                      /* no file: the model's weights are zeros */
     int64_t room;                   /* how many elements its weights can have */
     int version;                    /* of Keras: 1, 2, 3 */
+    bool theano;                    /* which convolves with kernels that are turned around */
     const char *scope;              /* of the nested model that is being built, or NULL */
     int64_t built, most;            /* layers so far, and as many as there may be: models in models
                                        multiply */
@@ -41,7 +42,12 @@ typedef enum cj__keras_form {
     CJ__KERAS_FLAT,  /* the same numbers under another shape */
     CJ__KERAS_SWAP,  /* [a, b] is [b, a] here */
     CJ__KERAS_CONV,  /* [k..., a, b] is [b, a, k...] */
-    CJ__KERAS_DEEP   /* [k..., a, b] is [a b, 1, k...] */
+    CJ__KERAS_FIRST, /* [b, a, k...], as Keras 1 has it where channels come first */
+    CJ__KERAS_DEEP,  /* [k..., a, b] is [a b, 1, k...] */
+    /* cuDNN's, whose gates lie one beside the other: */
+    CJ__KERAS_GATES, /* of each [n, units] the numbers as [units, n] */
+    CJ__KERAS_TURNED, /* each [units, units] turned */
+    CJ__KERAS_SUM    /* its two halves added */
 } cj__keras_form;
 
 typedef struct cj__keras_weight {
@@ -92,7 +98,8 @@ struct cj__keras_layer {
     const char *full;         /* its name here, once it is built */
     const char *path;         /* in archives: "layers/dense_1" */
     cj__keras_model *model;   /* of a model that is a layer */
-    cj__keras_layer *inner;   /* of a wrapper */
+    cj__keras_layer *inner;   /* of a wrapper: one layer, or several one after another */
+    int n_inner;
     bool frozen;              /* not trainable */
     int64_t first_node;       /* how references number its calls */
     cj__keras_call *calls;
@@ -127,13 +134,13 @@ bool cj__keras_bool(const cj__json *object, const char *key, bool otherwise);
 /* model.c: layers, their calls, their names here and in archives. `kind` is the model's class. */
 cj_status cj__keras_read_model(cj__keras *k, const char *kind, const cj__json *config,
                                const char *path, cj__keras_model **out);
-cj_status cj__keras_read_layer(cj__keras *k, const cj__json *from, cj__keras_layer *out);
+/* build.c */
 /* Its inputs are x, or made (x NULL). */
 cj_status cj__keras_build_model(cj__keras *k, cj__keras_model *model, cj_node *const *x, int n,
                                 cj_node ***out, int *n_out);
 /* Of its weights. */
 cj_dtype cj__keras_dtype(const cj__keras_model *model);
-/* One call of a layer. */
+/* One call of a layer; that of a class that is one of ours stands alone below. */
 cj_status cj__keras_build(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call,
                           cj_node *const *x, int n);
 /* Our layer of that name on x; its full name goes to layer->full. */
@@ -146,18 +153,26 @@ cj_status cj__keras_set_weights(cj__keras *k, cj__keras_model *model);
  * when there is none. */
 cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i, cj_tensor **out);
 
-/* wrappers.c: classes that are no single layer of ours. */
 #define CJ__KERAS_BUILDER(name) \
     cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \
                                      cj_node *const *x, int n)
+CJ__KERAS_BUILDER(row); /* build.c */
+/* recurrent.c, wrappers.c, pictures.c: classes that are no single layer of ours. */
 CJ__KERAS_BUILDER(recurrent);
 CJ__KERAS_BUILDER(bidirectional);
+CJ__KERAS_BUILDER(cells);
+CJ__KERAS_BUILDER(cell);
 CJ__KERAS_BUILDER(steps);
 CJ__KERAS_BUILDER(heads);
 CJ__KERAS_BUILDER(attention);
 CJ__KERAS_BUILDER(refused);
+CJ__KERAS_BUILDER(unread);
 CJ__KERAS_BUILDER(nothing);
+CJ__KERAS_BUILDER(chain);
 CJ__KERAS_BUILDER(normalization);
+CJ__KERAS_BUILDER(moved);
+CJ__KERAS_BUILDER(coloured);
+CJ__KERAS_BUILDER(cropped);
 
 /* load.c */
 /* What a configuration alone describes, of at most a million weights, which are zeros. */

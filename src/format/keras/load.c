@@ -67,7 +67,7 @@ static cj_status text_of(cj__keras *k, const cj__hdf5_object *of, const char *na
 
 static cj_status read_h5(cj__keras *k, const void *bytes, size_t size, cj_model **out)
 {
-    const char *json, *version;
+    const char *json, *version, *backend;
     size_t length, unused;
     CJ__TRY(cj__hdf5_open(&k->file, k->arena, bytes, size, NULL));
     k->room = k->file.elements;
@@ -80,6 +80,8 @@ static cj_status read_h5(cj__keras *k, const void *bytes, size_t size, cj_model 
                            : "Keras did not write a model into it");
     CJ__TRY(text_of(k, k->file.root, "keras_version", &version, &unused));
     k->version = major(version);
+    CJ__TRY(text_of(k, k->file.root, "backend", &backend, &unused));
+    k->theano = backend && !strcmp(backend, "theano");
     k->weights = cj__hdf5_find(k->file.root, "model_weights");
     return read_model(k, json, length, out);
 }

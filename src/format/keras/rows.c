@@ -119,6 +119,75 @@ static cj_status rows_and_columns(cj__keras *k, const cj__keras_layer *layer, cj
     return out->failed;
 }
 
+/* EinsumDense: its equation is a text with commas, its shape may have a null. */
+static cj_status einsum(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
+{
+    const char *equation = cj__keras_string(layer->config, "equation");
+    const cj__json *shape = of(layer, "output_shape");
+    if (!equation ||
+        equation[strspn(equation, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  ",.->")])
+        return cj__keras_fail(k, layer, CJ_ERR_DATA, "no equation, or one of other characters");
+    cj__text_format(out, "%sequation=\"%s\"", out->length ? ", " : "", equation);
+    if (!shape || shape->type == CJ__JSON_NULL) return out->failed;
+    cj__text_add(out, ", output_shape=[");
+    const bool list = shape->type == CJ__JSON_ARRAY;
+    for (const cj__json *i = list ? shape->first : shape; i; i = list ? i->next : NULL) {
+        cj__text_number(out, i->is_integer ? i->number : 0);
+        if (list && i->next) cj__text_add(out, ", ");
+    }
+    cj__text_char(out, ']');
+    return out->failed;
+}
+
+/* The two numbers of a factor, f for -f .. f, behind `about` them. */
+static cj_status factor(cj__text *out, const cj__json *f, double sign)
+{
+    if (!f || (f->type != CJ__JSON_NUMBER && (f->type != CJ__JSON_ARRAY || f->count != 2)))
+        return out->failed;
+    const bool one = f->type == CJ__JSON_NUMBER;
+    const double a = one ? -sign * f->number : f->first->number,
+                 b = one ? f->number : f->first->next->number;
+    const double low = 1 + sign * a;
+    cj__text_format(out, "%sfactor=[", out->length ? ", " : "");
+    cj__text_number(out, low > 0 ? low : 0);
+    cj__text_add(out, ", ");
+    cj__text_number(out, 1 + b);
+    cj__text_char(out, ']');
+    return out->failed;
+}
+
+/* Keras adds a share of the range, -0.1 .. 0.2; ours multiplies by 0.9 .. 1.2. */
+static cj_status brightness(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
+{
+    (void)k;
+    return factor(out, of(layer, "factor"), 1);
+}
+
+/* [a, b] are 1 - a .. 1 + b. */
+static cj_status contrast(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
+{
+    (void)k;
+    return factor(out, of(layer, "factor"), -1);
+}
+
+/* IntegerLookup: places of what is not in the vocabulary are one, or none. */
+static cj_status lookup(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
+{
+    const char *mode = cj__keras_string(layer->config, "output_mode");
+    const double unknown = cj__keras_number(layer->config, "num_oov_indices", 1);
+    const cj__json *words = of(layer, "vocabulary");
+    if (!words || words->type != CJ__JSON_ARRAY)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "a vocabulary that is not in the configuration");
+    if ((mode && strcmp(mode, "int")) || (unknown != 0 && unknown != 1))
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "output_mode other than int, or more than one place for what is not "
+                              "in the vocabulary");
+    append_number(out, "num_oov_indices", unknown ? 1 : -1);
+    return out->failed;
+}
+
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
 #define ROW(...) {__VA_ARGS__, .images = false}
@@ -134,6 +203,7 @@ static cj_status rows_and_columns(cj__keras *k, const cj__keras_layer *layer, cj
 #define POOL "pool_size=size pool_length=size strides stride=strides padding border_mode=padding"
 #define POOL_ROW(names, layer) {names, layer, POOL, .images = true}
 #define GLOBAL_ROW(names, layer) {names, layer, "keepdims", .images = true}
+#define ADAPTIVE_ROW(names, layer) {names, layer, "output_size=output", .images = true}
 #define NORM "momentum epsilon !center=no_center !scale=no_scale"
 #define AFFINE {"", "gamma", CJ__KERAS_SAME}, {"", "beta", CJ__KERAS_SAME}
 #define GATES \
@@ -144,20 +214,48 @@ static cj_status rows_and_columns(cj__keras *k, const cj__keras_layer *layer, cj
     "@inner_activation=recurrent_activation return_sequences go_backwards !use_bias=no_bias"
 #define RECURRENT_ROW(names, layer) \
     {names, layer, RECURRENT, GATES, .build = cj__keras_build_recurrent}
+#define CELL_ROW(names, layer) \
+    { \
+        names, layer, RECURRENT, \
+            {{"", "kernel", CJ__KERAS_SWAP}, \
+             {"", "recurrent_kernel", CJ__KERAS_SWAP}, \
+             {"", "bias", CJ__KERAS_FLAT}}, \
+            .build = cj__keras_build_cell \
+    }
+#define CUDNN_ROW(names, layer, bias_form) \
+    { \
+        names, layer, "units return_sequences go_backwards", \
+            {{"", "kernel", CJ__KERAS_GATES}, \
+             {"", "recurrent_kernel", CJ__KERAS_TURNED}, \
+             {"", "bias", bias_form}}, \
+            .build = cj__keras_build_recurrent \
+    }
 #define CONV_GATES \
     {{"cell", "kernel", CJ__KERAS_CONV}, {"cell", "recurrent_kernel", CJ__KERAS_CONV}, \
      {"cell", "bias", CJ__KERAS_SAME}}
 #define CONV_LSTM_ROW(names, layer) \
     { \
-        names, layer, CONV "@recurrent_activation return_sequences go_backwards", CONV_GATES, \
-            .images = false \
+        names, layer, \
+            CONV "@recurrent_activation @inner_activation=recurrent_activation " \
+                 "return_sequences go_backwards", \
+            CONV_GATES, .more = rows_and_columns \
     }
 #define FILL "fill_mode fill_value interpolation"
+#define MOVED_ROW(names, layer, options) \
+    {names, layer, options, .build = cj__keras_build_moved, .images = true}
 #define FLAT(path, name) {path, name, CJ__KERAS_FLAT}
+
+#define HEADS \
+    {FLAT("query_dense", "query_kernel"), FLAT("query_dense", "query_bias"), \
+     FLAT("key_dense", "key_kernel"), FLAT("key_dense", "key_bias"), \
+     FLAT("value_dense", "value_kernel"), FLAT("value_dense", "value_bias"), \
+     FLAT("output_dense", "output_kernel"), FLAT("output_dense", "output_bias")}
 
 static const cj__keras_row rows[] = {
     ROW("Dense", "dense",
      "units output_dim=units @activation !use_bias=no_bias !bias=no_bias", KERNEL(CJ__KERAS_SAME)),
+    ROW("EinsumDense", "einsum_dense", "@activation bias_axes",
+        {{"", "kernel", CJ__KERAS_SAME}, {"", "bias", CJ__KERAS_SAME}}, .more = einsum),
     ROW("Activation", "activation", "@activation=function"),
     {"ReLU", "activation", "", .more = relu},
     {"LeakyReLU", "activation", "", .more = leaky},
@@ -208,6 +306,12 @@ static const cj__keras_row rows[] = {
     GLOBAL_ROW("GlobalAveragePooling1D GlobalAvgPool1D", "global_average_pool1d"),
     GLOBAL_ROW("GlobalAveragePooling2D GlobalAvgPool2D", "global_average_pool2d"),
     GLOBAL_ROW("GlobalAveragePooling3D GlobalAvgPool3D", "global_average_pool3d"),
+    ADAPTIVE_ROW("AdaptiveMaxPooling1D", "adaptive_max_pool1d"),
+    ADAPTIVE_ROW("AdaptiveMaxPooling2D", "adaptive_max_pool2d"),
+    ADAPTIVE_ROW("AdaptiveMaxPooling3D", "adaptive_max_pool3d"),
+    ADAPTIVE_ROW("AdaptiveAveragePooling1D", "adaptive_average_pool1d"),
+    ADAPTIVE_ROW("AdaptiveAveragePooling2D", "adaptive_average_pool2d"),
+    ADAPTIVE_ROW("AdaptiveAveragePooling3D", "adaptive_average_pool3d"),
     {"UpSampling1D", "up_sampling1d", "size length=size", .images = true},
     {"UpSampling2D", "up_sampling2d", "size interpolation", .images = true},
     {"UpSampling3D", "up_sampling3d", "size", .images = true},
@@ -234,10 +338,23 @@ static const cj__keras_row rows[] = {
     {"Resizing", "resizing", "height width interpolation antialias", .more = whole,
      .images = true},
     {"CenterCrop", "center_crop", "height width", .images = true},
-    {"RandomFlip", "random_flip", "mode", .images = true},
-    {"RandomRotation", "random_rotation", "factor " FILL, .images = true},
-    {"RandomTranslation", "random_translation", "height_factor width_factor " FILL, .images = true},
-    {"RandomZoom", "random_zoom", "height_factor width_factor " FILL, .images = true},
+    MOVED_ROW("RandomFlip", "random_flip", "mode"),
+    MOVED_ROW("RandomRotation", "random_rotation", "factor " FILL),
+    MOVED_ROW("RandomTranslation", "random_translation", "height_factor width_factor " FILL),
+    MOVED_ROW("RandomZoom", "random_zoom", "height_factor width_factor " FILL),
+    {"RandomBrightness", "random_brightness", "", .more = brightness,
+     .build = cj__keras_build_coloured},
+    {"RandomContrast", "random_contrast", "", .more = contrast, .build = cj__keras_build_coloured},
+    {"AutoContrast", "auto_contrast", "", .build = cj__keras_build_coloured},
+    {"RandomCrop", NULL, "", .build = cj__keras_build_cropped},
+    /* In training alone, and then not here: */
+    {"AugMix CutMix Equalization MixUp RandAugment RandomColorDegeneration RandomColorJitter "
+     "RandomElasticTransform RandomErasing RandomGaussianBlur RandomGrayscale RandomHue "
+     "RandomInvert RandomPerspective RandomPosterization RandomSaturation RandomSharpness "
+     "RandomShear RandomHeight RandomWidth Solarization",
+     NULL, "", .build = cj__keras_build_nothing},
+    {"Pipeline", NULL, "", .build = cj__keras_build_chain},
+    {"IntegerLookup", "integer_lookup", "vocabulary mask_token invert", .more = lookup},
     ROW("CategoryEncoding", "category_encoding", "num_tokens output_mode"),
     ROW("Discretization", "discretization", "bin_boundaries"),
 
@@ -246,6 +363,12 @@ static const cj__keras_row rows[] = {
     RECURRENT_ROW("SimpleRNN", "simple_rnn"),
     RECURRENT_ROW("LSTM", "lstm"),
     RECURRENT_ROW("GRU", "gru"),
+    CUDNN_ROW("CuDNNLSTM", "lstm", CJ__KERAS_SUM),
+    CUDNN_ROW("CuDNNGRU", "gru", CJ__KERAS_FLAT),
+    CELL_ROW("SimpleRNNCell", "simple_rnn"),
+    CELL_ROW("LSTMCell", "lstm"),
+    CELL_ROW("GRUCell", "gru"),
+    {"RNN", NULL, "", .build = cj__keras_build_cells},
     CONV_LSTM_ROW("ConvLSTM1D", "conv_lstm1d"),
     CONV_LSTM_ROW("ConvLSTM2D", "conv_lstm2d"),
     CONV_LSTM_ROW("ConvLSTM3D", "conv_lstm3d"),
@@ -262,13 +385,20 @@ static const cj__keras_row rows[] = {
     ROW("Dot", "dot", "axes normalize"),
     {"MultiHeadAttention", "multi_head_attention",
      "num_heads key_dim value_dim dropout !use_bias=no_bias",
-     {FLAT("query_dense", "query_kernel"), FLAT("query_dense", "query_bias"),
-      FLAT("key_dense", "key_kernel"), FLAT("key_dense", "key_bias"),
-      FLAT("value_dense", "value_kernel"), FLAT("value_dense", "value_bias"),
-      FLAT("output_dense", "output_kernel"), FLAT("output_dense", "output_bias")},
-     .build = cj__keras_build_heads},
-    {"Attention", NULL, "", .build = cj__keras_build_attention},
+     HEADS, .build = cj__keras_build_heads},
+    {"GroupedQueryAttention", "multi_head_attention",
+     "num_query_heads=num_heads num_key_value_heads=num_kv_heads head_dim=key_dim dropout "
+     "!use_bias=no_bias",
+     HEADS, .build = cj__keras_build_heads},
+    {"Attention AdditiveAttention", "score_attention", "dropout",
+     {{"", "scale", CJ__KERAS_SAME}, {"", "score_weight", CJ__KERAS_SAME}},
+     .build = cj__keras_build_attention},
+    {"SpectralNormalization", NULL, "", .build = cj__keras_build_chain},
     {"Lambda", NULL, "", .build = cj__keras_build_refused},
+    {"HashedCrossing Hashing LocallyConnected1D LocallyConnected2D MaxNumBoundingBoxes "
+     "MelSpectrogram RandomFourierFeatures ReversibleEmbedding SlicingOpLambda STFTSpectrogram "
+     "StringLookup TextVectorization TFOpLambda",
+     NULL, "", .build = cj__keras_build_unread},
     {"Identity", NULL, "", .build = cj__keras_build_nothing},
 };
 

@@ -13,10 +13,12 @@
 /* A weight of ours, and where it is in an archive. */
 typedef struct target {
     const cj__keras_layer *layer;
-    const char *name;    /* of our variable */
+    const char *name;    /* of our variable; NULL: we have none for it */
     const char *path;    /* of the group that has vars */
     int number;          /* in it */
     cj__keras_form form;
+    int gates;           /* of its layer */
+    int block, blocks;   /* the one of its equal parts that this is; 0 blocks: all */
     bool trained;
 } target;
 
@@ -41,11 +43,41 @@ static cj_status add(cj__keras *k, targets *list, const target *t)
     return CJ_OK;
 }
 
+/* How many gates it has, if it is a recurrent layer. */
+static int gates_of(const cj__keras_row *row)
+{
+    return !strcmp(row->layer, "lstm") || !strncmp(row->layer, "conv_lstm", 9) ? 4
+           : !strcmp(row->layer, "gru")                                       ? 3
+                                                                              : 1;
+}
+
+/* Keras 1 has the weights of a gate apart: all of the first, then all of the next. They are ours in
+ * another order: i, c, f, o of an LSTM are i, f, c, o. */
+static cj_status collect_gates(cj__keras *k, const cj__keras_layer *l, const target *of, int n,
+                               targets *list)
+{
+    static const int order[] = {0, 2, 1, 3};
+    const int gates = gates_of(l->row);
+    for (int gate = 0; gate < gates; gate++)
+        for (int i = 0; i < n; i++) {
+            target t = of[i];
+            t.blocks = gates;
+            t.block = gates == 4 ? order[gate] : gate;
+            CJ__TRY(add(k, list, &t));
+        }
+    return CJ_OK;
+}
+
 /* The weights of a row, as the layer called `full` has them; prefixes of a direction. */
-static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__keras_row *row,
+static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__keras_layer *of,
                              const char *path_prefix, const char *name_prefix, targets *list)
 {
-    int number = 0;
+    const cj__keras_row *row = of->row;
+    const char *how = cj__keras_string(of->config, "consume_less"),
+               *order = cj__keras_string(of->config, "dim_ordering");
+    const bool first = order && !strcmp(order, "th");
+    target found[CJ__KERAS_WEIGHTS];
+    int number = 0, n = 0;
     for (int i = 0; i < CJ__KERAS_WEIGHTS && row->weights[i].name; i++) {
         const cj__keras_weight *w = &row->weights[i];
         if (i && strcmp(w->path, row->weights[i - 1].path)) number = 0;
@@ -55,13 +87,18 @@ static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__k
                                             *w->path ? "/" : "", w->path);
         if (!name || !path) return CJ_ERR_MEMORY;
         if (!cj_find_variable(k->g, name)) continue;
-        CJ__TRY(add(k, list, &(target){.layer = l,
-                                       .name = name,
-                                       .path = path,
-                                       .number = number++,
-                                       .form = w->form,
-                                       .trained = !l->frozen && strncmp(w->name, "moving_", 7)}));
+        found[n++] = (target){.layer = l,
+                              .name = name,
+                              .path = path,
+                              .number = number++,
+                              .form = first && w->form == CJ__KERAS_CONV ? CJ__KERAS_FIRST
+                                                                         : w->form,
+                              .gates = gates_of(row),
+                              .trained = !l->frozen && strncmp(w->name, "moving_", 7)};
     }
+    if (k->version == 1 && gates_of(row) > 1 && !(how && !strcmp(how, "gpu")))
+        return collect_gates(k, of, found, n, list);
+    for (int i = 0; i < n; i++) CJ__TRY(add(k, list, &found[i]));
     return CJ_OK;
 }
 
@@ -74,11 +111,15 @@ static cj_status collect(cj__keras *k, const cj__keras_layer *l, targets *list)
         return CJ_OK;
     }
     if (!l->full || !l->row) return CJ_OK;
-    if (l->row->build == cj__keras_build_steps) return collect(k, l->inner, list);
-    if (l->row->build != cj__keras_build_bidirectional)
-        return collect_row(k, l, l->row, "", "", list);
-    CJ__TRY(collect_row(k, l, l->inner->row, "forward_layer", "", list));
-    return collect_row(k, l, l->inner->row, "backward_layer", "backward_", list);
+    if (l->row->build == cj__keras_build_bidirectional) {
+        CJ__TRY(collect_row(k, l, l->inner, "forward_layer", "", list));
+        return collect_row(k, l, l->inner, "backward_layer", "backward_", list);
+    }
+    for (int i = 0; i < l->n_inner; i++) CJ__TRY(collect(k, &l->inner[i], list));
+    if (l->row->layer) return collect_row(k, l, l, "", "", list);
+    return strcmp(l->kind, "SpectralNormalization")
+               ? CJ_OK
+               : add(k, list, &(target){.layer = l, .path = l->path}); /* a vector of training */
 }
 
 /* ---- Where they are -------------------------------------------------------------------------- */
@@ -164,19 +205,24 @@ static bool fits(cj__keras_form form, int rank, const int64_t *from, int to_rank
 {
     int64_t count, expected;
     *k = *a = 1;
-    if (!cj__count(rank, from, &count) || !cj__count(to_rank, to, &expected) || count != expected)
-        return false;
+    if (!cj__count(rank, from, &count) || !cj__count(to_rank, to, &expected)) return false;
+    if (form == CJ__KERAS_SUM) expected *= 2;
+    if (count != expected) return false;
     *b = count;
-    if (form == CJ__KERAS_FLAT) return true;
+    if (form == CJ__KERAS_FLAT || form == CJ__KERAS_SUM) return true;
     if (rank != to_rank) return false;
     if (form == CJ__KERAS_SAME) return !rank || !memcmp(from, to, (size_t)rank * sizeof *to);
-    if (form == CJ__KERAS_SWAP) {
+    if (form != CJ__KERAS_CONV && form != CJ__KERAS_FIRST && form != CJ__KERAS_DEEP) {
         *k = from[0], *b = from[1];
         return rank == 2 && from[0] == to[1] && from[1] == to[0];
     }
-    for (int i = 0; i + 2 < rank; i++) {
-        if (from[i] != to[i + 2]) return false;
-        *k *= from[i];
+    for (int i = 2; i < rank; i++) {
+        if (from[form == CJ__KERAS_FIRST ? i : i - 2] != to[i]) return false;
+        *k *= to[i];
+    }
+    if (form == CJ__KERAS_FIRST) {
+        *a = to[1], *b = to[0];
+        return from[0] == to[0] && from[1] == to[1];
     }
     if (form == CJ__KERAS_DEEP) {
         *b = to[0];
@@ -190,46 +236,79 @@ static bool fits(cj__keras_form form, int rank, const int64_t *from, int to_rank
 static int expected_shape(cj__keras_form form, int rank, const int64_t *to, int64_t *out)
 {
     for (int i = 0; i < rank; i++) out[i] = to[i];
-    if (form == CJ__KERAS_SWAP && rank == 2) out[0] = to[1], out[1] = to[0];
+    if (form == CJ__KERAS_SUM && rank == 1) out[0] = 2 * to[0];
     if (form == CJ__KERAS_CONV || form == CJ__KERAS_DEEP) {
         for (int i = 2; i < rank; i++) out[i - 2] = to[i];
         out[rank - 2] = form == CJ__KERAS_CONV ? to[1] : to[0];
         out[rank - 1] = form == CJ__KERAS_CONV ? to[0] : 1;
-    }
+    } else if (form != CJ__KERAS_SAME && form != CJ__KERAS_FLAT && form != CJ__KERAS_FIRST &&
+               rank == 2)
+        out[0] = to[1], out[1] = to[0];
     return rank;
+}
+
+/* Where element [i, j, p] of ours, [b, a, places], is in the file. */
+static size_t place_of(cj__keras_form form, int64_t gates, int64_t b, int64_t a, int64_t places,
+                       int64_t i, int64_t j, int64_t p)
+{
+    const int64_t units = b / gates, gate = i / units, unit = i % units;
+    switch (form) {
+    case CJ__KERAS_GATES: { /* number unit * places + p of the gate's columns, row by row */
+        const int64_t at = unit * places + p;
+        return (size_t)(at / units * b + gate * units + at % units);
+    }
+    case CJ__KERAS_FIRST: return (size_t)((i * a + j) * places + p);
+    case CJ__KERAS_TURNED: return (size_t)(unit * b + gate * units + p);
+    default: return (size_t)((p * a + j) * b + i);
+    }
 }
 
 static cj_status set(cj__keras *k, const target *t, const cj_tensor *from)
 {
-    cj_store *store = cj_graph_store(k->g);
-    const cj_tensor *to = cj_store_get(store, t->name);
-    int64_t places, a, b, shape[CJ_RANK_MAX];
+    cj_tensor *to = cj_store_get(cj_graph_store(k->g), t->name);
+    const cj_dtype dtype = cj_tensor_dtype(to), source = cj_tensor_dtype(from);
+    int64_t places, a, b, shape[CJ_RANK_MAX] = {0}, other[CJ_RANK_MAX];
     const int rank = cj_tensor_rank(to);
-    if (!fits(t->form, cj_tensor_rank(from), cj_tensor_shape(from), rank, cj_tensor_shape(to),
-              &places, &a, &b) ||
-        cj_dtype_info(cj_tensor_dtype(from))->kind != CJ_KIND_FLOAT) {
+    memcpy(shape, cj_tensor_shape(to), (size_t)rank * sizeof *shape);
+    if (t->blocks) shape[0] /= t->blocks;
+    int64_t found_shape[CJ_RANK_MAX] = {0};
+    int n = cj_tensor_rank(from);
+    memcpy(found_shape, cj_tensor_shape(from), (size_t)n * sizeof *found_shape);
+    if (t->form == CJ__KERAS_CONV && k->version == 1 && n == 4 && rank == 3 &&
+        found_shape[1] == 1) {
+        found_shape[1] = found_shape[2], found_shape[2] = found_shape[3]; /* [k, 1, a, b] */
+        n = 3;
+    }
+    if (!fits(t->form, n, found_shape, rank, shape, &places, &a, &b) ||
+        cj_dtype_info(source)->kind != CJ_KIND_FLOAT) {
         cj__shape_text found, expected;
-        const int n = expected_shape(t->form, rank, cj_tensor_shape(to), shape);
+        n = expected_shape(t->form, rank, shape, other);
         return cj__keras_fail(k, t->layer, CJ_ERR_SHAPE,
                               "its %s is %s %s in the file; floats %s are expected",
-                              strrchr(t->name, '/') + 1, cj_dtype_info(cj_tensor_dtype(from))->name,
+                              strrchr(t->name, '/') + 1, cj_dtype_info(source)->name,
                               cj__shape_string(&found, cj_tensor_rank(from), cj_tensor_shape(from)),
-                              cj__shape_string(&expected, n, shape));
+                              cj__shape_string(&expected, n, other));
     }
-    cj_tensor *copy = cj_tensor_new(k->cj, cj_tensor_dtype(to), rank, cj_tensor_shape(to));
-    if (!copy) return cj_last_status(k->cj);
-    const void *source = cj_tensor_map_read(from);
-    void *out = cj__tensor_data(copy);
+    void *out = cj_tensor_map(to, CJ_MAP_WRITE);
+    if (!out) return cj_last_status(k->cj);
+    const void *bytes = cj_tensor_map_read(from);
+    const bool sum = t->form == CJ__KERAS_SUM;
+    const bool turned = k->theano && (t->form == CJ__KERAS_CONV || t->form == CJ__KERAS_FIRST);
+    const int64_t gates = t->form == CJ__KERAS_GATES || t->form == CJ__KERAS_TURNED ? t->gates : 1;
+    if (sum) b /= 2;
+    const int64_t first = t->block * b * a * places;
     for (int64_t i = 0; i < b; i++)
         for (int64_t j = 0; j < a; j++)
-            for (int64_t p = 0; p < places; p++)
-                cj_store_f64(cj_tensor_dtype(to), out, (size_t)((i * a + j) * places + p),
-                             cj_load_f64(cj_tensor_dtype(from), source,
-                                         (size_t)((p * a + j) * b + i)));
+            for (int64_t p = 0; p < places; p++) {
+                const size_t at = place_of(t->form, gates, b, a, places, i, j,
+                                           turned ? places - 1 - p : p);
+                double v = cj_load_f64(source, bytes, at);
+                if (sum) v += cj_load_f64(source, bytes, at + (size_t)b);
+                cj_store_f64(dtype, out, (size_t)(first + (i * a + j) * places + p), v);
+            }
     cj_tensor_unmap(from);
-    cj_status failed = cj_store_set(store, t->name, copy);
-    cj_tensor_free(copy);
-    return failed;
+    cj_tensor_unmap(to);
+    return CJ_OK;
 }
 
 /* ---- All ------------------------------------------------------------------------------------- */
@@ -237,6 +316,7 @@ static cj_status set(cj__keras *k, const target *t, const cj_tensor *from)
 static cj_status load(cj__keras *k, const target *t, const cj__hdf5_object *from)
 {
     cj_tensor *tensor;
+    if (!t->name) return CJ_OK;
     if (!from || !from->is_data)
         return cj__keras_fail(k, t->layer, CJ_ERR_NOT_FOUND, "its %s is not in the file%s%.200s",
                               strrchr(t->name, '/') + 1, k->by_path ? ": /" : "",

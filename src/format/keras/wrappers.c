@@ -1,8 +1,7 @@
 /* wrappers.c: classes of Keras that are no single layer of ours, or more than its options say:
- * recurrent layers with their states, Bidirectional, TimeDistributed, attention, Normalization. */
+ * TimeDistributed, attention, Normalization. */
 #include "format/keras/keras.h"
 
-#include <cajal/recurrent.h>
 #include <cajal/sequence.h>
 
 #include <string.h>
@@ -16,96 +15,6 @@ static bool is(const cj__keras_layer *layer, const char *kind)
 static bool asks(const cj__keras_call *call, const char *keyword)
 {
     return call && call->keywords && cj__keras_bool(call->keywords, keyword, false);
-}
-
-/* ---- Recurrence ------------------------------------------------------------------------------ */
-
-/* The options of one of them, without what wraps it. */
-static cj_status recurrent_options(cj__keras *k, const cj__keras_layer *l, cj__text *out)
-{
-    CJ__TRY(cj__keras_options(k, l, out));
-    if (cj__keras_bool(l->config, "time_major", false))
-        return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "time_major");
-    if (is(l, "GRU") && !cj__keras_bool(l->config, "reset_after", false))
-        cj__text_add(out, ", reset_before=true");
-    return out->failed;
-}
-
-/* x, then the states of each direction as [directions, batch, units]. */
-static cj_status recurrent_inputs(cj__keras *k, const cj__keras_layer *l,
-                                  const cj__keras_call *call, cj_node *const *x, int n,
-                                  int directions, int states, cj_node **in, int *n_in)
-{
-    in[0] = x[0];
-    *n_in = 1;
-    for (int i = 1; call && i < n && i < call->n_refs; i++)
-        if (call->refs[i].keyword && strcmp(call->refs[i].keyword, "initial_state"))
-            return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "a call with %.40s",
-                                  call->refs[i].keyword);
-    if (n == 1) return CJ_OK;
-    if (n != 1 + states * directions)
-        return cj__keras_fail(k, l, CJ_ERR_DATA, "%d initial states; %d are expected", n - 1,
-                              states * directions);
-    for (int s = 0; s < states; s++) {
-        cj_node *of[2] = {x[1 + s], directions == 2 ? x[1 + states + s] : NULL};
-        in[(*n_in)++] = cj_stack(of, directions, 0);
-    }
-    return k->g->failed;
-}
-
-/* The states behind the result: h and c of the one direction, then of the other. */
-static cj_status recurrent_outputs(cj__keras *k, const cj__keras_layer *l, cj__keras_call *call,
-                                   cj_node *y, int directions, int states)
-{
-    call->out[0] = y;
-    call->n_out = 1;
-    if (!cj__keras_bool(l->config, "return_state", false)) return CJ_OK;
-    for (int d = 0; d < directions; d++)
-        for (int s = 0; s < states; s++) {
-            cj_node *state = cj_recurrent_state(y, s);
-            call->out[call->n_out++] = cj_squeeze(cj_slice_axis(state, 0, d, 1), 0);
-        }
-    return k->g->failed;
-}
-
-CJ__KERAS_BUILDER(recurrent)
-{
-    cj_node *in[3], *y = NULL;
-    int n_in;
-    const int states = is(layer, "LSTM") ? 2 : 1;
-    cj__text text;
-    CJ__TRY(recurrent_inputs(k, layer, call, x, n, 1, states, in, &n_in));
-    cj__text_init(&text, k->cj);
-    cj_status failed = recurrent_options(k, layer, &text);
-    if (!failed)
-        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), in, n_in, &y);
-    cj__text_release(&text);
-    return failed ? failed : recurrent_outputs(k, layer, call, y, 1, states);
-}
-
-CJ__KERAS_BUILDER(bidirectional)
-{
-    cj_node *in[3], *y = NULL;
-    int n_in;
-    const cj__keras_layer *inner = layer->inner;
-    if (!inner || !inner->row || inner->row->build != cj__keras_build_recurrent)
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "it wraps a %.60s; SimpleRNN, LSTM and GRU are possible",
-                              inner ? inner->kind : "nothing");
-    const int states = is(inner, "LSTM") ? 2 : 1;
-    const char *mode = cj__keras_string(layer->config, "merge_mode");
-    if (!mode)
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "two results (merge_mode=None) that are not merged");
-    cj__text text;
-    CJ__TRY(recurrent_inputs(k, layer, call, x, n, 2, states, in, &n_in));
-    cj__text_init(&text, k->cj);
-    cj_status failed = recurrent_options(k, inner, &text);
-    cj__text_format(&text, ", bidirectional=true, merge_mode=%.20s", mode);
-    if (!failed)
-        failed = cj__keras_apply(k, layer, inner->row->layer, cj__text_string(&text), in, n_in, &y);
-    cj__text_release(&text);
-    return failed ? failed : recurrent_outputs(k, inner, call, y, 2, states);
 }
 
 /* ---- TimeDistributed ------------------------------------------------------------------------- */
@@ -208,45 +117,33 @@ CJ__KERAS_BUILDER(heads)
     return failed;
 }
 
-/* softmax(q k^T) v, of one head: query, value and, if it is another, key. */
+/* Attention and AdditiveAttention: query, value and, if it is another, key. */
 CJ__KERAS_BUILDER(attention)
 {
     const char *mode = cj__keras_string(layer->config, "score_mode");
-    cj_node *q = x[0], *v = n > 1 ? x[1] : NULL, *key = n > 2 ? x[2] : v;
-    const bool causal = asks(call, "use_causal_mask") ||
+    const bool additive = is(layer, "AdditiveAttention");
+    const bool scale = cj__keras_bool(layer->config, "use_scale", additive),
+               causal = asks(call, "use_causal_mask") ||
                         cj__keras_bool(layer->config, "causal", false);
+    cj__text text;
     CJ__TRY(no_scores(k, layer, call));
-    if (!v || n > 3)
+    if (n < 2 || n > 3)
         return cj__keras_fail(k, layer, CJ_ERR_DATA, "%d inputs; 2 or 3 are expected", n);
     for (int i = 0; i < call->n_refs; i++)
         if (call->refs[i].keyword)
             return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "a call with %.40s",
                                   call->refs[i].keyword);
-    if (mode && strcmp(mode, "dot"))
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "score_mode %.20s", mode);
-    if (cj__keras_bool(layer->config, "use_scale", false)) {
-        cj_tensor *scale = NULL;
-        CJ__TRY(cj__keras_weight_at(k, layer, 0, &scale));
-        if (!scale || cj_tensor_count(scale) != 1) {
-            cj_tensor_free(scale);
-            return cj__keras_fail(k, layer, CJ_ERR_DATA, "no scale among its weights");
-        }
-        q = cj_scale(q, cj_load_f64(cj_tensor_dtype(scale), cj_tensor_map_read(scale), 0));
-        cj_tensor_free(scale);
-    }
-    cj_node *seen = cj_mask_of(v), *mask = cj_mask_of(x[0]);
-    if (seen) seen = cj_expand_dims(cj_expand_dims(seen, 1), 1);
-    cj_node *y = (cj_attention)(cj_expand_dims(q, 2), cj_expand_dims(key, 2), cj_expand_dims(v, 2),
-                                &(cj_attention_opts){.scale = 1,
-                                                     .mask = seen,
-                                                     .causal = causal,
-                                                     .offset = causal ? cj_scalar(k->g, CJ_I64, 0)
-                                                                      : NULL});
-    y = cj_squeeze(y, 2);
-    if (mask) y = cj_with_mask(cj__masked(y, mask, 0), mask);
-    call->out[0] = y;
+    cj__text_init(&text, k->cj);
+    cj_status failed = cj__keras_options(k, layer, &text);
+    cj__text_format(&text, "%sscore=%.20s, use_scale=%s, causal=%s", text.length ? ", " : "",
+                    additive ? "additive" : mode ? mode : "dot", scale ? "true" : "false",
+                    causal ? "true" : "false");
+    if (!failed)
+        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), x, n,
+                                 &call->out[0]);
+    cj__text_release(&text);
     call->n_out = 1;
-    return k->g->failed;
+    return failed;
 }
 
 /* ---- The rest -------------------------------------------------------------------------------- */
@@ -257,6 +154,39 @@ CJ__KERAS_BUILDER(refused)
     return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
                           "its function is Python code, which is not run; write the model without "
                           "it, or with layers in its place");
+}
+
+CJ__KERAS_BUILDER(unread)
+{
+    (void)call, (void)x, (void)n;
+    return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "this class of Keras's is not read");
+}
+
+/* The layers in it, one after another: Pipeline, SpectralNormalization (whose kernel training has
+ * normalized). */
+CJ__KERAS_BUILDER(chain)
+{
+    cj__keras_call made = {.layer = layer, .n_out = 1};
+    if (!layer->n_inner || n != 1)
+        return cj__keras_fail(k, layer, CJ_ERR_DATA, "it wraps nothing, or is given %d inputs", n);
+    made.out[0] = x[0];
+    for (int i = 0; i < layer->n_inner; i++) {
+        cj__keras_layer *inner = &layer->inner[i];
+        cj_node *in = made.out[0];
+        made = (cj__keras_call){.layer = inner};
+        inner->n_calls = layer->n_calls;
+        if (!layer->full) /* a name beside which nothing else can stand */
+            inner->name = cj__arena_printf(k->arena, "%s.%s", layer->name, inner->name);
+        if (!inner->name) return CJ_ERR_MEMORY;
+        CJ__TRY(cj__keras_build(k, inner, &made, &in, 1));
+        if (made.n_out != 1)
+            return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "a layer of %d results in it",
+                                  made.n_out);
+    }
+    layer->full = layer->name;
+    call->out[0] = made.out[0];
+    call->n_out = 1;
+    return CJ_OK;
 }
 
 CJ__KERAS_BUILDER(nothing)

@@ -1,0 +1,171 @@
+/* recurrent.c: recurrent layers of Keras with their states, and what wraps them or their cells. */
+#include "format/keras/keras.h"
+
+#include <cajal/recurrent.h>
+
+#include <string.h>
+
+static bool is_row(const cj__keras_layer *l, const char *name)
+{
+    return !strcmp(l->row->layer, name);
+}
+
+static int states_of(const cj__keras_layer *l) { return is_row(l, "lstm") ? 2 : 1; }
+
+/* The options of a layer, or of a cell, without what wraps it. cuDNN's GRU resets after. */
+static cj_status recurrent_options(cj__keras *k, const cj__keras_layer *l, cj__text *out)
+{
+    CJ__TRY(cj__keras_options(k, l, out));
+    if (cj__keras_bool(l->config, "time_major", false))
+        return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "time_major");
+    if (is_row(l, "gru") && strcmp(l->kind, "CuDNNGRU") &&
+        !cj__keras_bool(l->config, "reset_after", false))
+        cj__text_add(out, ", reset_before=true");
+    return out->failed;
+}
+
+/* Are the inputs behind the first so many initial states? */
+static cj_status check_states(cj__keras *k, const cj__keras_layer *l, const cj__keras_call *call,
+                              int n, int expected)
+{
+    for (int i = 1; call && i < n && i < call->n_refs; i++)
+        if (call->refs[i].keyword && strcmp(call->refs[i].keyword, "initial_state"))
+            return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "a call with %.40s",
+                                  call->refs[i].keyword);
+    return n == 1 || n == 1 + expected
+               ? CJ_OK
+               : cj__keras_fail(k, l, CJ_ERR_DATA, "%d initial states; %d are expected", n - 1,
+                                expected);
+}
+
+/* x, then the states (NULL: none) of each direction as [directions, batch, units]. */
+static int inputs(cj_node *x, cj_node *const *state, int directions, int states, cj_node **in)
+{
+    int n = 0;
+    in[n++] = x;
+    for (int s = 0; state && s < states; s++) {
+        cj_node *of[2] = {state[s], directions == 2 ? state[states + s] : NULL};
+        in[n++] = cj_stack(of, directions, 0);
+    }
+    return n;
+}
+
+/* The states behind a result: h and c of the one direction, then of the other. */
+static cj_status add_states(cj__keras *k, const cj__keras_layer *l, cj__keras_call *call,
+                            cj_node *y, int directions, int states)
+{
+    if (!cj__keras_bool(l->config, "return_state", false)) return CJ_OK;
+    if (call->n_out + directions * states > CJ__KERAS_OUTPUTS)
+        return cj__keras_fail(k, l, CJ_ERR_LIMIT, "more than %d states", CJ__KERAS_OUTPUTS - 1);
+    for (int d = 0; d < directions; d++)
+        for (int s = 0; s < states; s++) {
+            cj_node *state = cj_recurrent_state(y, s);
+            call->out[call->n_out++] = cj_squeeze(cj_slice_axis(state, 0, d, 1), 0);
+        }
+    return k->g->failed;
+}
+
+CJ__KERAS_BUILDER(recurrent)
+{
+    cj_node *in[3];
+    const int states = states_of(layer);
+    cj__text text;
+    CJ__TRY(check_states(k, layer, call, n, states));
+    const int n_in = inputs(x[0], n > 1 ? x + 1 : NULL, 1, states, in);
+    cj__text_init(&text, k->cj);
+    cj_status failed = recurrent_options(k, layer, &text);
+    if (!failed)
+        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), in, n_in,
+                                 &call->out[0]);
+    cj__text_release(&text);
+    call->n_out = 1;
+    return failed ? failed : add_states(k, layer, call, call->out[0], 1, states);
+}
+
+/* ---- Bidirectional --------------------------------------------------------------------------- */
+
+CJ__KERAS_BUILDER(bidirectional)
+{
+    cj_node *in[3], *y = NULL;
+    const cj__keras_layer *inner = layer->inner;
+    if (!inner || !inner->row || inner->row->build != cj__keras_build_recurrent)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "it wraps a %.60s; SimpleRNN, LSTM and GRU are possible",
+                              inner ? inner->kind : "nothing");
+    const int states = states_of(inner);
+    const char *mode = cj__keras_string(layer->config, "merge_mode");
+    cj__text text;
+    CJ__TRY(check_states(k, layer, call, n, 2 * states));
+    const int n_in = inputs(x[0], n > 1 ? x + 1 : NULL, 2, states, in);
+    cj__text_init(&text, k->cj);
+    cj_status failed = recurrent_options(k, inner, &text);
+    cj__text_format(&text, ", bidirectional=true, merge_mode=%.20s", mode ? mode : "concat");
+    if (!failed)
+        failed = cj__keras_apply(k, layer, inner->row->layer, cj__text_string(&text), in, n_in, &y);
+    cj__text_release(&text);
+    if (failed) return failed;
+    call->n_out = mode ? 1 : 2;
+    call->out[0] = y;
+    if (!mode) { /* the directions are not merged, but two results */
+        const int64_t units = cj_node_dim(y, -1) / 2;
+        call->out[0] = cj_slice_axis(y, -1, 0, units);
+        call->out[1] = cj_slice_axis(y, -1, units, units);
+    }
+    return add_states(k, inner, call, y, 2, states);
+}
+
+/* ---- Cells ----------------------------------------------------------------------------------- */
+
+/* One cell of an RNN, as a layer. The last one's steps are the RNN's own affair; it goes backwards
+ * at the first alone, whose steps come in the order they were made in. */
+static cj_status build_cell(cj__keras *k, const cj__keras_layer *rnn, int i, cj_node *const *in,
+                            int n_in, cj_node **y)
+{
+    cj__keras_layer *cell = &rnn->inner[i];
+    const bool last = i + 1 == rnn->n_inner;
+    const bool all = !last || cj__keras_bool(rnn->config, "return_sequences", false),
+               back = !i && cj__keras_bool(rnn->config, "go_backwards", false);
+    cj__text text;
+    cj__text_init(&text, k->cj);
+    cj_status failed = recurrent_options(k, cell, &text);
+    cj__text_format(&text, "%s%s", all ? ", return_sequences=true" : "",
+                    back ? ", go_backwards=true" : "");
+    if (!failed)
+        failed = cj__keras_apply(k, cell, cell->row->layer, cj__text_string(&text), in, n_in, y);
+    cj__text_release(&text);
+    return failed;
+}
+
+CJ__KERAS_BUILDER(cells)
+{
+    int states = 0, used = 1;
+    if (cj__keras_bool(layer->config, "zero_output_for_mask", false))
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "zero_output_for_mask");
+    for (int i = 0; i < layer->n_inner; i++) states += states_of(&layer->inner[i]);
+    CJ__TRY(check_states(k, layer, call, n, states));
+    call->out[0] = x[0];
+    call->n_out = 1;
+    for (int i = 0; i < layer->n_inner; i++) {
+        cj__keras_layer *cell = &layer->inner[i];
+        cj_node *in[3];
+        const int own = states_of(cell),
+                  n_in = inputs(call->out[0], n > 1 ? x + used : NULL, 1, own, in);
+        cell->n_calls = layer->n_calls;
+        if (!layer->full) /* a name beside which nothing else can stand */
+            cell->name = layer->n_inner == 1 ? layer->name
+                                             : cj__arena_printf(k->arena, "%s.%s", layer->name,
+                                                                cell->name);
+        if (!cell->name) return CJ_ERR_MEMORY;
+        CJ__TRY(build_cell(k, layer, i, in, n_in, &call->out[0]));
+        CJ__TRY(add_states(k, layer, call, call->out[0], 1, own));
+        used += own;
+    }
+    layer->full = layer->name;
+    return CJ_OK;
+}
+
+CJ__KERAS_BUILDER(cell)
+{
+    (void)call, (void)x, (void)n;
+    return cj__keras_fail(k, layer, CJ_ERR_DATA, "a cell that is not in an RNN");
+}
