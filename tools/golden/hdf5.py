@@ -57,6 +57,27 @@ def layouts(f):
     f.create_dataset("many", data=sample("i2", 1100), chunks=(1,))
 
 
+def growing(f):
+    """Data sets that can grow: along an axis, along several, up to a size; some that have shrunk, some with holes."""
+    data = sample("f4", 7, 5)
+    for name, most in (("first", (None, 5)), ("last", (7, None)), ("both", (None, None)), ("some", (12, 9))):
+        f.create_dataset(name, data=data, chunks=(3, 2), maxshape=most)
+        f.create_dataset(name + "_gzip", data=data, chunks=(3, 2), maxshape=most, compression="gzip", shuffle=True)
+        f.create_dataset(name + "_fletcher", data=data, chunks=(2, 3), maxshape=most, fletcher32=True)
+    f.create_dataset("middle", data=sample("i4", 2, 9, 2), chunks=(1, 2, 1), maxshape=(3, None, 2))
+    f.create_dataset("many", data=sample("i2", 300), chunks=(1,), maxshape=(None,))
+    f.create_dataset("plane", data=sample("i2", 20, 15), chunks=(1, 1), maxshape=(None, None))
+    for name, most in (("shrunk", (None, 5)), ("shrunk_both", (None, None))):
+        d = f.create_dataset(name, (20, 5), "f4", chunks=(3, 2), maxshape=most)
+        d[...] = 1
+        d.resize((7, 5))
+        d[...] = data
+    for name, most in (("holes", (None,)), ("holes_some", (5000,))):
+        d = f.create_dataset(name, (4000,), "i2", chunks=(2,), maxshape=most)
+        d[:6] = sample("i2", 6)
+        d[3000:3003] = 7
+
+
 def attributes(f):
     g = f.create_group("attributes")
     g.attrs["fixed"] = np.array([b"kernel:0", b"bias:0", b""])
@@ -99,6 +120,7 @@ def main():
         how = {"libver": libver}
         write(golden, libver + "-types.h5", types, **how)
         write(golden, libver + "-layouts.h5", layouts, **how)
+        write(golden, libver + "-growing.h5", growing, **how)
         write(golden, libver + "-attributes.h5", attributes, **how)
         write(golden, libver + "-groups.h5", lambda f: groups(f, 60), **how)
     write(golden, "latest-dense.h5", lambda f: dense(f, 40), libver="latest")
@@ -113,6 +135,13 @@ def main():
     for libver in ("earliest", "latest"):
         write(corpus, libver, small, libver=libver)
     write(corpus, "dense", lambda f: (dense(f, 9), groups(f, 9)), libver="latest")
+
+    def grows(f):
+        for name, most in (("one", (None, 4)), ("two", (None, None)), ("some", (9, 9))):
+            f.create_dataset(name, data=sample("i2", 4, 4), chunks=(2, 2), maxshape=most)
+            f.create_dataset(name + "_gzip", data=sample("i2", 40, 4), chunks=(1, 2), maxshape=(most[0] and 50, most[1]),
+                             compression="gzip")
+    write(corpus, "grows", grows, libver="latest")
     write(corpus, "ordered", lambda f: groups(f, 9), track_order=True)
 
 

@@ -65,7 +65,7 @@ typedef struct cj__hdf5_filter {
 typedef enum cj__hdf5_layout {
     CJ__HDF5_WHOLE,      /* at `data` */
     CJ__HDF5_CHUNKS,     /* a B-tree of chunks at `address` */
-    CJ__HDF5_ONE_CHUNK, CJ__HDF5_IMPLICIT, CJ__HDF5_FIXED_ARRAY,
+    CJ__HDF5_ONE_CHUNK, CJ__HDF5_IMPLICIT, CJ__HDF5_FIXED_ARRAY, CJ__HDF5_ARRAY, CJ__HDF5_TREE,
     CJ__HDF5_NO_LAYOUT   /* of a kind that is not read */
 } cj__hdf5_layout;
 
@@ -74,6 +74,7 @@ typedef struct cj__hdf5_value {
     cj__hdf5_type type;
     int rank;
     int64_t shape[CJ_RANK_MAX];
+    uint64_t most[CJ_RANK_MAX]; /* sizes it can grow to; UINT64_MAX: any */
     int64_t count;
     const char *wrong;         /* why it cannot be read, or NULL */
     cj__hdf5_layout layout;

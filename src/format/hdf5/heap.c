@@ -91,7 +91,7 @@ static cj_status open_node(tree *t, uint64_t address, uint64_t records, uint64_t
     return CJ_OK;
 }
 
-static cj_status walk(cj__hdf5 *f, uint64_t address, cj__hdf5_each each, void *arg)
+cj_status cj__hdf5_new_tree_walk(cj__hdf5 *f, uint64_t address, cj__hdf5_each each, void *arg)
 {
     tree t;
     struct {
@@ -246,7 +246,7 @@ static cj_status read_record(void *arg, cj__hdf5_cursor *c)
         }
         h->key = cj__hdf5_take(c, h->id_size - 1 < 8 ? (int)h->id_size - 1 : 8);
         h->found = CJ__HDF5_NOWHERE;
-        CJ__TRY(walk(f, h->huge, find_huge, h));
+        CJ__TRY(cj__hdf5_new_tree_walk(f, h->huge, find_huge, h));
         at = h->found, length = h->found_size;
         break;
     case 2:
@@ -266,7 +266,7 @@ cj_status cj__hdf5_heap_walk(cj__hdf5 *f, uint64_t address, uint64_t names, int 
 {
     heap h = {.skip = skip, .each = each, .arg = arg};
     CJ__TRY(open_heap(f, address, &h));
-    return walk(f, names, read_record, &h);
+    return cj__hdf5_new_tree_walk(f, names, read_record, &h);
 }
 
 /* ---- Global heaps ---------------------------------------------------------------------------- */

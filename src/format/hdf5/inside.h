@@ -33,7 +33,8 @@ cj_status cj__hdf5_seal(cj__hdf5_cursor *c, size_t begin);
 cj_status cj__hdf5_bad(const cj__hdf5 *f, uint64_t at, const char *what);
 cj_status cj__hdf5_unsupported(const cj__hdf5 *f, const char *what);
 
-/* The value's type, sizes and data of the messages of an object: 0x01, 0x03, 0x08, 0x0b. */
+/* messages.c: the value's type, sizes and data of the messages of an object: 0x01, 0x03, 0x08,
+ * 0x0b. */
 cj_status cj__hdf5_read_space(cj__hdf5_cursor *c, cj__hdf5_value *value);
 cj_status cj__hdf5_read_type(cj__hdf5_cursor *c, cj__hdf5_type *type);
 cj_status cj__hdf5_read_layout(cj__hdf5_cursor *c, cj__hdf5_value *value);
@@ -46,11 +47,22 @@ typedef cj_status (*cj__hdf5_entry)(void *arg, cj__hdf5_cursor *key, uint64_t ch
 cj_status cj__hdf5_tree_walk(cj__hdf5 *f, uint64_t address, int type, int key,
                              cj__hdf5_entry each, void *arg);
 
+/* filters.c: a chunk's bytes as they were, in the file or in one of two blocks of chunk_bytes + 4.
+ */
+enum { CJ__HDF5_DEFLATE = 1, CJ__HDF5_SHUFFLE = 2, CJ__HDF5_FLETCHER = 3 };
+cj_status cj__hdf5_unpack(cj__hdf5 *f, const cj__hdf5_value *v, const unsigned char *from,
+                          size_t size, uint32_t mask, unsigned char *const work[2],
+                          const unsigned char **out);
+/* chunks.c: the elements of a data set, of which there are some, to a block of zeros. */
+cj_status cj__hdf5_fill(cj__hdf5 *f, const cj__hdf5_value *v, unsigned char *to);
+
 /* heap.c: calls each(arg, c) for every object of a fractal heap that the B-tree at `tree` lists;
  * the cursor is over the object's bytes. `skip`: bytes of a record before its heap ID. */
 typedef cj_status (*cj__hdf5_each)(void *arg, cj__hdf5_cursor *c);
 cj_status cj__hdf5_heap_walk(cj__hdf5 *f, uint64_t heap, uint64_t tree, int skip,
                              cj__hdf5_each each, void *arg);
+/* Calls each(arg, c) for every record of a B-tree of version 2; the cursor is over the record. */
+cj_status cj__hdf5_new_tree_walk(cj__hdf5 *f, uint64_t address, cj__hdf5_each each, void *arg);
 /* Object `index` of the global heap at an address. */
 cj_status cj__hdf5_heap_text(cj__hdf5 *f, uint64_t address, uint32_t index, size_t length,
                              const unsigned char **out);
