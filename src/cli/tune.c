@@ -134,6 +134,13 @@ const char *cli_loss(cli *c, cj_model *m, const cj_dataset *ds)
     cj_model_info info;
     cj_model_get_info(m, &info);
     const int classes = classes_of(ds);
+    if (!given && info.loss && !info.prepared && !cli_gives_logits(&info) &&
+        !cli_bool(c, "restore_input")) {
+        char text[400];
+        snprintf(text, sizeof text, "the file names its loss: %.360s", info.loss);
+        tell(c, text);
+        return info.loss;
+    }
     if (given || classes < 2 || (info.loss && !cli_gives_logits(&info)) ||
         cli_bool(c, "restore_input"))
         return given;

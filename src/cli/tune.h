@@ -13,8 +13,9 @@ cj_model *cli_model_open(cli *c, const char *path);
  * pictures are prepared). Tells a failure and gives the exit status. */
 int cli_model_pictures(cli *c, cj_model *m, const cj_dataset *ds);
 
-/* The loss of the key; or, where the model gives numbers that are not yet probabilities of the
- * data's classes, the one that takes these; else NULL, the library's default. */
+/* The loss of the key; or the one that another program's file names; or, where the model gives
+ * numbers that are not yet probabilities of the data's classes, the one that takes these; else
+ * NULL, the library's default. */
 const char *cli_loss(cli *c, cj_model *m, const cj_dataset *ds);
 
 #endif

@@ -70,12 +70,12 @@ static void run_graph(cj_context *cj, cj_graph *g, const char *name, const char 
     cj_tensors_free(list);
 }
 
-/* Doubles but for one, as most files are: there floats. */
+/* Doubles but for two, as most files are: there floats. */
 static const char *const names[] = {"images",     "lines",       "recurrent",
                                     "attention",  "activations", "branches",
                                     "sequential", "cells",       "others"};
 static const char *const old_names[] = {"cudnn", "old"}; /* only as .h5 */
-static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
+static double tolerance_of(size_t i) { return i == 6 || i == 9 ? 1e-5 : 1e-10; }
 
 static void check_file(const char *name, const char *kind, double tolerance)
 {
@@ -143,6 +143,76 @@ static void layers_keep_their_names(void **state)
     cj_context_free(cj);
 }
 
+#define INPUT "{\"class_name\":\"InputLayer\",\"config\":{\"name\":\"x\",\"batch_shape\":[null,4]}}"
+#define TWO \
+    "{\"class_name\":\"Functional\",\"config\":{\"name\":\"m\",\"layers\":[" INPUT "," \
+    "{\"class_name\":\"Dense\",\"config\":{\"name\":\"a\",\"units\":2},\"inbound_nodes\":[[[" \
+    "\"x\",0,0,{}]]]}," \
+    "{\"class_name\":\"Dense\",\"config\":{\"name\":\"b\",\"units\":1},\"inbound_nodes\":[[[" \
+    "\"x\",0,0,{}]]]}]," \
+    "\"input_layers\":[[\"x\",0,0]],\"output_layers\":[[\"a\",0,0],[\"b\",0,0]]}"
+#define ONE \
+    "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[" INPUT "]}"
+#define LOSS(kind, config) "{\"class_name\":\"" kind "\",\"config\":" config "}"
+
+static const struct {
+    const char *json, *loss, *metrics; /* NULL: none */
+} compiled[] = {
+    {ONE "}", NULL, NULL},
+    {ONE ",\"compile_config\":null}", NULL, NULL},
+    {ONE ",\"compile_config\":{\"loss\":\"mse\",\"metrics\":[\"mae\",\"mse\"]}}", "mse",
+     "mae, mse"},
+    {ONE ",\"compile_config\":{\"loss\":\"mine\",\"metrics\":[\"mine\",\"acc\"]}}", NULL,
+     "accuracy"},
+    {ONE ",\"compile_config\":{\"loss\":" LOSS("Huber", "{\"delta\":2.5}") "}}", "huber(delta=2.5)",
+     NULL},
+    {ONE ",\"compile_config\":{\"loss\":" LOSS(
+         "CategoricalCrossentropy", "{\"from_logits\":true,\"label_smoothing\":0.1}") "}}",
+     "sparse_categorical_crossentropy(from_logits=true, label_smoothing=0.1)", NULL},
+    {ONE ",\"compile_config\":{\"loss\":" LOSS("MeanSquaredError", "{\"reduction\":\"sum\"}") "}}",
+     NULL, NULL},
+    {ONE ",\"compile_config\":{\"loss\":" LOSS(
+         "function",
+         "\"mean_squared_error\"") ",\"metrics\":{\"y\":[" LOSS("AUC", "{\"name\":\"auc\"}") "]}}}",
+     "mse", "roc_auc"},
+    {TWO ",\"compile_config\":{\"loss\":\"mae\",\"metrics\":[\"mse\"]}}", "mae", NULL},
+    {TWO ",\"compile_config\":{\"loss\":[\"mae\",\"mse\"],\"loss_weights\":[1,0.5]}}",
+     "a: mae, b: 0.5 * mse", NULL},
+    {TWO ",\"compile_config\":{\"loss\":{\"b\":\"mae\",\"a\":\"mse\"},\"loss_weights\":{\"a\":2}}}",
+     "a: 2 * mse, b: mae", NULL},
+    {TWO ",\"compile_config\":{\"loss\":{\"b\":\"mae\"}}}", NULL, NULL},
+    {TWO ",\"compile_config\":{\"loss\":[\"mae\"]}}", NULL, NULL},
+};
+
+static void assert_text(const char *found, const char *expected)
+{
+    assert_string_equal(found ? found : "(none)", expected ? expected : "(none)");
+}
+
+static void losses_and_metrics_are_the_files(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof compiled / sizeof *compiled; i++) {
+        cj_model *m;
+        const char *json = compiled[i].json;
+        cj_context *cj = cj_context_new(NULL);
+        if (cj__keras_read_config(cj, json, strlen(json), 3, &m)) fail_msg("%s", cj_message(cj));
+        assert_text(m->loss, compiled[i].loss);
+        assert_text(m->metrics, compiled[i].metrics);
+        cj_context_free(cj);
+    }
+    for (int kind = 0; kind < 2; kind++) {
+        char path[512], file[64];
+        cj_context *cj = cj_context_new(NULL);
+        snprintf(file, sizeof file, "keras/sequential.%s", kinds[kind]);
+        cj_model *m = cj_load(cj, golden_path(path, file));
+        assert_non_null(m);
+        assert_text(m->loss, "sparse_categorical_crossentropy");
+        assert_text(m->metrics, kind ? "accuracy, mae" : "accuracy");
+        cj_context_free(cj);
+    }
+}
+
 /* ---- What is wrong ----------------------------------------------------------------------------*/
 
 static void wrong_files_are_told(void **state)
@@ -182,7 +252,6 @@ static void wrong_files_are_told(void **state)
     }
 }
 
-#define INPUT "{\"class_name\":\"InputLayer\",\"config\":{\"name\":\"x\",\"batch_shape\":[null,4]}}"
 #define CHAIN(layers) \
     "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[" INPUT "," layers "]}}"
 #define LAYER(kind, config) \
@@ -347,6 +416,7 @@ int main(void)
         cmocka_unit_test(models_give_what_keras_gives),
         cmocka_unit_test(models_are_saved),
         cmocka_unit_test(layers_keep_their_names),
+        cmocka_unit_test(losses_and_metrics_are_the_files),
         cmocka_unit_test(wrong_files_are_told),
         cmocka_unit_test(wrong_configurations_are_told),
         cmocka_unit_test(layers_do_not_multiply),

@@ -74,6 +74,8 @@ MODELS = []  # that were saved
 class Model:
     """A functional model, or (chain) a Sequential; also a layer of another model."""
 
+    training = None  # training_config of a .h5, compile_config of a .keras
+
     def __init__(self, name, layers, inputs, outputs, chain=False):
         self.name, self.layers, self.inputs, self.outputs, self.chain = name, layers, inputs, outputs, chain
 
@@ -153,6 +155,8 @@ class Model:
             f.attrs["backend"] = backend
             f.attrs["keras_version"] = keras_version
             kind = "Sequential" if self.chain else "Functional" if keras_version[0] == "2" else "Model"
+            if self.training:
+                f.attrs["training_config"] = json.dumps(self.training[0]).encode("utf8")
             f.attrs["model_config"] = json.dumps({"class_name": kind, "config": self.config(2)}).encode("utf8")
             g = f.create_group("model_weights")
             g.attrs["layer_names"] = [layer.name.encode() for layer in self.layers]
@@ -183,6 +187,8 @@ class Model:
             self.save_vars(f, "")
         kind = "Sequential" if self.chain else "Functional"
         config = {"module": "keras", "class_name": kind, "config": self.config(3), "registered_name": kind}
+        if self.training:
+            config["compile_config"] = self.training[1]
         with zipfile.ZipFile(path, "w") as z:
             for name, data in (("metadata.json", json.dumps({"keras_version": "3.3.3", "date_saved": "2024-01-01"})),
                                ("config.json", json.dumps(config)), ("model.weights.h5", store.getvalue())):
@@ -775,6 +781,15 @@ def sequential(folder):
     for layer in layers[1:]:
         y = layer.call(y)
     m = Model("sequential", layers, [x], [Ref(layers[-1], 0, 0, y)], True)
+    m.training = ({"loss": "categorical_crossentropy", "loss_weights": None, "weighted_metrics": None,
+                   "metrics": [[{"class_name": "MeanMetricWrapper",
+                                 "config": {"name": "accuracy", "dtype": "float32", "fn": "categorical_accuracy"}}]],
+                   "optimizer_config": {"class_name": "Adam", "config": {"learning_rate": 0.001}}},
+                  {"optimizer": {"module": "keras.optimizers", "class_name": "Adam", "config": {"learning_rate": 0.001}},
+                   "loss": {"module": "keras.losses", "class_name": "SparseCategoricalCrossentropy",
+                            "config": {"name": "s", "reduction": "sum_over_batch_size", "from_logits": False,
+                                       "ignore_class": None}, "registered_name": None},
+                   "loss_weights": None, "metrics": ["accuracy", "mae"], "weighted_metrics": None})
     m.save(folder)
     DTYPE = "float64"
 
@@ -986,6 +1001,20 @@ def old(folder):
     m.model().save(folder, keras_version="1.2.2", backend="theano")
 
 
+def table(folder):
+    """Three numbers to one, compiled with the mean absolute error: what `cajal evaluate` is to tell."""
+    global DTYPE
+    DTYPE = "float32"
+    x = Input("columns", np.array([[1, 2, 3], [0, -1, 2]], "float32"))
+    dense = Layer("Dense", "dense", lambda v: v.double() @ t([[1.0], [2.0], [-0.5]]) + 0.25,
+                  [("", "kernel", np.array([[1], [2], [-0.5]], "float32")), ("", "bias", np.array([0.25], "float32"))],
+                  units=1, activation="linear", use_bias=True)
+    m = Model("table", [x.layer, dense], [x], [dense(x)], True)
+    m.training = ({"loss": "mae", "metrics": ["mse"]}, {"loss": "mae", "metrics": ["mse"]})
+    m.save(folder)
+    DTYPE = "float64"
+
+
 def wrong(folder):
     """Files that are refused for what is in them."""
     def one(name, config, weights, attribute="model_config"):
@@ -1031,7 +1060,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

@@ -121,6 +121,8 @@ cj_status cj__keras_fail(const cj__keras *k, const cj__keras_layer *layer, cj_st
 
 /* rows.c: the row of a class; NULL: none. */
 const cj__keras_row *cj__keras_row_of(const char *kind);
+/* Is `word` one of `words`, which have blanks between them? */
+bool cj__keras_is_word(const char *words, const char *word);
 
 /* options.c: what a configuration says, as the text of our layer's options. */
 cj_status cj__keras_options(cj__keras *k, const cj__keras_layer *layer, cj__text *out);
@@ -134,6 +136,12 @@ bool cj__keras_bool(const cj__json *object, const char *key, bool otherwise);
 /* model.c: layers, their calls, their names here and in archives. `kind` is the model's class. */
 cj_status cj__keras_read_model(cj__keras *k, const char *kind, const cj__json *config,
                                const char *path, cj__keras_model **out);
+/* Keras's to_snake_case, in the arena; NULL: no memory. */
+char *cj__keras_snake(cj__arena *arena, const char *kind);
+/* training.c: the loss and the metrics of a training configuration (or NULL), to the model, whose
+ * outputs are there. */
+cj_status cj__keras_read_training(cj__keras *k, const cj__json *from);
+
 /* build.c */
 /* Its inputs are x, or made (x NULL). */
 cj_status cj__keras_build_model(cj__keras *k, cj__keras_model *model, cj_node *const *x, int n,
@@ -156,7 +164,13 @@ cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i,
 #define CJ__KERAS_BUILDER(name) \
     cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \
                                      cj_node *const *x, int n)
-CJ__KERAS_BUILDER(row); /* build.c */
+CJ__KERAS_BUILDER(row); /* Keras's to_snake_case, in the arena; NULL: no memory. */
+char *cj__keras_snake(cj__arena *arena, const char *kind);
+/* training.c: the loss and the metrics of a training configuration (or NULL), to the model, whose
+ * outputs are there. */
+cj_status cj__keras_read_training(cj__keras *k, const cj__json *from);
+
+/* build.c */
 /* recurrent.c, wrappers.c, pictures.c: classes that are no single layer of ours. */
 CJ__KERAS_BUILDER(recurrent);
 CJ__KERAS_BUILDER(bidirectional);

@@ -13,7 +13,8 @@ bool cj__keras_is_archive(const void *bytes, size_t size)
 }
 
 /* From a configuration to a model with its weights. */
-static cj_status read_model(cj__keras *k, const char *json, size_t size, cj_model **out)
+static cj_status read_model(cj__keras *k, const char *json, size_t size, const cj__json *training,
+                            cj_model **out)
 {
     const cj__json *root;
     cj__keras_model *model;
@@ -45,6 +46,8 @@ static cj_status read_model(cj__keras *k, const char *json, size_t size, cj_mode
     }
     cj_layer_scope(k->g, NULL);
     layers->bounded = false;
+    if (!training) training = cj__json_find(root, "compile_config");
+    if (!failed) failed = cj__keras_read_training(k, training);
     if (!failed && !k->bare) failed = cj__keras_set_weights(k, model);
     if (failed) cj_model_free(k->m);
     else *out = k->m;
@@ -67,7 +70,7 @@ static cj_status text_of(cj__keras *k, const cj__hdf5_object *of, const char *na
 
 static cj_status read_h5(cj__keras *k, const void *bytes, size_t size, cj_model **out)
 {
-    const char *json, *version, *backend;
+    const char *json, *version, *backend, *how;
     size_t length, unused;
     CJ__TRY(cj__hdf5_open(&k->file, k->arena, bytes, size, NULL));
     k->room = k->file.elements;
@@ -83,7 +86,11 @@ static cj_status read_h5(cj__keras *k, const void *bytes, size_t size, cj_model 
     CJ__TRY(text_of(k, k->file.root, "backend", &backend, &unused));
     k->theano = backend && !strcmp(backend, "theano");
     k->weights = cj__hdf5_find(k->file.root, "model_weights");
-    return read_model(k, json, length, out);
+    const cj__json *training = NULL;
+    CJ__TRY(text_of(k, k->file.root, "training_config", &how, &unused));
+    if (how)
+        CJ__TRY(cj__json_parse(k->arena, "training_config", how, unused, NULL, &training));
+    return read_model(k, json, length, training, out);
 }
 
 /* What is read of an archive. */
@@ -133,44 +140,52 @@ static cj_status read_archive(cj__keras *k, members *a, cj_model **out)
         k->weights = k->file.root;
         k->by_path = true;
     }
-    return read_model(k, (const char *)a->config_bytes, a->config.size, out);
+    return read_model(k, (const char *)a->config_bytes, a->config.size, NULL, out);
+}
+
+/* Bytes of one of the three kinds of files. */
+typedef cj_status (*reading)(cj__keras *k, const void *bytes, size_t size, cj_model **out);
+
+static cj_status read_any(cj__keras k, const void *bytes, size_t size, reading read, cj_model **out)
+{
+    cj__arena arena;
+    *out = NULL;
+    cj__arena_init(&arena, k.cj);
+    k.arena = &arena;
+    cj_status failed = read(&k, bytes, size, out);
+    cj__arena_release(&arena);
+    return failed;
+}
+
+static cj_status read_config(cj__keras *k, const void *json, size_t size, cj_model **out)
+{
+    return read_model(k, json, size, NULL, out);
+}
+
+static cj_status read_zip(cj__keras *k, const void *bytes, size_t size, cj_model **out)
+{
+    members a = {.config_bytes = NULL};
+    cj_status failed = cj__zip_open(&a.zip, k->cj, bytes, size);
+    if (!failed) failed = read_archive(k, &a, out);
+    if (a.config_bytes) cj__zip_free_bytes(&a.zip, &a.config, a.config_bytes);
+    if (a.metadata_bytes) cj__zip_free_bytes(&a.zip, &a.metadata, a.metadata_bytes);
+    if (a.weights_bytes) cj__zip_free_bytes(&a.zip, &a.weights, a.weights_bytes);
+    return failed;
 }
 
 cj_status cj__keras_read_config(cj_context *cj, const void *json, size_t size, int version,
                                 cj_model **out)
 {
-    cj__arena arena;
-    cj__keras k = {.cj = cj, .arena = &arena, .version = version, .bare = true, .room = 1 << 20};
-    *out = NULL;
-    cj__arena_init(&arena, cj);
-    cj_status failed = read_model(&k, json, size, out);
-    cj__arena_release(&arena);
-    return failed;
+    const cj__keras k = {.cj = cj, .version = version, .bare = true, .room = 1 << 20};
+    return read_any(k, json, size, read_config, out);
 }
 
 cj_status cj__keras_read_h5(cj_context *cj, const void *bytes, size_t size, cj_model **out)
 {
-    cj__arena arena;
-    cj__keras k = {.cj = cj, .arena = &arena};
-    *out = NULL;
-    cj__arena_init(&arena, cj);
-    cj_status failed = read_h5(&k, bytes, size, out);
-    cj__arena_release(&arena);
-    return failed;
+    return read_any((cj__keras){.cj = cj}, bytes, size, read_h5, out);
 }
 
 cj_status cj__keras_read_archive(cj_context *cj, const void *bytes, size_t size, cj_model **out)
 {
-    cj__arena arena;
-    cj__keras k = {.cj = cj, .arena = &arena};
-    members a = {.config_bytes = NULL};
-    *out = NULL;
-    cj__arena_init(&arena, cj);
-    cj_status failed = cj__zip_open(&a.zip, cj, bytes, size);
-    if (!failed) failed = read_archive(&k, &a, out);
-    if (a.config_bytes) cj__zip_free_bytes(&a.zip, &a.config, a.config_bytes);
-    if (a.metadata_bytes) cj__zip_free_bytes(&a.zip, &a.metadata, a.metadata_bytes);
-    if (a.weights_bytes) cj__zip_free_bytes(&a.zip, &a.weights, a.weights_bytes);
-    cj__arena_release(&arena);
-    return failed;
+    return read_any((cj__keras){.cj = cj}, bytes, size, read_zip, out);
 }

@@ -33,7 +33,7 @@ static bool upper(char c) { return c >= 'A' && c <= 'Z'; }
 static bool lower(char c) { return c >= 'a' && c <= 'z'; }
 
 /* Keras's to_snake_case: "Conv2DTranspose" is "conv2d_transpose", "PReLU" is "p_re_lu". */
-static char *snake(cj__arena *arena, const char *kind)
+char *cj__keras_snake(cj__arena *arena, const char *kind)
 {
     const size_t n = strlen(kind);
     char *out = cj__arena_alloc(arena, 2 * n + 1);
@@ -104,7 +104,8 @@ static cj_status set_paths(cj__keras *k, cj__keras_layer *layers, int n, const c
         cj__keras_layer *l = &layers[i];
         int before = 0;
         for (int j = 0; j < i; j++) before += !strcmp(layers[j].kind, l->kind);
-        const char *name = snake(k->arena, strcmp(l->kind, "Model") ? l->kind : "Functional");
+        const char *name = cj__keras_snake(k->arena,
+                                           strcmp(l->kind, "Model") ? l->kind : "Functional");
         if (!name) return CJ_ERR_MEMORY;
         l->path = before ? cj__arena_printf(k->arena, "%s/%s_%d", list, name, before)
                          : cj__arena_printf(k->arena, "%s/%s", list, name);

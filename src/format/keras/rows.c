@@ -402,14 +402,20 @@ static const cj__keras_row rows[] = {
     {"Identity", NULL, "", .build = cj__keras_build_nothing},
 };
 
+bool cj__keras_is_word(const char *words, const char *word)
+{
+    const size_t length = strlen(word);
+    for (const char *at = words; length && *at;) {
+        const size_t n = strcspn(at, " ");
+        if (n == length && !memcmp(at, word, n)) return true;
+        at += n + (at[n] == ' ');
+    }
+    return false;
+}
+
 const cj__keras_row *cj__keras_row_of(const char *kind)
 {
-    const size_t length = strlen(kind);
-    for (size_t i = 0; length && i < CJ__COUNT(rows); i++)
-        for (const char *at = rows[i].names; *at;) {
-            const size_t n = strcspn(at, " ");
-            if (n == length && !memcmp(at, kind, n)) return &rows[i];
-            at += n + (at[n] == ' ');
-        }
+    for (size_t i = 0; i < CJ__COUNT(rows); i++)
+        if (cj__keras_is_word(rows[i].names, kind)) return &rows[i];
     return NULL;
 }
