@@ -138,6 +138,7 @@ cj_status cj__keras_read_model(cj__keras *k, const char *kind, const cj__json *c
                                const char *path, cj__keras_model **out);
 /* Keras's to_snake_case, in the arena; NULL: no memory. */
 char *cj__keras_snake(cj__arena *arena, const char *kind);
+
 /* training.c: the loss and the metrics of a training configuration (or NULL), to the model, whose
  * outputs are there. */
 cj_status cj__keras_read_training(cj__keras *k, const cj__json *from);
@@ -155,6 +156,20 @@ cj_status cj__keras_build(cj__keras *k, cj__keras_layer *layer, cj__keras_call *
 cj_status cj__keras_apply(cj__keras *k, cj__keras_layer *layer, const char *row,
                           const char *options, cj_node *const *x, int n, cj_node **y);
 
+/* forms.c: how a weight is moved from a file. */
+typedef struct cj__keras_move {
+    cj__keras_form form;
+    int gates;         /* of its layer */
+    int block, blocks; /* the one of ours' equal parts that it is; 0 blocks: all of it */
+    bool around;       /* places of its window are turned around */
+    bool old;          /* Keras 1's */
+} cj__keras_move;
+/* false: the shape does not fit, or it is of no floats; both are in memory of this machine. */
+bool cj__keras_move_weight(const cj__keras_move *how, const cj_tensor *from, cj_tensor *to);
+/* The shape that `from` was to have; its rank. */
+int cj__keras_expected(const cj__keras_move *how, const cj_tensor *from, const cj_tensor *to,
+                       int64_t *out);
+
 /* weights.c: into the store of the model's graph. */
 cj_status cj__keras_set_weights(cj__keras *k, cj__keras_model *model);
 /* Number i of the layer's weights, as the file has it; the caller frees it. NULL without a message
@@ -164,13 +179,7 @@ cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i,
 #define CJ__KERAS_BUILDER(name) \
     cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \
                                      cj_node *const *x, int n)
-CJ__KERAS_BUILDER(row); /* Keras's to_snake_case, in the arena; NULL: no memory. */
-char *cj__keras_snake(cj__arena *arena, const char *kind);
-/* training.c: the loss and the metrics of a training configuration (or NULL), to the model, whose
- * outputs are there. */
-cj_status cj__keras_read_training(cj__keras *k, const cj__json *from);
-
-/* build.c */
+CJ__KERAS_BUILDER(row); /* build.c */
 /* recurrent.c, wrappers.c, pictures.c: classes that are no single layer of ours. */
 CJ__KERAS_BUILDER(recurrent);
 CJ__KERAS_BUILDER(bidirectional);
@@ -187,6 +196,23 @@ CJ__KERAS_BUILDER(normalization);
 CJ__KERAS_BUILDER(moved);
 CJ__KERAS_BUILDER(coloured);
 CJ__KERAS_BUILDER(cropped);
+
+/* more.c: a row's `more`. */
+#define CJ__KERAS_MORE(name) \
+    cj_status cj__keras_more_##name(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
+CJ__KERAS_MORE(relu);
+CJ__KERAS_MORE(leaky);
+CJ__KERAS_MORE(elu);
+CJ__KERAS_MORE(above);
+CJ__KERAS_MORE(softmax);
+CJ__KERAS_MORE(axis);
+CJ__KERAS_MORE(edges);
+CJ__KERAS_MORE(whole);
+CJ__KERAS_MORE(rows_and_columns);
+CJ__KERAS_MORE(einsum);
+CJ__KERAS_MORE(brightness);
+CJ__KERAS_MORE(contrast);
+CJ__KERAS_MORE(lookup);
 
 /* load.c */
 /* What a configuration alone describes, of at most a million weights, which are zeros. */

@@ -16,9 +16,7 @@ typedef struct target {
     const char *name;    /* of our variable; NULL: we have none for it */
     const char *path;    /* of the group that has vars */
     int number;          /* in it */
-    cj__keras_form form;
-    int gates;           /* of its layer */
-    int block, blocks;   /* the one of its equal parts that this is; 0 blocks: all */
+    cj__keras_move how;
     bool trained;
 } target;
 
@@ -61,8 +59,8 @@ static cj_status collect_gates(cj__keras *k, const cj__keras_layer *l, const tar
     for (int gate = 0; gate < gates; gate++)
         for (int i = 0; i < n; i++) {
             target t = of[i];
-            t.blocks = gates;
-            t.block = gates == 4 ? order[gate] : gate;
+            t.how.blocks = gates;
+            t.how.block = gates == 4 ? order[gate] : gate;
             CJ__TRY(add(k, list, &t));
         }
     return CJ_OK;
@@ -87,13 +85,15 @@ static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__k
                                             *w->path ? "/" : "", w->path);
         if (!name || !path) return CJ_ERR_MEMORY;
         if (!cj_find_variable(k->g, name)) continue;
+        const bool window = w->form == CJ__KERAS_CONV;
         found[n++] = (target){.layer = l,
                               .name = name,
                               .path = path,
                               .number = number++,
-                              .form = first && w->form == CJ__KERAS_CONV ? CJ__KERAS_FIRST
-                                                                         : w->form,
-                              .gates = gates_of(row),
+                              .how = {.form = window && first ? CJ__KERAS_FIRST : w->form,
+                                      .gates = gates_of(row),
+                                      .around = window && k->theano,
+                                      .old = k->version == 1},
                               .trained = !l->frozen && strncmp(w->name, "moving_", 7)};
     }
     if (k->version == 1 && gates_of(row) > 1 && !(how && !strcmp(how, "gpu")))
@@ -197,121 +197,20 @@ cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *l, int i, cj_
     return o && o->is_data ? cj__hdf5_tensor(&k->file, &o->value, out) : CJ_OK;
 }
 
-/* ---- Shapes ---------------------------------------------------------------------------------- */
-
-/* How `to` lies in the file: [k, a, b] there is [b, a, k] here. false: its shape does not fit. */
-static bool fits(cj__keras_form form, int rank, const int64_t *from, int to_rank, const int64_t *to,
-                 int64_t *k, int64_t *a, int64_t *b)
-{
-    int64_t count, expected;
-    *k = *a = 1;
-    if (!cj__count(rank, from, &count) || !cj__count(to_rank, to, &expected)) return false;
-    if (form == CJ__KERAS_SUM) expected *= 2;
-    if (count != expected) return false;
-    *b = count;
-    if (form == CJ__KERAS_FLAT || form == CJ__KERAS_SUM) return true;
-    if (rank != to_rank) return false;
-    if (form == CJ__KERAS_SAME) return !rank || !memcmp(from, to, (size_t)rank * sizeof *to);
-    if (form != CJ__KERAS_CONV && form != CJ__KERAS_FIRST && form != CJ__KERAS_DEEP) {
-        *k = from[0], *b = from[1];
-        return rank == 2 && from[0] == to[1] && from[1] == to[0];
-    }
-    for (int i = 2; i < rank; i++) {
-        if (from[form == CJ__KERAS_FIRST ? i : i - 2] != to[i]) return false;
-        *k *= to[i];
-    }
-    if (form == CJ__KERAS_FIRST) {
-        *a = to[1], *b = to[0];
-        return from[0] == to[0] && from[1] == to[1];
-    }
-    if (form == CJ__KERAS_DEEP) {
-        *b = to[0];
-        return from[rank - 2] * from[rank - 1] == to[0];
-    }
-    *a = from[rank - 2], *b = from[rank - 1];
-    return *a == to[1] && *b == to[0];
-}
-
-/* The shape that the file is to have. */
-static int expected_shape(cj__keras_form form, int rank, const int64_t *to, int64_t *out)
-{
-    for (int i = 0; i < rank; i++) out[i] = to[i];
-    if (form == CJ__KERAS_SUM && rank == 1) out[0] = 2 * to[0];
-    if (form == CJ__KERAS_CONV || form == CJ__KERAS_DEEP) {
-        for (int i = 2; i < rank; i++) out[i - 2] = to[i];
-        out[rank - 2] = form == CJ__KERAS_CONV ? to[1] : to[0];
-        out[rank - 1] = form == CJ__KERAS_CONV ? to[0] : 1;
-    } else if (form != CJ__KERAS_SAME && form != CJ__KERAS_FLAT && form != CJ__KERAS_FIRST &&
-               rank == 2)
-        out[0] = to[1], out[1] = to[0];
-    return rank;
-}
-
-/* Where element [i, j, p] of ours, [b, a, places], is in the file. */
-static size_t place_of(cj__keras_form form, int64_t gates, int64_t b, int64_t a, int64_t places,
-                       int64_t i, int64_t j, int64_t p)
-{
-    const int64_t units = b / gates, gate = i / units, unit = i % units;
-    switch (form) {
-    case CJ__KERAS_GATES: { /* number unit * places + p of the gate's columns, row by row */
-        const int64_t at = unit * places + p;
-        return (size_t)(at / units * b + gate * units + at % units);
-    }
-    case CJ__KERAS_FIRST: return (size_t)((i * a + j) * places + p);
-    case CJ__KERAS_TURNED: return (size_t)(unit * b + gate * units + p);
-    default: return (size_t)((p * a + j) * b + i);
-    }
-}
-
-static cj_status set(cj__keras *k, const target *t, const cj_tensor *from)
-{
-    cj_tensor *to = cj_store_get(cj_graph_store(k->g), t->name);
-    const cj_dtype dtype = cj_tensor_dtype(to), source = cj_tensor_dtype(from);
-    int64_t places, a, b, shape[CJ_RANK_MAX] = {0}, other[CJ_RANK_MAX];
-    const int rank = cj_tensor_rank(to);
-    memcpy(shape, cj_tensor_shape(to), (size_t)rank * sizeof *shape);
-    if (t->blocks) shape[0] /= t->blocks;
-    int64_t found_shape[CJ_RANK_MAX] = {0};
-    int n = cj_tensor_rank(from);
-    memcpy(found_shape, cj_tensor_shape(from), (size_t)n * sizeof *found_shape);
-    if (t->form == CJ__KERAS_CONV && k->version == 1 && n == 4 && rank == 3 &&
-        found_shape[1] == 1) {
-        found_shape[1] = found_shape[2], found_shape[2] = found_shape[3]; /* [k, 1, a, b] */
-        n = 3;
-    }
-    if (!fits(t->form, n, found_shape, rank, shape, &places, &a, &b) ||
-        cj_dtype_info(source)->kind != CJ_KIND_FLOAT) {
-        cj__shape_text found, expected;
-        n = expected_shape(t->form, rank, shape, other);
-        return cj__keras_fail(k, t->layer, CJ_ERR_SHAPE,
-                              "its %s is %s %s in the file; floats %s are expected",
-                              strrchr(t->name, '/') + 1, cj_dtype_info(source)->name,
-                              cj__shape_string(&found, cj_tensor_rank(from), cj_tensor_shape(from)),
-                              cj__shape_string(&expected, n, other));
-    }
-    void *out = cj_tensor_map(to, CJ_MAP_WRITE);
-    if (!out) return cj_last_status(k->cj);
-    const void *bytes = cj_tensor_map_read(from);
-    const bool sum = t->form == CJ__KERAS_SUM;
-    const bool turned = k->theano && (t->form == CJ__KERAS_CONV || t->form == CJ__KERAS_FIRST);
-    const int64_t gates = t->form == CJ__KERAS_GATES || t->form == CJ__KERAS_TURNED ? t->gates : 1;
-    if (sum) b /= 2;
-    const int64_t first = t->block * b * a * places;
-    for (int64_t i = 0; i < b; i++)
-        for (int64_t j = 0; j < a; j++)
-            for (int64_t p = 0; p < places; p++) {
-                const size_t at = place_of(t->form, gates, b, a, places, i, j,
-                                           turned ? places - 1 - p : p);
-                double v = cj_load_f64(source, bytes, at);
-                if (sum) v += cj_load_f64(source, bytes, at + (size_t)b);
-                cj_store_f64(dtype, out, (size_t)(first + (i * a + j) * places + p), v);
-            }
-    cj_tensor_unmap(from);
-    cj_tensor_unmap(to);
-    return CJ_OK;
-}
-
 /* ---- All ------------------------------------------------------------------------------------- */
+
+static cj_status fail_shape(const cj__keras *k, const target *t, const cj_tensor *from,
+                            const cj_tensor *to)
+{
+    int64_t shape[CJ_RANK_MAX];
+    cj__shape_text found, expected;
+    const int n = cj__keras_expected(&t->how, from, to, shape);
+    return cj__keras_fail(k, t->layer, CJ_ERR_SHAPE,
+                          "its %s is %s %s in the file; floats %s are expected",
+                          strrchr(t->name, '/') + 1, cj_dtype_info(cj_tensor_dtype(from))->name,
+                          cj__shape_string(&found, cj_tensor_rank(from), cj_tensor_shape(from)),
+                          cj__shape_string(&expected, n, shape));
+}
 
 static cj_status load(cj__keras *k, const target *t, const cj__hdf5_object *from)
 {
@@ -321,8 +220,10 @@ static cj_status load(cj__keras *k, const target *t, const cj__hdf5_object *from
         return cj__keras_fail(k, t->layer, CJ_ERR_NOT_FOUND, "its %s is not in the file%s%.200s",
                               strrchr(t->name, '/') + 1, k->by_path ? ": /" : "",
                               k->by_path ? t->path : "");
-    cj_status failed = cj__hdf5_tensor(&k->file, &from->value, &tensor);
-    if (!failed) failed = set(k, t, tensor);
+    cj_tensor *to = cj_store_get(cj_graph_store(k->g), t->name);
+    CJ__TRY(cj__hdf5_tensor(&k->file, &from->value, &tensor));
+    cj_status failed = cj__keras_move_weight(&t->how, tensor, to) ? CJ_OK
+                                                                  : fail_shape(k, t, tensor, to);
     cj_tensor_free(tensor);
     return failed;
 }
