@@ -35,11 +35,11 @@ class Layer:
     def __init__(self, kind, name, call, weights=(), inner=None, **config):
         self.kind, self.name, self.call, self.weights, self.inner = kind, name, call, list(weights), inner
         self.config = {"name": name, "trainable": True, "dtype": DTYPE, **config}
-        self.calls, self.results = [], []
+        self.calls, self.function = [], None
 
     def __call__(self, *args, **keywords):
         """args: results of layers, as (layer, node, tensor); keywords: the same or constants."""
-        values = [n.value for n in args]
+        values = [n.value if isinstance(n, Ref) else n for n in args]
         more = {k: v.value if isinstance(v, Ref) else v for k, v in keywords.items()}
         y = self.call(*values, **more)
         self.calls.append((args, keywords))
@@ -94,7 +94,12 @@ class Model:
             return []
         nodes = []
         for args, keywords in layer.calls:
-            if version == 2:
+            if layer.function:
+                a, b = ([self.ref(r, version) if isinstance(r, Ref) else r for r in args] + [None])[:2]
+                first = a if isinstance(args[0], Ref) else ["_CONSTANT_VALUE", -1, a]
+                nodes.append({"args": [a, b][:len(args)], "kwargs": {}} if version == 3 else
+                             first + [{"y": b, "name": None} if len(args) == 2 else {"name": None}])
+            elif version == 2:
                 extra = {k: self.ref(v, 2) if isinstance(v, Ref) else v for k, v in keywords.items()}
                 node = [self.ref(a, 2) + [{}] for a in args]
                 node[0][3] = extra
@@ -114,6 +119,8 @@ class Model:
             kind = "Sequential" if layer.inner.chain else "Functional"
         else:
             config, kind = dict(layer.config), layer.kind
+            if layer.function and version == 2:
+                config, kind = {**config, "function": layer.function}, "TFOpLambda"
             if layer.kind == "InputLayer":
                 config["batch_input_shape" if version == 2 else "batch_shape"] = layer.batch_shape
             if version == 3:
@@ -199,8 +206,8 @@ class Model:
         found, waiting = [layer], [layer]
         while waiting:
             for args, keywords in waiting.pop().calls:
-                for r in list(args) + [k for k in keywords.values() if isinstance(k, Ref)]:
-                    if r.layer not in found:
+                for r in list(args) + list(keywords.values()):
+                    if isinstance(r, Ref) and r.layer not in found:
                         found.append(r.layer)
                         waiting.append(r.layer)
         return Model("m", [x for x in self.layers if x in found], [r for r in self.inputs if r.layer in found],
@@ -934,6 +941,26 @@ def others(folder):
     m.model().save(folder)
 
 
+def operators(folder):
+    """Operators that are written between layers; function: TensorFlow's name of it."""
+    m = Net("operators")
+    a, b = m.input("a", rand(2, 3)), m.input("b", rand(2, 3))
+
+    def op(kind, name, function, call, *operands):
+        layer = plain(kind, name, call)
+        layer.function = function
+        return m.out(layer, *operands)
+    x = op("Add", "plus", "__operators__.add", lambda x, y: x + y, a, 3.0)
+    x = op("Multiply", "times", "math.multiply", lambda x, y: x * y, x, 0.25)
+    x = op("Subtract", "less", "math.subtract", lambda x, y: x - y, 1.0, x)
+    x = op("TrueDivide", "over", "math.truediv", lambda x, y: x / y, x, b)
+    op("Add", "both", "__operators__.add", lambda x, y: x + y, a, x)
+    op("TrueDivide", "inverse", "math.truediv", lambda x, y: x / y, 2, a)
+    op("Negative", "negative", "math.negative", lambda x: -x, a)
+    op("Sigmoid", "gate", "math.sigmoid", torch.sigmoid, a)
+    m.model().save(folder)
+
+
 def cudnn(folder):
     """Keras 2 before TensorFlow 2: the kernels as cuDNN has them."""
     m = Net("cudnn")
@@ -1060,7 +1087,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, operators):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

@@ -73,6 +73,7 @@ typedef struct cj__keras_call {
     cj__keras_ref *refs;
     int n_refs;
     const cj__json *keywords; /* of a call: an object, or NULL */
+    const cj__json *number[2]; /* of an operator: its operands that are no results of layers */
     cj_node *out[CJ__KERAS_OUTPUTS];
     int n_out;
     bool done;
@@ -180,7 +181,7 @@ cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i,
     cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \
                                      cj_node *const *x, int n)
 CJ__KERAS_BUILDER(row); /* build.c */
-/* recurrent.c, wrappers.c, pictures.c: classes that are no single layer of ours. */
+/* recurrent.c, wrappers.c, pictures.c, operators.c: classes that are no single layer of ours. */
 CJ__KERAS_BUILDER(recurrent);
 CJ__KERAS_BUILDER(bidirectional);
 CJ__KERAS_BUILDER(cells);
@@ -196,6 +197,7 @@ CJ__KERAS_BUILDER(normalization);
 CJ__KERAS_BUILDER(moved);
 CJ__KERAS_BUILDER(coloured);
 CJ__KERAS_BUILDER(cropped);
+CJ__KERAS_BUILDER(operator);
 
 /* more.c: a row's `more`. */
 #define CJ__KERAS_MORE(name) \

@@ -218,12 +218,31 @@ static void take_refs(finder *f, cj__keras_ref **refs, int *n)
     f->count = f->capacity = 0;
 }
 
-/* A number among the inputs of a call is none that we could take. */
-static bool has_number(const cj__json *args)
+/* Operands of an operator that are numbers; elsewhere a number among the inputs of a call is none
+ * that we could take. */
+static cj_status take_numbers(const finder *f, const cj__json *args, cj__keras_call *call)
 {
-    for (const cj__json *a = args ? args->first : NULL; a; a = a->next)
-        if (a->type == CJ__JSON_NUMBER || a->type == CJ__JSON_STRING) return true;
-    return false;
+    int i = 0;
+    for (const cj__json *a = args->first; a; a = a->next, i++) {
+        if (a->type == CJ__JSON_NUMBER && i < 2 && args->count == 2) call->number[i] = a;
+        else if (a->type == CJ__JSON_NUMBER || a->type == CJ__JSON_STRING)
+            return cj__keras_fail(f->k, call->layer, CJ_ERR_UNSUPPORTED,
+                                  "a call whose arguments are not all results of layers");
+    }
+    return CJ_OK;
+}
+
+/* [layer, call, result, {"y": 2}] or ["_CONSTANT_VALUE", -1, 2, {"y": [layer, call, result]}] */
+static cj_status read_operands(finder *f, const cj__json *node, cj__keras_call *call)
+{
+    const cj__json *third = node->first->next->next, *keywords = third->next;
+    const bool is_number = !strcmp(node->first->string, "_CONSTANT_VALUE");
+    const cj__json *y = cj__json_find(keywords, "y");
+    if (is_number && third->type == CJ__JSON_NUMBER) call->number[0] = third;
+    else CJ__TRY(add_ref(f, node->first, node->first->next, third, NULL));
+    if (y && y->type == CJ__JSON_NUMBER) call->number[1] = y;
+    else if (y) CJ__TRY(find_refs(f, y, NULL));
+    return CJ_OK;
 }
 
 static cj_status read_call(finder *f, const cj__json *node, cj__keras_call *call)
@@ -231,13 +250,13 @@ static cj_status read_call(finder *f, const cj__json *node, cj__keras_call *call
     const cj__json *args = cj__json_find(node, "args");
     call->keywords = cj__json_find(node, "kwargs");
     if (args) {
-        if (has_number(args))
-            return cj__keras_fail(f->k, call->layer, CJ_ERR_UNSUPPORTED,
-                                  "a call whose arguments are not all results of layers");
+        CJ__TRY(take_numbers(f, args, call));
         CJ__TRY(find_refs(f, args, NULL));
         for (const cj__json *at = call->keywords ? call->keywords->first : NULL; at; at = at->next)
             CJ__TRY(find_refs(f, at, at->key));
-    } else {
+    } else if (!strcmp(call->layer->kind, "TFOpLambda") && is_triple(node))
+        CJ__TRY(read_operands(f, node, call));
+    else {
         const cj__json *first = node->type == CJ__JSON_ARRAY ? node->first : NULL;
         if (first && !is_triple(node) && first->type == CJ__JSON_ARRAY && first->count > 3)
             for (call->keywords = first->first; call->keywords->next;)

@@ -227,11 +227,13 @@ static const cj__keras_row rows[] = {
      "dropout",
      {{"", "scale", CJ__KERAS_SAME}, {"", "score_weight", CJ__KERAS_SAME}},
      .build = cj__keras_build_attention},
+    {"TFOpLambda TrueDivide Divide Negative Absolute Abs Exp Log Sqrt Square Relu Sigmoid Tanh",
+     NULL, "", .build = cj__keras_build_operator},
     {"SpectralNormalization", NULL, "", .build = cj__keras_build_chain},
     {"Lambda", NULL, "", .build = cj__keras_build_refused},
     {"HashedCrossing Hashing LocallyConnected1D LocallyConnected2D MaxNumBoundingBoxes "
      "MelSpectrogram RandomFourierFeatures ReversibleEmbedding SlicingOpLambda STFTSpectrogram "
-     "StringLookup TextVectorization TFOpLambda",
+     "StringLookup TextVectorization",
      NULL, "", .build = cj__keras_build_unread},
     {"Identity", NULL, "", .build = cj__keras_build_nothing},
 };
