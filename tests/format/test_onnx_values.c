@@ -52,7 +52,7 @@ static cj_graph *load(cj_context *cj, const char *name, given *from)
 
 static const char *const cases[] = {"shape_input", "shape_computed", "branch_then", "branch_else",
                                     "loop_grows",  "loop_none",      "sequence",    "functions",
-                                    "loop_while",  "loop_size"};
+                                    "loop_while",  "loop_size", "steps"};
 
 static void results_are_numpys(void **state)
 {
@@ -99,6 +99,33 @@ static void gradients_go_through_steps(void **state)
     cj_session_free(s);
     cj_program_free(p);
     cj_tensors_free(from.list);
+    cj_context_free(cj);
+}
+
+static void count_calls(void *user, cj_log_level level, const char *text)
+{
+    static const char word[] = "values: ";
+    int *n = user;
+    if (level == CJ_LOG_DEBUG && !strncmp(text, word, sizeof word - 1))
+        *n += atoi(text + sizeof word - 1), n[1]++;
+}
+
+/* Six sizes in a row are computed; each run begins where the one before ended, although every step
+ * needs what the first one made. */
+static void a_call_is_run_once(void **state)
+{
+    int heard[2] = {0}, calls = 0;
+    cj_config config = {.threads = 1, .log = count_calls, .log_user = heard, .debug = 2};
+    cj_context *cj = cj_context_new(&config);
+    given from = {0};
+    (void)state;
+    cj_graph *g = load(cj, "steps", &from);
+    for (int i = 0; i < g->n_calls; i++) calls += !(g->calls[i]->op->flags & CJ_OP_SOURCE);
+    assert_int_equal(heard[1], 6);
+    assert_in_range(heard[0], 6, calls);
+    cj_tensors_free(from.list);
+    cj_graph_free(g);
+    assert_int_equal(cj_memory_used(cj), 0);
     cj_context_free(cj);
 }
 
@@ -163,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_are_numpys),
         cmocka_unit_test(gradients_go_through_steps),
+        cmocka_unit_test(a_call_is_run_once),
         cmocka_unit_test(without_values_they_are_refused),
         cmocka_unit_test(wrong_values_are_named),
     };

@@ -143,3 +143,21 @@ save("functions",
      [value("x", F, [2, 3, 4]), value("k", I, [2])], [value("y", F, 2), value("z", F, 3)],
      [x, np.array([-1, 2], np.int64)], [leak(x, 0.5).reshape(-1, 2), leak(x, 0.01)],
      functions=[inner, outer], imports=[local])
+
+# Six steps, each of which keeps the elements above a bound: what the step after it depends on, as it does on a value of
+# the beginning.
+h = rng.randn(40).astype(np.float32)
+root = np.tanh(h.astype(np.float64)).astype(np.float32)
+nodes, now, m, means = [node("Tanh", ["x"], ["root"]), const("first", np.array([0], np.int64))], "x", h, np.float64(0)
+for i in range(6):
+    b = m * np.float32(0.5) + np.float32(0.5)
+    low = np.sort(b)[4:6].mean()  # five go
+    nodes += [node("Mul", [now, "half"], [f"a{i}"]), node("Add", [f"a{i}", "half"], [f"b{i}"]),
+              node("ReduceMean", [f"b{i}"], [f"mean{i}"], keepdims=0), const(f"low{i}", low),
+              node("Greater", [f"b{i}", f"low{i}"], [f"g{i}"]), node("NonZero", [f"g{i}"], [f"n{i}"]),
+              node("Squeeze", [f"n{i}", "first"], [f"k{i}"]), node("Gather", [f"b{i}", f"k{i}"], [f"c{i}"]),
+              node("Gather", ["root", "first"], [f"r{i}"]), node("Add", [f"c{i}", f"r{i}"], [f"d{i}"])]
+    means, m, now = means + b.mean(dtype=np.float64), b[b > low] + root[:1], f"d{i}"
+save("steps", nodes + [node("Sum", [f"mean{i}" for i in range(6)], ["means"])], [value("x", F, [40])],
+     [value(now, F, 1), value("means", F, [])], [h], [m, np.array(means, np.float32)],
+     initializers=[numpy_helper.from_array(np.float32(0.5), "half")])

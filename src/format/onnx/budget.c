@@ -128,6 +128,16 @@ bool cj__onnx_may_run(cj__onnx_reader *r, int64_t calls, double bytes)
     return !r->failed;
 }
 
+bool cj__onnx_may_keep(cj__onnx_reader *r, const cj_type *type)
+{
+    cj__onnx_budget *b = &r->budget;
+    double bytes = cj_dtype_info(type->dtype)->bits / 8.0;
+    for (int i = 0; i < type->rank; i++) bytes *= (double)type->dim[i];
+    if (!b->any && b->kept + bytes > RESULTS_BASE + (double)b->bytes * RESULTS_A_BYTE) return false;
+    b->kept += bytes;
+    return true;
+}
+
 void cj__onnx_spend_run(cj__onnx_reader *r, int64_t calls, int64_t work_ns)
 {
     int64_t spent = RUN_NS + calls * CALL_NS + work_ns;

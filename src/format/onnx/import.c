@@ -108,6 +108,7 @@ bool cj__onnx_read_nodes(cj__onnx_reader *r, size_t n, const cj__onnx_node *node
     const cj__onnx_node *outer = r->node;
     for (size_t i = 0; i < n && !r->failed; i++) {
         int calls = r->g->n_calls;
+        if (!r->level->outer) r->at = i;
         read_node(r, cj__onnx_resolve(r, &nodes[i]));
         cj__onnx_spend(r, (r->g->n_calls - calls) / 4);
         if (!r->failed && i % 64 == 63) r->failed = cj__check_cancel(r->cj);

@@ -34,6 +34,9 @@ bool cj__onnx_spend(cj__onnx_reader *r, int64_t nodes);
 bool cj__onnx_spend_looks(cj__onnx_reader *r, size_t n, size_t among);
 /* May so many calls be run for a value, whose results take so many bytes? false with a failure. */
 bool cj__onnx_may_run(cj__onnx_reader *r, int64_t calls, double bytes);
+/* May a value of this type, whose sizes are numbers, be kept for others that will be computed?
+ * Those that may are counted. */
+bool cj__onnx_may_keep(cj__onnx_reader *r, const cj_type *type);
 void cj__onnx_spend_run(cj__onnx_reader *r, int64_t calls, int64_t work_ns);
 
 /* ---- values.c -------------------------------------------------------------------------------- */

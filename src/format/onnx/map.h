@@ -227,11 +227,28 @@ typedef struct cj__onnx_level { /* a graph that is being read */
     const cj__onnx_node *caller;
 } cj__onnx_level;
 
+/* What was computed of the model's graph while reading: values.c. */
+typedef struct cj__onnx_kept {
+    const cj_node *node;
+    cj_tensor *value; /* the reader's */
+    cj_node *input;   /* that stands for it in the run that is being made */
+    int next;         /* of the same call: as calls[] */
+} cj__onnx_kept;
+typedef struct cj__onnx_values {
+    int *calls; /* by call: 0, it has not run; -1, it has; else 1 + the place of a value in kept */
+    int n_calls;
+    cj__onnx_kept *kept;
+    int n_kept, capacity;
+    bool noted;         /* is last_use made? */
+    cj__names last_use; /* name -> 1 + the number of the last node of the model's graph to use it */
+} cj__onnx_values;
+
 /* What reading may still cost: budget.c. */
 typedef struct cj__onnx_budget {
     int64_t bytes;          /* of the file and what else was given; everything below follows */
     int64_t nodes, granted; /* nodes that may still be read; of them, for steps that were known */
     int64_t work_ns;        /* for values that must be computed */
+    double kept;            /* bytes of values that are kept for more of them */
     bool any;               /* no limits */
 } cj__onnx_budget;
 
@@ -253,6 +270,9 @@ struct cj__onnx_reader {
     const cj_onnx_opts *opts;
     cj_feed *feeds;             /* inputs whose values are known: values.c */
     int n_feeds;
+    bool waits;                 /* something that was asked for depends on inputs without a value */
+    size_t at;                  /* the number of the node of the model's graph that is being read */
+    cj__onnx_values values;
     int anonymous;              /* symbols made for sizes without a name */
     cj__onnx_budget budget;
 };

@@ -71,6 +71,14 @@ bool cj__names_put(cj__names *names, const char *name, void *value)
     return true;
 }
 
+void cj__names_each(const cj__names *names,
+                    void (*visit)(void *user, const char *name, void *value), void *user)
+{
+    for (size_t i = 0; i < names->n_buckets; i++)
+        for (const struct cj__name *at = names->buckets[i]; at; at = at->next)
+            visit(user, at->name, at->value);
+}
+
 const char *cj__names_unique(cj__names *names, const char *base)
 {
     struct cj__name *taken = find(names, base, hash_of(base));

@@ -16,6 +16,9 @@ void *cj__names_get(const cj__names *names, const char *name);
 /* Adds or replaces; the name is referred to, not copied. false with a message when out of memory.
  */
 bool cj__names_put(cj__names *names, const char *name, void *value);
+/* All of them, in no order. */
+void cj__names_each(const cj__names *names,
+                    void (*visit)(void *user, const char *name, void *value), void *user);
 /* `base`, or base_1, base_2 ...: the first that is free, which is then taken. Lives in the arena;
  * NULL with a message when out of memory. */
 const char *cj__names_unique(cj__names *names, const char *base);
