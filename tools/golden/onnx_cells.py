@@ -243,6 +243,11 @@ def attention():
     z = ((z - z.mean(2, keepdims=True)) / np.sqrt(z.var(2, keepdims=True) + 0.25)).reshape(2, 4, 3)
     g.add("GroupNormalization", [x, c, o], [z * c[:, None] + o[:, None]], num_groups=2, epsilon=0.25)
     g.add("Swish", [x], [x * sigmoid(0.5 * x)], alpha=0.5)
+    # softmax_precision f16 of f32 operands: scores without a rounding, probabilities to 11 bits.
+    a, b = (np.arange(n, dtype="f4") * 7 % 11 / 4 - 1 for n in (24, 30))
+    a, b = a.reshape(1, 2, 3, 4), np.resize(b, (1, 1, 5, 4)).astype("f4")
+    p = softmax((a.astype("f8") @ b.swapaxes(2, 3) / 2).astype("f2").astype("f4")).astype("f2").astype("f4")
+    g.add("Attention", [a, b, b], [p @ b, b, b, p], softmax_precision=10, qk_matmul_output_mode=3)
     g.write()
     g = Group("group18", 18)  # scale and bias belong to groups
     c, o = numbers(2), numbers(2)

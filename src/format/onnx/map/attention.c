@@ -80,6 +80,7 @@ typedef struct attention {
     int64_t left, right; /* keys seen before and behind a query's place, -1: all */
     bool causal;
     double scale, softcap;
+    cj_dtype precise; /* of the softmax */
 } attention;
 
 /* Operand 3; keys that it does not reach are not seen. */
@@ -128,8 +129,43 @@ static cj_node *only(cj_node *x, cj_node *yes)
     return yes ? cj_where(yes, x, cj__number_like(x, -INFINITY)) : x;
 }
 
+/* The dtype of the softmax; `usual` where the node does not say. CJ_DTYPE_NONE with a failure. */
+static cj_dtype precision_in(cj__onnx_reader *r, cj_dtype usual)
+{
+    const int64_t code = cj__onnx_get_int(r, "softmax_precision", 0);
+    const cj_dtype precise = code ? cj__onnx_type_dtype(code) : usual;
+    if (precise != CJ_DTYPE_NONE && cj__is_float(precise)) return precise;
+    cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "softmax_precision %s", cj__onnx_type_name(code));
+    return CJ_DTYPE_NONE;
+}
+
+/* Probabilities of masked scores, zeros where a query sees nothing, of the dtype of the scores. */
+static cj_node *probabilities(cj_node *s, cj_dtype precise)
+{
+    if (!s) return NULL;
+    cj_node *some = cj_greater(cj_reduce_max(s, 1, (int64_t[]){-1}, true),
+                               cj__number_like(s, -INFINITY));
+    return cj_where(some, cj_cast(cj_softmax(cj_cast(s, precise), -1), s->type.dtype),
+                    cj__number_like(s, 0));
+}
+
+/* p [N, Hq, Tq, Tk] times the values: [N, Hq, Tq, Dv]. */
+static cj_node *weighed(cj__onnx_reader *r, const attention *a, cj_node *p)
+{
+    const cj_dim *q = a->q->type.dim, *v = a->v->type.dim;
+    if (!p) return NULL;
+    if (v[2] != a->k->type.dim[2]) {
+        cj__onnx_fail(r, CJ_ERR_SHAPE, "%s heads of values for %s heads of keys",
+                      cj_dim_text(r->g, v[2]), cj_dim_text(r->g, a->k->type.dim[2]));
+        return NULL;
+    }
+    const cj_dim rows = cj_dim_mul(r->g, q[2] / v[2], q[1]);
+    p = cj_reshape(p, 4, (cj_dim[]){q[0], v[2], rows, v[1]});
+    return cj_reshape(cj_matmul(p, turned(a->v)), 4, (cj_dim[]){q[0], q[2], q[1], v[3]});
+}
+
 /* Output 3, the scores [N, Hq, Tq, Tk]. mode 0: as they are, 1: capped, 2: masked as well, 3: the
- * probabilities, zeros where a query sees nothing. Query heads of a group share a key's head. */
+ * probabilities. Query heads of a group share a key's head. */
 static cj_node *scores_of(cj__onnx_reader *r, const attention *a, int64_t mode)
 {
     const cj_dim *q = a->q->type.dim, *k = a->k->type.dim;
@@ -147,10 +183,7 @@ static cj_node *scores_of(cj__onnx_reader *r, const attention *a, int64_t mode)
     if (a->mask && cj__is_bool(a->mask->type.dtype)) s = only(s, a->mask);
     else if (a->mask) s = cj_add(s, a->mask);
     s = only(s, seen(r, a, true));
-    if (mode == 2) return s;
-    cj_node *some = cj_greater(cj_reduce_max(s, 1, (int64_t[]){-1}, true),
-                               cj__number_like(s, -INFINITY));
-    return cj_where(some, cj_softmax(s, -1), cj__number_like(s, 0));
+    return mode == 2 ? s : probabilities(s, a->precise);
 }
 
 /* Keys or values with those of a cache before them, for output k as [N, heads, T, numbers]. */
@@ -184,6 +217,7 @@ static bool read_operands(cj__onnx_reader *r, attention *a)
                      .scale = cj__onnx_get_float(r, "scale", 0),
                      .softcap = cj__onnx_get_float(r, "softcap", 0)};
     if (!a->q || !a->k || !a->v || r->failed) return false;
+    a->precise = precision_in(r, cj__wide(a->q->type.dtype));
     if (a->scale == 0 && a->q->type.dim[3] > 0) a->scale = 1 / sqrt((double)a->q->type.dim[3]);
     cj_node *past = cj__onnx_has(r, 4) ? cj__onnx_node_in(r, 4) : NULL;
     a->k = with_past(r, a->k, 4, 1);
@@ -207,6 +241,14 @@ static void read_attention(cj__onnx_reader *r, const cj__onnx_row *row)
     if (!read_operands(r, &a)) return;
     if (cj__onnx_wants(r, 3)) cj__onnx_set(r, 3, scores_of(r, &a, mode));
     if (r->failed) return;
+    const cj_node *x = cj__onnx_node_in(r, 0);
+    const cj_dtype dtype = a.q->type.dtype;
+    /* Ours computes 16 bits in f32, which is what is asked for, or better. */
+    if (a.precise != cj__wide(dtype) && a.precise != dtype) {
+        cj_node *y = weighed(r, &a, scores_of(r, &a, 3));
+        if (x && y) cj__onnx_set(r, 0, x->type.rank == 4 ? y : joined(turned(y)));
+        return;
+    }
     cj_attention_opts o = {.struct_size = sizeof o,
                            .scale = a.scale,
                            .softcap = a.softcap,
@@ -221,7 +263,6 @@ static void read_attention(cj__onnx_reader *r, const cj__onnx_row *row)
         o.offset = a.offset;
     }
     cj_node *y = (cj_attention)(a.q, a.k, a.v, &o);
-    const cj_node *x = cj__onnx_node_in(r, 0);
     if (x && y) cj__onnx_set(r, 0, x->type.rank == 4 ? turned(y) : joined(y));
 }
 
@@ -249,26 +290,9 @@ static void read_flex_attention(cj__onnx_reader *r, const cj__onnx_row *row)
     attention a;
     (void)row;
     if (!read_operands(r, &a)) return;
-    const cj_dtype dtype = a.q->type.dtype;
-    const int64_t code = cj__onnx_get_int(r, "softmax_precision", 0);
-    const cj_dtype precise = code ? cj__onnx_type_dtype(code) : cj__wide(dtype);
-    if (precise == CJ_DTYPE_NONE || !cj__is_float(precise)) {
-        cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "softmax_precision %s", cj__onnx_type_name(code));
-        return;
-    }
-    cj_node *p = modified(r, "score_mod", cj_cast(scores_of(r, &a, 0), precise));
+    cj_node *p = modified(r, "score_mod", cj_cast(scores_of(r, &a, 0), a.precise));
     p = modified(r, "prob_mod", cj_softmax(p, -1));
-    if (!p) return;
-    const cj_dim *q = a.q->type.dim, *v = a.v->type.dim;
-    if (v[2] != a.k->type.dim[2]) {
-        cj__onnx_fail(r, CJ_ERR_SHAPE, "%s heads of values for %s heads of keys",
-                      cj_dim_text(r->g, v[2]), cj_dim_text(r->g, a.k->type.dim[2]));
-        return;
-    }
-    const cj_dim rows = cj_dim_mul(r->g, q[2] / v[2], q[1]);
-    p = cj_reshape(cj_cast(p, dtype), 4, (cj_dim[]){q[0], v[2], rows, v[1]});
-    cj__onnx_set(r, 0,
-                 cj_reshape(cj_matmul(p, turned(a.v)), 4, (cj_dim[]){q[0], q[2], q[1], v[3]}));
+    if (p) cj__onnx_set(r, 0, weighed(r, &a, cj_cast(p, a.q->type.dtype)));
 }
 
 /* ---- LinearAttention ------------------------------------------------------------------------- */
