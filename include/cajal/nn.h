@@ -526,6 +526,7 @@ CJ_API cj_model *cj_load_memory(cj_context *cj, const void *bytes, size_t size);
 /* Another program's file is a model, too: a batch that it fixes becomes a symbol where the graph
  * takes one, and batch normalisation and dropout train in training alone, whatever the file says.
  * More is changed when it is asked for. */
+typedef struct cj_onnx_input cj_onnx_input; /* below */
 typedef struct cj_tune_opts {
     size_t struct_size;
     /* "conv1*, layer1": weights (initializers) whose name, or the beginning of it before a '.' or
@@ -543,6 +544,10 @@ typedef struct cj_tune_opts {
      * knowing. NULL: nothing is said. */
     void (*tell)(void *user, const char *sentence);
     void *user;
+    /* Asked for the inputs of a file whose shapes depend on their values, and of no other, as
+     * cj_onnx_opts.values is: the model is for these values then. NULL: such a file is refused. */
+    cj_status (*values)(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
+                        const cj_tensor **values);
 } cj_tune_opts;
 CJ_API cj_model *cj_load_to_tune(cj_context *cj, const char *path, const cj_tune_opts *opts);
 
@@ -589,10 +594,10 @@ CJ_API cj_graph *cj_onnx_load_graph(cj_context *cj, const char *path);
 
 /* An input of a file that is being read. Its name and type belong to the reader; sizes that the
  * file leaves open are symbols of the graph (cj_dim_text), and rank -1: the file tells none. */
-typedef struct cj_onnx_input {
+struct cj_onnx_input {
     const char *name;
     cj_type type;
-} cj_onnx_input;
+};
 typedef struct cj_onnx_opts {
     size_t struct_size;
     /* Called once, before the nodes are read, for the values of the inputs: values[i] is that of

@@ -134,8 +134,8 @@ static int load_inputs(cli_arrays *a, cj_graph *g)
 }
 
 /* The file's inputs get their arrays before its nodes are read. */
-static cj_status give_values(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
-                             const cj_tensor **values)
+cj_status cli_arrays_values(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
+                            const cj_tensor **values)
 {
     cli_arrays *a = user;
     a->inputs = inputs;
@@ -170,7 +170,7 @@ int cli_arrays_open(cli_arrays *a, int more)
     if (!choose_backend(c, &a->backend)) return c->status;
     a->n_feeds = more;
     const cj_onnx_opts opts = {.struct_size = sizeof opts,
-                               .values = give_values,
+                               .values = cli_arrays_values,
                                .user = a,
                                .all_weights = a->all_weights};
     a->graph = cj_load_graph(c->cj, a->path, &opts);

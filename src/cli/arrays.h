@@ -35,6 +35,9 @@ int cli_arrays_begin(cli *c);
 /* Reads the model and the arrays of the keys inputs and input, input after input. There is room for
  * `more` feeds. Tells a failure and gives the exit status, as all of these do. */
 int cli_arrays_open(cli_arrays *a, int more);
+/* As cj_tune_opts.values, for who reads the file otherwise; user: the cli_arrays. */
+cj_status cli_arrays_values(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
+                            const cj_tensor **values);
 void cli_arrays_close(cli_arrays *a);
 
 typedef struct cli_result {

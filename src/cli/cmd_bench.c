@@ -323,7 +323,7 @@ static int run(cli *c)
 
 static const char *const keys[] = {"threads", "deterministic", "mode",  "batch",
                                    "dims",    "seconds",       "trace", "roof",
-                                   "recompute", "precision",   NULL};
+                                   "recompute", "precision",   "inputs", NULL};
 const cj_command cj_command_bench = {
     .name = "bench",
     .summary = "measure how fast training and inference are, and tell why",

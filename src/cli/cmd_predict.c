@@ -13,6 +13,7 @@
 
 #include "cli/data.h"
 #include "cli/detections.h"
+#include "cli/each.h"
 #include "cli/guess.h"
 #include "cli/json.h"
 #include "cli/tune.h"
@@ -96,24 +97,6 @@ static bool is_picture(const char *path)
            cli_ends_with(path, ".webp");
 }
 
-/* A picture in the size and colours of training goes to `to`, its own height and width to `own`. */
-static cj_status read_picture(cj_context *cj, const char *path, const cj_model_info *info,
-                              unsigned char *to, int64_t own[2])
-{
-    const int64_t *shape = info->input_shape;
-    cj_tensor *picture, *fitted = NULL;
-    cj_status failed = cj_picture_load(
-        cj, path, shape[2] == 1 ? CJ_PICTURE_GREY : CJ_PICTURE_RGB, &picture);
-    if (!failed)
-        failed = cj_picture_make_fit(picture, shape[0], shape[1], info->input_fit,
-                                     CJ_PICTURE_BILINEAR, &fitted);
-    if (!failed) memcpy(to, cj_tensor_map_read(fitted), cj_tensor_size_bytes(fitted));
-    if (!failed) memcpy(own, cj_tensor_shape(picture), 2 * sizeof *own);
-    cj_tensor_free(fitted);
-    cj_tensor_free(picture);
-    return failed;
-}
-
 static cj_tensor *predict_pictures(cli *c, const char *const *paths, int n, cj_model *m,
                                    const cj_model_info *info, int64_t (*sizes)[2])
 {
@@ -128,7 +111,7 @@ static cj_tensor *predict_pictures(cli *c, const char *const *paths, int n, cj_m
     cj_session *s = to ? cj_model_session(m) : NULL;
     cj_status failed = s ? CJ_OK : cj_last_status(c->cj);
     for (int i = 0; !failed && i < n; i++)
-        failed = read_picture(c->cj, paths[i], info, to + i * size, sizes[i]);
+        failed = cli_picture_read(c->cj, paths[i], info, to + i * size, sizes[i]);
     if (failed) cli_failed(c, c->cj);
     else if ((failed = cj_predict(s, to, n, cj_tensor_map(outputs, CJ_MAP_WRITE),
                                   info->output_size)))
@@ -251,24 +234,29 @@ static int print_all(cli *c, const char *model, const cj_model_info *info, cj_te
 }
 
 /* `inputs` has n_inputs words, or the key data; several are pictures. */
-static int predict(cli *c, const char *path, const char *const *inputs, int n_inputs)
+static int predict(cli *c, cli_each *each, const char *const *inputs, int n_inputs)
 {
     const bool word = n_inputs > 0;
-    const char *source = word ? inputs[0] : cli_string(c, "data");
+    const char *path = each->path, *source = word ? inputs[0] : cli_string(c, "data"),
+               *format = cli_string(c, "format");
     cj_model_info info;
-    cj_model *m = cli_model_open(c, path);
-    if (!m || ((is_picture(source) || cli_data_has_files(c, source)) &&
-               cli_model_pictures(c, m, NULL)))
-        return c->status;
-    cj_model_get_info(m, &info);
-    const bool pictures = word && is_picture(source);
+    const bool pictures = word && is_picture(source),
+               array = format ? !strcmp(format, "npy") : cli_ends_with(source, ".npy");
+    each->sources = inputs;
+    each->n_sources = n_inputs;
+    each->pictures = pictures;
+    each->array = word && array;
     for (int i = 1; i < n_inputs; i++)
         if (!pictures || !is_picture(inputs[i]))
             return cli_misused(c, "predict: expected one input, or pictures only; found '%.500s'",
                                inputs[i]);
+    cj_model *m = cli_model_open(c, path, cli_each_value, each);
+    if (m && each->asked) return cli_each_predict(each, m);
+    if (!m || ((is_picture(source) || cli_data_has_files(c, source)) &&
+               cli_model_pictures(c, m, NULL)))
+        return c->status;
+    cj_model_get_info(m, &info);
     if (!strcmp(source, "-")) source = "/dev/stdin";
-    const char *format = cli_string(c, "format");
-    const bool array = format ? !strcmp(format, "npy") : cli_ends_with(source, ".npy");
     const char *grid = cli_string(c, "grid"), *draw = cli_string(c, "draw");
     int64_t(*sizes)[2] = calloc((size_t)n_inputs + 1, sizeof *sizes);
     if (!sizes) return cli_fail(c, CJ_ERR_MEMORY, "predict: out of memory");
@@ -302,7 +290,10 @@ static int run(cli *c)
             c, "predict: expected a model and one input, or pictures: cajal predict MODEL.onnx "
                "INPUT, or data=NAME instead of INPUT");
     if (!cli_context(c, recipe)) return c->status;
-    return predict(c, c->args.words[0], c->args.words + 1, inputs);
+    cli_each each = {.c = c, .path = c->args.words[0]};
+    int status = predict(c, &each, c->args.words + 1, inputs);
+    cli_each_release(&each);
+    return status;
 }
 
 static const char *const keys[] = {"data",    "format",  "widths", "split", "types",   "drop",

@@ -6,6 +6,14 @@
 #include "cli/json.h"
 #include "cli/subject.h"
 
+static cj_model *load(cli *c, const char *path)
+{
+    cli_subject of = {.c = c, .cj = c->cj, .name = path, .batch = 1};
+    cj_model *m = cli_subject_load(&of);
+    cli_subject_close(&of);
+    return m;
+}
+
 static cj_model *open_model(cli *c)
 {
     const cj_item *model = cj_recipe_find(c->recipe, "model");
@@ -15,7 +23,7 @@ static cj_model *open_model(cli *c)
         return cli_misused(c, "summary: expected one model: cajal summary MODEL.onnx, or "
                               "model=LAYERS with data=NAME"),
                NULL;
-    if (!described) return cli_context(c, c->recipe) ? cli_model_load(c, c->args.words[0]) : NULL;
+    if (!described) return cli_context(c, c->recipe) ? load(c, c->args.words[0]) : NULL;
     if (!cli_context(c, c->recipe)) return NULL;
     cj_dataset *ds = data ? cli_data_open(c, data, .split = NULL) : NULL;
     if (data && !ds) return NULL;
@@ -260,10 +268,10 @@ static int run(cli *c)
     return failed ? cli_failed(c, c->cj) : CLI_DONE;
 }
 
-static const char *const keys[] = {"model",  "data",  "format", "widths",  "target",
-                                   "weight", "types", "drop",   "missing", "header",
-                                   "pictures", "size", "colour",
-                                   "graph",  "dot",   "batch",  "classes", "weights", NULL};
+static const char *const keys[] = {"model",  "data",  "format",  "widths", "target",   "weight",
+                                   "types",  "drop",  "missing", "header", "pictures", "size",
+                                   "colour", "graph", "dot",     "batch",  "classes",  "weights",
+                                   "inputs", "dims",  NULL};
 const cj_command cj_command_summary = {
     .name = "summary",
     .summary = "tell the layers of a model, or its graph",
@@ -278,7 +286,9 @@ const cj_command cj_command_summary = {
             "batch beside the "
             "parameters. --json tells parameters\n(weights, as PyTorch counts them), trainable, "
             "non_trainable (running statistics; Keras's total\nis the sum of these two), "
-            "multiply_adds (of one sample), layers and memory.\n",
+            "multiply_adds (of one sample), layers and memory.\n"
+            "A file whose shapes depend on values (NonMaxSuppression, NonZero) is read with those "
+            "of its\ninputs: the arrays of inputs=A.npy,B.npy, or random numbers.\n",
     .keys = keys,
     .run = run,
 };

@@ -48,6 +48,13 @@ static void print_line(FILE *to, const cj_model_info *info, const char *path, in
     fprintf(to, "\n");
 }
 
+void cli_print_detection(cli *c, cli_json *j, const cj_model_info *info, const char *path,
+                         int64_t sample, const cj_detection *d)
+{
+    if (j) print_json(j, info, d);
+    else print_line(c->out, info, path, sample, d);
+}
+
 int cli_print_detections(cli *c, const char *model, cj_model *m, cj_tensor *outputs,
                          const char *const *pictures, int64_t (*sizes)[2])
 {
@@ -82,8 +89,8 @@ int cli_print_detections(cli *c, const char *model, cj_model *m, cj_tensor *outp
         }
         for (int64_t k = 0; k < n; k++) {
             if (pictures) cli_detection_in_file(&info, sizes[i], found[k].box);
-            if (c->json) print_json(&j, &info, &found[k]);
-            else print_line(c->out, &info, pictures ? pictures[i] : NULL, i, &found[k]);
+            cli_print_detection(c, c->json ? &j : NULL, &info, pictures ? pictures[i] : NULL, i,
+                                &found[k]);
         }
         if (c->json) {
             cli_json_end(&j);

@@ -5,8 +5,10 @@
 #include "cli/subject.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cli/arrays.h"
 #include "cli/data.h"
 
 /* ---- Programs -------------------------------------------------------------------------------- */
@@ -83,14 +85,24 @@ static cj_tensor *random_tensor(cli_subject *b, cj_dtype dtype, int rank, const 
 
 /* The symbol of the first input's first axis is the batch, wherever it stands; another symbol has
  * the size dims.NAME says, or 1. */
-static int64_t size_of(cli_subject *b, cj_dim d, cj_dim batch)
+static int64_t size_of(cli_subject *b, cj_graph *g, cj_dim d, cj_dim batch)
 {
     if (d >= 0) return d;
     if (d == batch) return b->batch;
     char key[160];
     int64_t size = 1;
-    snprintf(key, sizeof key, "dims.%.100s", cj_dim_text(cj_program_graph(b->program), d));
+    snprintf(key, sizeof key, "dims.%.100s", cj_dim_text(g, d));
     return cj_recipe_get_int(b->c->recipe, key, &size) || size < 1 ? 1 : size;
+}
+
+static cj_tensor *random_input(cli_subject *b, cj_graph *g, int i, const char *name,
+                               const cj_type *type, cj_dim *batch)
+{
+    int64_t dims[CJ_RANK_MAX];
+    if (i == 0 && type->rank) *batch = type->dim[0];
+    for (int k = 0; k < type->rank; k++) dims[k] = size_of(b, g, type->dim[k], *batch);
+    if (i == 0 && type->rank) b->batch = dims[0];
+    return random_tensor(b, type->dtype, type->rank, dims, limit_of(b, name, type->dtype));
 }
 
 static int make_feeds(cli_subject *b)
@@ -104,16 +116,68 @@ static int make_feeds(cli_subject *b)
     for (int i = 0; i < b->n_in; i++) {
         const cj_type *type = cj_program_input_type(b->program, i);
         const char *name = cj_program_input_name(b->program, i);
-        int64_t dims[CJ_RANK_MAX];
-        if (i == 0 && type->rank) batch = type->dim[0];
-        for (int k = 0; k < type->rank; k++) dims[k] = size_of(b, type->dim[k], batch);
-        if (i == 0 && type->rank) b->batch = dims[0];
-        b->in[i] = random_tensor(b, type->dtype, type->rank, dims,
-                                 limit_of(b, name, type->dtype));
+        if (i >= b->n_known)
+            b->in[i] = random_input(b, cj_program_graph(b->program), i, name, type, &batch);
         if (!b->in[i]) return b->optional ? CLI_FAILED : cli_failed(b->c, b->cj);
         b->feeds[i] = (cj_feed){cj_program_input(b->program, name), b->in[i]};
     }
     return CLI_DONE;
+}
+
+/* ---- Files that are read with values --------------------------------------------------------- */
+
+/* The arrays of the key inputs; 0: there are none. -1 after a failure that has been told. */
+static int take_arrays(cli_subject *b, cj_graph *g, int n, const cj_onnx_input *inputs)
+{
+    const char *const *items = NULL;
+    const cj_tensor *values[CLI_INPUTS_MAX] = {NULL};
+    int given = 0;
+    cli_arrays a = {.c = b->c, .path = b->name};
+    if (cj_recipe_get_list(b->c->recipe, "inputs", &items, &given) || !given) return 0;
+    const int failed = cli_arrays_values(&a, g, n, inputs, values);
+    for (int i = 0; i < n && !failed; i++) b->in[i] = (cj_tensor *)a.feeds[i].value;
+    if (failed) cli_arrays_close(&a);
+    else free(a.feeds);
+    return failed ? -1 : n;
+}
+
+static cj_status give_values(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
+                             const cj_tensor **values)
+{
+    cli_subject *b = user;
+    cj_dim batch = CJ_INFER;
+    const char *command = b->c->command->name;
+    if (n > CLI_INPUTS_MAX)
+        return cj_fail(b->cj, CJ_ERR_LIMIT, "%d inputs, more than %d", n, CLI_INPUTS_MAX);
+    const int given = take_arrays(b, g, n, inputs);
+    if (given < 0) return CJ_ERR_ARGUMENT;
+    for (int i = 0; i < n && !given; i++) {
+        if (inputs[i].type.rank < 0)
+            return cj_fail(b->c->cj, CJ_ERR_UNSUPPORTED,
+                           "the file does not tell the shape of input '%.80s': --inputs A.npy does",
+                           inputs[i].name);
+        b->in[i] = random_input(b, g, i, inputs[i].name, &inputs[i].type, &batch);
+        if (!b->in[i]) return cj_last_status(b->cj);
+    }
+    if (!b->c->quiet)
+        fprintf(b->c->err,
+                "%s: shapes depend on the values of the inputs, so the file is read with %s"
+                "\n",
+                command,
+                given
+                    ? "the arrays of inputs"
+                    : "random numbers, open sizes of dims.NAME or 1; --inputs A.npy gives others");
+    for (int i = 0; i < n; i++) values[i] = b->in[i];
+    b->n_known = n;
+    return CJ_OK;
+}
+
+cj_model *cli_subject_load(cli_subject *b)
+{
+    const cj_tune_opts o = {.struct_size = sizeof o, .values = give_values, .user = b};
+    cj_model *m = cj_load_to_tune(b->c->cj, b->name, &o);
+    if (!m && !b->c->status) cli_failed(b->c, b->c->cj);
+    return m;
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -121,7 +185,7 @@ static int make_feeds(cli_subject *b)
 int cli_subject_open(cli_subject *b)
 {
     b->borrowed = b->m != NULL;
-    if (!b->m) b->m = b->w ? cj_model_new(b->cj) : cli_model_load(b->c, b->name);
+    if (!b->m) b->m = b->w ? cj_model_new(b->cj) : cli_subject_load(b);
     if (!b->m) return b->w ? cli_failed(b->c, b->cj) : b->c->status;
     b->program = compile(b);
     if (b->program) return make_feeds(b);
@@ -130,10 +194,13 @@ int cli_subject_open(cli_subject *b)
 
 void cli_subject_close(cli_subject *b)
 {
-    for (int i = 0; i < b->n_in && i < CLI_INPUTS_MAX; i++) cj_tensor_free(b->in[i]);
+    for (int i = 0; i < CLI_INPUTS_MAX; i++) {
+        cj_tensor_free(b->in[i]);
+        b->in[i] = NULL;
+    }
     cj_program_free(b->program);
     if (!b->borrowed) cj_model_free(b->m);
-    b->n_in = 0;
+    b->n_in = b->n_known = 0;
     b->program = NULL;
     b->m = NULL;
 }

@@ -21,12 +21,16 @@ typedef struct cli_subject {
     cj_model *m;           /* or NULL: it is opened by name */
     bool optional;         /* a failure is not told */
     bool borrowed;         /* m is the caller's */
+    int n_known;           /* of `in`: the file was read with them */
     cj_program *program;
     cj_tensor *in[CLI_INPUTS_MAX];
     cj_feed feeds[CLI_INPUTS_MAX];
     int n_in;
 } cli_subject;
 
+/* The model of the file b->name; one whose shapes depend on values is read with the arrays of the
+ * key inputs, or with random numbers, and that is told. NULL after a failure that has been told. */
+cj_model *cli_subject_load(cli_subject *b);
 /* Opens the model, compiles it and makes random feeds; `batch` becomes what the model says where
  * that is fixed. Tells a failure and gives the exit status. */
 int cli_subject_open(cli_subject *b);

@@ -37,16 +37,36 @@ static int check_input(cli *c)
     return CLI_DONE;
 }
 
-cj_model *cli_model_open(cli *c, const char *path)
+typedef struct opening {
+    cli *c;
+    cli_values_fn values;
+    void *user;
+} opening;
+
+static void tell_opening(void *user, const char *sentence)
 {
+    tell(((opening *)user)->c, sentence);
+}
+
+static cj_status give_values(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
+                             const cj_tensor **values)
+{
+    const opening *of = user;
+    return of->values(of->user, g, n, inputs, values);
+}
+
+cj_model *cli_model_open(cli *c, const char *path, cli_values_fn values, void *user)
+{
+    opening of = {c, values, user};
     cj_tune_opts o = {.struct_size = sizeof o, .head = cli_int(c, "head"),
-                      .seed = (uint64_t)cli_int(c, "seed"), .tell = tell, .user = c};
+                      .seed = (uint64_t)cli_int(c, "seed"), .tell = tell_opening, .user = &of,
+                      .values = values ? give_values : NULL};
     if (check_input(c) || !cli_read_size(c, "input.size", &o.height, &o.width)) return NULL;
     char *freeze = cli_joined(c, "freeze");
     o.freeze = freeze;
     cj_model *m = cj_load_to_tune(c->cj, path, &o);
     free(freeze);
-    if (!m) cli_failed(c, c->cj);
+    if (!m && !c->status) cli_failed(c, c->cj);
     return m;
 }
 

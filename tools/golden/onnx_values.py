@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Models whose shapes depend on values, with inputs and what numpy makes of them.
 
-    /usr/bin/python3 tools/golden/onnx_values.py tests/golden/format/onnx
+    /usr/bin/python3 tools/golden/onnx_values.py tests/golden/format/onnx tests/golden/cli/values
 
-For each case NAME.onnx, and NAME.npz with its inputs (in0 ...), its outputs (out0 ...).
+For each case NAME.onnx, and NAME.npz with its inputs (in0 ...), its outputs (out0 ...). In the second folder a picture,
+and the lines that `cajal predict` prints of it.
 """
 import pathlib
 import sys
@@ -161,3 +162,37 @@ for i in range(6):
 save("steps", nodes + [node("Sum", [f"mean{i}" for i in range(6)], ["means"])], [value("x", F, [40])],
      [value(now, F, 1), value("means", F, [])], [h], [m, np.array(means, np.float32)],
      initializers=[numpy_helper.from_array(np.float32(0.5), "half")])
+
+# A detector: means of 4 by 4 pixels are scores, of the cells' boxes those that overlap no better one are left. Pictures
+# of any size; boxes are of 16 by 16 pixels.
+corner = np.stack(np.meshgrid(np.arange(4), np.arange(4)), -1).reshape(16, 2).astype(np.float32) * 4
+grid = np.concatenate([corner - 1, corner + 5], 1)
+pixels = rng.randint(0, 256, (16, 16, 3)).astype(np.uint8)
+pixels[4:8, 4:8, 1] = 255
+pixels[12:, 4:, 2] |= 128
+cells = (pixels / np.float32(255)).reshape(4, 4, 4, 4, 3).mean((1, 3), dtype=np.float64).reshape(16, 3)
+left, best = [], cells.max(1)
+for i in np.argsort(-best):
+    apart = [max(0, min(grid[i, 2 + k], grid[j, 2 + k]) - max(grid[i, k], grid[j, k])) for j in left for k in (0, 1)]
+    both = np.prod(np.reshape(apart, (-1, 2)), 1)
+    if best[i] > 0.5 and not (both / (72 - both) > 0.05).any():
+        left.append(i)
+found = [grid[left], best[left].astype(np.float32), cells.argmax(1)[left]]
+save("detector",
+     [node("AveragePool", ["image"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]), const("flat", np.array([1, 3, -1])),
+      node("Reshape", ["cells", "flat"], ["all"]), node("ReduceMax", ["all"], ["best"], axes=[1], keepdims=1),
+      node("ArgMax", ["all"], ["kind"], axis=1, keepdims=0), const("places", grid[None]), const("most", np.array([100])),
+      const("iou", np.float32(0.05)), const("low", np.float32(0.5)),
+      node("NonMaxSuppression", ["places", "best", "most", "iou", "low"], ["chosen"]),
+      const("last", np.array(2)), node("Gather", ["chosen", "last"], ["which"], axis=1), const("one", np.array([16, 4])),
+      node("Reshape", ["places", "one"], ["rows"]), node("Gather", ["rows", "which"], ["boxes"]),
+      const("line", np.array([-1])), node("Reshape", ["best", "line"], ["s"]), node("Gather", ["s", "which"], ["scores"]),
+      node("Reshape", ["kind", "line"], ["l"]), node("Gather", ["l", "which"], ["labels"])],
+     [value("image", F, [1, 3, None, None])],
+     [value("boxes", F, [None, 4]), value("scores", F, [None]), value("labels", I, [None])],
+     [pixels.transpose(2, 0, 1)[None] / np.float32(255)], found)
+lines = [f"picture.ppm\t{label}\t{score:.4f}\t" + "\t".join(f"{v:.1f}" for v in np.clip(box, 0, 16))
+         for box, score, label in zip(*found)]
+pathlib.Path(sys.argv[2]).mkdir(exist_ok=True)
+(pathlib.Path(sys.argv[2]) / "detector.txt").write_text("\n".join(lines) + "\n")
+(pathlib.Path(sys.argv[2]) / "picture.ppm").write_bytes(b"P6\n16 16\n255\n" + pixels.tobytes())

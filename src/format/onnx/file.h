@@ -42,6 +42,8 @@ typedef struct cj__onnx_tuning {
     bool keep_batch; /* what the file fixes stays: it cannot be a symbol, */
     int64_t refused; /* this number, */
     char why[512];   /* for this reason */
+    bool waits;      /* it failed for want of the values of inputs; */
+    bool with_values; /* they are to be asked for */
     cj__text *told;  /* lines for opts.tell, once all is done */
     /* Set by cj__onnx_tune: */
     cj__arena *arena;

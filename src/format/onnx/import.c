@@ -388,6 +388,7 @@ cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model
     if (!r.failed) r.failed = cj_graph_verify(level.g);
     for (size_t i = 0; i < r.n_tensors; i++) cj_tensor_free(r.tensors[i]);
     cj__onnx_files_release(&files);
+    if (opts->waits) *opts->waits = r.failed && r.waits && r.waits == r.node;
     if (r.failed) cj_graph_free(level.g);
     else *out = level.g;
     return r.failed;

@@ -270,7 +270,7 @@ struct cj__onnx_reader {
     const cj_onnx_opts *opts;
     cj_feed *feeds;             /* inputs whose values are known: values.c */
     int n_feeds;
-    bool waits;                 /* something that was asked for depends on inputs without a value */
+    const cj__onnx_node *waits; /* the last that asked for what depends on inputs without a value */
     size_t at;                  /* the number of the node of the model's graph that is being read */
     cj__onnx_values values;
     int anonymous;              /* symbols made for sizes without a name */
@@ -380,6 +380,7 @@ typedef struct cj__onnx_import_opts {
     int64_t batch; /* a size that is the symbol "batch" now; 0: none */
     const cj_onnx_opts *asked; /* or NULL */
     size_t bytes; /* of the file, which limit what reading may cost; 0: any */
+    bool *waits;  /* set where it failed for want of the values of inputs; or NULL */
 } cj__onnx_import_opts;
 /* The model's graph, verified. The caller frees it. */
 cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model *model,

@@ -126,6 +126,7 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_o
         CJ__TRY(cj__onnx_tune(from->tuning, arena, *model));
         opts.frozen = &from->tuning->frozen;
         opts.batch = from->tuning->batch;
+        opts.waits = &from->tuning->waits;
     }
     CJ__TRY(cj__onnx_import(cj, arena, *model, &opts, out));
     cj_status failed = CJ_OK;
@@ -272,9 +273,11 @@ static cj_status read_once(cj_context *cj, const cj__onnx_origin *from, cj_model
     cj__arena arena;
     cj__onnx_model *parsed;
     cj_graph *g = NULL;
+    const cj_tune_opts *o = &from->tuning->opts;
+    cj_onnx_opts asked = {.values = from->tuning->with_values ? o->values : NULL, .user = o->user};
     cj__arena_init(&arena, cj);
     cj_model *m = cj_model_new(cj);
-    cj_status failed = m ? cj__onnx_read_graph(cj, &arena, from, NULL, &g, &parsed)
+    cj_status failed = m ? cj__onnx_read_graph(cj, &arena, from, &asked, &g, &parsed)
                          : CJ_ERR_MEMORY;
     if (!failed) failed = adopt_graph(m, g);
     if (!failed) failed = cj__onnx_recall_model(&arena, parsed, m);
@@ -297,7 +300,19 @@ static void tell_all(const cj__onnx_tuning *t)
     }
 }
 
-/* A batch that the graph does not take as a symbol is read as the file has it. */
+/* The failure there is, and what can be done with such a file. */
+static cj_status refuse_values(cj_context *cj, cj_status failed)
+{
+    char why[CJ__MESSAGE_BYTES];
+    cj__format(why, sizeof why, "%s", cj_message(cj));
+    return cj_fail(cj, failed,
+                   "%s; what a shape depends on is the value of an input here, so the file is read "
+                   "together with its inputs: cajal run, grad, predict, summary and bench do that",
+                   why);
+}
+
+/* A batch that the graph does not take as a symbol is read as the file has it; and where shapes
+ * depend on values, with those that the caller gives. */
 cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_model **out)
 {
     cj__text told;
@@ -313,6 +328,11 @@ cj_status cj__onnx_read_model(cj_context *cj, const cj__onnx_origin *from, cj_mo
         t.keep_batch = true;
         failed = read_once(cj, &tuned, out);
     }
+    if (failed && t.waits && t.opts.values) {
+        cj__format(t.why, sizeof t.why, "%s", cj_message(cj));
+        t.with_values = t.keep_batch = true;
+        failed = read_once(cj, &tuned, out);
+    } else if (failed && t.waits) failed = refuse_values(cj, failed);
     if (!failed) tell_all(&t);
     cj__text_release(&told);
     return failed;

@@ -315,7 +315,7 @@ static const cj_tensor *compute(need *n)
     cj__onnx_values *v = n->values;
     cj_tensor **out = NULL;
     const cj_tensor *value = NULL;
-    if (!mark(n)) return r->waits = true, NULL;
+    if (!mark(n)) return r->waits = r->node, NULL;
     if (!cj__onnx_may_run(r, n->cost.calls, n->cost.bytes)) return NULL;
     n->outputs[n->n_outputs++] = n->node;
     want_rest(n);

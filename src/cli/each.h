@@ -1,0 +1,39 @@
+/* each.h: samples one at a time, for models that are read anew with each: shapes in their files
+ * depend on the values of the input, as those of a detector do that ends in NonMaxSuppression.
+ *
+ *     cli_each e = {.c = c, .path = path, .sources = words, .n_sources = n, .pictures = true};
+ *     cj_model *m = cli_model_open(c, path, cli_each_value, &e);
+ *     if (m && e.asked) status = cli_each_predict(&e, m);      // m has the values of the first
+ *     cli_each_release(&e); */
+#ifndef CAJAL_CLI_EACH_H
+#define CAJAL_CLI_EACH_H
+
+#include <cajal/train.h>
+
+#include "cli/cli.h"
+
+typedef struct cli_each {
+    cli *c;                     /* set by the caller: */
+    const char *path;           /* of the model */
+    const char *const *sources; /* pictures, or one array */
+    int n_sources;
+    bool pictures, array;       /* what they are; neither: nothing that can be taken one by one */
+    bool asked;                 /* the file is one that needs values */
+    int64_t at, n;              /* the sample, and how many there are */
+    cj_tensor *all, *value;     /* the array; what the sample is for the model */
+    int64_t size[2], saw[2];    /* height and width of the picture, and as the model sees it */
+} cli_each;
+
+/* As cj_tune_opts.values; user: the cli_each. */
+cj_status cli_each_value(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
+                         const cj_tensor **values);
+/* Prints what the model says of each sample, and frees it. Returns the exit status. */
+int cli_each_predict(cli_each *e, cj_model *m);
+void cli_each_release(cli_each *e);
+
+/* A picture in the size and colours of the model's samples goes to `to`, its own height and width
+ * to `own`. */
+cj_status cli_picture_read(cj_context *cj, const char *path, const cj_model_info *info,
+                           unsigned char *to, int64_t own[2]);
+
+#endif

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Models whose shapes depend on values, in each command: predict gives what numpy gives
+# (tools/golden/onnx_values.py), of pictures and arrays, one or several; summary and bench read with random numbers
+# or with arrays; evaluate and train say what can be done.
+# ctest: timeout 120
+set -euo pipefail
+export LC_ALL=C TERM=dumb
+cajal=${CAJAL_COMMAND:?}
+golden=${CJ_SOURCE_DIR:?}/tests/golden
+model=$golden/format/onnx/detector.onnx
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+cp "$golden/cli/values/picture.ppm" .
+fail() { echo "$*"; exit 1; }
+
+# A picture, one that is larger (its boxes are told in its own pixels), and an array of two.
+"$cajal" predict "$model" picture.ppm >one.txt 2>told.txt
+diff "$golden/cli/values/detector.txt" one.txt
+grep -q "shapes depend on values.*NonMaxSuppression" told.txt || fail "what was assumed is not told"
+"$cajal" predict "$model" picture.ppm picture.ppm score=0.7 2>told.txt >two.txt
+[[ $(wc -l <two.txt) = 6 && $(grep -c "shapes depend" told.txt) = 1 ]] || fail "two pictures: $(cat two.txt told.txt)"
+"$cajal" predict "$model" picture.ppm input.size=16 --json --quiet >out.txt
+grep -q '"detections": \[{"label": "1", "class": 1, "score": 1,' out.txt || fail "JSON: $(cat out.txt)"
+if command -v python3 >/dev/null; then
+    # The same picture as an array, by hand: f32 [2, 3, 16, 16], with the header that numpy writes.
+    python3 - <<'PYTHON'
+import struct
+pixels = open("picture.ppm", "rb").read()[-768:]
+one = b"".join(struct.pack("<f", pixels[3 * i + c] / 255) for c in range(3) for i in range(256))
+for name, shape in ("two", "(2, 3, 16, 16)"), ("one", "(1, 3, 16, 16)"):
+    head = "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }" % shape
+    head = head.ljust(117) + "\n"
+    open(name + ".npy", "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() +
+                                    one * int(shape[1]))
+PYTHON
+    "$cajal" predict "$model" two.npy --quiet >array.txt
+    [[ $(cut -f1 array.txt | sort | uniq -c | tr -s ' \n' ' ') = " 4 0 4 1 " ]] || fail "an array: $(cat array.txt)"
+    "$cajal" summary "$model" inputs=one.npy >out.txt 2>told.txt
+    grep -q "cells (AvgPool) .*(1, 3, 4, 4)" out.txt || fail "summary of an array: $(cat out.txt)"
+    grep -q "with the arrays of inputs" told.txt || fail "$(cat told.txt)"
+fi
+
+"$cajal" summary "$model" dims.image_2=16 dims.image_3=16 --json >out.txt 2>told.txt || fail "summary: $(cat told.txt)"
+grep -q "read with random numbers" told.txt || fail "$(cat told.txt)"
+"$cajal" bench "$model" mode=infer dims.image_2=16 dims.image_3=16 seconds=0.01 --json >out.txt 2>/dev/null
+grep -q '"mode": "infer"' out.txt || fail "bench: $(cat out.txt)"
+
+for command in "evaluate $model" "train from=$model"; do
+    status=0
+    "$cajal" $command data=./none.csv >told.txt 2>&1 || status=$?
+    [[ $status = 3 ]] && grep -q "(NonMaxSuppression): scores.*cajal run, grad, predict, summary and bench" told.txt ||
+        fail "$command: $status $(cat told.txt)"
+done
