@@ -1,6 +1,7 @@
 /* Every network of the zoo and the models of the examples as ONNX files: read back they give the
  * same results with batches of 1, 7 and 32, and written again the same bytes. Large networks are in
- * test_onnx_zoo.sh, which shows all files to other programs.
+ * test_onnx_zoo.sh, which shows all files to other programs. Of decode.c it is what is told at
+ * once, for ONNX has no state; custom_op.c's operator has no form in ONNX.
  *
  *     test_onnx_zoo                      the small ones
  *     test_onnx_zoo --list               "lenet5 small" ..., a line each
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <cajal/io.h>
+#include <cajal/sequence.h>
 #include <cajal/zoo.h>
 
 #include "base/file.h"
@@ -32,6 +34,13 @@ static const char *const texts[][2] = {
     {"xor", "input 2, dense 4 tanh, dense 1 sigmoid"},
     {"iris", "input 4, dense 16 relu, dense 3 softmax"},
     {"mlp", "input 28 28 1, flatten, dense 128 relu, dropout 0.2, dense 10 softmax"},
+    {"cnn", "input 28 28 1, conv2d 32 kernel=3 activation=relu, max_pool2d 2, conv2d 64 kernel=3 "
+            "activation=relu, max_pool2d 2, flatten, dense 10 softmax"},
+    {"autoencoder", "input 28 28 1, conv2d 32 kernel=3 strides=2 padding=same activation=relu, "
+                    "conv2d 64 kernel=3 strides=2 padding=same activation=relu, conv2d_transpose "
+                    "32 kernel=4 strides=2 padding=same activation=relu, conv2d_transpose 1 "
+                    "kernel=4 strides=2 padding=same activation=sigmoid"},
+    {"custom_layer", "input 1, dense 16, squash power=3, dense 1"},
     {"wgan_generator", "input 16, dense 392 relu, reshape 7 7 8, conv2d_transpose 8 kernel=4 "
                        "strides=2 padding=same activation=relu, conv2d_transpose 1 kernel=4 "
                        "strides=2 padding=same activation=sigmoid"},
@@ -67,6 +76,79 @@ static cj_model *gpt(cj_context *cj)
     return m;
 }
 
+/* examples/resnet.c, of 4, 8 and 16 channels, with what moves pictures in training. */
+static cj_node *conv_norm(cj_node *x, int64_t filters, int64_t kernel, int64_t stride)
+{
+    x = cj_conv2d(x, .filters = filters, .kernel = {kernel, kernel}, .strides = {stride, stride},
+                  .padding = "same", .no_bias = true);
+    return cj_batch_normalization(x, .momentum = 0.9);
+}
+
+static cj_model *example_resnet(cj_context *cj)
+{
+    cj_model *m = cj_model_new(cj);
+    cj_node *x = cj_random_flip(cj_input(m, "image", 28, 28, 1), .mode = "horizontal");
+    x = cj_random_crop(x, .height = 28, .width = 28, .padding = 4);
+    x = cj_relu(conv_norm(x, 4, 3, 1));
+    for (int stage = 0; stage < 3; stage++) {
+        const int64_t filters = 4 << stage, stride = stage ? 2 : 1;
+        cj_node *y = conv_norm(cj_relu(conv_norm(x, filters, 3, stride)), filters, 3, 1);
+        x = cj_relu(cj_add(y, stride > 1 ? conv_norm(x, filters, 1, stride) : x));
+    }
+    x = cj_global_average_pool2d(x);
+    cj_output(m, "class", cj_dense(x, .units = 10, .activation = "softmax"));
+    return m;
+}
+
+/* examples/decode.c, of its text at once. */
+static cj_model *decode(cj_context *cj)
+{
+    enum { CHANNELS = 16, HEADS = 4, TOKENS = 10 };
+    cj_model *m = cj_model_new(cj);
+    cj_graph *g = cj_model_graph(m);
+    const cj_dim batch = cj_symbol(g, "batch");
+    cj_node *x = cj_placeholder(g, "x", CJ_F32, CJ_DIMS(batch, TOKENS, CHANNELS)), *heads[3];
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[] = {"query", "key", "value"};
+        float v[CHANNELS * CHANNELS];
+        for (uint32_t k = 0; k < CHANNELS * CHANNELS; k++)
+            v[k] = (float)zoo_unit(names[i], k) - 0.5f;
+        cj_tensor *t = cj_tensor_from(cj, CJ_F32, 2, (int64_t[]){CHANNELS, CHANNELS}, v);
+        heads[i] = cj_reshape(cj_matmul(x, cj_parameter(g, names[i], t)), 4,
+                              (cj_dim[]){batch, TOKENS, HEADS, CHANNELS / HEADS});
+        cj_tensor_free(t);
+    }
+    cj_output(m, "y", cj_attention(heads[0], heads[1], heads[2], .causal = true));
+    return m;
+}
+
+/* examples/custom_layer.c: tanh(gain x^power), a program's own layer. */
+typedef struct squash_opts {
+    int64_t power;
+    const char *name;
+} squash_opts;
+static const cj_option squash_options[] = {
+    CJ_OPTION_INT(squash_opts, power, 1, 1, 9, "what x is raised to"),
+    CJ_OPTION_STRING(squash_opts, name, NULL, "of the layer"), CJ_OPTION_END};
+
+static cj_node *squash_build(cj_layer_build *b)
+{
+    const squash_opts *o = b->options;
+    const int64_t units = cj_node_dim(b->x[0], -1);
+    cj_node *gain = cj_layer_parameter(b, "gain", 1, &units, "ones", 0, 0, NULL), *x = b->x[0];
+    for (int64_t i = 1; i < o->power; i++) x = cj_mul(x, b->x[0]);
+    return cj_tanh(cj_mul(x, gain));
+}
+static const cj_layer squash = {.name = "squash", .doc = "y = tanh(gain x^power)", .inputs = 1,
+                                .options_size = sizeof(squash_opts), .options = squash_options,
+                                .build = squash_build};
+
+/* Models of the examples that no text makes. */
+static const struct {
+    const char *name;
+    cj_model *(*make)(cj_context *cj);
+} made[] = {{"gpt", gpt}, {"example_resnet", example_resnet}, {"decode", decode}};
+
 /* What a trained model has: scales and variances that are not 1, biases that are not 0. */
 static void shake(cj_model *m)
 {
@@ -90,9 +172,12 @@ static cj_model *model_of(cj_context *cj, const char *name)
     cj_model *m = NULL;
     int64_t dims[4];
     int rank;
+    assert_ok(cj, cj_layer_register(cj, &squash));
     for (size_t i = 0; i < CJ__COUNT(texts) && !m; i++)
         if (!strcmp(texts[i][0], name)) m = cj_model_from_text(cj, texts[i][1], NULL, 1);
-    if (!m) m = strcmp(name, "gpt") ? zoo_sample(cj, name, &rank, dims) : gpt(cj);
+    for (size_t i = 0; i < CJ__COUNT(made) && !m; i++)
+        if (!strcmp(made[i].name, name)) m = made[i].make(cj);
+    if (!m) m = zoo_sample(cj, name, &rank, dims);
     if (cj_model_failed(m)) fail_msg("%s: %s", name, cj_message(cj));
     shake(m);
     return m;
@@ -116,7 +201,9 @@ static const char *name_at(cj_context *cj, int i)
     int networks = 0;
     while (cj_network_at(cj, networks)) networks++;
     i -= networks;
-    return i < (int)CJ__COUNT(texts) ? texts[i][0] : i == (int)CJ__COUNT(texts) ? "gpt" : NULL;
+    if (i < (int)CJ__COUNT(texts)) return texts[i][0];
+    i -= (int)CJ__COUNT(texts);
+    return i < (int)CJ__COUNT(made) ? made[i].name : NULL;
 }
 
 /* ---- Files ----------------------------------------------------------------------------------- */
