@@ -34,12 +34,24 @@ function half(bits) {
   return sign * (exponent ? (1 + mantissa / 1024) * 2 ** (exponent - 15) : mantissa * 2 ** -24);
 }
 
-// Integer division by zero (ours is 0), bf16 (JavaScript has no such array), Scan over no elements.
-const openErrors = /division by zero|modulo by zero|Unsupported data type: 16|ort_value_tensor_slicer/i;
-// The mean of nothing (ours is NaN as numpy's), negative powers of the integer 0 (ours is 0).
-const openValues = /^(reduce_mean|pow)_\d+: element \d+ is (0|-\d+), expected (NaN|0)$/;
-// It divides by the size of an empty array, and dies.
-const deadly = (name, expected) => name.startsWith('top_k_') && expected.data.length === 0;
+// Integer division by zero (ours is 0), bf16 (JavaScript has no such array), Scan over no elements, pooling of no
+// channels (it takes no samples, but no other axis of size 0), LRN but of pictures and odd sizes.
+const openErrors = /division by zero|modulo by zero|Unsupported data type: 16|ort_value_tensor_slicer|Only N can be zero|lrn\.(cc|h):/i;
+// The mean of nothing (ours is NaN as numpy's), negative powers of the integer 0 (ours is 0), the last state of a
+// sequence of length 0 (ours is the first state, which no step has changed; its is 0).
+const openValues = new RegExp([/^(reduce_mean|pow)_\d+: element \d+ is (0|-\d+), expected (NaN|0)$/,
+  /^(rnn|lstm|gru)_\d+: element \d+ is 0, expected -?0\.\d+$/].map(r => r.source).join('|'));
+// Its DFT of a length that is no power of 2 multiplies by angles in f32: off by 3e-6 of the largest number (ours
+// by 5e-8, held against numpy's in f64). So the largest one is the measure, not each number.
+const bySize = /^fft_\d+$/;
+// It divides by the size of an empty array, and dies: of what is sorted, of a recurrent network's operands. In a file
+// a tensor's dims (field 1) stand before its type (field 2).
+function deadly(name, expected) {
+  if (name.startsWith('top_k_')) return expected.data.length === 0;
+  if (!/^(gru|lstm|rnn)_/.test(name)) return false;
+  const bytes = fs.readFileSync(path.join(folder, name + '.onnx')).toString('latin1');
+  return /\x08\0(?:\x08[^])*\x10[\x01\x0b]/.test(bytes);
+}
 
 // What is added up in another order is off by as much in small numbers as in large ones.
 function scaleOf(expected) {
@@ -87,7 +99,8 @@ async function main() {
         const results = await session.run(feeds);
         session.outputNames.forEach((output, k) => {
           const expected = readNpy(path.join(folder, `${set}_${k}.npy`));
-          const text = difference(expected, results[output], set === name ? undefined : 1e-5 * scaleOf(expected));
+          const text = difference(expected, results[output],
+            set === name && !bySize.test(name) ? undefined : 1e-5 * scaleOf(expected));
           if (text) wrong = wrong || (set === name ? text : `${set}, ${output}: ${text}`);
         });
       }

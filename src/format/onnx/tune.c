@@ -555,8 +555,8 @@ cj_status cj__onnx_tuned(cj__onnx_tuning *t, cj_model *m, const cj__onnx_model *
         m->class_names = NULL;
     }
     if (t->with_values)
-        tell(t, "shapes depend on values, so the file is read with those of its inputs, and is what "
-             "it is for these: %s", t->why);
+        tell(t, "shapes depend on values, so the file is read with those of its inputs, and is "
+             "what it is for these: %s", t->why);
     else if (t->keep_batch)
         tell(t, "the batch stays %lld, as the file has it; as a symbol: %s", (long long)t->refused,
              t->why);
