@@ -199,6 +199,28 @@ void cj__graph_origin(cj_graph *g, const cj_call *call)
 
 /* ---- Lists ----------------------------------------------------------------------------------- */
 
+/* Items of one hash value are chained, the newest first; item h says where chain h begins. */
+static int *chain_of(const cj__nodes *nodes, const char *name)
+{
+    const uint64_t hash = cj__hash(name, strlen(name), 0);
+    return &nodes->items[hash % (uint64_t)nodes->capacity].first;
+}
+
+static void index_item(cj__nodes *nodes, int i)
+{
+    cj__named_node *item = &nodes->items[i];
+    int *chain = item->name ? chain_of(nodes, item->name) : NULL;
+    if (!chain) return;
+    item->next = *chain;
+    *chain = 1 + i;
+}
+
+void cj__nodes_index(cj__nodes *nodes)
+{
+    for (int i = 0; i < nodes->capacity; i++) nodes->items[i].first = 0;
+    for (int i = 0; i < nodes->count; i++) index_item(nodes, i);
+}
+
 cj_status cj__nodes_add(cj_graph *g, cj__nodes *nodes, const char *name, cj_node *node)
 {
     if (nodes->count == nodes->capacity) {
@@ -209,17 +231,20 @@ cj_status cj__nodes_add(cj_graph *g, cj__nodes *nodes, const char *name, cj_node
         if (!items) return cj__graph_fail(g, NULL, CJ_ERR_MEMORY, "out of memory");
         nodes->items = items;
         nodes->capacity = capacity;
+        cj__nodes_index(nodes);
     }
-    nodes->items[nodes->count++] = (cj__named_node){name, node};
+    nodes->items[nodes->count].name = name;
+    nodes->items[nodes->count].node = node;
+    index_item(nodes, nodes->count++);
     return CJ_OK;
 }
 
 cj_node *cj__nodes_find(const cj__nodes *nodes, const char *name)
 {
-    for (int i = 0; i < nodes->count; i++)
-        if (nodes->items[i].name && !strcmp(nodes->items[i].name, name))
-            return nodes->items[i].node;
-    return NULL;
+    cj_node *found = NULL;
+    for (int i = name && nodes->count ? *chain_of(nodes, name) : 0; i; i = nodes->items[i - 1].next)
+        if (!strcmp(nodes->items[i - 1].name, name)) found = nodes->items[i - 1].node;
+    return found;
 }
 
 void cj_graph_output(cj_graph *g, const char *name, cj_node *node)

@@ -93,9 +93,10 @@ void cj__type_text(cj__text *out, const cj_graph *g, const cj_type *type);
 typedef struct cj__named_node {
     const char *name;
     cj_node *node;
+    int first, next; /* graph.c: of the hash table that lies in the list; 1 + index, 0: none */
 } cj__named_node;
 
-typedef struct cj__nodes { /* a growing list */
+typedef struct cj__nodes { /* a growing list, whose names are found in constant time */
     cj__named_node *items;
     int count, capacity;
 } cj__nodes;
@@ -133,7 +134,10 @@ cj_status cj__graph_fail(cj_graph *g, const char *op, cj_status status, const ch
 /* Options of a builder of `op`: base/opts.h. false: the graph has failed. */
 bool cj__graph_opts(cj_graph *g, const char *op, void *own, size_t size, const void *given);
 cj_status cj__nodes_add(cj_graph *g, cj__nodes *nodes, const char *name, cj_node *node);
+/* The first of that name. */
 cj_node *cj__nodes_find(const cj__nodes *nodes, const char *name);
+/* After the list was changed in another way than by adding to it. */
+void cj__nodes_index(cj__nodes *nodes);
 /* Makes `body` (a free graph of the same context) the property of g. Bodies nest CJ__DEPTH_MAX
  * deep, so that walking them by recursion is bounded. */
 enum { CJ__DEPTH_MAX = 32 };

@@ -55,33 +55,71 @@ static bool read_constant(cj__onnx_reader *r)
 static void keep_names(cj__onnx_reader *r)
 {
     for (size_t k = 0; k < r->node->output.count && !r->failed; k++) {
-        if (!r->node->output.items[k].size) continue;
-        char *name = cj__onnx_string_of(r, r->node->output.items[k], "an output's name");
-        const cj__onnx_source *source = name ? cj__names_get(&r->level->values, name) : NULL;
+        const cj__slice name = r->node->output.items[k];
+        char shown[CJ__SLICE_SHOWN];
+        if (!name.size) continue;
+        const cj__onnx_source *source = cj__names_get_bytes(&r->level->values, name.at, name.size);
         if (!source)
             cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "output %zu ('%s') is not one Cajal gives", k,
-                          name ? name : "");
+                          cj__slice_show(name, shown));
         else if (source->node && !source->node->name && source->node->call->op != &cj_op_input)
-            cj_node_set_name(source->node, name);
+            cj_node_set_name(source->node, source->name);
     }
+}
+
+/* "Relu", or with a domain that is not ONNX's first "com.microsoft.Gelu". */
+enum { ROW_NAME = 96 };
+
+static size_t name_of_row(char out[ROW_NAME], cj__slice domain, cj__slice op)
+{
+    size_t at = domain.size ? domain.size + 1 : 0;
+    if (at + op.size >= ROW_NAME) return 0;
+    if (at) memcpy(out, domain.at, domain.size), out[domain.size] = '.';
+    if (op.size) memcpy(out + at, op.at, op.size);
+    out[at + op.size] = 0;
+    return at + op.size;
+}
+
+/* Names of operators that can be read, of rows that come first. */
+static bool index_rows(cj__onnx_reader *r)
+{
+    const cj__onnx_row *row;
+    cj__names_init(&r->rows, r->arena);
+    for (size_t i = 0; (row = cj__onnx_row_at(i)); i++) {
+        char text[ROW_NAME];
+        if (!row->read || !row->onnx) continue;
+        size_t size = name_of_row(text, cj__slice_of(row->domain ? row->domain : ""),
+                                  cj__slice_of(row->onnx));
+        CJ_ASSERT(size);
+        if (cj__names_get_bytes(&r->rows, text, size)) continue;
+        const char *name = row->domain ? cj__arena_strdup(r->arena, text) : row->onnx;
+        if (!name || !cj__names_put(&r->rows, name, (void *)row))
+            return cj__onnx_no_memory(r), false;
+    }
+    return true;
+}
+
+static const cj__onnx_row *find_row(const cj__onnx_reader *r, const cj__onnx_node *node)
+{
+    char name[ROW_NAME];
+    const cj__slice none = {0};
+    size_t size = name_of_row(name, cj__onnx_is_standard(node->domain) ? none : node->domain,
+                              node->op_type);
+    return size ? cj__names_get_bytes(&r->rows, name, size) : NULL;
 }
 
 static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
 {
-    const cj__onnx_row *row = NULL;
     char op[CJ__SLICE_SHOWN], domain[CJ__SLICE_SHOWN];
     r->node = node;
     if (!cj__onnx_spend(r, 1)) return;
     cj__graph_layer(r->g, cj__onnx_shown_name(node, op));
-    bool standard = !node->domain.size || cj__slice_is(node->domain, "ai.onnx");
+    const bool standard = cj__onnx_is_standard(node->domain);
     if (standard && cj__slice_is(node->op_type, "Constant")) {
         read_constant(r);
         return;
     }
-    for (size_t i = 0; (row = cj__onnx_row_at(i)); i++)
-        if (row->read && row->onnx && cj__slice_is(node->op_type, row->onnx) &&
-            (row->domain ? cj__slice_is(node->domain, row->domain) : standard))
-            break;
+    const cj__onnx_row *row = find_row(r, node);
     if (standard && cj__onnx_fold(r)) return;
     if (!row && cj__onnx_call(r)) {
         if (!r->failed) keep_names(r);
@@ -286,7 +324,7 @@ cj_graph *cj__onnx_read_body(cj__onnx_reader *r, const cj__onnx_graph *graph, co
         r->level = outer;
     }
     for (size_t i = 0; i < captures->count && !r->failed; i++) {
-        cj__onnx_source *from = cj__onnx_find(r, captures->names[i]);
+        cj__onnx_source *from = cj__onnx_find(r, cj__slice_of(captures->names[i]));
         if (!from || cj__names_get(&level.values, captures->names[i])) continue;
         cj__onnx_source *source = cj__arena_alloc(r->arena, sizeof(*source));
         if (!source || !cj__names_put(&level.values, captures->names[i], source)) {
@@ -336,7 +374,7 @@ static bool find_opset(cj__onnx_reader *r, const cj__onnx_model *model)
     r->opset = 1;
     for (size_t i = 0; i < model->opset_import.count; i++) {
         const cj__onnx_opset *o = &model->opset_import.items[i];
-        if (!o->domain.size || cj__slice_is(o->domain, "ai.onnx")) r->opset = o->version;
+        if (cj__onnx_is_standard(o->domain)) r->opset = o->version;
     }
     if (r->opset < 1 || r->opset > CJ__ONNX_OPSET_NEWEST)
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "opset %lld; Cajal reads 1 to %d",
@@ -360,7 +398,8 @@ static bool read_weights(cj__onnx_reader *r, const cj__onnx_graph *graph)
 static bool read_model(cj__onnx_reader *r, const cj__onnx_model *model)
 {
     const cj__onnx_graph *graph = model->graph;
-    if (!find_opset(r, model) || !cj__onnx_read_initializers(r, graph)) return false;
+    if (!find_opset(r, model) || !index_rows(r) || !cj__onnx_read_initializers(r, graph))
+        return false;
     if (!read_inputs(r, graph)) return false;
     if (!graph->output.count) cj__onnx_fail(r, CJ_ERR_DATA, "the graph has no outputs");
     return cj__onnx_read_nodes(r, graph->node.count, graph->node.items) &&

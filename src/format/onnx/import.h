@@ -19,7 +19,7 @@ cj__onnx_source *cj__onnx_declare(cj__onnx_reader *r, cj__slice name, const char
 cj__onnx_source *cj__onnx_result(cj__onnx_reader *r, size_t k);
 /* The source of that name, in the level or, where it is open, around it; NULL when there is none.
  */
-cj__onnx_source *cj__onnx_find(const cj__onnx_reader *r, const char *name);
+cj__onnx_source *cj__onnx_find(const cj__onnx_reader *r, cj__slice name);
 
 /* ---- budget.c: what reading a file may cost -------------------------------------------------- */
 

@@ -78,11 +78,11 @@ cj__onnx_source *cj__onnx_declare(cj__onnx_reader *r, cj__slice slice, const cha
     return source;
 }
 
-cj__onnx_source *cj__onnx_find(const cj__onnx_reader *r, const char *name)
+cj__onnx_source *cj__onnx_find(const cj__onnx_reader *r, cj__slice name)
 {
     cj__onnx_source *source = NULL;
     for (const cj__onnx_level *l = r->level; l && !source; l = l->open ? l->outer : NULL)
-        source = cj__names_get(&l->values, name);
+        source = cj__names_get_bytes(&l->values, name.at, name.size);
     return source;
 }
 
@@ -100,10 +100,10 @@ cj__onnx_source *cj__onnx_source_in(cj__onnx_reader *r, size_t i)
 {
     if (r->failed) return NULL;
     if (!cj__onnx_has(r, i)) return cj__onnx_fail(r, CJ_ERR_DATA, "it has no operand %zu", i), NULL;
+    cj__onnx_source *source = cj__onnx_find(r, r->node->input.items[i]);
+    if (source) return source;
     char *name = cj__onnx_string_of(r, r->node->input.items[i], "an operand's name");
     if (!name) return NULL;
-    cj__onnx_source *source = cj__onnx_find(r, name);
-    if (source) return source;
     cj__onnx_fail(r, CJ_ERR_DATA,
                   "it uses '%s', which is no input and no result of a node before it", name);
     return NULL;

@@ -40,7 +40,7 @@ static bool bind(cj__onnx_reader *r, cj__slice name, const cj__onnx_source *from
 static cj__onnx_source *output_of(cj__onnx_reader *r, cj__slice slice, const char *of)
 {
     char *name = cj__onnx_string_of(r, slice, "an output's name");
-    cj__onnx_source *source = name ? cj__onnx_find(r, name) : NULL;
+    cj__onnx_source *source = name ? cj__onnx_find(r, slice) : NULL;
     if (name && !source)
         cj__onnx_fail(r, CJ_ERR_DATA, "nothing gives the output '%s' of %s", name, of);
     return source;
@@ -101,7 +101,7 @@ static int64_t opset_of(const cj__onnx_function *f, int64_t around)
 {
     for (size_t i = 0; i < f->opset_import.count; i++) {
         const cj__onnx_opset *o = &f->opset_import.items[i];
-        if (!o->domain.size || cj__slice_is(o->domain, "ai.onnx")) return o->version;
+        if (cj__onnx_is_standard(o->domain)) return o->version;
     }
     return around;
 }

@@ -273,6 +273,7 @@ struct cj__onnx_reader {
     const cj__onnx_node *waits; /* the last that asked for what depends on inputs without a value */
     size_t at;                  /* the number of the node of the model's graph that is being read */
     cj__onnx_values values;
+    cj__names rows;             /* by the operator's name: const cj__onnx_row */
     int anonymous;              /* symbols made for sizes without a name */
     cj__onnx_budget budget;
 };

@@ -358,6 +358,7 @@ static cj_status recall_masks(cj__arena *arena, const cj__onnx_model *from, cj_m
     }
     if (at != outputs->count) return bad(m->cj, key);
     outputs->count = own;
+    cj__nodes_index(outputs);
     return CJ_OK;
 }
 

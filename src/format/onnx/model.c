@@ -169,6 +169,11 @@ static const struct {
     [CJ__ONNX_ATTR_TYPES] = {"TYPE_PROTOS", 15, false},
 };
 
+bool cj__onnx_is_standard(cj__slice domain)
+{
+    return !domain.size || cj__slice_is(domain, "ai.onnx");
+}
+
 const char *cj__onnx_attribute_type_name(int64_t type)
 {
     if (type <= 0 || type >= (int64_t)CJ__COUNT(attribute_types)) return "?";

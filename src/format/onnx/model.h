@@ -192,6 +192,8 @@ void cj__onnx_attribute_init(cj__onnx_attribute *attribute, const char *name,
                              cj__onnx_attribute_type type);
 /* By name; NULL when the node has none. */
 const cj__onnx_attribute *cj__onnx_find_attribute(const cj__onnx_node *node, const char *name);
+/* Is it the domain of ONNX's own operators? */
+bool cj__onnx_is_standard(cj__slice domain);
 /* "INTS"; "?" for a number that is none. */
 const char *cj__onnx_attribute_type_name(int64_t type);
 

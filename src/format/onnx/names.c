@@ -8,6 +8,7 @@
 struct cj__name {
     struct cj__name *next;
     const char *name;
+    size_t size;
     uint64_t hash;
     void *value;
     int64_t suffix; /* the last number tried behind it */
@@ -18,23 +19,30 @@ void cj__names_init(cj__names *names, cj__arena *arena)
     *names = (cj__names){.arena = arena};
 }
 
-static struct cj__name *find(const cj__names *names, const char *name, uint64_t hash)
+static struct cj__name *find(const cj__names *names, const char *name, size_t size, uint64_t hash)
 {
     if (!names->n_buckets) return NULL;
     struct cj__name *at = names->buckets[hash % names->n_buckets];
-    while (at && (at->hash != hash || strcmp(at->name, name))) at = at->next;
+    while (at && (at->hash != hash || at->size != size || memcmp(at->name, name, size) != 0))
+        at = at->next;
     return at;
 }
 
-static uint64_t hash_of(const char *name)
+static struct cj__name *find_text(const cj__names *names, const char *name)
 {
-    return cj__hash(name, strlen(name), 0);
+    const size_t size = strlen(name);
+    return find(names, name, size, cj__hash(name, size, 0));
+}
+
+void *cj__names_get_bytes(const cj__names *names, const char *name, size_t size)
+{
+    const struct cj__name *at = find(names, name, size, cj__hash(name, size, 0));
+    return at ? at->value : NULL;
 }
 
 void *cj__names_get(const cj__names *names, const char *name)
 {
-    const struct cj__name *at = find(names, name, hash_of(name));
-    return at ? at->value : NULL;
+    return cj__names_get_bytes(names, name, strlen(name));
 }
 
 static bool grow(cj__names *names)
@@ -55,8 +63,9 @@ static bool grow(cj__names *names)
 
 bool cj__names_put(cj__names *names, const char *name, void *value)
 {
-    uint64_t hash = hash_of(name);
-    struct cj__name *at = find(names, name, hash);
+    const size_t size = strlen(name);
+    uint64_t hash = cj__hash(name, size, 0);
+    struct cj__name *at = find(names, name, size, hash);
     if (at) {
         at->value = value;
         return true;
@@ -65,7 +74,7 @@ bool cj__names_put(cj__names *names, const char *name, void *value)
     at = cj__arena_alloc(names->arena, sizeof(*at));
     if (!at) return false;
     struct cj__name **bucket = &names->buckets[hash % names->n_buckets];
-    *at = (struct cj__name){.next = *bucket, .name = name, .hash = hash, .value = value};
+    *at = (struct cj__name){*bucket, name, size, hash, value, 0};
     *bucket = at;
     names->count++;
     return true;
@@ -81,9 +90,9 @@ void cj__names_each(const cj__names *names,
 
 const char *cj__names_unique(cj__names *names, const char *base)
 {
-    struct cj__name *taken = find(names, base, hash_of(base));
+    struct cj__name *taken = find_text(names, base);
     const char *name = cj__arena_strdup(names->arena, base);
-    while (name && taken && find(names, name, hash_of(name)))
+    while (name && taken && find_text(names, name))
         name = cj__arena_printf(names->arena, "%s_%lld", base, (long long)++taken->suffix);
     return name && cj__names_put(names, name, names) ? name : NULL;
 }

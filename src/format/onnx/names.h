@@ -13,6 +13,7 @@ typedef struct cj__names {
 void cj__names_init(cj__names *names, cj__arena *arena);
 /* What was put under the name; NULL when nothing was. */
 void *cj__names_get(const cj__names *names, const char *name);
+void *cj__names_get_bytes(const cj__names *names, const char *name, size_t size);
 /* Adds or replaces; the name is referred to, not copied. false with a message when out of memory.
  */
 bool cj__names_put(cj__names *names, const char *name, void *value);

@@ -96,6 +96,7 @@ bool cj__proto_varint(cj__proto_reader *reader, uint64_t *value)
     const unsigned char *p = reader->at;
     uint64_t sum = 0;
     if (reader->failed || p == reader->end) return false;
+    if (*p < 0x80) return reader->at++, *value = *p, true; /* nearly all of them */
     for (int shift = 0;; shift += 7, p++) {
         if (p == reader->end) {
             cj__proto_fail(reader, CJ_ERR_FORMAT, NULL, "the bytes end inside a varint");

@@ -103,6 +103,7 @@ static cj_status order_variables(cj__arena *arena, cj__nodes *nodes, const cj__n
     }
     for (size_t i = 0; i < room; i++)
         if (at[i].node) nodes->items[n++] = at[i];
+    cj__nodes_index(nodes);
     return CJ_OK;
 }
 

@@ -65,8 +65,7 @@ static value *value_of(file_index *x, cj__slice slice)
 
 static bool is(const cj__onnx_node *node, const char *op)
 {
-    return cj__slice_is(node->op_type, op) &&
-           (!node->domain.size || cj__slice_is(node->domain, "ai.onnx"));
+    return cj__slice_is(node->op_type, op) && cj__onnx_is_standard(node->domain);
 }
 
 static cj__onnx_attribute *attribute(const cj__onnx_node *node, const char *name)

@@ -111,7 +111,7 @@ static cj_node *named(cj__onnx_reader *r, cj__slice slice)
         cj__onnx_fail(r, CJ_ERR_DATA, "a name is no text");
         return NULL;
     }
-    cj__onnx_source *source = cj__onnx_find(r, name);
+    cj__onnx_source *source = cj__onnx_find(r, slice);
     if (!source) cj__onnx_fail(r, CJ_ERR_DATA, "there is no '%s' before it", name);
     return cj__onnx_node_of(r, source);
 }
