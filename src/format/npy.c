@@ -254,11 +254,18 @@ static cj_status take_utf32(const npy *p, const unsigned char *cell, int64_t i, 
     return cj__string_number(p->cj, text->bytes ? text->bytes : "", text->length, number);
 }
 
+/* Texts of no characters take none of the file's bytes, but eight each of memory. */
+enum { EMPTY_TEXTS_MAX = 65536 };
+
 static cj_status read_utf32(npy *p, const unsigned char *bytes, size_t size, cj_tensor **out)
 {
     int64_t count;
     cj__text text;
     CJ__TRY(count_elements(p, size, &count));
+    if (!p->width && count > EMPTY_TEXTS_MAX)
+        return cj_fail(p->cj, CJ_ERR_LIMIT,
+                       "npy: %lld texts of no characters, more than %d, which no bytes stand for",
+                       (long long)count, EMPTY_TEXTS_MAX);
     unsigned char *cells = cj__alloc(p->cj, size + 1);
     cj_tensor *t = cells ? cj_tensor_new(p->cj, CJ_STRING, p->rank, p->shape) : NULL;
     cj_status failed = t ? CJ_OK : p->cj->status;
