@@ -152,7 +152,8 @@ CJ_API const void *cj_tensor_map_read(const cj_tensor *t);
 CJ_API void cj_tensor_unmap(const cj_tensor *t);
 
 /* A tensor of texts in UTF-8, in row-major order; its context keeps each different text until it is
- * freed, so the text of an element is valid as long. Such tensors are used in one context. */
+ * freed, so the text of an element is valid as long. Texts of two contexts are compared, and copied
+ * by cj_tensor_assign and cj_store_set; a session is fed texts of its own context. */
 CJ_API cj_tensor *cj_tensor_from_strings(cj_context *cj, int rank, const int64_t *shape,
                                          const char *const *texts);
 /* The text of element i; "" when the tensor is of another dtype. */

@@ -14,6 +14,7 @@
 
 #include "base/opts.h"
 #include "tensor/low.h"
+#include "tensor/tensor.h"
 
 cj_node cj_zero_node;
 
@@ -347,7 +348,8 @@ static cj_status append(cj_graph *g, cj_call *call)
     return CJ_OK;
 }
 
-/* Tensors in attributes are held by a reference of the graph's own. */
+/* Tensors in attributes are held by a reference of the graph's own; texts of another context are
+ * copied into this one. */
 static cj_status hold_tensors(cj_graph *g, const cj_option *table, void *attributes)
 {
     for (; table && table->name; table++) {
@@ -358,8 +360,10 @@ static cj_status hold_tensors(cj_graph *g, const cj_option *table, void *attribu
         if (table->type != CJ_OPTION_TYPE_TENSOR) continue;
         cj_tensor **tensor = (cj_tensor **)((char *)attributes + table->offset);
         if (!*tensor) continue;
-        cj_tensor *view = cj_tensor_reshape(*tensor, cj_tensor_rank(*tensor),
-                                            cj_tensor_shape(*tensor));
+        cj_tensor *view = cj__tensor_foreign(g->cj, *tensor)
+                              ? cj__tensor_keep(g->cj, *tensor)
+                              : cj_tensor_reshape(*tensor, cj_tensor_rank(*tensor),
+                                                  cj_tensor_shape(*tensor));
         if (!view) return cj__graph_fail(g, NULL, CJ_ERR_MEMORY, "out of memory");
         if (cj__nodes_add(g, &g->tensors, NULL, (cj_node *)(void *)view)) {
             cj_tensor_free(view);

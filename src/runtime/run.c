@@ -282,6 +282,8 @@ static cj_status bind_input(cj_session *s, int i, bool expressions)
     if (cj_tensor_dtype(t) != type->dtype)
         return cj_fail(&s->cj, CJ_ERR_TYPE, "input '%s' has dtype %s, expected %s", name,
                        cj_dtype_info(cj_tensor_dtype(t))->name, cj_dtype_info(type->dtype)->name);
+    if (cj__tensor_foreign(&s->cj, t))
+        return cj_fail(&s->cj, CJ_ERR_ARGUMENT, "input '%s' has texts of another context", name);
     if (cj_tensor_rank(t) != type->rank)
         return cj_fail(&s->cj, CJ_ERR_SHAPE, "input '%s' has rank %d, expected %d", name,
                        cj_tensor_rank(t), type->rank);

@@ -8,6 +8,9 @@
  *
  *     [[ 1.    2.5  -3.  ]
  *      [ 0.125  nan  inf ]]
+ *
+ * Texts stand in quotes, not aligned, and what a terminal would not show is escaped, so that no
+ * file talks to it.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -160,9 +163,7 @@ static double real(const printer *p, int64_t i)
 static void whole(const printer *p, int64_t i, char out[WORD])
 {
     int64_t value = cj_load_i64(p->t->dtype, cj__tensor_data(p->t), (size_t)i);
-    if (p->t->dtype == CJ_STRING)
-        cj__format(out, WORD, "'%.*s'", WORD - 4, cj_tensor_string(p->t, i));
-    else if (p->t->dtype == CJ_BOOL) cj__format(out, WORD, "%s", value ? "True" : "False");
+    if (p->t->dtype == CJ_BOOL) cj__format(out, WORD, "%s", value ? "True" : "False");
     else if (p->t->dtype == CJ_U64) cj__format(out, WORD, "%llu", (unsigned long long)value);
     else cj__format(out, WORD, "%lld", (long long)value);
 }
@@ -194,6 +195,7 @@ static void see_width(printer *p, int64_t i)
 {
     char text[WORD];
     double value = is_float(p) ? real(p, i) : 0;
+    if (p->t->dtype == CJ_STRING) return;
     if (!is_float(p)) {
         whole(p, i, text);
         grow(&p->left, p->t->dtype == CJ_BOOL ? 5 : strlen(text));
@@ -243,11 +245,11 @@ static void choose(printer *p)
 /* ---- Second walk: print ---------------------------------------------------------------------- */
 
 /* Appends to the row. Blanks wait until something follows them, so a line that wraps ends in none.
- */
+ * A character of several bytes is one column. */
 static void put(printer *p, const char *word, int length)
 {
     for (int i = 0; i < length; i++) {
-        p->column++;
+        p->column += ((unsigned char)word[i] & 0xc0) != 0x80;
         if (word[i] == ' ') {
             p->spaces++;
             continue;
@@ -257,16 +259,51 @@ static void put(printer *p, const char *word, int length)
     }
 }
 
+static void make_room(printer *p, int columns)
+{
+    const int rank = p->t->rank;
+    if (p->column <= rank || p->column + columns <= LINE - rank) return;
+    fputc('\n', p->to);
+    p->column = p->spaces = rank;
+}
+
+/* One byte as Python's repr() has it within these quotes, 0: none. Returns its length. */
+static int escaped(char byte, char quote, char out[8])
+{
+    static const char from[] = "\n\t\r\\", to[] = "ntr\\";
+    const char *short_one = byte ? strchr(from, byte) : NULL;
+    if (short_one && (quote || byte != '\\'))
+        return cj__format(out, 8, "\\%c", to[short_one - from]);
+    if (quote && byte == quote) return cj__format(out, 8, "\\%c", byte);
+    if ((unsigned char)byte < 32 || byte == 127)
+        return cj__format(out, 8, "\\x%02x", (unsigned)(unsigned char)byte);
+    out[0] = byte;
+    return 1;
+}
+
+static void put_text(printer *p, const char *text)
+{
+    const char quote = strchr(text, '\'') && !strchr(text, '"') ? '"' : '\'';
+    char piece[8];
+    int columns = 2;
+    for (const char *c = text; *c; c++)
+        columns += ((unsigned char)*c & 0xc0) == 0x80 ? 0 : escaped(*c, quote, piece);
+    make_room(p, columns);
+    put(p, &quote, 1);
+    for (const char *c = text; *c; c++) {
+        const int length = escaped(*c, quote, piece);
+        put(p, piece, length);
+    }
+    put(p, &quote, 1);
+}
+
 /* A word with blanks before and after it; wraps first when the line would become too long. */
 static void put_word(printer *p, const char *word, int before, int after)
 {
-    int length = (int)strlen(word), rank = p->t->rank;
+    int length = (int)strlen(word);
     if (before < 0) before = 0;
     if (after < 0) after = 0;
-    if (p->column > rank && p->column + before + length + after > LINE - rank) {
-        fputc('\n', p->to);
-        p->column = p->spaces = rank;
-    }
+    make_room(p, before + length + after);
     p->column += before;
     p->spaces += before;
     put(p, word, length);
@@ -277,6 +314,10 @@ static void put_word(printer *p, const char *word, int before, int after)
 static void put_element(printer *p, int64_t i)
 {
     char text[WORD];
+    if (p->t->dtype == CJ_STRING) {
+        put_text(p, cj_tensor_string(p->t, i));
+        return;
+    }
     if (!is_float(p)) {
         whole(p, i, text);
         put_word(p, text, p->left - (int)strlen(text), 0);
@@ -355,6 +396,10 @@ void cj_tensor_print(const cj_tensor *t, FILE *to)
     printer p = {.t = t, .to = to, .cut = t->count > THRESHOLD};
     if (t->count == 0) {
         fputs("[]", to);
+    } else if (t->rank == 0 && t->dtype == CJ_STRING) {
+        char piece[8];
+        for (const char *c = cj_tensor_string(t, 0); *c; c++)
+            fwrite(piece, 1, (size_t)escaped(*c, 0, piece), to);
     } else if (t->rank == 0) {
         char text[WORD];
         cj__element_text(t, 0, text);

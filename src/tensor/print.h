@@ -6,7 +6,8 @@
 
 enum { CJ__ELEMENT_TEXT = 64 };
 
-/* Element i as numpy's str() writes a scalar: 0.1, 3.0, 1e-05, nan, -inf, True, -7. */
+/* Element i, which is no text, as numpy's str() writes a scalar: 0.1, 3.0, 1e-05, nan, -inf, True,
+ * -7. */
 void cj__element_text(const cj_tensor *t, int64_t i, char out[CJ__ELEMENT_TEXT]);
 
 #endif

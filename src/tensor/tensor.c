@@ -242,8 +242,39 @@ cj_tensor *cj_tensor_copy(const cj_tensor *t)
     return cj_tensor_from(t->cj, t->dtype, t->rank, t->shape, cj__tensor_data(t));
 }
 
+bool cj__tensor_foreign(const cj_context *cj, const cj_tensor *t)
+{
+    return t->dtype == CJ_STRING && t->cj->core != cj->core;
+}
+
+/* The texts of `from`, which is of another context, under the numbers that they have in that of
+ * `to`. */
+static cj_status take_texts(cj_tensor *to, const cj_tensor *from)
+{
+    uint64_t *numbers = cj__tensor_data(to);
+    for (int64_t i = 0; i < from->count; i++) {
+        const char *text = cj_tensor_string(from, i);
+        CJ__TRY(cj__string_number(to->cj, text, strlen(text), &numbers[i]));
+    }
+    return CJ_OK;
+}
+
+static bool same_texts(const cj_tensor *a, const cj_tensor *b, int64_t *first)
+{
+    for (*first = 0; *first < a->count; ++*first)
+        if (strcmp(cj_tensor_string(a, *first), cj_tensor_string(b, *first))) return false;
+    *first = -1;
+    return true;
+}
+
 cj_tensor *cj__tensor_keep(cj_context *cj, const cj_tensor *t)
 {
+    if (cj__tensor_foreign(cj, t)) {
+        cj_tensor *own = tensor_new(cj, CJ_STRING, t->rank, t->shape, true);
+        if (!own || !take_texts(own, t)) return own;
+        cj_tensor_free(own);
+        return NULL;
+    }
     if (!t->buffer->lasting)
         return cj_tensor_from(cj, t->dtype, t->rank, t->shape, cj__tensor_data(t));
     return tensor_on(cj, cj__buffer_ref(t->buffer), t->offset, t->dtype, t->rank, t->shape,
@@ -382,14 +413,17 @@ cj_status cj_tensor_assign(cj_tensor *to, const cj_tensor *from)
                        cj__shape_string(&a, to->rank, to->shape),
                        cj__shape_string(&b, from->rank, from->shape));
     CJ__TRY(cj__tensor_writable(to));
+    if (cj__tensor_foreign(to->cj, from)) return take_texts(to, from);
     if (to->count) memmove(cj__tensor_data(to), cj__tensor_data(from), cj_tensor_size_bytes(to));
     return CJ_OK;
 }
 
 bool cj_tensor_equal(const cj_tensor *a, const cj_tensor *b)
 {
-    return a->dtype == b->dtype && cj__same_shape(a->rank, a->shape, b->rank, b->shape) &&
-           memcmp(cj__tensor_data(a), cj__tensor_data(b), cj_tensor_size_bytes(a)) == 0;
+    int64_t first;
+    if (a->dtype != b->dtype || !cj__same_shape(a->rank, a->shape, b->rank, b->shape)) return false;
+    if (cj__tensor_foreign(a->cj, b)) return same_texts(a, b, &first);
+    return memcmp(cj__tensor_data(a), cj__tensor_data(b), cj_tensor_size_bytes(a)) == 0;
 }
 
 static bool close_enough(double a, double b, double rtol, double atol)
@@ -406,6 +440,7 @@ bool cj_tensor_close(const cj_tensor *a, const cj_tensor *b, double rtol, double
     if (!first) first = &unused;
     *first = -1;
     if (!cj__same_shape(a->rank, a->shape, b->rank, b->shape)) return false;
+    if (a->dtype == CJ_STRING && cj__tensor_foreign(a->cj, b)) return same_texts(a, b, first);
     const void *va = cj__tensor_data(a), *vb = cj__tensor_data(b);
     for (int64_t i = 0; i < a->count; i++) {
         double x = cj_load_f64(a->dtype, va, (size_t)i), y = cj_load_f64(b->dtype, vb, (size_t)i);

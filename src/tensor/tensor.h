@@ -48,6 +48,8 @@ void cj__buffer_unref(cj__buffer *buffer); /* NULL is a no-op */
  * that the elements lie inside and that they are aligned. */
 cj_tensor *cj__tensor_view(cj_context *cj, cj__buffer *buffer, size_t offset, cj_dtype dtype,
                            int rank, const int64_t *shape);
+/* Does it hold texts of another context, whose numbers mean others, or none, in `cj`? */
+bool cj__tensor_foreign(const cj_context *cj, const cj_tensor *t);
 /* A tensor of these values for good: a copy, or another window where the bytes last. */
 cj_tensor *cj__tensor_keep(cj_context *cj, const cj_tensor *t);
 /* As cj_tensor_new, with whatever the memory holds: for callers that write every element. */

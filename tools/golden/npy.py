@@ -114,6 +114,14 @@ def arrays():
     yield np.array(-7, "i4")
     yield np.array(True)
     yield np.array(2**64 - 1, "u8")
+    yield np.array(["a", "bcd", ""])
+    yield np.array([["a", "it's"], ["\u00e4\u4e2d", 'say "it"']])
+    yield np.array(["'\"", "a b", "line\nbreak\ttab\rback\\slash", "\x1b[31m\x7f"])
+    yield np.array(["x" * 80, "y"])
+    yield np.array([str(i) for i in range(2000)])
+    yield np.array(["\u4e2d\u6587%d" % i for i in range(30)])
+    yield np.array([["word %d" % i, "a"] for i in range(20)])
+    yield np.array("one text")
 
 
 def printing():
