@@ -7,6 +7,9 @@
 /* true when the result fits; *out is untouched otherwise. */
 bool cj__size_add(size_t a, size_t b, size_t *out);
 bool cj__size_mul(size_t a, size_t b, size_t *out);
+/* Of one value: what processors address. */
+#define CJ__BYTES_MAX ((size_t)1 << 47)
+
 /* Product of non-negative dimensions. false: a negative one or more than INT64_MAX elements. An
  * empty shape counts 1; a zero dimension gives 0 even when the others would overflow. */
 bool cj__count(int rank, const int64_t *shape, int64_t *count);

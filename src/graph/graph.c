@@ -400,6 +400,19 @@ static cj_status check_dtype(cj_infer *infer, cj_dtype dtype)
                          cj_dtype_info(dtype)->name);
 }
 
+/* A size that no machine has is refused here, where symbols do not hide it. */
+static cj_status check_size(cj_infer *infer, const cj_type *type)
+{
+    int64_t count;
+    size_t bytes;
+    for (int k = 0; k < type->rank; k++)
+        if (type->dim[k] < 0) return CJ_OK;
+    if (cj__count(type->rank, type->dim, &count) &&
+        cj__bytes(count, cj_dtype_info(type->dtype)->bits, &bytes) && bytes <= CJ__BYTES_MAX)
+        return CJ_OK;
+    return cj_infer_fail(infer, CJ_ERR_LIMIT, "its result has too many elements");
+}
+
 static cj_status complete(cj_graph *g, cj_call *call)
 {
     const cj_op *op = call->op;
@@ -410,6 +423,7 @@ static cj_status complete(cj_graph *g, cj_call *call)
     for (int i = 0; i < call->n_in; i++) CJ__TRY(check_dtype(&infer, call->in[i]->type.dtype));
     CJ__TRY(op->infer(&infer));
     for (int i = 0; i < call->n_out; i++) CJ__TRY(check_dtype(&infer, types[i].dtype));
+    for (int i = 0; i < call->n_out; i++) CJ__TRY(check_size(&infer, &types[i]));
     if (g->failed) return g->failed;
     CJ_ASSERT(call->n_out >= 1 && call->n_out <= OUTPUTS_MAX);
     call->out = cj__arena_array(&g->arena, (size_t)call->n_out, sizeof *call->out);

@@ -69,7 +69,7 @@ static cj_status shape_value(planner *pl, const cj_node *node)
     }
     if (!cj__count(v->array.rank, v->array.dim, &v->array.count) ||
         !cj__bytes(v->array.count, cj_dtype_info(v->array.dtype)->bits, &v->bytes) ||
-        v->bytes > (size_t)1 << 47)
+        v->bytes > CJ__BYTES_MAX)
         return cj_fail(&pl->s->cj, CJ_ERR_LIMIT, "%s: its result has too many elements",
                        node->call->op->name);
     return CJ_OK;
