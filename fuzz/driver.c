@@ -23,7 +23,7 @@ static long mutations, inputs;
  */
 static void run(const uint8_t *bytes, size_t size)
 {
-    uint8_t *exact = malloc(size ? size : 1);
+    uint8_t *exact = calloc(1, size ? size : 1);
     if (!exact) exit(2);
     if (size) memcpy(exact, bytes, size);
     LLVMFuzzerTestOneInput(exact, size);

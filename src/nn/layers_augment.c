@@ -54,6 +54,7 @@ cj_node *cj__draw(cj_node *u, int64_t i)
 
 bool cj__range_of(cj_layer_build *b, const char *option, const cj_floats *list, cj__range *r)
 {
+    *r = (cj__range){0};
     if (list->n == 1) *r = (cj__range){-fabs(list->v[0]), fabs(list->v[0])};
     else if (list->n == 2) *r = (cj__range){list->v[0], list->v[1]};
     if ((list->n == 1 || list->n == 2) && r->low <= r->high) return true;
@@ -270,7 +271,7 @@ static cj_node *random_zoom_build(cj_layer_build *b)
 {
     const cj_random_zoom_opts *o = b->options;
     cj_node *x = cj__pictures(b);
-    cj__range high, wide;
+    cj__range high, wide = {0};
     if (!x || !cj__range_of(b, "height_factor", &o->height_factor, &high) ||
         (o->width_factor.n && !cj__range_of(b, "width_factor", &o->width_factor, &wide)))
         return NULL;
@@ -286,7 +287,7 @@ static cj_node *random_shear_build(cj_layer_build *b)
 {
     const cj_random_shear_opts *o = b->options;
     cj_node *x = cj__pictures(b);
-    cj__range along, down;
+    cj__range along, down = {0};
     if (!x || !cj__range_of(b, "x_factor", &o->x_factor, &along) ||
         (o->y_factor.n && !cj__range_of(b, "y_factor", &o->y_factor, &down)))
         return NULL;
