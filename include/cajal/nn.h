@@ -509,9 +509,10 @@ CJ_API cj_status cj_schedule_rate(cj_context *cj, const char *schedule, const cj
 CJ_API cj_status cj_save(cj_model *m, const char *path);
 /* Which words of ONNX are used: 17 (IR 8) is read by programs since 2022; later ones have single
  * nodes for what earlier ones spell out: gelu since 20, group normalization since 21. */
+enum { CJ_ONNX_OPSET = 17, CJ_ONNX_OPSET_MAX = 21 };
 typedef struct cj_onnx_save_opts {
     size_t struct_size;
-    int64_t opset; /* 17 to 21, else CJ_ERR_ARGUMENT; 0: 17 */
+    int64_t opset; /* CJ_ONNX_OPSET to _MAX, else CJ_ERR_ARGUMENT; 0: CJ_ONNX_OPSET */
 } cj_onnx_save_opts;
 CJ_API cj_status cj_save_opts(cj_model *m, const char *path, const cj_onnx_save_opts *opts);
 /* Loading finds out from the bytes what a file is: ONNX; or Keras's .h5 and .keras (not in the core

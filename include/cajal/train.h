@@ -106,6 +106,7 @@ typedef struct cj_fit_opts {
     bool restore_input; /* the target is the model's input, as it is behind its preparation:
                            autoencoders. The model remembers it. The data needs no target */
     int workers; /* threads that read samples ahead, as a loader's; 0: as many as suit the data */
+    int64_t opset; /* of best.onnx and last.onnx, as cj_onnx_save_opts has it */
 } cj_fit_opts;
 
 /* Trains. An output's target is the target field of its name, or the only one of the data set; with
@@ -119,9 +120,9 @@ typedef struct cj_fit_opts {
  * With a run directory there is a checkpoint before the first step, at the end of each epoch, every
  * checkpoint_steps, and when cancelled; the newest two are kept. A fit with `resume` and the same
  * data and options goes on from the newest undamaged one, to the same bits as if it had never
- * stopped; only epochs, patience, workers and how progress is shown may differ. A file that cannot
- * be written while training goes on (disk full) is a warning to the context's log, and the last
- * good one stays; one that cannot be written at the beginning or at the end is an error. */
+ * stopped; only epochs, patience, workers, opset and how progress is shown may differ. A file that
+ * cannot be written while training goes on (disk full) is a warning to the context's log, and the
+ * last good one stays; one that cannot be written at the beginning or at the end is an error. */
 CJ_API cj_status cj_fit(cj_model *m, const cj_dataset *train, const cj_fit_opts *opts);
 /* Of the last fit; NULL before the first. */
 CJ_API const cj_history *cj_model_history(const cj_model *m);

@@ -224,6 +224,7 @@ static cj_status fit(training *t)
         .precision = cli_precision(c),
         .monitor = cli_string(c, "monitor"),
         .normalize = cli_string(c, "normalize"),
+        .opset = cli_int(c, "opset"),
         .run = t->run.path,
         .overwrite = c->overwrite,
         .resume = t->resume != NULL,

@@ -151,7 +151,7 @@ const char *const cli_keys_train[] = {
     "loss",          "optimizer",
     "learning_rate", "schedule", "metrics",   "epochs",        "early_stopping",
     "monitor",       "seed",     "threads",   "workers",  "deterministic", "recompute",
-    "precision",     "out",      NULL};
+    "precision",     "opset",    "out",      NULL};
 
 const char *const cli_keys_unsaved[] = {"resume", "out",     "json",      "quiet",    "verbose",
                                         "help",   "version", "overwrite", "no_color", NULL};

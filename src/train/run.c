@@ -111,11 +111,17 @@ cj_status cj__run_begin(cj__trainer *t)
 
 /* ---- While training -------------------------------------------------------------------------- */
 
+static cj_status save(cj__trainer *t, const char *path)
+{
+    const cj_onnx_save_opts opts = {.struct_size = sizeof opts, .opset = t->o.opset};
+    return cj_save_opts(t->m, path, &opts);
+}
+
 cj_status cj__run_epoch(cj__trainer *t, bool improved)
 {
     CJ__TRY(cj__run_warn(t, results(t), "results.csv"));
-    if (improved) CJ__TRY(cj__run_warn(t, cj_save(t->m, t->best_path), "best.onnx"));
-    cj_status failed = cj_save(t->m, t->last_path);
+    if (improved) CJ__TRY(cj__run_warn(t, save(t, t->best_path), "best.onnx"));
+    cj_status failed = save(t, t->last_path);
     t->unsaved = failed != CJ_OK;
     CJ__TRY(cj__run_warn(t, failed, "last.onnx"));
     return cj__run_warn(t, cj__checkpoint_save(t), "the checkpoint");
@@ -124,6 +130,6 @@ cj_status cj__run_epoch(cj__trainer *t, bool improved)
 /* What failed while training went on must not be missing at the end. */
 cj_status cj__run_end(cj__trainer *t)
 {
-    if (t->unsaved) CJ__TRY(cj_save(t->m, t->last_path));
+    if (t->unsaved) CJ__TRY(save(t, t->last_path));
     return t->rewrite_results && t->history->count ? results(t) : CJ_OK;
 }

@@ -43,6 +43,9 @@ static cj_status take_options(cj__trainer *t, const cj_fit_opts *opts)
         return negative(t->cj, "precision", (double)o->precision, "a cj_precision");
     if (o->checkpoint_steps < 0)
         return negative(t->cj, "checkpoint_steps", (double)o->checkpoint_steps, "0 or more");
+    if (o->opset && (o->opset < CJ_ONNX_OPSET || o->opset > CJ_ONNX_OPSET_MAX))
+        return cj_fail(t->cj, CJ_ERR_ARGUMENT, "fit: opset=%lld: expected %d to %d",
+                       (long long)o->opset, CJ_ONNX_OPSET, CJ_ONNX_OPSET_MAX);
     if (o->validation && o->validation_split > 0)
         return cj_fail(t->cj, CJ_ERR_ARGUMENT,
                        "fit: validation and validation_split are both given; one is possible");

@@ -11,7 +11,12 @@ cp "${CJ_SOURCE_DIR:?}/recipes/xor.csv" .
     model='dense 8 gelu, dense 1 sigmoid' epochs=2 batch_size=4 out=run --quiet
 "$cajal" convert run/last.onnx new.onnx opset=21 >said
 grep -qx 'new.onnx: opset 21' said || { cat said; exit 1; }
+"$cajal" train data=./xor.csv target=xor validation_split=0 normalize=none loss=binary_crossentropy \
+    model='dense 8 gelu, dense 1 sigmoid' epochs=2 batch_size=4 out=new --quiet opset=21
+grep -aq Gelu new/last.onnx || { echo "train opset=21 writes no Gelu"; exit 1; }
 "$cajal" predict run/last.onnx xor.csv >a.txt
+"$cajal" predict new/last.onnx xor.csv >b.txt
+cmp a.txt b.txt || { echo "trained with opset=21 it predicts otherwise"; exit 1; }
 "$cajal" predict new.onnx xor.csv >b.txt
 cmp a.txt b.txt || { echo "opset 21 predicts otherwise"; exit 1; }
 "$cajal" convert run/last.onnx same.onnx --quiet >said

@@ -71,7 +71,7 @@ static void *grow(cj__onnx_writer *w, void *items, size_t count, size_t *capacit
 
 void cj__onnx_writer_init(cj__onnx_writer *w, cj_context *cj, cj__arena *arena)
 {
-    *w = (cj__onnx_writer){.cj = cj, .arena = arena, .opset = CJ__ONNX_OPSET};
+    *w = (cj__onnx_writer){.cj = cj, .arena = arena, .opset = CJ_ONNX_OPSET};
     cj__names_init(&w->values, arena);
     cj__names_init(&w->nodes, arena);
     cj__names_init(&w->shared, arena);
@@ -584,14 +584,48 @@ static const cj__onnx_row *row_of(const cj_op *op)
     return NULL;
 }
 
-/* Types that came after the opset that is written by default. */
-static bool is_newer(cj__onnx_writer *w, const cj_node *node)
+/* Which opset has the type; texts and what is older are in all that are written. */
+static int64_t since(cj_dtype dtype)
 {
-    const cj_dtype_row *row = cj_dtype_info(node->type.dtype);
-    if (row->kind < CJ_KIND_LOW_FLOAT) return false;
-    cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "%s is newer than opset %d, which is written", row->name,
-                    CJ__ONNX_OPSET);
-    return true;
+    switch (dtype) {
+    case CJ_F8E4M3FN:
+    case CJ_F8E4M3FNUZ:
+    case CJ_F8E5M2:
+    case CJ_F8E5M2FNUZ: return 19;
+    case CJ_I4:
+    case CJ_U4: return 21;
+    case CJ_F4E2M1: return 23;
+    case CJ_F8E8M0: return 24;
+    case CJ_I2:
+    case CJ_U2: return 25;
+    default: return 0;
+    }
+}
+
+/* Small types are cast, and since opset 21 moved, by whole tensors alone. */
+static bool takes_small(const cj__onnx_writer *w, const cj_call *call)
+{
+    return call->op == &cj_op_cast || call->op == &cj_op_reshape ||
+           (call->op == &cj_op_transpose && w->opset >= 21);
+}
+
+/* Has the opset the type of this operand or result? false with a failure. */
+static bool has_type(cj__onnx_writer *w, const cj_node *node)
+{
+    const cj_dtype dtype = node->type.dtype;
+    const char *name = cj_dtype_info(dtype)->name;
+    const bool compared = w->call->op == &cj_op_equal || w->call->op == &cj_op_not_equal;
+    const int64_t first = dtype == CJ_STRING && compared ? 19 : since(dtype);
+    const bool takes = dtype == CJ_STRING || takes_small(w, w->call);
+    if (!first || (first <= w->opset && takes)) return true;
+    if (first > w->opset)
+        cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED,
+                        "%s%s is of opset %lld, newer than %lld, which is written",
+                        compared ? "comparing " : "", name, (long long)first, (long long)w->opset);
+    else
+        cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "opset %lld casts and reshapes %s, and no more",
+                        (long long)w->opset, name);
+    return false;
 }
 
 static void write_call(cj__onnx_writer *w, const cj_call *call)
@@ -599,9 +633,9 @@ static void write_call(cj__onnx_writer *w, const cj_call *call)
     const cj__onnx_row *row = row_of(call->op);
     w->call = call;
     for (int k = 0; k < call->n_out; k++)
-        if (is_newer(w, &call->out[k])) return;
+        if (!has_type(w, &call->out[k])) return;
     for (int i = 0; i < call->n_in; i++)
-        if (is_newer(w, call->in[i])) return;
+        if (!has_type(w, call->in[i])) return;
     if (row) row->write(w, row);
     else if (call->op->lower) cj__onnx_write_lowered(w);
     else cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "ONNX has no such operator");

@@ -20,8 +20,6 @@
 #include <cajal/nn.h>
 #include <cajal/run.h>
 
-/* What is written by default, and at most. */
-enum { CJ__ONNX_OPSET = 17, CJ__ONNX_OPSET_MAX = 21 /* that are written */ };
 /* The newest that is read. */
 enum { CJ__ONNX_OPSET_NEWEST = 28 };
 

@@ -47,9 +47,9 @@ cj_status cj__onnx_write_graph(cj_graph *g, cj_graph *model, int64_t opset,
     cj_status failed = CJ_OK;
     cj__onnx_writer_init(&w, g->cj, properties->arena);
     if (opset) w.opset = opset;
-    if (w.opset < CJ__ONNX_OPSET || w.opset > CJ__ONNX_OPSET_MAX)
+    if (w.opset < CJ_ONNX_OPSET || w.opset > CJ_ONNX_OPSET_MAX)
         failed = cj_fail(g->cj, CJ_ERR_ARGUMENT, "opset=%lld: expected %d to %d", (long long)opset,
-                         CJ__ONNX_OPSET, CJ__ONNX_OPSET_MAX);
+                         CJ_ONNX_OPSET, CJ_ONNX_OPSET_MAX);
     for (int i = 0; layers && i < layers->count && !failed; i++)
         if (!cj__names_put(&w.layers, layers->items[i].name, &w)) failed = CJ_ERR_MEMORY;
     if (!failed) failed = cj__onnx_export(&w, g, &file);

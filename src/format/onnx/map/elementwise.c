@@ -134,6 +134,7 @@ static void write_cast(cj__onnx_writer *w, const cj__onnx_row *row)
     (void)row;
     cj__onnx_last(w, "Cast", cj__onnx_in(w, 0), NULL);
     cj__onnx_put_int(w, "to", cj_dtype_info(w->call->out[0].type.dtype)->onnx);
+    if (cj__onnx_field_bool(w->call, "overflow")) cj__onnx_put_int(w, "saturate", 0);
 }
 
 cj_dtype cj__onnx_cast_to(cj__onnx_reader *r)

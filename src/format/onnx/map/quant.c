@@ -303,11 +303,25 @@ static void write_shift(cj__onnx_writer *w, const cj__onnx_row *row)
     cj__onnx_put_string(w, "direction", row->op == &cj_op_shift_left ? "LEFT" : "RIGHT");
 }
 
-/* They are newer than what is written. */
-static void write_newer(cj__onnx_writer *w, const cj__onnx_row *row)
+static bool has_operator(cj__onnx_writer *w, const cj__onnx_row *row, int64_t since)
 {
-    cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "%s is newer than opset %d, which is written", row->onnx,
-                    CJ__ONNX_OPSET);
+    if (w->opset < since)
+        cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "%s is of opset %lld, newer than %lld, which is "
+                        "written", row->onnx, (long long)since, (long long)w->opset);
+    return w->opset >= since;
+}
+
+static void write_bitwise(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const char *in[2];
+    if (!has_operator(w, row, 18)) return;
+    cj__onnx_in_broadcast(w, in);
+    cj__onnx_last(w, row->onnx, in[0], w->call->n_in > 1 ? in[1] : NULL, NULL);
+}
+
+static void write_bit_cast(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    has_operator(w, row, 26); /* which none is that is written */
 }
 
 static void read_bitwise(cj__onnx_reader *r, const cj__onnx_row *row)
@@ -324,7 +338,7 @@ static void read_bitwise_not(cj__onnx_reader *r, const cj__onnx_row *row)
 
 #define BITWISE(name, onnx_) \
     { \
-        .onnx = onnx_, .op = &cj_op_bitwise_##name, .write = write_newer, .read = read_bitwise, \
+        .onnx = onnx_, .op = &cj_op_bitwise_##name, .write = write_bitwise, .read = read_bitwise, \
         .binary = cj_bitwise_##name \
     }
 
@@ -336,7 +350,7 @@ const cj__onnx_row cj__onnx_rows_quant[] = {
     {.onnx = "QLinearMatMul", .read = read_qlinear_matmul},
     {.onnx = "ConvInteger", .read = read_conv_integer},
     {.onnx = "QLinearConv", .read = read_qlinear_conv},
-    {.onnx = "BitCast", .op = &cj_op_bit_cast, .write = write_newer, .read = read_bit_cast},
+    {.onnx = "BitCast", .op = &cj_op_bit_cast, .write = write_bit_cast, .read = read_bit_cast},
     {.onnx = "BitShift",
      .op = &cj_op_shift_left,
      .write = write_shift,
@@ -348,7 +362,7 @@ const cj__onnx_row cj__onnx_rows_quant[] = {
     BITWISE(xor, "BitwiseXor"),
     {.onnx = "BitwiseNot",
      .op = &cj_op_bitwise_not,
-     .write = write_newer,
+     .write = write_bitwise,
      .read = read_bitwise_not},
     {0},
 };
