@@ -627,7 +627,7 @@ static void large_files(void **state)
         {"packed integers", packed_integers, "'perm' has 1000000 elements, more than 8"},
         {"integers", integers, "'perm' has 500000 elements, more than 8"},
         {"empty strings", empty_strings, "texts are computed with only where they are known"},
-        {"operands", operands, NULL},
+        {"operands", operands, "operand 1 ('x') is not one Cajal takes"},
         {"results", results, "100000 parts"},
         {"attributes", attributes, NULL},
         {"long text", long_text, "Cajal has no operator aaaaa"},

@@ -51,6 +51,17 @@ static bool read_constant(cj__onnx_reader *r)
     return !r->failed;
 }
 
+/* An operand that its row did not look at would be dropped without a word. */
+static void check_operands(cj__onnx_reader *r)
+{
+    const cj__onnx_node *node = r->node;
+    char name[CJ__SLICE_SHOWN];
+    for (size_t i = r->asked; i < node->input.count && !r->failed; i++)
+        if (node->input.items[i].size)
+            cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "operand %zu ('%s') is not one Cajal takes", i,
+                          cj__slice_show(node->input.items[i], name));
+}
+
 /* Names are kept, so that a model that is saved again reads as it did. */
 static void keep_names(cj__onnx_reader *r)
 {
@@ -138,6 +149,7 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
                             r->g->message ? r->g->message : "out of memory");
         cj__onnx_name_node(r);
     }
+    if (!r->failed) check_operands(r);
     if (!r->failed) keep_names(r);
 }
 
@@ -145,9 +157,12 @@ bool cj__onnx_read_nodes(cj__onnx_reader *r, size_t n, const cj__onnx_node *node
 {
     const cj__onnx_node *outer = r->node;
     for (size_t i = 0; i < n && !r->failed; i++) {
+        const size_t asked = r->asked;
         int calls = r->g->n_calls;
+        r->asked = 0;
         if (!r->level->outer) r->at = i;
         read_node(r, cj__onnx_resolve(r, &nodes[i]));
+        r->asked = asked; /* by the node whose body this is */
         cj__onnx_spend(r, (r->g->n_calls - calls) / 4);
         if (!r->failed && i % 64 == 63) r->failed = cj__check_cancel(r->cj);
     }

@@ -86,8 +86,9 @@ cj__onnx_source *cj__onnx_find(const cj__onnx_reader *r, cj__slice name)
     return source;
 }
 
-bool cj__onnx_has(const cj__onnx_reader *r, size_t i)
+bool cj__onnx_has(cj__onnx_reader *r, size_t i)
 {
+    if (i >= r->asked) r->asked = i + 1;
     return i < r->node->input.count && r->node->input.items[i].size > 0;
 }
 

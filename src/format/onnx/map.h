@@ -259,6 +259,7 @@ struct cj__onnx_reader {
     cj__onnx_level *level;
     cj_graph *g;                /* level->g */
     const cj__onnx_node *node;  /* that is being read */
+    size_t asked;               /* of its operands: 1 + the last that was looked at */
     cj_tensor **tensors;        /* decoded, to be freed */
     size_t n_tensors, tensors_capacity;
     const cj__names *parameters, *variables; /* of a file that lists them; else NULL */
@@ -276,7 +277,7 @@ struct cj__onnx_reader {
     cj__onnx_budget budget;
 };
 
-bool cj__onnx_has(const cj__onnx_reader *r, size_t i);       /* is input i there? */
+bool cj__onnx_has(cj__onnx_reader *r, size_t i);       /* is input i there? */
 bool cj__onnx_wants(const cj__onnx_reader *r, size_t k);     /* has output k a name? */
 cj_node *cj__onnx_node_in(cj__onnx_reader *r, size_t i);     /* fails when it is absent */
 /* The same; an initializer of another program that nothing asked for yet becomes state. */
