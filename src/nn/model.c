@@ -200,8 +200,23 @@ void cj__auxiliary_add(cj_graph *g, const char *name, cj_node *x, double weight)
 
 /* ---- Counts ---------------------------------------------------------------------------------- */
 
-/* Of one sample: every symbol is 1. What an operator multiplies is its row's to tell. Counted are
- * the calls that the model's outputs need: all, those of a layer, or one. */
+/* Of one sample: every symbol is 1, or else, but for the batch, the smallest power of two that the
+ * graph takes. */
+static cj_status smallest_sizes(const cj_graph *g, int64_t *symbols)
+{
+    const cj_type *x = g->inputs.count ? &g->inputs.items[0].node->type : NULL;
+    const cj_dim batch = x && x->rank ? x->dim[0] : CJ_INFER;
+    cj_status failed = CJ_ERR_SHAPE;
+    for (int64_t size = 1; failed == CJ_ERR_SHAPE && size <= 1024; size *= 2) {
+        for (int i = 0; i < g->dims.count; i++)
+            symbols[i] = g->dims.items[i].kind != CJ__EXPR_NAME ? -1 : -1 - i == batch ? 1 : size;
+        failed = cj__dims_evaluate(g->cj, g, symbols);
+    }
+    return failed;
+}
+
+/* What an operator multiplies is its row's to tell. Counted are the calls that the model's outputs
+ * need: all, those of a layer, or one. */
 static cj_status count_multiply_adds(cj_model *m, const char *layer, const cj_call *only,
                                      int64_t *sum)
 {
@@ -211,9 +226,7 @@ static cj_status count_multiply_adds(cj_model *m, const char *layer, const cj_ca
     unsigned char *marks = cj__alloc(m->cj, marks_size);
     int64_t *symbols = cj__alloc(m->cj, symbols_size);
     cj_status failed = marks && symbols ? CJ_OK : CJ_ERR_MEMORY;
-    for (int i = 0; !failed && i < g->dims.count; i++)
-        symbols[i] = g->dims.items[i].kind == CJ__EXPR_NAME ? 1 : -1;
-    if (!failed) failed = cj__dims_evaluate(m->cj, g, symbols);
+    if (!failed) failed = smallest_sizes(g, symbols);
     for (int i = 0; !failed && i < g->outputs.count; i++)
         cj__graph_mark(g, &g->outputs.items[i].node, 1, marks);
     double all = 0;
@@ -250,10 +263,15 @@ cj_status cj_model_count(cj_model *m, cj_model_counts *counts)
     *counts = (cj_model_counts){0};
     if (!m) return CJ_ERR_ARGUMENT;
     CJ__TRY(m->graph->failed);
-    const cj__layers *layers = m->graph->layers;
-    for (int i = 0; i < m->graph->parameters.count; i++)
-        counts->trainable += elements(m->graph->parameters.items[i].node);
-    counts->parameters = counts->trainable + layers->state_elements;
+    const cj_graph *g = m->graph;
+    const cj__layers *layers = g->layers;
+    for (int i = 0; i < g->parameters.count; i++)
+        counts->trainable += elements(g->parameters.items[i].node);
+    for (int i = 0; i < g->variables.count; i++) {
+        const cj_node *v = g->variables.items[i].node;
+        /* Random numbers' key, integers, is none. */
+        if (cj_dtype_info(v->type.dtype)->kind == CJ_KIND_FLOAT) counts->parameters += elements(v);
+    }
     counts->layers = layers->count;
     return count_multiply_adds(m, NULL, NULL, &counts->multiply_adds);
 }
