@@ -82,7 +82,7 @@ CJ_API cj_status cj_model_summary(cj_model *m, FILE *to);
 typedef struct cj_model_counts {
     int64_t parameters, trainable; /* Keras's total, with running statistics; the weights alone:
                                       PyTorch's count */
-    int64_t multiply_adds; /* of one sample, forward */
+    int64_t multiply_adds; /* of one sample, forward; other open sizes are as small as can be */
     int layers;
 } cj_model_counts;
 CJ_API cj_status cj_model_count(cj_model *m, cj_model_counts *counts);
@@ -541,6 +541,7 @@ typedef struct cj_tune_opts {
     int64_t head;
     uint64_t seed;         /* of the new weights */
     int64_t height, width; /* of pictures, where the file leaves them open; 0: they stay open */
+    bool inference;        /* it will not be trained: what matters in training alone is not told */
     /* Called with a sentence for each thing that was changed, assumed, or found and is worth
      * knowing. NULL: nothing is said. */
     void (*tell)(void *user, const char *sentence);

@@ -80,7 +80,7 @@ static int evaluate(cli *c, const char *path)
     cj_model_info info;
     cj_scores scores = {0};
     const char *source = cli_string(c, "data"), *split = cli_string(c, "split");
-    cj_model *m = path ? cli_model_open(c, path, NULL, NULL) : NULL;
+    cj_model *m = path ? cli_model_open(c, path, false, NULL, NULL) : NULL;
     if (path && (!m || (cli_data_has_files(c, source) && cli_model_pictures(c, m, NULL))))
         return c->status;
     if (m) cj_model_get_info(m, &info);

@@ -250,7 +250,7 @@ static int predict(cli *c, cli_each *each, const char *const *inputs, int n_inpu
         if (!pictures || !is_picture(inputs[i]))
             return cli_misused(c, "predict: expected one input, or pictures only; found '%.500s'",
                                inputs[i]);
-    cj_model *m = cli_model_open(c, path, cli_each_value, each);
+    cj_model *m = cli_model_open(c, path, false, cli_each_value, each);
     if (m && each->asked) return cli_each_predict(each, m);
     if (!m || ((is_picture(source) || cli_data_has_files(c, source)) &&
                cli_model_pictures(c, m, NULL)))

@@ -144,7 +144,7 @@ static int make_model(training *t)
     const char *from = cli_string(c, "from");
     cj_model_info info = {0};
     if (from) {
-        t->model = cli_model_open(c, from, NULL, NULL);
+        t->model = cli_model_open(c, from, true, NULL, NULL);
         if (!t->model || (cli_data_has_files(c, cli_string(c, "data")) &&
                           cli_model_pictures(c, t->model, NULL)))
             return c->status;

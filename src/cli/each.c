@@ -315,7 +315,7 @@ int cli_each_predict(cli_each *e, cj_model *m)
         m = NULL;
         c->quiet = true; /* what was assumed is told */
         if (!c->status && ++e->at < e->n && (!limit || e->at < limit))
-            m = cli_model_open(c, e->path, cli_each_value, e);
+            m = cli_model_open(c, e->path, false, cli_each_value, e);
     }
     c->quiet = quiet;
     cj_model_free(m);

@@ -2,7 +2,7 @@
  * depend on the values of the input, as those of a detector do that ends in NonMaxSuppression.
  *
  *     cli_each e = {.c = c, .path = path, .sources = words, .n_sources = n, .pictures = true};
- *     cj_model *m = cli_model_open(c, path, cli_each_value, &e);
+ *     cj_model *m = cli_model_open(c, path, false, cli_each_value, &e);
  *     if (m && e.asked) status = cli_each_predict(&e, m);      // m has the values of the first
  *     cli_each_release(&e); */
 #ifndef CAJAL_CLI_EACH_H

@@ -55,11 +55,13 @@ static cj_status give_values(void *user, cj_graph *g, int n, const cj_onnx_input
     return of->values(of->user, g, n, inputs, values);
 }
 
-cj_model *cli_model_open(cli *c, const char *path, cli_values_fn values, void *user)
+cj_model *cli_model_open(cli *c, const char *path, bool training, cli_values_fn values,
+                         void *user)
 {
     opening of = {c, values, user};
     cj_tune_opts o = {.struct_size = sizeof o, .head = cli_int(c, "head"),
-                      .seed = (uint64_t)cli_int(c, "seed"), .tell = tell_opening, .user = &of,
+                      .seed = (uint64_t)cli_int(c, "seed"),
+                      .inference = !training, .tell = tell_opening, .user = &of,
                       .values = values ? give_values : NULL};
     if (check_input(c) || !cli_read_size(c, "input.size", &o.height, &o.width)) return NULL;
     char *freeze = cli_joined(c, "freeze");

@@ -5,12 +5,12 @@
 #include "cli/data.h"
 
 /* The model of a file with what the keys freeze and head say, those that the command has. What was
- * changed, found and assumed goes to c->err. NULL after a failure that has been told. values,
- * called with `user`: as in cj_tune_opts; or NULL.
- */
+ * changed, found and assumed goes to c->err, what matters in training alone only then. NULL after a
+ * failure that has been told. values, called with `user`: as in cj_tune_opts; or NULL. */
 typedef cj_status (*cli_values_fn)(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
                                    const cj_tensor **values);
-cj_model *cli_model_open(cli *c, const char *path, cli_values_fn values, void *user);
+cj_model *cli_model_open(cli *c, const char *path, bool training, cli_values_fn values,
+                         void *user);
 
 /* How pictures become the input of a model that does not know it, as the map input says. Called
  * before data are opened where they are pictures in files (ds NULL), or behind (only fields of u8

@@ -56,6 +56,8 @@ python3 - <<'PYTHON'
 import json
 d = json.load(open("summary.txt"))
 trained = {w["name"]: w["trained"] for w in d["weights"]}
+# As PyTorch counts parameters and buffers (without num_batches_tracked), and Keras.
+assert d["trainable"] == 168 + 12 + 440 + 16 + 516 and d["non_trainable"] == 2 * 6 + 2 * 8, d
 assert trained["conv1.weight"] and trained["bn1.weight"] and not trained["bn1.running_mean"], trained
 PYTHON
 "$cajal" summary tune.onnx >summary.txt
@@ -78,6 +80,32 @@ says raw.err "(127.5, 63.75)"
 python3 -c 'import json; d = json.load(open("tuned.txt")); assert d["accuracy"] > 0.6 and d["loss"] < 1, d'
 "$cajal" predict all/best.onnx data=./tune.npz limit=3 >predict.txt
 [[ $(wc -l <predict.txt) == 3 ]]
+
+# What we wrote is known; what only training changes is said there alone. Another program's: the same file without
+# what we know of it.
+"$cajal" train data=./tune.npz model="conv2d 4 3 relu, dropout 0.1, flatten, dense 4 softmax" epochs=1 out=own --quiet >/dev/null
+sed 's/cajal\./other./g' own/best.onnx >others.onnx
+"$cajal" evaluate own/best.onnx data=./tune.npz >/dev/null 2>own.err
+"$cajal" predict own/best.onnx data=./tune.npz >/dev/null 2>>own.err
+[[ ! -s own.err ]] || { cat own.err; exit 1; }
+"$cajal" evaluate others.onnx data=./tune.npz >/dev/null 2>quiet.err
+"$cajal" train from=own/best.onnx data=./tune.npz epochs=1 out=own2 >/dev/null 2>>quiet.err
+! grep "folded" quiet.err
+"$cajal" train from=others.onnx data=./tune.npz epochs=1 out=others >/dev/null 2>others.err
+says others.err "no batch normalisation, and 1 convolutions with a bias"
+
+# A batch that the file has as a number elsewhere, too, stays.
+python3 - <<'PYTHON'
+import struct, zipfile
+def npy(descr, shape, data):
+    head = str({"descr": descr, "fortran_order": False, "shape": shape}).encode()
+    head += b" " * (117 - len(head)) + b"\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + data
+with open("ids.npy", "wb") as f:
+    f.write(npy("<i8", (4, 5), struct.pack("<20q", *range(10), *range(10))))
+PYTHON
+"$cajal" predict "$golden/tune_lstm.onnx" ids.npy >lstm.txt 2>lstm.err || cat lstm.err
+says lstm.err "the batch stays 2, as the file has it; as a symbol: "
 
 refuses 1 "freeze=conv9 matches no weight and no node" train from=tune.onnx data=./tune.npz freeze=conv9
 refuses 2 "freeze and head are for the model of from=MODEL.onnx" train data=./tune.npz model="flatten, dense 4" head=3

@@ -526,14 +526,37 @@ cj_status cj__onnx_tune(cj__onnx_tuning *t, cj__arena *arena, cj__onnx_model *mo
     switch_modes(&x);
     open_batch(&x);
     close_size(&x);
-    if (t->opts.tell) tell_folded(&x);
+    if (t->opts.tell && !t->opts.inference && !t->listed) tell_folded(&x);
     if (t->opts.head > 0) CJ__TRY(replace_head(&x));
     return freeze(&x);
+}
+
+/* Would running it with another batch find sizes that must be equal and are not, such as those of
+ * an initial state that the file has as numbers? Tried with twice the batch. */
+static cj_status check_sizes(const cj__onnx_tuning *t, cj_graph *g)
+{
+    const cj_dim batch = cj_symbol(g, "batch");
+    int64_t *values = cj__arena_array(t->arena, (size_t)g->dims.count + 1, sizeof *values);
+    if (batch >= 0 || !values) return CJ_ERR_MEMORY;
+    for (int i = 0; i < g->dims.count; i++) values[i] = -1;
+    values[-1 - batch] = 2 * t->batch;
+    CJ__TRY(cj__dims_evaluate(g->cj, g, values));
+    for (int i = 0; i < g->dims.n_agreements; i++) {
+        const cj__agreement *both = &g->dims.agreements[i];
+        const int64_t a = cj__dim_number(both->a, values), b = cj__dim_number(both->b, values);
+        if (a < 0 || b < 0 || a == b) continue;
+        return cj_fail(g->cj, CJ_ERR_SHAPE,
+                       "%s: with a batch of %lld the sizes %lld and %lld would have to be equal",
+                       both->call && both->call->layer ? both->call->layer : "the graph",
+                       (long long)(2 * t->batch), (long long)a, (long long)b);
+    }
+    return CJ_OK;
 }
 
 cj_status cj__onnx_tuned(cj__onnx_tuning *t, cj_model *m, const cj__onnx_model *model)
 {
     cj_graph *g = m->graph;
+    if (t->batch) CJ__TRY(check_sizes(t, g));
     for (int i = 0; t->batch && i < g->outputs.count; i++) {
         const cj_node *y = g->outputs.items[i].node;
         if (!y->type.rank || y->type.dim[0] != cj_symbol(g, "batch"))
