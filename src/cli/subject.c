@@ -83,25 +83,48 @@ static cj_tensor *random_tensor(cli_subject *b, cj_dtype dtype, int rank, const 
     return t;
 }
 
-/* The symbol of the first input's first axis is the batch, wherever it stands; another symbol has
- * the size dims.NAME says, or 1. */
+/* The symbol of the first input's first axis is the batch, wherever it stands; where that axis is a
+ * number, a symbol of the first input called so, as sequences with their steps in front have it. */
+static cj_dim batch_of(cj_graph *g, const cj_type *type)
+{
+    for (int k = 1; k < type->rank && type->dim[0] >= 0; k++)
+        if (type->dim[k] < 0 && !strncmp(cj_dim_text(g, type->dim[k]), "batch", 5))
+            return type->dim[k];
+    return type->rank ? type->dim[0] : CJ_INFER;
+}
+
+/* Many models need more than 1 to have anything to do, so that is said, once. */
+static void tell_open(cli_subject *b, const char *name, cj_dim d)
+{
+    if (b->optional || b->c->quiet || b->n_open == CLI_INPUTS_MAX) return;
+    for (int i = 0; i < b->n_open; i++)
+        if (b->open[i] == d) return;
+    b->open[b->n_open++] = d;
+    fprintf(b->c->err, "%s: the size '%s' is open, and taken as 1: dims.%s=N says another\n",
+            b->name, name, name);
+}
+
+/* Another symbol than the batch has the size dims.NAME says, or 1. */
 static int64_t size_of(cli_subject *b, cj_graph *g, cj_dim d, cj_dim batch)
 {
+    char key[160];
+    int64_t size = 0;
     if (d >= 0) return d;
     if (d == batch) return b->batch;
-    char key[160];
-    int64_t size = 1;
-    snprintf(key, sizeof key, "dims.%.100s", cj_dim_text(g, d));
-    return cj_recipe_get_int(b->c->recipe, key, &size) || size < 1 ? 1 : size;
+    const char *name = cj_dim_text(g, d);
+    snprintf(key, sizeof key, "dims.%.100s", name);
+    if (!cj_recipe_get_int(b->c->recipe, key, &size) && size > 0) return size;
+    tell_open(b, name, d);
+    return 1;
 }
 
 static cj_tensor *random_input(cli_subject *b, cj_graph *g, int i, const char *name,
                                const cj_type *type, cj_dim *batch)
 {
     int64_t dims[CJ_RANK_MAX];
-    if (i == 0 && type->rank) *batch = type->dim[0];
+    if (i == 0) *batch = batch_of(g, type);
     for (int k = 0; k < type->rank; k++) dims[k] = size_of(b, g, type->dim[k], *batch);
-    if (i == 0 && type->rank) b->batch = dims[0];
+    if (i == 0 && *batch >= 0) b->batch = *batch;
     return random_tensor(b, type->dtype, type->rank, dims, limit_of(b, name, type->dtype));
 }
 

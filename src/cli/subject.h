@@ -22,6 +22,8 @@ typedef struct cli_subject {
     bool optional;         /* a failure is not told */
     bool borrowed;         /* m is the caller's */
     int n_known;           /* of `in`: the file was read with them */
+    cj_dim open[CLI_INPUTS_MAX]; /* sizes that were told to be open */
+    int n_open;
     cj_program *program;
     cj_tensor *in[CLI_INPUTS_MAX];
     cj_feed feeds[CLI_INPUTS_MAX];

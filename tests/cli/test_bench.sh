@@ -83,6 +83,23 @@ assert infer["mode"] == "infer" and infer["batch"] == 3 and infer["layout"] == "
 assert train["roof_gflops"] == 0 and train["gflops"] > 0, train
 PYTHON
 
+# What PyTorch exported: its batch made a symbol, or left where another number depends on it; integers; open sizes.
+golden=${CJ_SOURCE_DIR:?}/tests/golden/cli
+measures() { # FILE BATCH KEY=VALUE...
+    local mode
+    for mode in train infer; do
+        "$cajal" bench "$golden/$1.onnx" mode=$mode batch=3 threads=1 seconds=0 roof=false --json "${@:3}" >file.json 2>file.err
+        python3 -c 'import json, sys; d = json.load(open("file.json")); assert d["batch"] == int(sys.argv[1]) and d["ms"] > 0, d' "$2"
+    done
+}
+measures tune 3
+measures tune_lstm 2
+measures tune_tokens 3
+[[ $(grep -c "the size 'length' is open, and taken as 1: dims.length=N says another" file.err) == 1 ]]
+measures tune_tokens 3 dims.length=7
+[[ ! -s file.err ]] || { cat file.err; exit 1; }
+python3 -c 'import json; d = json.load(open("file.json")); assert d["parameters"] == 2626, d'
+
 # What is wrong is said with what there is.
 fails() {
     local status=0

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Fine-tuning as PyTorch does it: the same model, pictures and steps, and the loss of each epoch.
 
-    tools/golden/tune.py                       writes tests/golden/cli/tune.onnx, tune.npz, tune.json
+    tools/golden/tune.py                       writes tests/golden/cli/tune.onnx, tune.npz, tune.json,
+                                               tune_lstm.onnx, tune_tokens.onnx
     tools/golden/tune.py resnet CAJAL BATCHES [COUNT]   ResNet-18 on CIFAR-10 pictures, 4 epochs of
                                                400 (100 steps), compared here
 
@@ -102,6 +103,46 @@ def small():
         f.write("\n")
 
 
+class Recurrent(nn.Module):
+    """Its initial state has the batch of the export as a number."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(11, 6)
+        self.lstm = nn.LSTM(6, 7, batch_first=True)
+        self.head = nn.Linear(7, 3)
+
+    def forward(self, ids):
+        return self.head(self.lstm(self.embedding(ids))[0])
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.places = nn.Embedding(50, 12), nn.Embedding(16, 12)
+        self.layer = nn.TransformerEncoderLayer(12, 3, 20, batch_first=True)
+        self.head = nn.Linear(12, 50)
+
+    def forward(self, ids, mask):
+        x = self.words(ids) + self.places(torch.arange(ids.shape[1]))
+        return self.head(self.layer(x, src_key_padding_mask=mask == 0))
+
+
+def sequences():
+    """Of integers: all sizes fixed, with a batch of 2; and batch and length open."""
+    torch.manual_seed(4)
+    ids = torch.randint(0, 11, (2, 5))
+    lstm, tokens = Recurrent().eval(), Tokens().eval()
+    stir(lstm), stir(tokens)
+    torch.onnx.export(lstm, ids, os.path.join(FOLDER, "tune_lstm.onnx"), opset_version=14,
+                      input_names=["ids"], output_names=["y"])
+    axes = {0: "batch", 1: "length"}
+    torch.onnx.export(tokens, (ids, torch.ones_like(ids)),
+                      os.path.join(FOLDER, "tune_tokens.onnx"), opset_version=14,
+                      input_names=["ids", "mask"], output_names=["y"],
+                      dynamic_axes={"ids": axes, "mask": axes})
+
+
 def resnet(cajal, batches, count=400):
     import torchvision
     torch.manual_seed(5)
@@ -134,3 +175,4 @@ def resnet(cajal, batches, count=400):
 if len(sys.argv) > 1:
     resnet(sys.argv[2], sys.argv[3], *[int(n) for n in sys.argv[4:]])
 small()
+sequences()
