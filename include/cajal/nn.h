@@ -566,12 +566,13 @@ typedef struct cj_pictures_opts {
     int means, deviations; /* how many: 0, 1, or one a channel */
     cj_layout layout;      /* what the model takes */
     cj_picture_fit fit;    /* of pictures in files */
+    int64_t height, width; /* where the model's input leaves them open; 0: CJ_ERR_SHAPE then */
     void (*tell)(void *user, const char *sentence); /* as cj_tune_opts.tell */
     void *user;
 } cj_pictures_opts;
 /* A model whose first input is a batch of pictures of floats takes decoded pictures from now on, u8
  * [height, width, channels]: for models of other programs, which do not say how. The preparation is
- * saved with the model. CJ_ERR_SHAPE when the input is none, or its size is open. */
+ * saved with the model. CJ_ERR_SHAPE when the input is none. */
 CJ_API cj_status cj_model_pictures(cj_model *m, const cj_pictures_opts *opts);
 typedef struct cj_weights_opts {
     size_t struct_size;

@@ -19,7 +19,7 @@ static int run(cli *c)
     struct stat there;
     if (c->args.n_words != 2)
         return cli_misused(c, "convert: expected two files, found %d words: cajal convert "
-                              "MODEL.onnx OUT.onnx",
+                              "MODEL OUT.onnx",
                            c->args.n_words);
     const char *from = c->args.words[0], *to = c->args.words[1];
     if (!ends_in(to, ".onnx"))
@@ -52,7 +52,8 @@ const cj_command cj_command_convert = {
     .name = "convert",
     .summary = "write a model's file as another one",
     .usage = "MODEL OUT.onnx [opset=N]",
-    .text = "  cajal convert model.onnx newer.onnx opset=21\n\n"
+    .text = "  cajal convert model.onnx newer.onnx opset=21\n"
+            "  cajal convert model.keras model.onnx\n\n"
             "What the model knows of its data comes along: preparation, classes, columns.\n",
     .keys = keys,
     .run = run,

@@ -122,11 +122,12 @@ int cli_model_pictures(cli *c, cj_model *m, const cj_dataset *ds)
                            c->command->name, map->first ? map->first->key : "mean");
     if (info.prepared || !takes_float_pictures(&info) || (ds && !is_u8_picture(ds)))
         return CLI_DONE;
-    if (info.input_shape[1] < 1)
-        return cli_misused(c, "%s: the model's input leaves height and width open: expected "
-                              "input.size=N or input.size=HxW", c->command->name);
     cj_pictures_opts o = {.struct_size = sizeof o, .mean = mean, .deviation = deviation,
                           .tell = tell, .user = c};
+    if (!cli_read_size(c, "input.size", &o.height, &o.width)) return c->status;
+    if (info.input_shape[1] < 1 && !o.height)
+        return cli_misused(c, "%s: the model's input leaves height and width open: expected "
+                              "input.size=N or input.size=HxW", c->command->name);
     o.means = read_numbers(c, "input.mean", mean);
     o.deviations = o.means < 0 ? -1 : read_numbers(c, "input.std", deviation);
     if (o.deviations < 0) return c->status;

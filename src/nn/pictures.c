@@ -80,8 +80,8 @@ cj_status cj_model_pictures(cj_model *m, const cj_pictures_opts *opts)
     p.channels_first = o.layout == CJ_LAYOUT_NCHW ||
                        (o.layout == CJ_LAYOUT_AUTO && are_channels(d[1]));
     const int at = p.channels_first ? 2 : 1;
-    p.shape[0] = d[at];
-    p.shape[1] = d[at + 1];
+    p.shape[0] = d[at] < 0 ? o.height : d[at];
+    p.shape[1] = d[at + 1] < 0 ? o.width : d[at + 1];
     p.shape[2] = p.channels = d[p.channels_first ? 1 : 3];
     if (!are_channels(p.channels))
         return cj_fail(m->cj, CJ_ERR_SHAPE,
@@ -90,7 +90,7 @@ cj_status cj_model_pictures(cj_model *m, const cj_pictures_opts *opts)
     if (p.shape[0] < 1 || p.shape[1] < 1)
         return cj_fail(m->cj, CJ_ERR_SHAPE,
                        "pictures: the model's input '%s' leaves height and width open: they are to "
-                       "be said when it is loaded",
+                       "be said",
                        x->name);
     bool bytes = in_bytes(&o);
     CJ__TRY(take_numbers(m, "mean", o.means, o.mean, 0, bytes ? 1 : 255, p.channels, &p.offset));

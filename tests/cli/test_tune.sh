@@ -107,6 +107,25 @@ PYTHON
 "$cajal" predict "$golden/tune_lstm.onnx" ids.npy >lstm.txt 2>lstm.err || cat lstm.err
 says lstm.err "the batch stays 2, as the file has it; as a symbol: "
 
+# Keras's file, which leaves the size open: what it gives is the mean of each channel, so the preparation shows.
+cp "$golden/tune_keras.h5" .
+"$cajal" convert tune_keras.h5 keras.onnx --quiet
+for model in tune_keras.h5 keras.onnx; do
+    "$cajal" predict $model data=./tune.npz input.size=8 input.mean=10,20,30 input.std=2,4,8 limit=3 --json >keras.txt 2>keras.err
+    says keras.err "(10, 2), (20, 4), (30, 8) (numbers above 1 are of pixels of 0..255)"
+    python3 - <<'PYTHON'
+import json, zipfile
+pixels = zipfile.ZipFile("tune.npz").read("x.npy")[-48 * 192:]
+for i, p in enumerate(json.load(open("keras.txt"))["predictions"]):
+    for channel, (mean, std) in enumerate(((10, 2), (20, 4), (30, 8))):
+        want = (sum(pixels[192 * i + channel:192 * (i + 1):3]) / 64 - mean) / std
+        assert abs(p["output"][channel] - want) < 1e-5 * 64, (p, want)  # 64 pixels of at most 64 are summed in f32
+PYTHON
+    "$cajal" evaluate $model data=./tune.npz input.size=8 --json >keras.txt 2>keras.err
+    says keras.err "(assumed: 0..1 is meant)"
+    refuses 2 "the model's input leaves height and width open: expected input.size=N" predict $model data=./tune.npz
+done
+
 refuses 1 "freeze=conv9 matches no weight and no node" train from=tune.onnx data=./tune.npz freeze=conv9
 refuses 2 "freeze and head are for the model of from=MODEL.onnx" train data=./tune.npz model="flatten, dense 4" head=3
 refuses 2 "input.layout=nwhc: expected nchw or nhwc" train from=tune.onnx data=./tune.npz input.layout=nwhc
