@@ -10,6 +10,7 @@
 #if defined(CJ_CORE)
 int main(void) { return 77; } /* the core build has no Keras */
 #else
+#include "base/registry.h"
 #include "format/keras/keras.h"
 
 static const char *const backends[] = {NULL, "reference"};
@@ -209,6 +210,42 @@ static void losses_and_metrics_are_the_files(void **state)
         assert_non_null(m);
         assert_text(m->loss, "sparse_categorical_crossentropy");
         assert_text(m->metrics, kind ? "accuracy, mae" : "accuracy");
+        cj_context_free(cj);
+    }
+}
+
+/* What a parameter's configuration says of training. */
+static void rules_are_the_files(void **state)
+{
+#define RULE(kind, config) "{\"class_name\":\"" kind "\",\"config\":" config "}"
+    static const struct {
+        const char *rules, *regularizer, *constraint; /* of the kernel */
+    } cases[] = {
+        {"", NULL, NULL},
+        {",\"kernel_regularizer\":null", NULL, NULL},
+        {",\"kernel_regularizer\":" RULE("L2", "{\"l2\":0.25}"), "l2(l2=0.25)", NULL},
+        {",\"kernel_regularizer\":" RULE("L1L2", "{\"l1\":0.5,\"l2\":2}"), "l1_l2(l1=0.5, l2=2)",
+         NULL},
+        {",\"kernel_regularizer\":" RULE("Mine", "{}"), NULL, NULL},
+        {",\"kernel_constraint\":" RULE("NonNeg", "{}"), NULL, "non_neg()"},
+        {",\"kernel_constraint\":" RULE("MaxNorm", "{\"max_value\":3,\"axis\":0}"), NULL,
+         "max_norm(max_value=3)"},
+        {",\"kernel_constraint\":" RULE("MaxNorm", "{\"max_value\":3,\"axis\":1}"), NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cj_model *m;
+        char json[1000];
+        cj_context *cj = cj_context_new(NULL);
+        snprintf(json, sizeof json,
+                 "%s,{\"class_name\":\"Dense\",\"config\":{\"name\":\"d\",\"units\":2%s}}]}}",
+                 "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[" INPUT,
+                 cases[i].rules);
+        if (cj__keras_read_config(cj, json, strlen(json), 3, &m)) fail_msg("%s", cj_message(cj));
+        const cj_node *kernel = cj_find_variable(cj_model_graph(m), "d/kernel");
+        const cj_graph *g = cj_model_graph(m);
+        assert_text(cj__rule_of(g, kernel, CJ__ROW_REGULARIZER), cases[i].regularizer);
+        assert_text(cj__rule_of(g, kernel, CJ__ROW_CONSTRAINT), cases[i].constraint);
         cj_context_free(cj);
     }
 }
@@ -422,6 +459,7 @@ int main(void)
         cmocka_unit_test(models_are_saved),
         cmocka_unit_test(layers_keep_their_names),
         cmocka_unit_test(losses_and_metrics_are_the_files),
+        cmocka_unit_test(rules_are_the_files),
         cmocka_unit_test(wrong_files_are_told),
         cmocka_unit_test(wrong_configurations_are_told),
         cmocka_unit_test(layers_do_not_multiply),

@@ -1035,7 +1035,8 @@ def table(folder):
     x = Input("columns", np.array([[1, 2, 3], [0, -1, 2]], "float32"))
     dense = Layer("Dense", "dense", lambda v: v.double() @ t([[1.0], [2.0], [-0.5]]) + 0.25,
                   [("", "kernel", np.array([[1], [2], [-0.5]], "float32")), ("", "bias", np.array([0.25], "float32"))],
-                  units=1, activation="linear", use_bias=True)
+                  units=1, activation="linear", use_bias=True,
+                  kernel_regularizer={"class_name": "L2", "config": {"l2": 0.1}})
     m = Model("table", [x.layer, dense], [x], [dense(x)], True)
     m.training = ({"loss": "mae", "metrics": ["mse"]}, {"loss": "mae", "metrics": ["mse"]})
     m.save(folder)

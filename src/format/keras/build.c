@@ -189,7 +189,7 @@ cj_status cj__keras_build(cj__keras *k, cj__keras_layer *l, cj__keras_call *call
     }
     if (!l->model) {
         const bool operator = call->number[0] || call->number[1];
-        cj_status failed = operator     ? cj__keras_build_operator(k, l, call, x, n)
+        cj_status failed = operator      ? cj__keras_build_operator(k, l, call, x, n)
                          : l->row->build ? l->row->build(k, l, call, x, n)
                                          : cj__keras_build_row(k, l, call, x, n);
         if (!failed && k->g->failed) {

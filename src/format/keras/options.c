@@ -141,6 +141,67 @@ static cj_status append_value(cj__keras *k, const cj__keras_layer *layer, const 
     return out->failed;
 }
 
+/* ---- Regularizers and constraints ------------------------------------------------------------ */
+
+/* "l2(l2=0.01)", where it is one of ours: false, and nothing is said, if not. Constraints have axes
+ * of Keras's kernels, which those of a dense layer alone have, too. */
+static bool append_rule(const cj__json *value, bool dense, cj__text *out)
+{
+    static const struct {
+        const char *theirs, *ours, *keys;
+        bool axis;
+    } rules[] = {
+        {"L1", "l1", "l1", false},
+        {"L2", "l2", "l2", false},
+        {"L1L2", "l1_l2", "l1 l2", false},
+        {"NonNeg", "non_neg", "", false},
+        {"MaxNorm", "max_norm", "max_value", true},
+        {"UnitNorm", "unit_norm", "", true},
+        {"MinMaxNorm", "min_max_norm", "min_value max_value rate", true},
+    };
+    const char *kind = cj__keras_string(value, "class_name");
+    const cj__json *config = cj__json_find(value, "config"), *axis = cj__json_find(config, "axis");
+    size_t i = 0;
+    while (i < CJ__COUNT(rules) && (!kind || strcmp(rules[i].theirs, kind) != 0)) i++;
+    if (axis && axis->type == CJ__JSON_ARRAY && axis->count == 1) axis = axis->first;
+    if (i == CJ__COUNT(rules) || (rules[i].axis && !dense) ||
+        (axis && (!axis->is_integer || axis->integer)))
+        return false;
+    cj__text_format(out, "%s(", rules[i].ours);
+    int n = 0;
+    for (const char *at = rules[i].keys; *at;) {
+        char key[24];
+        const size_t length = strcspn(at, " ");
+        cj__format(key, sizeof key, "%.*s", (int)length, at);
+        at += length + (at[length] == ' ');
+        cj__text_format(out, "%s%s=", n++ ? ", " : "", key);
+        cj__text_number(out, cj__keras_number(config, key, 0));
+    }
+    cj__text_char(out, ')');
+    return true;
+}
+
+/* Those of the configuration that our layer has under the same name: kernel_regularizer. */
+static void append_rules(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
+{
+    const cj_layer *row = layer->row->layer ? cj_layer_find(k->cj, layer->row->layer) : NULL;
+    cj__text rule;
+    cj__text_init(&rule, k->cj);
+    for (const cj_option *o = row ? row->options : NULL; o && o->name; o++) {
+        const cj__json *value = cj__json_find(layer->config, o->name);
+        if (!value || (!strstr(o->name, "_regularizer") && !strstr(o->name, "_constraint")))
+            continue;
+        cj__text_clear(&rule);
+        if (append_rule(value, !strcmp(row->name, "dense"), &rule))
+            cj__text_format(out, "%s%s=%s", out->length ? ", " : "", o->name,
+                            cj__text_string(&rule));
+    }
+    if (rule.failed && !out->failed) out->failed = rule.failed;
+    cj__text_release(&rule);
+}
+
+/* ---- All ------------------------------------------------------------------------------------- */
+
 cj_status cj__keras_options(cj__keras *k, const cj__keras_layer *layer, cj__text *out)
 {
     for (const char *at = layer->row->options; *at;) {
@@ -159,5 +220,6 @@ cj_status cj__keras_options(cj__keras *k, const cj__keras_layer *layer, cj__text
         CJ__TRY(append_value(k, layer, theirs, sign, value, out));
     }
     if (layer->row->more) CJ__TRY(layer->row->more(k, layer, out));
+    append_rules(k, layer, out);
     return out->failed;
 }
