@@ -129,6 +129,7 @@ SIMD void winograd_square(cj__winograd which, int from, int to, size_t c, const 
                 if (end->relu) v = vf_max(v, (vf){0});
             }
             vf_store(y + c, v);
+            __builtin_prefetch(y + c + 2 * VF_LANES, 1); /* where this place goes on: a new line */
         }
     }
 }
