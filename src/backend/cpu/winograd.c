@@ -26,12 +26,13 @@ enum {
     POINTS = REACH * REACH,
     KERNEL = 3,
     PLACES = KERNEL * KERNEL,
-    BLOCK_FLOATS = 64 << 10, /* v and m of a block, */
-    BLOCK_MIN = 48,          /* but so many tiles at least */
+    BLOCK_FLOATS = 64 << 10,  /* v and m of a block, */
+    BLOCK_MIN = 48,           /* but so many tiles at least */
     GRAD_FLOATS = 1280 << 10, /* v and d of a block of the weight gradient */
-    CHUNK_FLOATS = 1 << 20,  /* u of a chunk, */
-    SUMS_FLOATS = 2 << 20,   /* s of one, */
-    SUMS_COLUMNS = 64        /* in pieces of that many columns */
+    CHUNK_FLOATS = 1 << 20,   /* u of a chunk, */
+    SUMS_FLOATS = 2 << 20,    /* s of one, */
+    SUMS_COLUMNS = 64,        /* in pieces of that many columns */
+    KEPT_FLOATS = 4 << 20     /* u of weights that are kept, at most: it is four times their size */
 };
 
 typedef struct winograd_plan {
@@ -73,14 +74,21 @@ static winograd_plan shape_of(const cj_kernel *k)
     return p;
 }
 
+/* Are the transformed weights kept from run to run? */
+static bool keeps(const cj_kernel *k, const winograd_plan *p)
+{
+    return k->fixed && k->fixed[1] && p->from * p->to <= KEPT_FLOATS / POINTS;
+}
+
 /* Is it less work? Counted in products: those of a plain convolution, of this one, and what else
  * takes the time of so many, as measured. */
-static bool pays(const winograd_plan *p, bool gradient, bool fixed)
+static bool pays(const cj_kernel *k, const winograd_plan *p)
 {
+    const bool gradient = k->call->op == &cj_op_conv_weight_grad;
     const double channels = (double)p->from * (double)p->to, tiles = (double)p->all;
     const double plain = PLACES * (double)p->c.batch * (double)(p->out[0] * p->out[1]) * channels;
     const double transformed = (gradient ? 32 : 25) * tiles * (double)(p->from + p->to);
-    const double weights = (fixed ? 24 : 45) * channels;
+    const double weights = (keeps(k, p) ? 24 : 45) * channels;
     return 1.1 * plain > POINTS * (tiles * channels + transformed + weights);
 }
 
@@ -98,7 +106,7 @@ bool cj__winograd_supports(const cj_kernel *k)
         if (w->before < 0 || w->after < 0 || w->before >= KERNEL || w->after >= KERNEL)
             return false;
     }
-    return pays(&p, k->call->op == &cj_op_conv_weight_grad, k->fixed && k->fixed[1]);
+    return pays(k, &p);
 }
 
 static cj_status keep_weights(winograd_plan *p, cj__arena *arena)
@@ -118,7 +126,7 @@ cj_status cj__winograd_prepare(const cj_kernel *k, cj__arena *arena, const void 
     if (!p) return CJ_ERR_MEMORY;
     *p = shape_of(k);
     const int64_t strip = POINTS * width * p->from, strips = parts_of(p->to, width);
-    const bool kept = k->fixed && k->fixed[1];
+    const bool kept = keeps(k, p);
     p->chunk = kept ? strips : min64(strips, max64(threads, CHUNK_FLOATS / strip));
     p->chunk *= width;
     const int64_t columns = min64(p->chunk, p->to);
