@@ -89,7 +89,8 @@ typedef struct cj_fit_opts {
     bool no_restore; /* with patience: keep the last weights instead of the best epoch's */
     const char
         *normalize;  /* "auto" (default): u8 by 1/255, but for layers of whole numbers (embedding,
-                       look-ups, hashing), tables by mean and deviation; "none" */
+                       look-ups, hashing), tables by mean and deviation unless the model is from
+                       another program's file; "none" */
     const char *run; /* run directory (made): results.csv, best.onnx, last.onnx, checkpoint/ */
     bool overwrite;             /* the run directory may have a run in it, which is lost */
     bool resume;                /* go on from the run directory's checkpoint */
@@ -180,6 +181,7 @@ typedef struct cj_model_info {
     const char *target;             /* name of the target column or field */
     cj_picture_fit input_fit;       /* how pictures in files come to input_shape */
     bool prepared;            /* it knows how raw samples become what its graph takes */
+    bool imported;            /* it is from a file of another program */
     bool gives_probabilities; /* its first output comes out of softmax or sigmoid */
     cj_field_kind target_kind;      /* CJ_FIELD_BOXES: the output is a detector's (detect.h) */
 } cj_model_info;

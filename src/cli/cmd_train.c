@@ -133,6 +133,7 @@ static int fit_to_data(training *t)
                               "replaces its last layer",
                            (long long)info.output_size, cli_string(c, "data"), classes, classes);
     if (cli_model_pictures(c, t->model, t->data)) return c->status;
+    cli_tell_columns(c, &info, t->data);
     const char *loss = cli_loss(c, t->model, t->data);
     return loss && cj_recipe_set_string(c->recipe, "loss", loss) ? cli_failed(c, c->base)
                                                                  : CLI_DONE;

@@ -36,7 +36,8 @@ const cj_key cli_keys[] = {
      "part of the training samples kept for validation; without it a folder's own validation part, "
      "or else 0.1"},
     {"normalize", CJ_KEY_WORD, 0, 0, "auto", "auto|none",
-     "pixels by 1/255, columns of a table by mean and deviation; or nothing"},
+     "pixels by 1/255, columns of a table by mean and deviation (but as they are for a model of "
+     "another program's file); or nothing"},
     {"shuffle", CJ_KEY_BOOL, 0, 0, "true", NULL, "mix the training samples anew in each epoch"},
     {"balanced", CJ_KEY_BOOL, 0, 0, "false", NULL,
      "draw every class as often as every other: of large classes some, those of small ones again"},

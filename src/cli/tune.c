@@ -141,6 +141,17 @@ int cli_model_pictures(cli *c, cj_model *m, const cj_dataset *ds)
     return cj_model_pictures(m, &o) ? cli_failed(c, c->cj) : CLI_DONE;
 }
 
+void cli_tell_columns(cli *c, const cj_model_info *info, const cj_dataset *ds)
+{
+    for (int i = 0; info->imported && !info->prepared && i < cj_dataset_fields(ds); i++) {
+        const cj_field *f = cj_dataset_field(ds, i);
+        if (f->role == CJ_FIELD_INPUT && f->columns)
+            tell(c,
+                 "columns go to the model as they are, not standardised (assumed: its weights are "
+                 "for such)");
+    }
+}
+
 /* ---- The loss -------------------------------------------------------------------------------- */
 
 static int classes_of(const cj_dataset *ds)

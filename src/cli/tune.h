@@ -17,6 +17,9 @@ cj_model *cli_model_open(cli *c, const char *path, bool training, cli_values_fn 
  * pictures are prepared). Tells a failure and gives the exit status. */
 int cli_model_pictures(cli *c, cj_model *m, const cj_dataset *ds);
 
+/* Says of a table's columns that an imported model is trained on them as they are. */
+void cli_tell_columns(cli *c, const cj_model_info *info, const cj_dataset *ds);
+
 /* The loss of the key; or the one that another program's file names; or, where the model gives
  * numbers that are not yet probabilities of the data's classes, the one that takes these; else
  * NULL, the library's default. */

@@ -225,6 +225,8 @@ struct cj_model {
     const char *loss, *metrics, *text;
     struct cj_history *history;   /* train/ */
     void (*free_history)(cj_context *cj, struct cj_history *history);
+    bool
+        imported; /* from a file of another program, whose weights are for numbers as it had them */
     cj__nodes frozen; /* variables that are trained no more, and are parameters when saved */
     cj__nodes metadata;           /* loaded key -> value pairs that are kept when saving again */
 };

@@ -4,8 +4,9 @@
  * input
  *
  * Pictures (u8) are multiplied by 1/255. Numeric columns of tables are standardised by the mean and
- * deviation of the training data; a column that never changes is only shifted. One-hot needs three
- * nodes however many columns there are: every number of the expanded row is a copy of its column
+ * deviation of the training data; a column that never changes is only shifted, and a model of
+ * another program's file takes all as they are, as its weights do. One-hot needs three nodes
+ * however many columns there are: every number of the expanded row is a copy of its column
  * (gather), and where the column is categorical it is compared with the category it stands for:
  *
  *     row [7.5, 2]   columns: numeric, categorical of 3
@@ -157,7 +158,7 @@ static cj_status decide(cj_model *m, const cj_dataset *train, int number, bool n
     memcpy(p.shape, field->shape, sizeof p.shape);
     if (p.columns) CJ__TRY(copy_columns(&m->arena, field, &p.column_info));
     CJ__TRY(check_shape(m, x, &p, cj_dataset_name(train)));
-    if (normalize && p.columns) CJ__TRY(standardise(m, train, number, &p));
+    if (normalize && p.columns && !m->imported) CJ__TRY(standardise(m, train, number, &p));
     else if (normalize && p.dtype == CJ_U8 && !is_for_numbers(m, x)) {
         if (!(p.scale = cj__arena_array(&m->arena, 1, sizeof *p.scale))) return m->cj->status;
         p.scale[0] = 1.0 / 255;

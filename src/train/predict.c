@@ -192,6 +192,7 @@ void cj_model_get_info(cj_model *m, cj_model_info *info)
 {
     *info = (cj_model_info){0};
     if (!m) return;
+    info->imported = m->imported;
     info->classes = m->classes;
     info->class_names = m->class_names;
     info->loss = m->loss;

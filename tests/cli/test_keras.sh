@@ -27,3 +27,10 @@ says out.txt "loss: 5.2542"
 "$cajal" train from="$golden/table.keras" data=./three.csv epochs=1 validation_split=0 out=run >out.txt 2>err.txt
 says err.txt "the file names its loss: mae"
 says run/args.yaml "loss: mae"
+
+# Its weights are for the columns as they are: training begins with the loss that evaluate told.
+"$cajal" train from="$golden/table.keras" data=./three.csv epochs=1 validation_split=0 optimizer=sgd learning_rate=1e-12 \
+    out=still >out.txt 2>err.txt
+says err.txt "columns go to the model as they are, not standardised"
+"$cajal" evaluate still/last.onnx data=./three.csv >out.txt 2>err.txt
+says out.txt "loss: 1.9417"

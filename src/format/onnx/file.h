@@ -48,6 +48,7 @@ typedef struct cj__onnx_tuning {
     /* Set by cj__onnx_tune: */
     cj__arena *arena;
     const cj__names *listed; /* the parameters of a file that lists them; else NULL */
+    bool ours;               /* it does, as our files do */
     int64_t batch;           /* that became a symbol; 0: none */
     cj__names frozen, new_weights; /* frozen statistics have the map itself as their value */
 } cj__onnx_tuning;

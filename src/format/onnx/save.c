@@ -124,6 +124,7 @@ cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_o
     if (from->path && !opts.folder) return cj_last_status(cj);
     if (from->tuning) {
         from->tuning->listed = opts.parameters;
+        from->tuning->ours = trained;
         CJ__TRY(cj__onnx_tune(from->tuning, arena, *model));
         opts.frozen = &from->tuning->frozen;
         opts.batch = from->tuning->batch;
@@ -283,6 +284,7 @@ static cj_status read_once(cj_context *cj, const cj__onnx_origin *from, cj_model
     if (!failed) failed = adopt_graph(m, g);
     if (!failed) failed = cj__onnx_recall_model(&arena, parsed, m);
     if (!failed) failed = cj__onnx_tuned(from->tuning, m, parsed);
+    if (!failed) m->imported = !from->tuning->ours;
     if (failed) cj_model_free(m);
     else *out = m;
     cj__arena_release(&arena);
