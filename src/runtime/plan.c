@@ -313,12 +313,11 @@ double cj__kernel_ns(const cj_kernel *k)
     return products > 0 ? 2 * products / 100 : bytes / 10;
 }
 
-/* Waking a team and waiting for it costs some microseconds a step, and much more when another
- * program has one of the cores: a plan of small steps is faster on its own thread. The bits are the
- * same either way. */
+/* Waking a team and waiting for it costs some microseconds a step: a plan whose steps take less
+ * than STEP_NS on the average is faster on its own thread. The bits are the same either way. */
 static void choose_threads(planner *pl)
 {
-    enum { STEP_NS = 60000 };
+    enum { STEP_NS = 8000 };
     double all = 0;
     for (int i = 0; i < pl->plan->n_steps; i++) all += cj__kernel_ns(&pl->plan->steps[i].kernel);
     if (all >= (double)STEP_NS * pl->plan->n_steps) return;

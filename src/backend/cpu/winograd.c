@@ -131,7 +131,8 @@ cj_status cj__winograd_prepare(const cj_kernel *k, cj__arena *arena, const void 
     p->chunk *= width;
     const int64_t columns = min64(p->chunk, p->to);
     const int64_t most = max64(BLOCK_MIN, BLOCK_FLOATS / POINTS / (p->from + columns));
-    p->block = parts_of(p->all, max64(parts_of(p->all, most), min64(threads, p->all)));
+    /* As many blocks for each thread, and all of about one size. */
+    p->block = parts_of(p->all, min64(up(parts_of(p->all, most), threads), p->all));
     p->lanes = min64(threads, parts_of(p->all, p->block));
     p->v = apart(p->block * p->from);
     p->m = apart(p->block * columns);
