@@ -1,5 +1,6 @@
 /* The recurrent steps of every table this processor runs against loops in double: odd numbers of
- * rows, units and features, rows that have ended, forward and backward. */
+ * rows, units and features, x's products made before, rows that have ended, forward and backward.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +31,8 @@ static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static float weight[4][UNITS][WIDTH], bias[4][UNITS], input[ROWS][WIDTH], c[ROWS][UNITS],
     packed[8 * 4 * UNITS * (WIDTH + 64)], packed_bias[8 * UNITS + 512], next[ROWS][UNITS],
     new_c[ROWS][UNITS], y[ROWS][UNITS], saved[ROWS][PARTS * UNITS];
+static float made[CJ__RECURRENT_FEW][4 * UNITS]; /* of x, by a product before the steps */
+static bool is_made;
 static const uint8_t active[ROWS] = {1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1};
 
 static void near(const char *what, double found, double expected)
@@ -65,6 +68,7 @@ static double sum_of(cj__recurrent_cell cell, size_t gate, size_t i, size_t j, s
 {
     double sum = bias[gate][j];
     const bool gru = cell == CJ__RECURRENT_GRU;
+    if (is_made && !(gru && gate == 3)) sum += made[i][gate * units + j];
     for (size_t p = gru && gate == 3 ? features : 0;
          p < (gru && gate == 2 ? features : features + units); p++)
         sum += (double)weight[gate][j][p] * input[i][p];
@@ -73,8 +77,9 @@ static double sum_of(cj__recurrent_cell cell, size_t gate, size_t i, size_t j, s
 
 static void check_unit(cj__recurrent_cell cell, size_t i, size_t j, size_t features, size_t units)
 {
-    double z[4], h = input[i][features + j];
-    for (size_t g = 0; g < 4; g++) z[g] = sum_of(cell, g, i, j, features, units);
+    const bool rnn = cell == CJ__RECURRENT_RNN || cell == CJ__RECURRENT_RELU;
+    double z[4] = {0}, h = input[i][features + j];
+    for (size_t g = 0; g < (rnn ? 1 : 4); g++) z[g] = sum_of(cell, g, i, j, features, units);
     double parts[PARTS] = {0}, expected;
     if (cell == CJ__RECURRENT_LSTM) {
         const double cell_now = sigmoid(z[1]) * c[i][j] + sigmoid(z[0]) * tanh(z[2]);
@@ -104,6 +109,8 @@ static void check_forward(const cj__isa *isa, cj__recurrent_cell cell, size_t ro
     numbers(&bias[0][0], sizeof bias / sizeof(float));
     numbers(&input[0][0], sizeof input / sizeof(float));
     numbers(&c[0][0], sizeof c / sizeof(float));
+    numbers(&made[0][0], sizeof made / sizeof(float));
+    is_made = rows <= CJ__RECURRENT_FEW && !features;
     memcpy(new_c, c, sizeof c);
     pack(cell, (size_t)isa->lanes, units, features);
     float *cells = malloc(rows * units * sizeof *cells); /* rows without a gap */
@@ -120,6 +127,8 @@ static void check_forward(const cj__isa *isa, cj__recurrent_cell cell, size_t ro
         .c = cells,
         .packed = packed,
         .bias = packed_bias,
+        .made = is_made ? &made[0][0] : NULL,
+        .made_stride = 4 * UNITS,
         .active = active,
         .y = &y[0][0],
         .y_stride = UNITS,
@@ -243,6 +252,7 @@ static void test_steps(void **state)
             for (size_t rows = 1; rows <= ROWS; rows++)
                 for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
                     check_forward(isa, (cj__recurrent_cell)cell, rows, units[u], rows % 6);
+                    check_forward(isa, (cj__recurrent_cell)cell, rows, units[u], 0);
                     check_backward(isa, (cj__recurrent_cell)cell, rows, units[u]);
                 }
     }

@@ -214,7 +214,9 @@ static int run_cell(cj_dtype dtype, const char *backend, int threads, int cell, 
 static void test_sizes(void **state)
 {
     static const sizes all[] = {{1, 2, 1, 1},   {2, 3, 5, 15},  {5, 2, 3, 16},   {33, 3, 4, 17},
-                                {70, 2, 7, 33}, {6, 4, 16, 64}, {13, 3, 31, 65}, {3, 2, 0, 20}};
+                                {70, 2, 7, 33}, {6, 4, 16, 64}, {13, 3, 31, 65}, {3, 2, 0, 20},
+                                /* few samples of many steps: x's products come first */
+                                {1, 20, 6, 17}, {2, 16, 33, 40}, {2, 17, 0, 20}};
     static const char *const directions[] = {"forward", "reverse", "bidirectional"};
     (void)state;
     for (size_t i = 0; i < CJ__COUNT(all); i++)

@@ -178,6 +178,8 @@ typedef enum cj__recurrent_cell {
     CJ__RECURRENT_RELU /* rnn */
 } cj__recurrent_cell;
 
+enum { CJ__RECURRENT_FEW = 2 };
+
 typedef struct cj__recurrent_step {
     cj__recurrent_cell cell;
     size_t rows, features, units;
@@ -187,6 +189,8 @@ typedef struct cj__recurrent_step {
     size_t next_stride;
     float *c;    /* [rows, units] */
     const float *packed, *bias;
+    const float *made; /* NULL, or what x adds to the sums: [rows, gates], of few rows */
+    size_t made_stride;
     const uint8_t *active;
     float *y, *saved; /* saved: NULL, or [rows, parts * units] */
     size_t y_stride, saved_stride;
@@ -202,6 +206,8 @@ typedef struct cj__recurrent_back {
     float *dgates, *dinner, *previous; /* results; dinner may be NULL, and is as wide */
     float *local;                                   /* [rows, gates] */
     size_t dy_stride, dgates_stride, previous_stride, local_stride;
+    /* How far the next step's saved values and results are from this one's. */
+    ptrdiff_t saved_ahead, dgates_ahead, previous_ahead;
     const float *packed;                            /* R [gates, units] in strips of 4 vectors */
 } cj__recurrent_back;
 

@@ -133,6 +133,22 @@ static CJ__NOINLINE void ended_units(const cj__recurrent_step *s, size_t i)
                s->units * sizeof(float) * (s->cell == CJ__RECURRENT_LSTM ? 5 : 4));
 }
 
+/* What x adds to the sums of units j on, where that is known before the steps. */
+SIMD void add_made(cj__recurrent_cell cell, int rows, const cj__recurrent_step *s, size_t row,
+                   size_t j, vf sums[TILE_ROWS][4])
+{
+    const bool rnn = cell == CJ__RECURRENT_RNN;
+    for (int i = 0; i < rows; i++) {
+        const float *made = s->made + (row + (size_t)i) * s->made_stride;
+        SIMD_UNROLL
+        for (size_t v = 0; v < (cell == CJ__RECURRENT_GRU ? 3 : 4); v++) {
+            const size_t unit = rnn ? j + v * VF_LANES : j;
+            if (unit >= s->units) continue;
+            sums[i][v] += some_load(made + (rnn ? 0 : v * s->units) + unit, s->units - unit);
+        }
+    }
+}
+
 /* cell and rows are constants where this is inlined. */
 SIMD void forward_tile(cj__recurrent_cell cell, int rows, const cj__recurrent_step *s, size_t row,
                        size_t strip)
@@ -148,6 +164,7 @@ SIMD void forward_tile(cj__recurrent_cell cell, int rows, const cj__recurrent_st
         SIMD_UNROLL
         for (size_t v = 0; v < 4; v++) sums[i][v] = vf_load(s->bias + (strip * 4 + v) * VF_LANES);
     }
+    if (rows <= CJ__RECURRENT_FEW && s->made) add_made(cell, rows, s, row, j, sums);
     if (cell == CJ__RECURRENT_GRU) {
         b = tile_products(rows, n, of_x, sums, a, s->input_stride, s->features, b);
         tile_products(rows, n, of_h, sums, a + s->features, s->input_stride, s->units, b);
@@ -265,9 +282,23 @@ SIMD vf rnn_units_back(const cj__recurrent_back *s, size_t at, size_t j, size_t 
     return (vf){0};
 }
 
+/* Fetches what the next step reads and writes of row i from unit j on: memory works while this
+ * step's product is made. */
+SIMD void fetch_ahead(const cj__recurrent_back *s, size_t parts, size_t gates, size_t i, size_t j)
+{
+    const float *saved = s->saved[i] + s->saved_ahead + j;
+    const float *dgates = s->dgates + i * s->dgates_stride + s->dgates_ahead + j;
+    SIMD_UNROLL
+    for (size_t k = 0; k < parts; k++) __builtin_prefetch(saved + k * s->units, 0, 2);
+    SIMD_UNROLL
+    for (size_t k = 0; k < gates; k++) __builtin_prefetch(dgates + k * s->units, 1, 2);
+    __builtin_prefetch(s->previous + i * s->previous_stride + s->previous_ahead + j, 1, 2);
+}
+
 SIMD void gates_back(cj__recurrent_cell cell, const cj__recurrent_back *s)
 {
     const size_t gates = cell == CJ__RECURRENT_LSTM ? 4 : cell == CJ__RECURRENT_GRU ? 3 : 1;
+    const size_t parts = cell == CJ__RECURRENT_LSTM ? 5 : cell == CJ__RECURRENT_GRU ? 4 : 1;
     for (size_t i = 0; i < s->rows; i++) {
         if (s->active && !s->active[i]) {
             const size_t bytes = gates * s->units * sizeof(float);
@@ -288,6 +319,7 @@ SIMD void gates_back(cj__recurrent_cell cell, const cj__recurrent_back *s)
                  : cell == CJ__RECURRENT_GRU ? gru_units_back(s, i, j, n, dh)
                                              : rnn_units_back(s, i, j, n, dh);
             some_store(dh_at, dh, n);
+            fetch_ahead(s, parts, gates, i, j);
         }
     }
 }

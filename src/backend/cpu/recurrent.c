@@ -4,7 +4,9 @@
  * through all steps without waiting for another. The weights [W R] are packed once for all blocks
  * (and kept while nobody changes them); x and h of a step lie side by side in one row, so a step is
  * one product whose sums become the new state before they leave the registers (isa_recurrent.h).
- * Two rows of [x, h] take turns: one is read while the other gets the next h.
+ * Two rows of [x, h] take turns: one is read while the other gets the next h. With one or two
+ * samples a step waits for its weights, which pass through the second-level cache: there the part
+ * that x makes is a product before the steps, and they read R alone.
  *
  * What rare options ask for (peepholes, projections, other functions, a reset gate before the
  * product) goes to the reference kernel. */
@@ -23,6 +25,9 @@ typedef struct prepared {
     int64_t packed, bias;               /* floats of one direction */
     int64_t buffers;                    /* floats of one block */
     int64_t blocks;
+    int64_t inputs;                     /* of a row: those of x that a step multiplies, c or 0 */
+    int64_t made;                       /* floats of x's products that are made before; 0: none */
+    size_t product;                     /* bytes that making them works with */
     float *kept;                        /* packed weights that outlive a run; NULL: in workspace */
     uint64_t version;                   /* they are of; 0: none */
 } prepared;
@@ -32,7 +37,7 @@ typedef struct task {
     const cj_kernel *k;
     const prepared *p;
     const cj__isa *isa;
-    const float *packed;
+    const float *packed, *made;
     float *buffers;
 } task;
 
@@ -59,6 +64,45 @@ static int64_t row_stride(int64_t n)
 
 static int64_t strips(int64_t units, int64_t width) { return (units + width - 1) / width; }
 
+/* x's products with W of one direction: [N T, gates]. */
+static cj__gemm product_of(const prepared *p, const cj_kernel *k, int d)
+{
+    return (cj__gemm){.m = p->n * p->t,
+                      .n = p->gates,
+                      .k = p->c,
+                      .transpose_b = true,
+                      .alpha = 1,
+                      .a = k->in[0]->data,
+                      .lda = p->c,
+                      .b = (const float *)k->in[1]->data + d * p->gates * p->c,
+                      .ldb = p->c,
+                      .ldc = p->gates};
+}
+
+/* Whether x's products are made before the steps: as many rows must pay for packing W. */
+static void choose_made(prepared *p, const cj_kernel *k)
+{
+    enum { STEPS_MIN = 16, FLOATS_MAX = 1 << 22 };
+    const int64_t made = p->n * p->t * p->gates * p->r.directions;
+    p->inputs = p->c;
+    if (p->r.backward || p->n > CJ__RECURRENT_FEW || p->t < STEPS_MIN || made > FLOATS_MAX) return;
+    const cj__gemm g = product_of(p, k, 0);
+    p->inputs = 0;
+    p->made = (made + 15) / 16 * 16;
+    p->product = cj__isa_best()->gemm_workspace_f32(&g);
+}
+
+static void make_products(const task *job, float *made, void *workspace)
+{
+    const prepared *p = job->p;
+    for (int d = 0; d < p->r.directions; d++) {
+        cj__gemm g = product_of(p, job->k, d);
+        g.c = made + d * g.m * g.n;
+        g.workspace = p->product ? workspace : NULL;
+        job->isa->gemm_f32(job->k->team, &g);
+    }
+}
+
 cj_status cj__recurrent_prepare(const cj_kernel *k, cj__arena *arena, const void **out,
                                 size_t *workspace_bytes)
 {
@@ -74,7 +118,8 @@ cj_status cj__recurrent_prepare(const cj_kernel *k, cj__arena *arena, const void
     const int64_t lanes = cj__isa_best()->lanes;
     p->n = x->dim[0], p->t = x->dim[1], p->c = x->dim[2];
     p->h = r->dim[2], p->gates = r->dim[1];
-    p->stride = row_stride(p->c + p->h), p->local_stride = row_stride(p->gates);
+    choose_made(p, k);
+    p->stride = row_stride(p->inputs + p->h), p->local_stride = row_stride(p->gates);
     p->blocks = strips(p->n, ROWS);
     if (p->r.backward) {
         p->packed = strips(p->h, 4 * lanes) * 4 * lanes * p->gates;
@@ -82,7 +127,7 @@ cj_status cj__recurrent_prepare(const cj_kernel *k, cj__arena *arena, const void
     } else {
         const int64_t count = strips(p->h, (p->r.cell == CJ__CELL_RNN ? 4 : 1) * lanes),
                       vectors = p->r.cell == CJ__CELL_GRU ? 3 : 4;
-        p->packed = count * (p->c + p->h) * vectors * lanes;
+        p->packed = count * (p->inputs + p->h) * vectors * lanes;
         p->bias = count * 4 * lanes;
         p->buffers = ROWS * (2 * p->stride + p->h);
     }
@@ -96,8 +141,10 @@ cj_status cj__recurrent_prepare(const cj_kernel *k, cj__arena *arena, const void
         if (!raw) return CJ_ERR_MEMORY;
         p->kept = (float *)(void *)(raw + (64 - (uintptr_t)raw % 64) % 64);
     }
-    *workspace_bytes = (size_t)(p->buffers * p->blocks * p->r.directions + (fixed ? 0 : all)) *
-                       sizeof(float);
+    *workspace_bytes =
+        (size_t)(p->made + p->buffers * p->blocks * p->r.directions + (fixed ? 0 : all)) *
+            sizeof(float) +
+        p->product;
     *out = p;
     return CJ_OK;
 }
@@ -116,7 +163,7 @@ static void pack_gate(const task *job, const float *w, int64_t columns, int64_t 
 static void pack_forward(const task *job, int d, float *to)
 {
     const prepared *p = job->p;
-    const int64_t lanes = job->isa->lanes, inputs = p->c + p->h, h = p->h;
+    const int64_t lanes = job->isa->lanes, inputs = p->inputs + p->h, h = p->h;
     const bool rnn = p->r.cell == CJ__CELL_RNN, gru = p->r.cell == CJ__CELL_GRU;
     const int64_t vectors = gru ? 3 : 4, width = (rnn ? 4 : 1) * lanes;
     const float *w = (const float *)job->k->in[1]->data + d * p->gates * p->c;
@@ -126,8 +173,8 @@ static void pack_forward(const task *job, int d, float *to)
         float *strip = to + s * inputs * vectors * lanes;
         for (int64_t v = 0; v < vectors; v++) {
             const int64_t gate = rnn ? 0 : v, j = s * width + (rnn ? v * lanes : 0);
-            pack_gate(job, w, p->c, gate, j, strip + v * lanes, vectors);
-            pack_gate(job, r, h, gate, j, strip + (p->c * vectors + v) * lanes, vectors);
+            pack_gate(job, w, p->inputs, gate, j, strip + v * lanes, vectors);
+            pack_gate(job, r, h, gate, j, strip + (p->inputs * vectors + v) * lanes, vectors);
         }
     }
     if (p->r.bias < 0) return;
@@ -249,26 +296,28 @@ static void forward_block(const task *job, int64_t index)
                                                : NULL;
     const int64_t parts = p->r.saved_parts * p->h;
     for (int64_t i = 0; i < b.rows; i++) {
-        load_state(&b, p->r.h0, i, input + i * p->stride + p->c);
+        load_state(&b, p->r.h0, i, input + i * p->stride + p->inputs);
         load_state(&b, p->r.c0, i, c + i * p->h);
     }
     cj__recurrent_step s = {.cell = p->cell,
                             .rows = (size_t)b.rows,
-                            .features = (size_t)p->c,
+                            .features = (size_t)p->inputs,
                             .units = (size_t)p->h,
                             .input_stride = (size_t)p->stride,
                             .next_stride = (size_t)p->stride,
                             .c = c,
                             .packed = job->packed + b.d * (p->packed + p->bias),
+                            .made_stride = (size_t)(p->t * p->gates),
                             .y_stride = (size_t)(p->t * p->r.directions * p->h),
                             .saved_stride = (size_t)(p->t * parts)};
     s.bias = s.packed + p->packed;
     for (int64_t step = 0; step < p->t; step++) {
         const int64_t t = b.reverse ? p->t - 1 - step : step;
-        for (int64_t i = 0; i < b.rows; i++)
+        for (int64_t i = 0; p->inputs && i < b.rows; i++)
             copy_floats(input + i * p->stride,
                         (const float *)x->data + ((b.first + i) * p->t + t) * p->c, p->c);
-        s.input = input, s.next = other + p->c;
+        if (p->made) s.made = job->made + ((b.d * p->n + b.first) * p->t + t) * p->gates;
+        s.input = input, s.next = other + p->inputs;
         s.active = mark_active(&b, t);
         s.y = result_at(&b, k->out[0], 0, t);
         s.saved = saved ? step_at(&b, saved, 0, t, parts) : NULL;
@@ -277,7 +326,7 @@ static void forward_block(const task *job, int64_t index)
         input = other, other = swap;
     }
     for (int64_t i = 0; i < b.rows; i++) {
-        copy_floats(state_at(&b, k->out[1], i, p->h), input + i * p->stride + p->c, p->h);
+        copy_floats(state_at(&b, k->out[1], i, p->h), input + i * p->stride + p->inputs, p->h);
         if (p->r.cell == CJ__CELL_LSTM)
             copy_floats(state_at(&b, k->out[2], i, p->h), c + i * p->h, p->h);
     }
@@ -314,6 +363,7 @@ static void backward_block(const task *job, int64_t index)
     block b = block_of(job, index);
     float *dh = b.buffers, *dc = dh + ROWS * p->h, *zero = dc + ROWS * p->h, *local = zero + p->h;
     const bool gru = p->r.cell == CJ__CELL_GRU;
+    const int64_t parts = p->r.saved_parts * p->h, way = b.reverse ? 1 : -1;
     behind at;
     for (int64_t i = 0; i < b.rows; i++) {
         load_state(&b, p->r.dh, i, dh + i * p->h);
@@ -334,6 +384,9 @@ static void backward_block(const task *job, int64_t index)
                             .dgates_stride = (size_t)(p->t * p->gates),
                             .previous_stride = (size_t)(p->t * p->h),
                             .local_stride = (size_t)p->local_stride,
+                            .saved_ahead = way * (parts ? parts : p->r.directions * p->h),
+                            .dgates_ahead = way * p->gates,
+                            .previous_ahead = way * p->h,
                             .packed = job->packed + b.d * p->packed};
     for (int64_t step = p->t - 1; step >= 0; step--) {
         const int64_t t = b.reverse ? p->t - 1 - step : step;
@@ -369,9 +422,11 @@ cj_status cj__recurrent_run(const cj_kernel *k)
                            "%s: the length %lld of sample %lld is not between 0 and %lld",
                            k->call->op->name, (long long)length_of(&j, n), (long long)n,
                            (long long)p->t);
-    float *workspace = k->workspace;
-    j.packed = pack(&j, workspace);
-    j.buffers = p->kept ? workspace : workspace + p->r.directions * (p->packed + p->bias);
+    float *made = k->workspace, *weights = made + p->made,
+          *buffers = weights + (p->kept ? 0 : p->r.directions * (p->packed + p->bias));
+    if (p->made) make_products(&j, made, buffers + p->buffers * p->blocks * p->r.directions);
+    j.made = made, j.buffers = buffers;
+    j.packed = pack(&j, weights);
     cj__parallel_for(k->team, p->blocks * p->r.directions, 1, work, &j);
     return CJ_OK;
 }
