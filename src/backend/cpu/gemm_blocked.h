@@ -73,19 +73,30 @@ static void FN(pack_lines)(const T *x, size_t ld, size_t lines, size_t k, size_t
     }
 }
 
-/* The same for x[p * ld + i], over several panels side by side: `lines` may exceed the width. */
+/* The same for x[p * ld + i], over several panels side by side: `lines` may exceed the width. Of
+ * some rows at a time: panels lie whole pages apart, where a cache does not keep a line that is
+ * half written until the next row comes. */
 SIMD void FN(pack_across)(const T *x, size_t ld, size_t lines, size_t k, size_t width, T *out)
 {
-    for (size_t p = 0; p < k; p++, x += ld) {
-        T *to = out + p * width;
-        for (size_t i = 0; i < lines; i += width, to += k * width) {
-            SIMD_UNROLL
-            for (size_t v = 0; v < width; v += LANES) {
-                const size_t left = i + v < lines ? lines - i - v : 0,
-                             store = width - v < LANES ? width - v : LANES;
-                V r = left >= LANES ? V_LOAD(x + i + v) : left ? V_LOAD_N(x + i + v, left) : (V){0};
-                if (store == LANES) V_STORE(to + v, r);
-                else V_STORE_N(to + v, r, store);
+    enum { ROWS_AT_ONCE = 8 };
+    for (size_t p = 0; p < k; p += ROWS_AT_ONCE) {
+        const size_t past = p + ROWS_AT_ONCE < k ? p + ROWS_AT_ONCE : k;
+        for (size_t i = 0; i < lines; i += width) {
+            for (size_t q = p; q < past; q++) {
+                const T *from = x + q * ld + i;
+                T *to = out + i * k + q * width;
+                SIMD_UNROLL
+                for (size_t v = 0; v < width; v += LANES) {
+                    const size_t left = i + v < lines ? lines - i - v : 0,
+                                 store = width - v < LANES ? width - v : LANES;
+                    if (left >= store) {
+                        memcpy(to + v, from + v, store * sizeof(T));
+                    } else {
+                        V r = left ? V_LOAD_N(from + v, left) : (V){0};
+                        if (store == LANES) V_STORE(to + v, r);
+                        else V_STORE_N(to + v, r, store);
+                    }
+                }
             }
         }
     }
@@ -96,6 +107,8 @@ typedef struct FN(blocked) {
     int64_t i, rows, j, columns, p, k; /* the block at hand */
     T *a, *b;                          /* packed */
     int64_t groups;                    /* of tiles */
+    const T *next;                     /* what is packed after this block: `next_k` rows of A */
+    int64_t next_rows, next_k;
 } FN(blocked);
 
 static void FN(pack_a)(void *arg, int64_t begin, int64_t end)
@@ -136,6 +149,16 @@ SIMD void FN(prefetch)(const FN(tile) *tile)
     }
 }
 
+/* Fetches part `at` of `of` of the block that is packed next, into the second level. */
+SIMD void FN(fetch_next)(const FN(blocked) *w, int64_t at, int64_t of)
+{
+    enum { LINE = 64 / sizeof(T) };
+    const int64_t begin = at * w->next_k / of, end = (at + 1) * w->next_k / of;
+    for (int64_t p = begin; p < end; p++)
+        for (int64_t i = 0; i < w->next_rows; i += LINE)
+            __builtin_prefetch(w->next + p * w->g->lda + i, 0, 2);
+}
+
 /* Tasks: groups of tiles of the first strip, then of the next. */
 static void FN(multiply_block)(void *arg, int64_t begin, int64_t end)
 {
@@ -144,6 +167,8 @@ static void FN(multiply_block)(void *arg, int64_t begin, int64_t end)
     const bool last = w->p + w->k == g->k;
     const size_t k = (size_t)w->k, row = g->transpose_a ? 1 : (size_t)g->lda,
                  step = g->transpose_a ? WIDE_MR : 1;
+    const int64_t tiles = (w->rows + WIDE_MR - 1) / WIDE_MR,
+                  strips = (w->columns + FN(strip_n) - 1) / FN(strip_n);
     for (int64_t task = begin; task < end; task++) {
         const int64_t j = task / w->groups * FN(strip_n), first = task % w->groups * FN(group),
                       past = first + FN(group) < w->rows ? first + FN(group) : w->rows,
@@ -168,9 +193,21 @@ static void FN(multiply_block)(void *arg, int64_t begin, int64_t end)
                                         : (const T *)g->a + (w->i + i) * g->lda + w->p;
             tile.c = (T *)g->c + (w->i + i) * g->ldc + w->j + j;
             if (rows == WIDE_MR && vectors == WIDE_NV) FN(prefetch)(&tile);
+            if (w->next) FN(fetch_next)(w, task / w->groups * tiles + i / WIDE_MR, strips * tiles);
             kernels[rows - 1](k, a, row, step, b, FN(strip_n), &tile);
         }
     }
+}
+
+/* After block i of A comes the next of the same rows of B, or the first of the rows after them. */
+static void FN(find_next)(FN(blocked) *w, int64_t mc)
+{
+    const cj__gemm *g = w->g;
+    const bool same = w->i + mc < g->m;
+    const int64_t i = same ? w->i + mc : 0, p = same ? w->p : w->p + w->k;
+    w->next = p < g->k ? (const T *)g->a + p * g->lda + i : NULL;
+    w->next_rows = g->m - i < mc ? g->m - i : mc;
+    w->next_k = g->k - p < BLOCK_K ? g->k - p : BLOCK_K;
 }
 
 static void FN(gemm_blocked)(cj__team *team, const cj__gemm *g)
@@ -188,8 +225,10 @@ static void FN(gemm_blocked)(cj__team *team, const cj__gemm *g)
             for (w.i = 0; w.i < g->m; w.i += mc) {
                 w.rows = g->m - w.i < mc ? g->m - w.i : mc;
                 w.groups = (w.rows + FN(group) - 1) / FN(group);
-                if (g->transpose_a)
+                if (g->transpose_a) {
+                    FN(find_next)(&w, mc);
                     cj__parallel_for(team, w.rows, FN(group), FN(pack_a), &w);
+                }
                 const int64_t strips = (w.columns + FN(strip_n) - 1) / FN(strip_n);
                 cj__parallel_for(team, strips * w.groups, 1, FN(multiply_block), &w);
             }
