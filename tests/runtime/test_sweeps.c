@@ -262,6 +262,28 @@ static void layer_norm_training(void **state)
     cj_program_free(p);
 }
 
+/* All sums over x are one sweep, though one wants a view that was asked for after another reader of
+ * the group: what it views was there before. */
+static void view_asked_for_late(void **state)
+{
+    (void)state;
+    int read, written, calls;
+    const int64_t first = 0;
+    cj_node *x = fed("x", CJ_F32, SHAPE(500, 32)), *e = cj_exp(x);
+    cj_node *mean = cj_matmul(fed("a", CJ_F32, SHAPE(1, 4)), fed("b", CJ_F32, SHAPE(4, 32)));
+    cj_node *outputs[] = {cj_reduce_sum(e, 1, &first, false),
+                          cj_matmul(e, fed("w", CJ_F32, SHAPE(32, 2))),
+                          cj_reduce_sum(cj_square(cj_sub(x, cj_reshape(mean, SHAPE(32)))), 1,
+                                        &first, false)};
+    cj_program *p = cj_compile(g, .output_list = outputs, .n_outputs = 3);
+    assert_non_null(p);
+    count_sweeps(p, 500 * 32, &read, &written, &calls);
+    assert_int_equal(calls, 2); /* and the product */
+    assert_int_equal(read, 2);
+    cj_program_free(p);
+    check(outputs, 3, 1e-4, 0, "late view");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +292,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(square, setup, teardown),
         cmocka_unit_test_setup_teardown(special_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(batch_norm_training, setup, teardown),
-        cmocka_unit_test_setup_teardown(layer_norm_training, setup, teardown)};
+        cmocka_unit_test_setup_teardown(layer_norm_training, setup, teardown),
+        cmocka_unit_test_setup_teardown(view_asked_for_late, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

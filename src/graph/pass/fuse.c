@@ -21,7 +21,8 @@
  *     earlier   a call alone moves down to a group, if its other operands are there by then
  *
  * `reader` is the lowest place of a reader outside a group (never higher than the truth, so a few
- * legal unions are missed). Sources and their broadcasts come first of all.
+ * legal unions are missed). Sources and their broadcasts come first of all; a view outside of
+ * groups is where what it views is.
  *
  * Afterwards, a value that only other groups read is computed again in each of them where that
  * costs less memory traffic than writing and reading it: fuse_again.c. */
@@ -161,14 +162,21 @@ static void join(cj__fuser *f, cj__group *into, cj__group *from, int place, fit 
     into->reduces = into->reduces || from->reduces;
 }
 
+/* Where a call's result is there. */
+static int place_of(cj__fuser *f, int id)
+{
+    while (cj__is_free_view(f, id)) id = f->g->calls[id]->in[0]->call->id;
+    return cj__group_at(f, id)->place;
+}
+
 /* May `alone`, a group of one call that nobody reads yet, be placed where group a is? */
 static bool ready_at(cj__fuser *f, const cj__group *alone, const cj__group *a)
 {
     const cj_call *call = f->g->calls[alone->first];
     if (alone->calls != 1) return false;
     for (int k = 0; k < call->n_in; k++) {
-        const cj__group *from = cj__group_at(f, cj__fuse_source(f, call, k)->call->id);
-        if (from != a && from->place >= a->place) return false;
+        const int from = cj__fuse_source(f, call, k)->call->id;
+        if (cj__group_at(f, from) != a && place_of(f, from) >= a->place) return false;
     }
     return true;
 }
@@ -222,6 +230,16 @@ static void find_group(cj__fuser *f, const cj_call *call)
     if (f->kind[id] == CJ__FUSE_VIEW) try_view(f, id);
 }
 
+/* Group `mine` reads call `id`, and what that views. */
+static void note_reader(cj__fuser *f, int id, const cj__group *mine)
+{
+    for (;; id = f->g->calls[id]->in[0]->call->id) {
+        cj__group *from = cj__group_at(f, id);
+        if (from != mine && mine->place < from->reader) from->reader = mine->place;
+        if (!cj__is_free_view(f, id)) return;
+    }
+}
+
 static void form_groups(cj__fuser *f)
 {
     for (int i = 0; i < f->n; i++) {
@@ -235,9 +253,8 @@ static void form_groups(cj__fuser *f)
         find_group(f, call);
         const cj__group *mine = cj__group_at(f, i);
         for (int k = 0; k < call->n_in; k++) {
-            int source = cj__fuse_source(f, call, k)->call->id;
-            cj__group *from = cj__group_at(f, source);
-            if (from != mine && mine->place < from->reader) from->reader = mine->place;
+            const int source = cj__fuse_source(f, call, k)->call->id;
+            note_reader(f, source, mine);
             if (reads_whole(f, call, k)) f->sibling[source] = i;
         }
     }

@@ -65,6 +65,13 @@ static inline bool cj__is_member(const cj__fuser *f, int call)
 {
     return f->kind[call] >= CJ__FUSE_POINT;
 }
+/* A view outside of groups moves nothing: it is written when it is first read, so it is there as
+ * soon as what it views is. */
+static inline bool cj__is_free_view(const cj__fuser *f, int call)
+{
+    return f->kind[call] == CJ__FUSE_VIEW && f->group_of[call] == call &&
+           f->groups[call].calls == 1;
+}
 /* Operand k of a call; of a member, what a broadcast makes it from. */
 cj_node *cj__fuse_source(const cj__fuser *f, const cj_call *call, int k);
 /* fuse_again.c: which values are computed again. */

@@ -1,21 +1,27 @@
 /* fuse_write.c: the groups that fuse.c found, as calls of `fused` in a new graph.
  *
- * Groups are written in the order of their places; those that come first in that of their ids. A
+ * Groups are written in the order of their places; those that come first in that of their ids; a
+ * view when it is first read. A
  * body has the calls of its group, copies of the broadcasts they read, and what they compute again.
  */
 #include "graph/pass/fuse.h"
 
+static bool write_plain(cj__fuser *f, const cj_call *call);
+
+/* What stands for a node in the new graph; NULL when a view of it cannot be made. */
 static cj_node *outside(cj__fuser *f, const cj_node *node)
 {
-    cj_node *to = f->map[node->call->id];
-    return node->call->n_out == 1 ? to : cj_node_output(to, node->output);
+    const int id = node->call->id;
+    if (!f->map[id] && cj__is_free_view(f, id) && !write_plain(f, node->call)) return NULL;
+    return node->call->n_out == 1 ? f->map[id] : cj_node_output(f->map[id], node->output);
 }
 
 static bool write_plain(cj__fuser *f, const cj_call *call)
 {
     cj_node **in = cj__arena_array(&f->scratch, (size_t)call->n_in + 1, sizeof *in);
     if (!in) return false;
-    for (int k = 0; k < call->n_in; k++) in[k] = outside(f, call->in[k]);
+    for (int k = 0; k < call->n_in; k++)
+        if (!(in[k] = outside(f, call->in[k]))) return false;
     f->map[call->id] = cj__call_clone(f->to, call, in);
     return f->map[call->id] != NULL;
 }
@@ -31,6 +37,7 @@ typedef struct body_builder {
 /* The placeholder of the body that stands for an outside node. */
 static cj_node *body_input(body_builder *b, cj_node *node)
 {
+    if (!node) return NULL;
     for (int i = 0; i < b->n_in; i++)
         if (b->in[i] == node) return b->placeholder[i];
     char name[16];
@@ -140,7 +147,7 @@ bool cj__fuse_write(cj__fuser *f)
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < f->n; i++) {
             const cj__group *mine = cj__group_at(f, i);
-            if (!f->live[i] || mine->place != (pass ? i : CJ__GROUP_FIRST)) continue;
+            if (!f->live[i] || f->map[i] || mine->place != (pass ? i : CJ__GROUP_FIRST)) continue;
             if (!(is_plain(f, mine) ? write_plain(f, f->g->calls[i]) : write_group(f, mine)))
                 return false;
         }
