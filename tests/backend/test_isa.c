@@ -113,9 +113,10 @@ static void test_binary(void **state)
 /* The place of an element does not change its value, and the functions work in place. Their
  * accuracy is test_isa_math's business; double precision is libm's. */
 /* With the same roundings as one operation after another, of `slack` for ADAM's quotient. */
-static float scalar_idiom(cj__idiom op, float a, float b, float c, float s, float t,
-                          float *slack)
+static float scalar_idiom(cj__idiom op, const float *x, float s, float t, float *slack)
 {
+    const float a = x[0], b = x[1], c = x[2], d = x[3], e = x[4];
+    const float ab = a * b, cd = c * d, madd = ab + c, two = ab + cd, off = b - c;
     const float as = a * s, bs = b * s, bt = b * t, square = b * b, root = sqrtf(c);
     const float scaled = square * t, below = root + t, ratio = bs / below;
     *slack = op == CJ__IDIOM_ADAM && isfinite(ratio) ? 2 * FLT_EPSILON * fabsf(ratio) : 0;
@@ -123,6 +124,12 @@ static float scalar_idiom(cj__idiom op, float a, float b, float c, float s, floa
     case CJ__IDIOM_BLEND_SQUARES: return as + scaled;
     case CJ__IDIOM_BLEND: return as + bt;
     case CJ__IDIOM_ADAM: return a - ratio;
+    case CJ__IDIOM_MADD_TWO: return two + e;
+    case CJ__IDIOM_MADD_RELU: return madd > 0 || isnan(madd) ? madd : 0;
+    case CJ__IDIOM_MADD: return madd;
+    case CJ__IDIOM_MADD_ADD_RELU: return madd + d > 0 || isnan(madd + d) ? madd + d : 0;
+    case CJ__IDIOM_MADD_MASK: return b * c + d > 0 ? a : 0;
+    case CJ__IDIOM_CENTRED: return a * off;
     case CJ__IDIOM_SCALE_ADD: return as + b;
     case CJ__IDIOM_SCALE_SUB: return a - bs;
     default: return 0;
@@ -132,7 +139,7 @@ static float scalar_idiom(cj__idiom op, float a, float b, float c, float s, floa
 static void test_idioms(void **state)
 {
     (void)state;
-    enum { SPANS = 3 };
+    enum { SPANS = 5 };
     static const struct {
         int spans, numbers;
     } rows[] = {
@@ -159,12 +166,13 @@ static void test_idioms(void **state)
                 isa->idiom_f32[op](n, in, y);
                 if (!same(y[n], guard)) fail_msg("%s: idiom %d wrote past %zu", isa->name, op, n);
                 for (size_t i = 0; i < n; i++) {
-                    const float a = from[0][i + off], b = from[1][i + off], c = from[2][i + off];
-                    float slack, want = scalar_idiom((cj__idiom)op, a, b, c, numbers[0],
-                                                     numbers[1], &slack);
+                    float args[SPANS];
+                    for (int j = 0; j < SPANS; j++) args[j] = from[j][i + off];
+                    float slack, want = scalar_idiom((cj__idiom)op, args, numbers[0], numbers[1],
+                                                     &slack);
                     if (!same(y[i], want) && !(fabsf(y[i] - want) <= slack))
                         fail_msg("%s: idiom %d, n %zu: (%.9g, %.9g, %.9g)[%zu] = %.9g, want %.9g",
-                                 isa->name, op, n, a, b, c, i, y[i], want);
+                                 isa->name, op, n, args[0], args[1], args[2], i, y[i], want);
                 }
             }
         }

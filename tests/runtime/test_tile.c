@@ -166,6 +166,45 @@ static void idioms(void **state)
     }
 }
 
+/* The same with operands that repeat along rows, spread out or read in place. */
+static void idioms_along_rows(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {1, 7, 16, 127, 128, 1025};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        cj_graph_free(g);
+        g = cj_graph_new(cj);
+        int64_t n = sizes[i], rows = 9000 / n;
+        cj_node *a = fed("a", CJ_F32, SHAPE(rows, n)), *b = fed("b", CJ_F32, SHAPE(rows, n)),
+                *c = fed("c", CJ_F32, SHAPE(rows, n)), *s = fed("s", CJ_F32, 0, NULL),
+                *row = fed("row", CJ_F32, SHAPE(n)), *other = fed("other", CJ_F32, SHAPE(1, n)),
+                *column = fed("column", CJ_F32, SHAPE(rows, 1)), *zero = cj_scalar(g, CJ_F32, 0);
+        cj_node *outputs[] = {
+            cj_add(cj_mul(a, row), other),
+            cj_add(c, cj_mul(row, b)),
+            cj_relu(cj_add(cj_mul(a, row), other)),
+            cj_relu(cj_add(cj_add(cj_mul(row, a), other), c)),
+            cj_where(cj_greater(cj_add(cj_mul(b, row), other), zero), a, zero),
+            cj_mul(cj_sub(b, row), a),
+            cj_mul(cj_sub(row, b), a), /* not it: the row comes first */
+            cj_add(cj_add(cj_mul(a, row), cj_mul(b, other)), row),
+            cj_add(cj_mul(a, column), row),
+            cj_add(cj_mul(a, s), row),
+            cj_add(cj_mul(a, cj_reduce_sum(b, 1, &(int64_t){1}, true)), row),
+            cj_relu(cj_add(cj_mul(row, other), a)),
+        };
+        const int count = (int)(sizeof outputs / sizeof *outputs);
+        char text[64];
+        for (int k = 0; k < count; k++) {
+            const bool sum = k == 10; /* in another order */
+            snprintf(text, sizeof text, "idiom %d, rows of %d", k, (int)n);
+            check(outputs + k, 1, sum ? 1e-4 : 0, text);
+        }
+        snprintf(text, sizeof text, "idioms that share, rows of %d", (int)n);
+        check(outputs, count, 1e-4, text);
+    }
+}
+
 static void dtypes_mixed(void **state)
 {
     (void)state;
@@ -430,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(patterns, setup, teardown),
         cmocka_unit_test_setup_teardown(idioms, setup, teardown),
+        cmocka_unit_test_setup_teardown(idioms_along_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(dtypes_mixed, setup, teardown),
         cmocka_unit_test_setup_teardown(special_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(results_over_operands, setup, teardown),

@@ -68,11 +68,17 @@
 #define CJ__LOGICAL_LIST(X) X(AND, and) X(OR, or) X(XOR, xor) X(NOT, not)
 
 /* out[i] = several of these in one sweep, with the same roundings (ADAM's quotient has an error of
- * up to 1 ulp): of spans a, b, c and numbers s, t. The form in prefix order (tile_idioms.c), how
+ * up to 1 ulp): of spans a to e and numbers s, t. The form in prefix order (tile_idioms.c), how
  * many spans and numbers, and the expression. */
 #define CJ__IDIOM_LIST(X) \
     X(BLEND_SQUARES, blend_squares, "+*as*qbt", 2, 2, a *s + b * b * t) \
     X(BLEND, blend, "+*as*bt", 2, 2, a *s + b * t) \
+    X(MADD_TWO, madd_two, "++*aB*cDE", 5, 0, a *b + c * d + e) \
+    X(MADD_ADD_RELU, madd_add_relu, "l++*aBCd", 4, 0, math_relu(a *b + c + d)) \
+    X(MADD_MASK, madd_mask, "?>+*bCD0a0", 4, 0, math_relu_grad(a, b *c + d)) \
+    X(MADD_RELU, madd_relu, "l+*aBC", 3, 0, math_relu(a *b + c)) \
+    X(MADD, madd, "+*aBC", 3, 0, a *b + c) \
+    X(CENTRED, centred, "*a-bC", 3, 0, a *(b - c)) \
     X(ADAM, adam, "-a/*sb+rct", 3, 2, a - math_over_root(s * b, c, t)) \
     X(SCALE_ADD, scale_add, "+*asb", 2, 1, a *s + b) \
     X(SCALE_SUB, scale_sub, "-a*bs", 2, 1, a - b * s)

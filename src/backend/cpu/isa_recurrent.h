@@ -140,7 +140,6 @@ SIMD void add_made(cj__recurrent_cell cell, int rows, const cj__recurrent_step *
     const bool rnn = cell == CJ__RECURRENT_RNN;
     for (int i = 0; i < rows; i++) {
         const float *made = s->made + (row + (size_t)i) * s->made_stride;
-        SIMD_UNROLL
         for (size_t v = 0; v < (cell == CJ__RECURRENT_GRU ? 3 : 4); v++) {
             const size_t unit = rnn ? j + v * VF_LANES : j;
             if (unit >= s->units) continue;

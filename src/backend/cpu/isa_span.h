@@ -155,29 +155,32 @@ CJ__COMPARE_LIST(DEFINE_COMPARE)
 
 /* ---- Idioms ---- */
 
-typedef vf (*vf_idiom)(vf a, vf b, vf c, vf s, vf t);
+typedef vf (*vf_idiom)(vf a, vf b, vf c, vf d, vf e, vf s, vf t);
 
 /* `spans` and `numbers` are constants where this is inlined. */
 SIMD void span_idiom(size_t n, void *const *in, float *out, int spans, int numbers, vf_idiom f)
 {
-    const float *a = in[0], *b = in[1], *c = spans > 2 ? in[2] : in[1];
+    const float *a = in[0], *b = in[1], *c = spans > 2 ? in[2] : a, *d = spans > 3 ? in[3] : a,
+                *e = spans > 4 ? in[4] : a;
     if (!n) return;
-    const vf s = vf_set(*(const float *)in[spans]),
-             t = vf_set(*(const float *)in[numbers > 1 ? spans + 1 : spans]);
+    const vf s = numbers > 0 ? vf_set(*(const float *)in[spans]) : (vf){0},
+             t = numbers > 1 ? vf_set(*(const float *)in[spans + 1]) : s;
     size_t i = 0;
     for (; i + VF_LANES <= n; i += VF_LANES)
-        vf_store(out + i, f(vf_load(a + i), vf_load(b + i), vf_load(c + i), s, t));
-    if (i < n)
-        vf_store_n(out + i,
-                   f(vf_load_n(a + i, n - i), vf_load_n(b + i, n - i), vf_load_n(c + i, n - i), s,
-                     t),
-                   n - i);
+        vf_store(out + i, f(vf_load(a + i), vf_load(b + i), vf_load(c + i), vf_load(d + i),
+                            vf_load(e + i), s, t));
+    if (i == n) return;
+    const size_t rest = n - i;
+    vf_store_n(out + i,
+               f(vf_load_n(a + i, rest), vf_load_n(b + i, rest), vf_load_n(c + i, rest),
+                 vf_load_n(d + i, rest), vf_load_n(e + i, rest), s, t),
+               rest);
 }
 
 #define DEFINE_IDIOM(NAME, name, form, spans, numbers, expression) \
-    SIMD vf math_##name(vf a, vf b, vf c, vf s, vf t) \
+    SIMD vf math_##name(vf a, vf b, vf c, vf d, vf e, vf s, vf t) \
     { \
-        (void)c, (void)t; \
+        (void)c, (void)d, (void)e, (void)s, (void)t; \
         return expression; \
     } \
     static void idiom_##name(size_t n, void *const *in, float *out) \

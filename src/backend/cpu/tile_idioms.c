@@ -10,9 +10,10 @@ typedef cj__tile tile;
 typedef cj__tile_value value;
 typedef cj__tile_operation operation;
 
-/* In prefix form: + - * / q (square) r (square root) ? (where) > are operations on floats;
- * a b c stand for whole spans, s t for numbers, A B for values of any shape, 0 for zero. Operands
- * of the kernel are in the order of these letters. Longer forms come first. */
+/* In prefix form: + - * / q (square) r (square root) l (relu) ? (where) > are operations on floats;
+ * a to e stand for whole spans, A to E also for what repeats along rows (and in a form that is one
+ * operation to the machine, for any shape), s t for numbers, 0 for zero. Operands of the kernel are
+ * in the order of these letters. Longer forms come first. */
 typedef struct idiom {
     const char *form;
     cj__tile_kind kind;
@@ -29,7 +30,7 @@ typedef struct matcher {
     const cj_call *call;
     const int *maker, *readers; /* by value: the operation that computes it, or -1; how many */
     int in[CJ__TILE_OPERANDS];
-    int spans;
+    const idiom *now;
 } matcher;
 
 static bool is_zero(const matcher *m, int v)
@@ -48,6 +49,7 @@ static bool is_operation(const operation *o, char letter)
     } letters[] = {{'+', BINARY_F32, CJ__BINARY_ADD},  {'-', BINARY_F32, CJ__BINARY_SUB},
                    {'*', BINARY_F32, CJ__BINARY_MUL},  {'/', BINARY_F32, CJ__BINARY_DIV},
                    {'q', UNARY_F32, CJ__UNARY_SQUARE}, {'r', UNARY_F32, CJ__UNARY_SQRT},
+                   {'l', UNARY_F32, CJ__UNARY_RELU},
                    {'>', COMPARE_F32, CJ__COMPARE_GT}};
     if (letter == '?') return o->kind == WHERE;
     for (size_t i = 0; i < CJ__COUNT(letters); i++)
@@ -62,11 +64,13 @@ static bool matches(matcher *m, int v, const char **form)
     const value *x = &m->p->values[v];
     const char letter = *(*form)++;
     if (letter == '0') return is_zero(m, v);
-    if (letter >= 'A' && letter <= 'B') return m->in[letter - 'A'] = v, true;
-    if (letter >= 'a' && letter <= 'c')
-        return m->in[letter - 'a'] = v, x->how == DIRECT && !x->rows && x->dtype == CJ_F32;
+    const bool span = x->how == DIRECT && !x->rows, f32 = x->dtype == CJ_F32;
+    if (letter >= 'A' && letter <= 'E')
+        return m->in[letter - 'A'] = v,
+               f32 && (span || (x->how == ROW && !x->rows) || m->now->kind != IDIOM_F32);
+    if (letter >= 'a' && letter <= 'e') return m->in[letter - 'a'] = v, f32 && span;
     if (letter == 's' || letter == 't')
-        return m->in[m->spans + letter - 's'] = v, x->how == SCALAR && x->dtype == CJ_F32;
+        return m->in[m->now->spans + letter - 's'] = v, f32 && x->how == SCALAR;
     if (m->maker[v] < 0) return false;
     const operation *o = &m->p->operations[m->maker[v]];
     if (o->rows || !is_operation(o, letter)) return false;
@@ -83,7 +87,7 @@ static void shorten(matcher *m, operation *o)
 {
     for (size_t i = 0; i < CJ__COUNT(idioms); i++) {
         const char *form = idioms[i].form;
-        m->spans = idioms[i].spans;
+        m->now = &idioms[i];
         if (!matches(m, o->out, &form)) continue;
         o->kind = idioms[i].kind;
         o->function = idioms[i].function;

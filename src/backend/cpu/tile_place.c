@@ -9,6 +9,7 @@
 
 enum {
     TILE_BYTES = 4096, /* of one slot */
+    NEAR_BYTES = 16384, /* of all that a tile touches: half of a first-level cache */
     BLOCK_ELEMENTS = 32768,
     BLOCK_ROWS = 64,    /* at least, where columns are summed: partial sums cost 1/64 */
     ROW_IN_PLACE = 128, /* columns from which reading row by row beats spreading out */
@@ -50,7 +51,13 @@ static void drop_dead(tile *p, int n_out, int *used)
 
 static void spread_operands(tile *p, operation *o)
 {
-    if (o->kind == IDIOM_F32) return; /* spans as they lie, and numbers */
+    if (o->kind == IDIOM_F32) { /* spans and numbers as they lie, and what repeats along rows */
+        for (int k = 0; k < o->n_in; k++) {
+            value *v = &p->values[o->in[k]];
+            if (v->how == ROW) v->spread = v->spread || p->columns < ROW_IN_PLACE;
+        }
+        return;
+    }
     bool flagged = takes_scalars(o);
     int scalars = 0;
     for (int k = 0; k < o->n_in; k++) {
@@ -68,7 +75,11 @@ static void spread_operands(tile *p, operation *o)
 
 static void set_flags(const tile *p, operation *o)
 {
-    if (o->kind == IDIOM_F32) return;
+    if (o->kind == IDIOM_F32) {
+        for (int k = 0; k < o->n_in; k++)
+            o->loop = o->loop || (p->values[o->in[k]].how == ROW && !p->values[o->in[k]].spread);
+        return;
+    }
     /* where takes (condition, a, b); its kernel calls them c, a, b. */
     static const unsigned where_flags[] = {CJ__SPAN_C_SCALAR, CJ__SPAN_A_SCALAR, CJ__SPAN_B_SCALAR};
     for (int k = 0; k < o->n_in; k++) {
@@ -143,7 +154,10 @@ static void cut_tiles(tile *p, size_t largest, int slots)
     for (int s = 0; s < p->n_sweeps; s++)
         if (!p->sweeps[s].all) p->segment = at_most(p->segment, p->sweeps[s].segment);
     int64_t elements = TILE_BYTES / (int64_t)largest, row = at_least(p->columns, 1);
-    while (elements > 256 && (size_t)elements * largest * (size_t)slots > CJ__TILE_SCRATCH / 2)
+    int streams = 0; /* that pass through the nearest cache beside the slots */
+    for (int v = 0; v < p->n_values; v++)
+        streams += p->values[v].how == DIRECT && !p->values[v].rows && p->values[v].slot < 0;
+    while (elements > 256 && (size_t)elements * largest * (size_t)(slots + streams) > NEAR_BYTES)
         elements /= 2;
     if (whole_rows || p->columns <= elements) {
         p->tile_columns = p->columns;
