@@ -169,12 +169,13 @@ SIMD void span_idiom(size_t n, void *const *in, float *out, int spans, int numbe
     for (; i + VF_LANES <= n; i += VF_LANES)
         vf_store(out + i, f(vf_load(a + i), vf_load(b + i), vf_load(c + i), vf_load(d + i),
                             vf_load(e + i), s, t));
-    if (i == n) return;
-    const size_t rest = n - i;
-    vf_store_n(out + i,
-               f(vf_load_n(a + i, rest), vf_load_n(b + i, rest), vf_load_n(c + i, rest),
-                 vf_load_n(d + i, rest), vf_load_n(e + i, rest), s, t),
-               rest);
+    if (i < n) {
+        const size_t rest = n - i;
+        vf_store_n(out + i,
+                   f(vf_load_n(a + i, rest), vf_load_n(b + i, rest), vf_load_n(c + i, rest),
+                     vf_load_n(d + i, rest), vf_load_n(e + i, rest), s, t),
+                   rest);
+    }
 }
 
 #define DEFINE_IDIOM(NAME, name, form, spans, numbers, expression) \

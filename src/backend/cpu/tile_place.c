@@ -9,7 +9,9 @@
 
 enum {
     TILE_BYTES = 4096, /* of one slot */
-    NEAR_BYTES = 16384, /* of all that a tile touches: half of a first-level cache */
+    FAR_BYTES = 1 << 20, /* arrays from here on come from memory: */
+    NEAR_BYTES = 16384,  /* then all that a tile touches has this much, */
+    SLOTS_BYTES = 49152, /* else what it computes, for each tile has its price */
     BLOCK_ELEMENTS = 32768,
     BLOCK_ROWS = 64,    /* at least, where columns are summed: partial sums cost 1/64 */
     ROW_IN_PLACE = 128, /* columns from which reading row by row beats spreading out */
@@ -154,11 +156,12 @@ static void cut_tiles(tile *p, size_t largest, int slots)
     for (int s = 0; s < p->n_sweeps; s++)
         if (!p->sweeps[s].all) p->segment = at_most(p->segment, p->sweeps[s].segment);
     int64_t elements = TILE_BYTES / (int64_t)largest, row = at_least(p->columns, 1);
-    int streams = 0; /* that pass through the nearest cache beside the slots */
+    const bool far = (double)p->rows * (double)p->columns * (double)largest >= FAR_BYTES;
+    const size_t most = far ? NEAR_BYTES : SLOTS_BYTES;
+    int touched = slots;
     for (int v = 0; v < p->n_values; v++)
-        streams += p->values[v].how == DIRECT && !p->values[v].rows && p->values[v].slot < 0;
-    while (elements > 256 && (size_t)elements * largest * (size_t)(slots + streams) > NEAR_BYTES)
-        elements /= 2;
+        touched += far && p->values[v].input >= 0 && p->values[v].how == DIRECT;
+    while (elements > 256 && (size_t)elements * largest * (size_t)touched > most) elements /= 2;
     if (whole_rows || p->columns <= elements) {
         p->tile_columns = p->columns;
         p->tile_rows = at_most(at_least(elements / row, 1), p->segment);
