@@ -140,7 +140,24 @@ typedef struct need {
     int runs; /* calls, without sources */
 } need;
 
-/* Marks what the node depends on, up to what is known; false when an input has no value. */
+/* Has it a size, or does it tell one, that is a symbol of the file? */
+static bool tells_open_size(const cj_graph *g, const cj_call *call)
+{
+    bool open = false;
+    if (call->op == &cj_op_dim_value) {
+        const cj_dim d = ((const cj__dims_attrs *)call->attributes)->dims.v[0];
+        open = d < 0 && !cj__dim_is_dynamic(g, d);
+    }
+    for (int k = 0; k < call->n_out && call->op != &cj_op_input; k++)
+        for (int i = 0; i < call->out[k].type.rank; i++) {
+            const cj_dim d = call->out[k].type.dim[i];
+            open = open || (d < 0 && !cj__dim_is_dynamic(g, d));
+        }
+    return open;
+}
+
+/* Marks what the node depends on, up to what is known; false when an input has no value, or a size
+ * no number. */
 static bool mark(need *n)
 {
     cj__onnx_reader *r = n->r;
@@ -152,6 +169,7 @@ static bool mark(need *n)
         for (int i = 0; i < call->n_in; i++)
             if (!kept_of(n->values, call->in[i])) n->marks[call->in[i]->call->id] = NEEDED;
         add_call(&n->cost, call);
+        if (tells_open_size(g, call)) return false;
         if (call->op != &cj_op_input) continue;
         bool fed = false;
         for (int i = 0; i < r->n_feeds && !fed; i++) fed = r->feeds[i].node->call == call;
