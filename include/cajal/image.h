@@ -29,7 +29,7 @@ extern "C" {
  */
 typedef struct cj_resize_opts {
     size_t struct_size;
-    cj_dim sizes[3];          /* of the result; numbers; 0: floor(n scale) */
+    cj_dim sizes[3];          /* of the result; 0: floor(n scale) */
     double scales[3];         /* by spatial axis; 0: m / n */
     const char *mode;         /* "nearest" (default), "linear", "cubic" */
     const char *coordinates;  /* as above */
@@ -41,7 +41,7 @@ typedef struct cj_resize_opts {
     double extrapolation;     /* tf_crop_and_resize: value of what lies outside */
     int channel_axis;         /* 1: first; 0 or -1: last */
 } cj_resize_opts;
-/* Fails for spatial sizes that are symbols. x: floats; with "nearest" any dtype. */
+/* With antialias and with a crop spatial sizes are numbers. x: floats; with "nearest" any dtype. */
 CJ_API cj_node *cj_resize(cj_node *x, const cj_resize_opts *opts);
 
 typedef struct cj_grid_sample_opts {

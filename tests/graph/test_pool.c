@@ -185,20 +185,32 @@ static bool compare(const test_case *c, const char *what, const char *how,
     return true;
 }
 
+/* An input whose axes have names for sizes. */
+static cj_node *opened(cj_graph *g, const cj_tensor *like)
+{
+    cj_dim dims[CJ_RANK_MAX];
+    for (int i = 0; i < cj_tensor_rank(like); i++)
+        dims[i] = cj_symbol(g, (const char *[]){"a", "b", "c", "d", "e"}[i]);
+    return cj_placeholder(g, "open", cj_tensor_dtype(like), cj_tensor_rank(like), dims);
+}
+
 /* In double the numbers are PyTorch's but for the digits of the file; in f32 coordinates of the
  * grid are rounded before, which a cubic multiplies by its slope. */
-static int run_case(cj_context *cj, const test_case *c, bool last, cj_dtype dtype)
+static int run_case(cj_context *cj, const test_case *c, bool last, bool open, cj_dtype dtype)
 {
     static const char *const others[] = {"index", "grid"};
     char how[64];
-    snprintf(how, sizeof how, "channels %s, %s", last ? "last" : "first",
-             cj_dtype_info(dtype)->name);
+    snprintf(how, sizeof how, "channels %s, %s%s", last ? "last" : "first",
+             cj_dtype_info(dtype)->name, open ? ", of open sizes" : "");
     cj_graph *g = cj_graph_new(cj);
     cj_node *other = NULL, *index = NULL, *out[8], *dx[2] = {NULL}, *wrt[2];
     const cj_tensor *expected[8];
     const char *names[8];
     int n = 0, n_wrt = 1;
-    cj_node *x = (cj_cast)(cj_variable(g, "x", tensor_of(c, "x")), dtype);
+    cj_node *fed = cj_variable(g, "x", tensor_of(c, "x"));
+    if (open) fed = opened(g, tensor_of(c, "x"));
+    const cj_feed feed = {fed, tensor_of(c, "x")};
+    cj_node *x = (cj_cast)(fed, dtype);
     for (int i = 0; i < 2; i++)
         if (tensor_of(c, others[i])) other = cj_variable(g, others[i], tensor_of(c, others[i]));
     bool grid = tensor_of(c, "grid") != NULL;
@@ -225,7 +237,7 @@ static int run_case(cj_context *cj, const test_case *c, bool last, cj_dtype dtyp
     if (!p) fail_msg("%s: %s", c->text, cj_message(cj));
     cj_session *s = (cj_session_new)(p, cj_graph_store(g));
     cj_tensor *found[8] = {NULL};
-    if (!s || cj_run(s, NULL, 0, found, n))
+    if (!s || cj_run(s, &feed, open, found, n))
         fail_msg("%s: %s", c->text, s ? cj_session_message(s) : cj_message(cj));
     int failures = 0;
     double tolerance = dtype == CJ_F64 ? 2e-7 : grid ? 2e-4 : 1e-5;
@@ -243,8 +255,9 @@ static int run_case(cj_context *cj, const test_case *c, bool last, cj_dtype dtyp
 static int end_case(cj_context *cj, test_case *c)
 {
     int failures = 0;
-    for (int i = 0; c->n && i < 4; i++)
-        failures += run_case(cj, c, i % 2, i / 2 ? CJ_F32 : CJ_F64);
+    const bool opens = !strncmp(c->text, "resize ", 7) && !number(c, "antialias", 0);
+    for (int i = 0; c->n && i < (opens ? 8 : 4); i++)
+        failures += run_case(cj, c, i % 2, i / 4, i / 2 % 2 ? CJ_F32 : CJ_F64);
     for (int i = 0; i < c->n; i++) cj_tensor_free(c->tensors[i].t);
     c->n = 0;
     return failures;

@@ -40,20 +40,29 @@ static const char *size_of(cj__onnx_writer *w, cj_dim d)
     return cj__onnx_step(w, "Gather", shape, cj__onnx_scalar(w, CJ_I64, axis), NULL);
 }
 
+/* What is taken off comes last, so that all that is computed on the way is a size, too. */
+static const char *compute_sum(cj__onnx_writer *w, const cj__expr *e)
+{
+    const char *sum = e->constant > 0 ? cj__onnx_scalar(w, CJ_I64, (double)e->constant) : NULL;
+    for (int off = 0; off < 2; off++) {
+        for (int i = 0; i < e->n; i++) {
+            const int64_t c = e->coefficient[i];
+            if ((c < 0) != off) continue;
+            const char *term = cj__onnx_dim_value(w, e->part[i]);
+            if (c != 1 && c != -1)
+                term = cj__onnx_step(w, "Mul", term,
+                                     cj__onnx_scalar(w, CJ_I64, (double)(off ? -c : c)), NULL);
+            sum = sum ? cj__onnx_step(w, off ? "Sub" : "Add", sum, term, NULL) : term;
+        }
+    }
+    if (e->constant >= 0) return sum;
+    return cj__onnx_step(w, "Sub", sum, cj__onnx_scalar(w, CJ_I64, -(double)e->constant), NULL);
+}
+
 static const char *compute(cj__onnx_writer *w, const cj__expr *e, cj_dim d)
 {
     if (e->kind == CJ__EXPR_NAME) return size_of(w, d);
-    if (e->kind == CJ__EXPR_SUM) {
-        const char *sum = e->constant ? cj__onnx_scalar(w, CJ_I64, (double)e->constant) : NULL;
-        for (int i = 0; i < e->n; i++) {
-            const char *term = cj__onnx_dim_value(w, e->part[i]);
-            if (e->coefficient[i] != 1)
-                term = cj__onnx_step(w, "Mul", term,
-                                     cj__onnx_scalar(w, CJ_I64, (double)e->coefficient[i]), NULL);
-            sum = sum ? cj__onnx_step(w, "Add", sum, term, NULL) : term;
-        }
-        return sum;
-    }
+    if (e->kind == CJ__EXPR_SUM) return compute_sum(w, e);
     const char *op = e->kind == CJ__EXPR_PRODUCT    ? "Mul"
                      : e->kind == CJ__EXPR_QUOTIENT ? "Div"
                      : e->kind == CJ__EXPR_MAX      ? "Max"

@@ -9,6 +9,7 @@
 
 #include "format/onnx/import.h"
 #include "graph/ops/block.h"
+#include "tensor/tensor.h"
 
 typedef struct element {
     bool symbolic;
@@ -185,6 +186,77 @@ static bool is_op(const cj__onnx_reader *r, const char *op)
     return cj__slice_is(r->node->op_type, op);
 }
 
+/* A vector with symbols becomes rows of a width that is a number. */
+static bool fold_rows(cj__onnx_reader *r, const cj__onnx_sizes *x, const cj__onnx_sizes *shape)
+{
+    bool symbols = false;
+    int64_t rows = shape->at[0].v, width = shape->at[1].v;
+    for (int i = 0; i < x->n; i++) symbols = symbols || x->at[i].symbolic;
+    if (!symbols || x->rank != 1 || shape->at[0].symbolic || shape->at[1].symbolic) return false;
+    if (width == -1 && rows > 0 && x->n % rows == 0) width = x->n / rows;
+    if (width < 1 || width > x->n || x->n % width || (rows != -1 && rows != x->n / width))
+        return false;
+    cj__onnx_sizes *y = cj__onnx_new_sizes(r, 2, x->n, x->dtype);
+    if (!y) return false;
+    y->width = (int)width;
+    for (int i = 0; i < x->n; i++) y->at[i] = x->at[i];
+    cj__onnx_set_sizes(r, 0, y);
+    return true;
+}
+
+/* All rows back to front; rows as columns; all one after another. */
+static bool fold_of_rows(cj__onnx_reader *r, const cj__onnx_sizes *x)
+{
+    const int width = x->width, rows = x->n / width;
+    int64_t p[CJ_RANK_MAX];
+    bool turns = is_op(r, "Transpose"), ends = is_op(r, "Reshape");
+    if (turns) {
+        const int n = cj__onnx_get_ints(r, "perm", CJ_RANK_MAX, p);
+        if (n >= 0 && (n != 2 || p[0] != 1 || p[1] != 0)) return false;
+    } else if (ends) {
+        const cj__onnx_sizes *shape = cj__onnx_sizes_in(r, 1);
+        if (!shape || shape->rank != 1 || shape->n != 1 || shape->at[0].symbolic ||
+            (shape->at[0].v != -1 && shape->at[0].v != x->n))
+            return false;
+    } else if (is_op(r, "Slice") && r->opset >= 10) {
+        static const int64_t last = -1, before_all = -1 - CJ__ONNX_SIZES_MAX;
+        for (size_t i = 1; i < 5; i++) {
+            const cj__onnx_sizes *v = cj__onnx_has(r, i) ? cj__onnx_sizes_in(r, i) : NULL;
+            if (!v || v->n != 1 || v->at[0].symbolic) return false;
+            p[i] = v->at[0].v;
+        }
+        if (p[1] != last || p[2] > before_all || p[3] != 0 || p[4] != -1) return false;
+    } else return false;
+    cj__onnx_sizes *y = cj__onnx_new_sizes(r, ends ? 1 : 2, x->n, x->dtype);
+    if (!y) return false;
+    y->width = turns ? rows : width;
+    for (int i = 0; i < rows; i++)
+        for (int k = 0; k < width; k++) {
+            const int to = turns ? k * rows + i : ends ? i * width + k : (rows - 1 - i) * width + k;
+            y->at[to] = x->at[i * width + k];
+        }
+    cj__onnx_set_sizes(r, 0, y);
+    return true;
+}
+
+/* A list of one number, as often as a list of one number says. */
+static bool fold_repeated(cj__onnx_reader *r, const cj__onnx_sizes *x)
+{
+    const cj__onnx_attribute *value = cj__onnx_find_attribute(r->node, "value");
+    if (x->rank != 1 || x->n != 1 || x->at[0].symbolic || x->at[0].v < 0 ||
+        x->at[0].v > CJ__ONNX_SIZES_MAX || !value || value->type != CJ__ONNX_ATTR_TENSOR ||
+        value->as.t->data_type != CJ__ONNX_INT64)
+        return false;
+    const cj_tensor *t = cj__onnx_decode(r, value->as.t);
+    cj__onnx_sizes *y = t && t->count == 1
+                            ? cj__onnx_new_sizes(r, 1, (int)x->at[0].v, CJ_I64)
+                            : NULL;
+    for (int i = 0; y && i < y->n; i++)
+        y->at[i].v = cj_load_i64(CJ_I64, cj__tensor_data(t), 0), y->at[i].symbolic = false;
+    if (y) cj__onnx_set_sizes(r, 0, y);
+    return y != NULL;
+}
+
 bool cj__onnx_fold(cj__onnx_reader *r)
 {
     static const char *const arithmetic[] = {"Add", "Sub", "Mul", "Div", "Max", "Min"};
@@ -196,6 +268,7 @@ bool cj__onnx_fold(cj__onnx_reader *r)
     cj__onnx_source *first = cj__onnx_source_in(r, 0);
     if (first && (first->list || first->absent) && is_op(r, "Identity"))
         return cj__onnx_set_source(r, 0, first), true;
+    if (first && first->sizes && first->sizes->rank == 2) return fold_of_rows(r, first->sizes);
     const cj__onnx_sizes *x = first ? cj__onnx_sizes_of(r, first) : NULL;
     if (!x) return false;
     for (size_t i = 0; i < CJ__COUNT(arithmetic); i++) {
@@ -208,6 +281,7 @@ bool cj__onnx_fold(cj__onnx_reader *r)
         return indices && fold_gather(r, x, indices);
     }
     if (is_op(r, "Slice")) return fold_slice(r, x);
+    if (is_op(r, "ConstantOfShape")) return fold_repeated(r, x);
     if (is_op(r, "Identity")) return fold_view(r, x, x->rank, x->dtype);
     if (is_op(r, "Squeeze")) return x->n == 1 && fold_view(r, x, 0, x->dtype);
     if (is_op(r, "Unsqueeze")) return x->rank == 0 && fold_view(r, x, 1, x->dtype);
@@ -216,7 +290,8 @@ bool cj__onnx_fold(cj__onnx_reader *r)
     }
     if (is_op(r, "Reshape")) {
         const cj__onnx_sizes *shape = cj__onnx_has(r, 1) ? cj__onnx_sizes_in(r, 1) : NULL;
-        if (!shape || shape->rank != 1 || shape->n > 1) return false;
+        if (!shape || shape->rank != 1 || shape->n > 2) return false;
+        if (shape->n == 2) return fold_rows(r, x, shape);
         return (shape->n == 0 || shape->at[0].v == -1 || shape->at[0].v == x->n) &&
                fold_view(r, x, shape->n, x->dtype);
     }

@@ -186,7 +186,11 @@ cj_node *cj__onnx_sizes_node(cj__onnx_reader *r, const cj__onnx_sizes *sizes)
                                                : cj_scalar(r->g, CJ_I64, (double)sizes->at[i].v);
         parts[i] = cj_cast(value, sizes->dtype);
     }
-    return sizes->rank ? cj_stack(parts, sizes->n, 0) : parts[0];
+    if (!sizes->rank) return parts[0];
+    cj_node *list = cj_stack(parts, sizes->n, 0);
+    return sizes->rank == 1
+               ? list
+               : cj_reshape(list, 2, (cj_dim[]){sizes->n / sizes->width, sizes->width});
 }
 
 cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source)
@@ -231,7 +235,8 @@ cj__onnx_sizes *cj__onnx_new_sizes(cj__onnx_reader *r, int rank, int n, cj_dtype
 
 const cj__onnx_sizes *cj__onnx_sizes_of(cj__onnx_reader *r, cj__onnx_source *source)
 {
-    if (!source || source->sizes) return source ? source->sizes : NULL;
+    if (!source || source->sizes)
+        return source && source->sizes->rank < 2 ? source->sizes : NULL;
     const cj__onnx_tensor *from = source->initializer;
     bool integers = from &&
                     (from->data_type == CJ__ONNX_INT64 || from->data_type == CJ__ONNX_INT32);

@@ -185,9 +185,11 @@ bool cj__onnx_has_variable(const cj__onnx_writer *w, const char *name);
 /* ---- Reading: import.c ----------------------------------------------------------------------- */
 
 /* An integer scalar or vector whose elements are known when importing, though they may be symbols:
- * Shape(x), and what is computed from it. */
+ * Shape(x), and what is computed from it. Of rank 2, rows of `width`, as PyTorch turns its pads
+ * round, it goes from one view to the next and to nobody else. */
 typedef struct cj__onnx_sizes {
     int rank, n; /* rank 0: n is 1 */
+    int width;
     cj_dtype dtype;
     struct {
         bool symbolic;

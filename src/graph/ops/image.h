@@ -39,7 +39,7 @@ typedef struct cj__resize_attrs {
     cj_floats scales, begin, end;
 } cj__resize_attrs;
 
-/* One axis: m results at `scale` (0: m / n); begin and end as in cj_resize_opts. */
+/* One axis: m results (a cj_dim) at `scale` (0: m / n); begin and end as in cj_resize_opts. */
 typedef struct cj__resize_axis {
     int axis;
     int64_t m;
@@ -50,6 +50,8 @@ typedef struct cj__resize_axis {
  * are left out, and x is returned when all do. */
 cj_node *cj__resize_axes(cj_node *x, const cj__resize_attrs *how, int n,
                          const cj__resize_axis *axes);
+/* floor(n scale); 0 for a symbol and a scale that is no fraction of 40 bits. */
+cj_dim cj__resize_scaled(cj_graph *g, cj_dim n, double scale);
 /* Which of the words it is, 0 for NULL; false: the graph has failed. */
 bool cj__image_word(cj_graph *g, const char *op, const char *what, const char *word,
                     const char *const *words, int *choice);

@@ -1,7 +1,7 @@
 /* resize.c: images made larger and smaller, one axis after the other.
  *
  * Along an axis each result is a weighted sum of a few elements, whose places and weights depend on
- * sizes alone: they are tables that the row's lowering makes.
+ * sizes alone: they are tables that the row's lowering makes, or nodes where sizes are symbols.
  *
  *     nearest                1 element      gather
  *     linear, cubic          2, 4           as many gathers, each times its weights
@@ -159,6 +159,88 @@ static cj_node *by_gathers(cj_node *x, const cj__resize_attrs *how, const cj__re
     return y;
 }
 
+/* ---- Tables of symbols ----------------------------------------------------------------------- */
+
+static bool is_open(int64_t n, int64_t m) { return n < 0 || m < 0; }
+
+static cj_node *size_node(cj_graph *g, cj_dim d)
+{
+    return d < 0 ? cj_cast(cj_dim_value(g, d), CJ_F64) : cj_scalar(g, CJ_F64, (double)d);
+}
+
+/* As place_of, for all results: f64 [m]. */
+static cj_node *place_nodes(cj_graph *g, const cj__resize_attrs *how, const cj__resize_axis *a,
+                            cj_dim size)
+{
+    cj_node *n = size_node(g, size), *m = size_node(g, a->m), *x = cj_iota(g, CJ_F64, 0, 1, &a->m);
+    cj_node *s = a->scale != 0 ? cj_scalar(g, CJ_F64, a->scale) : cj_div(m, n), *sn = cj_mul(s, n);
+    cj_node *zero = cj_scalar(g, CJ_F64, 0), *one = cj_scalar(g, CJ_F64, 1);
+    cj_node *half = cj_shift(cj_div(cj_shift(x, 0.5), s), -0.5);
+    switch (how->coordinates) {
+    case CJ__RESIZE_PYTORCH_HALF_PIXEL: return cj_where(cj_greater(m, one), half, zero);
+    case CJ__RESIZE_HALF_PIXEL_SYMMETRIC:
+        return cj_add(cj_mul(cj_scale(n, 0.5), cj_sub(one, cj_div(m, sn))), half);
+    case CJ__RESIZE_ALIGN_CORNERS:
+        return cj_where(cj_equal(sn, one), zero,
+                        cj_div(cj_mul(x, cj_shift(n, -1)), cj_shift(sn, -1)));
+    case CJ__RESIZE_ASYMMETRIC: return cj_div(x, s);
+    case CJ__RESIZE_TF_NEAREST: return cj_div(cj_shift(x, 0.5), s);
+    default: return half;
+    }
+}
+
+static cj_node *nearest_node(int rounding, cj_node *u)
+{
+    switch (rounding) {
+    case CJ__RESIZE_PREFER_CEIL: return cj_floor(cj_shift(u, 0.5));
+    case CJ__RESIZE_FLOOR: return cj_floor(u);
+    case CJ__RESIZE_CEIL: return cj_ceil(u);
+    default: return cj_ceil(cj_shift(u, -0.5));
+    }
+}
+
+static cj_node *filter_node(const cj__resize_attrs *how, cj_node *d)
+{
+    cj_node *zero = cj_scalar(cj_node_graph(d), CJ_F64, 0), *near, *far;
+    const double a = how->cubic_a;
+    d = cj_abs(d);
+    if (how->mode == CJ__RESIZE_LINEAR) return cj_maximum(cj_shift(cj_scale(d, -1), 1), zero);
+    near = cj_shift(cj_mul(cj_mul(cj_shift(cj_scale(d, a + 2), -(a + 3)), d), d), 1);
+    far = cj_shift(cj_mul(cj_shift(cj_mul(cj_shift(cj_scale(d, a), -5 * a), d), 8 * a), d), -4 * a);
+    return cj_where(cj_less_equal(d, cj_full_like(d, 1)), near,
+                    cj_where(cj_less(d, cj_full_like(d, 2)), far, zero));
+}
+
+/* As by_gathers; without a wide filter. */
+static cj_node *by_nodes(cj_node *x, const cj__resize_attrs *how, const cj__resize_axis *a,
+                         int64_t n)
+{
+    cj_graph *g = cj_node_graph(x);
+    const int taps = how->mode == CJ__RESIZE_NEAREST  ? 1
+                     : how->mode == CJ__RESIZE_LINEAR ? 2
+                                                      : TAPS;
+    cj_node *u = place_nodes(g, how, a, n), *zero = cj_scalar(g, CJ_F64, 0), *y = NULL;
+    cj_node *last = cj_shift(size_node(g, n), -1), *sum = NULL, *at[TAPS], *weight[TAPS];
+    for (int k = 0; k < taps; k++) {
+        at[k] = taps == 1 ? nearest_node(how->nearest, u) : cj_shift(cj_floor(u), k + 1 - taps / 2);
+        weight[k] = taps == 1 ? NULL : filter_node(how, cj_sub(at[k], u));
+        if (taps > 1 && how->exclude_outside)
+            weight[k] = cj_where(cj_logical_or(cj_less(at[k], zero), cj_greater(at[k], last)), zero,
+                                 weight[k]);
+        sum = k && how->exclude_outside ? cj_add(sum, weight[k]) : weight[k];
+    }
+    for (int k = 0; k < taps; k++) {
+        cj_node *index = cj_cast(cj_minimum(cj_maximum(at[k], zero), last), CJ_I64);
+        cj_node *part = cj_gather(x, index, a->axis), *w = weight[k];
+        if (w && how->exclude_outside) w = cj_where(cj_equal(sum, zero), w, cj_div(w, sum));
+        if (w) part = cj_mul(part, along(cj_cast(w, x->type.dtype), x, a->axis));
+        y = k ? cj_add(y, part) : part;
+    }
+    return y;
+}
+
+/* ---- A wide filter, a crop ------------------------------------------------------------------- */
+
 /* x times a matrix of weights, from the right, for which the axis trades places with the last. */
 static cj_node *by_matrix(cj_node *x, const cj__resize_attrs *how, const cj__resize_axis *a,
                           int64_t n)
@@ -210,7 +292,7 @@ static cj__resize_axis axis_of(const cj__resize_attrs *how, int i, int64_t n)
 {
     cj__resize_axis a = {.axis = (int)how->axes.v[i], .m = how->sizes.v[i],
                          .scale = how->scales.v[i]};
-    if (a.scale == 0) a.scale = (double)a.m / (double)n;
+    if (a.scale == 0 && !is_open(n, a.m)) a.scale = (double)a.m / (double)n;
     if (how->begin.n) a.begin = how->begin.v[i], a.end = how->end.v[i];
     return a;
 }
@@ -253,13 +335,18 @@ static cj_status resize_infer(cj_infer *infer)
         int64_t n = x->dim[axes[i]], m = how->sizes.v[i];
         if (taken[axes[i]])
             return cj_infer_fail(infer, CJ_ERR_ARGUMENT, "axis %d is there twice", (int)axes[i]);
-        if (n < 1 || m < 1 || n > MOST || m > MOST)
+        if (is_open(n, m) && (how->antialias || how->coordinates == CJ__RESIZE_CROP))
+            return cj_infer_fail(infer, CJ_ERR_UNSUPPORTED,
+                                 "%s results along axis %d of %s elements: symbols go with neither "
+                                 "antialias nor a crop",
+                                 cj_dim_text(g, m), (int)axes[i], cj_dim_text(g, n));
+        if (n == 0 || m == 0 || n > MOST || m > MOST)
             return cj_infer_fail(infer, CJ_ERR_SHAPE,
                                  "%s results along axis %d of %s elements; numbers from 1 to %d "
                                  "are expected",
                                  cj_dim_text(g, m), (int)axes[i], cj_dim_text(g, n), MOST);
         cj__resize_axis a = axis_of(how, i, n);
-        if (!(a.scale * (double)n >= 0.25))
+        if (!is_open(n, m) && !(a.scale * (double)n >= 0.25))
             return cj_infer_fail(infer, CJ_ERR_ARGUMENT,
                                  "the scale %g of axis %d with %lld elements; 1 / n at least is "
                                  "expected",
@@ -281,7 +368,9 @@ static bool resize_lower(cj_graph *g, cj_call *call, cj_node **out)
     for (int i = 0; x && i < how->axes.n; i++) {
         cj__resize_axis a = axis_of(how, i, from->dim[how->axes.v[i]]);
         int64_t n = from->dim[a.axis];
-        x = widens(how, &a) ? by_matrix(x, how, &a, n) : by_gathers(x, how, &a, n);
+        x = is_open(n, a.m)   ? by_nodes(x, how, &a, n)
+            : widens(how, &a) ? by_matrix(x, how, &a, n)
+                              : by_gathers(x, how, &a, n);
     }
     for (int i = 0; x && i < how->begin.n; i++) { /* what lies outside is not interpolated with */
         cj__resize_axis a = axis_of(how, i, from->dim[how->axes.v[i]]);
@@ -336,7 +425,7 @@ static const cj_option resize_options[] = {
     CJ_OPTION_BOOL(cj__resize_attrs, exclude_outside, false, "elements outside do not count"),
     CJ_OPTION_BOOL(cj__resize_attrs, antialias, false, "a wide filter where it shrinks"),
     CJ_OPTION_INTS(cj__resize_attrs, axes, -CJ_RANK_MAX, CJ_RANK_MAX - 1, "axes that change"),
-    CJ_OPTION_DIMS(cj__resize_attrs, sizes, "results along each of them, numbers"),
+    CJ_OPTION_DIMS(cj__resize_attrs, sizes, "results along each of them"),
     CJ_OPTION_FLOATS(cj__resize_attrs, scales, 0, 1e9, "of each; 0: results / elements"),
     CJ_OPTION_FLOATS(cj__resize_attrs, begin, -1e6, 1e6, "of a crop, along each axis"),
     CJ_OPTION_FLOATS(cj__resize_attrs, end, -1e6, 1e6, "of a crop, along each axis"),
@@ -384,6 +473,19 @@ cj_node *cj__resize_axes(cj_node *x, const cj__resize_attrs *how, int n,
     return some ? cj_apply(cj_node_graph(x), &cj_op_resize, &x, 1, &a) : x;
 }
 
+cj_dim cj__resize_scaled(cj_graph *g, cj_dim n, double scale)
+{
+    int bits = 0;
+    if (n >= 0) {
+        const double m = floor((double)n * scale);
+        return m < MOST + 1 ? (cj_dim)m : MOST + 1;
+    }
+    for (; scale != floor(scale) && bits < 40; bits++) scale *= 2;
+    return scale > 0 && scale < 0x1p40 && scale == floor(scale)
+               ? cj_dim_div(g, cj_dim_mul(g, n, (cj_dim)scale), (cj_dim)1 << bits)
+               : 0;
+}
+
 bool cj__image_word(cj_graph *g, const char *op, const char *what, const char *word,
                     const char *const *words, int *choice)
 {
@@ -428,8 +530,7 @@ cj_node *(cj_resize)(cj_node *x, const cj_resize_opts *opts)
                                     .begin = o.begin[i],
                                     .end = o.end[i]};
         int64_t n = x->type.dim[axes[i].axis];
-        double m = o.scales[i] > 0 && n > 0 ? floor((double)n * o.scales[i]) : 0;
-        if (!axes[i].m) axes[i].m = m < MOST + 1 ? (int64_t)m : MOST + 1;
+        if (!axes[i].m && o.scales[i] > 0) axes[i].m = cj__resize_scaled(g, n, o.scales[i]);
     }
     return cj__resize_axes(x, &how, spatial, axes);
 }

@@ -31,18 +31,26 @@ static bool is_f32(double v) { return (double)(float)v == v; }
 static bool all_scales(const cj_call *call, double scales[CJ_RANK_MAX], bool *given)
 {
     const cj__resize_attrs *a = call->attributes;
+    const cj_type *x = &call->in[0]->type;
     *given = false;
-    for (int i = 0; i < call->in[0]->type.rank; i++) scales[i] = 1;
+    for (int i = 0; i < x->rank; i++) scales[i] = 1;
     for (int i = 0; i < a->axes.n; i++) {
-        double *s = &scales[a->axes.v[i]], n = (double)call->in[0]->type.dim[a->axes.v[i]];
+        double *s = &scales[a->axes.v[i]], n = (double)x->dim[a->axes.v[i]];
         *given = *given || a->scales.v[i] != 0;
         *s = a->scales.v[i] != 0 ? a->scales.v[i] : (double)a->sizes.v[i] / n;
     }
     for (int i = 0; *given && i < a->axes.n; i++) {
-        int64_t axis = a->axes.v[i];
-        double m = (double)call->in[0]->type.dim[axis] * scales[axis];
-        bool whole = m == (double)a->sizes.v[i];
-        if (!is_f32(scales[axis]) || (int64_t)m != a->sizes.v[i]) return false;
+        int64_t axis = a->axes.v[i], size = a->sizes.v[i];
+        double m = (double)x->dim[axis] * scales[axis];
+        bool whole = m == (double)size;
+        if (x->dim[axis] < 0 || size < 0) {
+            if (a->scales.v[i] == 0 ||
+                cj__resize_scaled(call->graph, x->dim[axis], scales[axis]) != size)
+                return false;
+            m = (double)size;
+            whole = scales[axis] == (double)(int64_t)scales[axis];
+        }
+        if (!is_f32(scales[axis]) || (int64_t)m != size) return false;
         if (a->coordinates == CJ__RESIZE_ALIGN_CORNERS && !whole) return false;
     }
     return true;
@@ -220,14 +228,15 @@ static void resize(cj__onnx_reader *r, const cj__resize_attrs *how, size_t scale
                                     .scale = given ? scales[i] : 0,
                                     .begin = n_roi ? roi[i] : 0,
                                     .end = n_roi ? roi[n + i] : 1};
-        double m = given ? (double)size * scales[i] : 0;
+        const double m = given ? (double)(size < 0 ? 1 : size) * scales[i] : 0;
         if (given && scales[i] != 1) {
-            if (size < 0 || !(m >= 0) || m > 1e9) {
+            const bool fits = m >= 0 && m <= 1e9;
+            axes[i].m = !fits ? 0 : size < 0 ? cj__resize_scaled(r->g, size, scales[i]) : (cj_dim)m;
+            if (!fits || (size < 0 && !axes[i].m)) {
                 cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "a scale of %g for axis %d of size %s",
                               scales[i], (int)which[i], cj_dim_text(r->g, size));
                 return;
             }
-            axes[i].m = (int64_t)m;
         }
         if (policy && size < 1) {
             cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "keep_aspect_ratio_policy for unknown sizes");

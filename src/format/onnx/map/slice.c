@@ -10,6 +10,7 @@
 #include "graph/ops/block.h"
 
 static const int64_t END = INT64_MAX, START = -INT64_MAX; /* beyond the last, before the first */
+static const int64_t FAR = 1 << 30; /* from here on, too, where the size is a symbol */
 
 static cj_graph *graph_of(cj__onnx_writer *w)
 {
@@ -102,19 +103,18 @@ static void cut_number(int64_t n, int64_t start, int64_t end, int64_t step, wind
 static bool cut_symbol(cj_graph *g, cj_dim n, int64_t start, bool end_is_dim, int64_t end,
                        int64_t step, window *win, int axis)
 {
-    const int64_t far = 1 << 30;
     int64_t stride = step > 0 ? step : -step;
     win->begin[axis] = start;
     win->size[axis] = CJ_INFER;
     if (step < 0) {
-        if (start >= far) win->begin[axis] = -1;
+        if (start >= FAR) win->begin[axis] = -1;
         else if (start >= 0) return false;
         if (end_is_dim || end >= 0) return false;
-        if (end > -far) win->size[axis] = (win->begin[axis] - end + stride - 1) / stride;
+        if (end > -FAR) win->size[axis] = (win->begin[axis] - end + stride - 1) / stride;
         return win->size[axis] == CJ_INFER || win->size[axis] >= 0;
     }
-    if (start <= -far) win->begin[axis] = start = 0;
-    if (end_is_dim ? end == n : end >= far) return true;
+    if (start <= -FAR) win->begin[axis] = start = 0;
+    if (end_is_dim ? end == n : end >= FAR) return true;
     if (start < 0) {
         if (end_is_dim || end >= 0) return false;
         win->size[axis] = end > start ? (end - start + step - 1) / step : 0;
@@ -158,11 +158,28 @@ static void read_window(cj__onnx_reader *r, cj_node *x, int n, const int64_t *ax
                  cj_dynamic_slice(x, in_order ? begin : cj_concat(parts, x->type.rank, 0), size));
 }
 
+/* What begins at sizes that are symbols. */
+typedef struct late_window {
+    cj_dim begin[CJ_RANK_MAX], size[CJ_RANK_MAX]; /* size CJ_INFER: all */
+    bool any;
+} late_window;
+
+static cj_node *cut_late(cj_graph *g, cj_node *x, late_window *late)
+{
+    cj_node *begin[CJ_RANK_MAX];
+    if (!x) return NULL;
+    for (int i = 0; i < x->type.rank; i++) {
+        begin[i] = cj_dim_value(g, late->begin[i]);
+        if (late->size[i] == CJ_INFER) late->size[i] = x->type.dim[i];
+    }
+    return cj_dynamic_slice(x, cj_stack(begin, x->type.rank, 0), late->size);
+}
+
 static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj_node *x = cj__onnx_node_in(r, 0);
     int64_t start[CJ_RANK_MAX], end[CJ_RANK_MAX], axes[CJ_RANK_MAX], steps[CJ_RANK_MAX];
-    bool end_is_dim[CJ_RANK_MAX] = {false};
+    bool start_is_dim[CJ_RANK_MAX] = {false}, end_is_dim[CJ_RANK_MAX] = {false};
     int n, m = -1;
     (void)row;
     if (!x) return;
@@ -196,8 +213,7 @@ static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
             start[i] = starts->at[i].v;
             end[i] = ends->at[i].v;
             end_is_dim[i] = ends->at[i].symbolic;
-            if (starts->at[i].symbolic)
-                cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "it begins at a size that is a symbol");
+            start_is_dim[i] = starts->at[i].symbolic;
         }
     }
     int n_steps = old || !cj__onnx_has(r, 4)
@@ -216,9 +232,10 @@ static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
         return;
     }
     window win;
+    late_window late = {0};
     bool seen[CJ_RANK_MAX] = {false};
     for (int i = 0; i < x->type.rank; i++)
-        win.begin[i] = 0, win.step[i] = 1, win.size[i] = x->type.dim[i];
+        win.begin[i] = 0, win.step[i] = 1, win.size[i] = x->type.dim[i], late.size[i] = CJ_INFER;
     for (int i = 0; i < n; i++) {
         int axis = given < 0 ? i : cj__axis(x, "Slice", axes[i], x->type.rank);
         int64_t step = n_steps < 0 ? 1 : steps[i];
@@ -231,14 +248,28 @@ static void read_slice(cj__onnx_reader *r, const cj__onnx_row *row)
         seen[axis] = true;
         win.step[axis] = step;
         cj_dim size = x->type.dim[axis];
-        if (size >= 0 && !end_is_dim[i]) cut_number(size, start[i], end[i], step, &win, axis);
+        if (start_is_dim[i]) {
+            if (step != 1 || (!end_is_dim[i] && end[i] < 0)) {
+                cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,
+                              "axis %d: it begins at a size that is a symbol, and does not end at "
+                              "one in steps of 1",
+                              axis);
+                return;
+            }
+            cj_dim stop = end_is_dim[i] || end[i] < FAR ? cj_dim_min(r->g, size, end[i]) : size;
+            late.begin[axis] = start[i];
+            late.size[axis] = cj_dim_sub(r->g, stop, start[i]);
+            late.any = true;
+        } else if (size >= 0 && !end_is_dim[i])
+            cut_number(size, start[i], end[i], step, &win, axis);
         else if (!cut_symbol(r->g, size, start[i], end_is_dim[i], end[i], step, &win, axis)) {
             cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,
                           "axis %d of unknown size is cut from one side to the other", axis);
             return;
         }
     }
-    cj__onnx_set(r, 0, cj_slice(x, win.begin, win.size, win.step));
+    cj_node *y = cj_slice(x, win.begin, win.size, win.step);
+    cj__onnx_set(r, 0, late.any ? cut_late(r->g, y, &late) : y);
 }
 
 static void write_reverse(cj__onnx_writer *w, const cj__onnx_row *row)
