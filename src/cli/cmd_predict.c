@@ -68,7 +68,33 @@ static cj_tensor *read_array(cli *c, const char *path, const cj_model_info *info
     return samples;
 }
 
-/* An array has no field names and no columns, so it goes to the model's session as it is. */
+static bool has_open_size(const cj_model_info *info)
+{
+    bool open = false;
+    for (int i = 0; i < info->input_rank; i++) open = open || info->input_shape[i] < 0;
+    return open;
+}
+
+/* Samples [n, ...], of a size that the model takes; or one alone. */
+static cj_tensor *predict_open(cli *c, cj_model *m, const cj_model_info *info, cj_tensor *samples,
+                               int64_t count)
+{
+    int64_t shape[CJ_RANK_MAX] = {1};
+    const int rank = cj_tensor_rank(samples), alone = rank == info->input_rank;
+    cj_tensor *all = NULL, *rows = NULL, *outputs = NULL;
+    for (int i = 0; i < rank; i++) shape[i + alone] = cj_tensor_shape(samples)[i];
+    if ((all = cj_tensor_reshape(samples, rank + alone, shape)))
+        rows = cj_tensor_rows(all, 0, count);
+    cj_dataset *ds = rows ? cj_dataset_from_tensors(c->cj, rows, NULL) : NULL;
+    if (!ds || cj_predict_dataset(m, ds, &outputs)) cli_failed(c, c->cj);
+    cj_dataset_free(ds);
+    cj_tensor_free(rows);
+    cj_tensor_free(all);
+    return outputs;
+}
+
+/* An array has no field names and no columns, so it goes to the model's session as it is; where the
+ * model leaves sizes open, as a data set, which tells them. */
 static cj_tensor *predict_array(cli *c, const char *path, cj_model *m, const cj_model_info *info,
                                 cj_tensor **kept)
 {
@@ -76,6 +102,10 @@ static cj_tensor *predict_array(cli *c, const char *path, cj_model *m, const cj_
     cj_tensor *samples = *kept = read_array(c, path, info, &count), *outputs = NULL;
     cj_session *s = samples ? cj_model_session(m) : NULL;
     if (limit && limit < count) count = limit;
+    if (s && has_open_size(info)) {
+        cj_session_free(s);
+        return predict_open(c, m, info, samples, count);
+    }
     if (s) outputs = cj_tensor_new(c->cj, CJ_F32, 2, (int64_t[]){count, info->output_size});
     if (samples && !outputs) cli_failed(c, c->cj);
     float *out = outputs ? cj_tensor_map(outputs, CJ_MAP_WRITE) : NULL;
@@ -251,7 +281,7 @@ static int predict(cli *c, cli_each *each, const char *const *inputs, int n_inpu
             return cli_misused(c, "predict: expected one input, or pictures only; found '%.500s'",
                                inputs[i]);
     cj_model *m = cli_model_open(c, path, false, cli_each_value, each);
-    if (m && each->asked) return cli_each_predict(each, m);
+    if (m && cli_each_wants(each, m)) return cli_each_predict(each, m);
     if (!m || ((is_picture(source) || cli_data_has_files(c, source)) &&
                cli_model_pictures(c, m, NULL)))
         return c->status;

@@ -1,4 +1,5 @@
-/* each.c: a model that is read with each sample, and what it says.
+/* each.c: samples one by one, and what the model says of them. One that was read with the values of
+ * a sample is read anew for the next; another has a session, which plans for each size once.
  *
  * A picture goes through the preparation that any model of pictures gets: a model of one input is
  * made for its size. Three outputs, boxes [n, 4], as many scores and as many whole numbers, are
@@ -168,6 +169,37 @@ cj_status cli_each_value(void *user, cj_graph *g, int n, const cj_onnx_input *in
     return e->value ? CJ_OK : CJ_ERR_DATA;
 }
 
+bool cli_each_wants(const cli_each *e, const cj_model *m)
+{
+    const cj_graph *g = cj_model_graph((cj_model *)(uintptr_t)m);
+    bool open = false;
+    for (int i = 0; i < cj_graph_output_count(g); i++) {
+        const cj_type *y = cj_node_type(cj_graph_output_at(g, i));
+        for (int k = 1; k < y->rank; k++) open = open || y->dim[k] < 0;
+    }
+    return e->asked || (open && cj_graph_input_count(g) == 1 && (e->pictures || e->array));
+}
+
+/* The value of sample `at` for a model that is not read for it. */
+static int next_value(cli_each *e, cj_model *m)
+{
+    const cj_tensor *value;
+    cj_node *x = cj_graph_input_at(cj_model_graph(m), 0);
+    const cj_onnx_input in = {.name = cj_node_name(x), .type = *cj_node_type(x)};
+    const bool asked = e->asked;
+    cli_each_value(e, NULL, 1, &in, &value);
+    e->asked = asked;
+    return e->c->status;
+}
+
+static void close_session(cli_each *e)
+{
+    cj_session_free(e->session);
+    cj_program_free(e->program);
+    e->session = NULL;
+    e->program = NULL;
+}
+
 void cli_each_release(cli_each *e)
 {
     cj_tensor_free(e->all);
@@ -189,14 +221,14 @@ static int run(cli_each *e, cj_model *m, said *s)
     s->n = cj_graph_output_count(s->g);
     if (s->n > OUTPUTS_MAX)
         return cli_fail(c, CJ_ERR_LIMIT, "predict: %d outputs; cajal run takes any number", s->n);
-    cj_program *p = cj_compile(s->g, .training = false);
-    cj_session *session = p ? cj_session_new(p, cj_model_store(m)) : NULL;
+    if (!e->session) {
+        e->program = cj_compile(s->g, .training = false);
+        e->session = e->program ? cj_session_new(e->program, cj_model_store(m)) : NULL;
+    }
     const cj_feed feed = {cj_graph_input_at(s->g, 0), e->value};
-    if (!session) cli_failed(c, c->cj);
-    else if (cj_run(session, &feed, 1, s->at, s->n))
-        cli_fail(c, CJ_ERR_DATA, "%s", cj_session_message(session));
-    cj_session_free(session);
-    cj_program_free(p);
+    if (!e->session) cli_failed(c, c->cj);
+    else if (cj_run(e->session, &feed, 1, s->at, s->n))
+        cli_fail(c, CJ_ERR_DATA, "%s", cj_session_message(e->session));
     return c->status;
 }
 
@@ -297,9 +329,9 @@ int cli_each_predict(cli_each *e, cj_model *m)
     if (cli_string(c, "grid") || cli_string(c, "draw"))
         return cj_model_free(m),
                cli_misused(c,
-                           "predict: grid and draw are for models that need not be read with each "
-                           "sample");
+                           "predict: grid and draw are for models whose results are of one size");
     const bool quiet = c->quiet;
+    if (!e->asked && next_value(e, m)) return cj_model_free(m), c->status;
     for (; m && e->at < e->n && (!limit || e->at < limit) && !c->status;) {
         said s = {0};
         if (!run(e, m, &s)) {
@@ -311,12 +343,17 @@ int cli_each_predict(cli_each *e, cj_model *m)
             print_sample(e, to, &s);
         }
         for (int i = 0; i < s.n && i < OUTPUTS_MAX; i++) cj_tensor_free(s.at[i]);
-        cj_model_free(m);
-        m = NULL;
         c->quiet = true; /* what was assumed is told */
-        if (!c->status && ++e->at < e->n && (!limit || e->at < limit))
-            m = cli_model_open(c, e->path, false, cli_each_value, e);
+        const bool more = !c->status && ++e->at < e->n && (!limit || e->at < limit);
+        if (!e->asked) {
+            if (more) next_value(e, m);
+            continue;
+        }
+        close_session(e);
+        cj_model_free(m);
+        m = more ? cli_model_open(c, e->path, false, cli_each_value, e) : NULL;
     }
+    close_session(e);
     c->quiet = quiet;
     cj_model_free(m);
     if (to && e->at) {

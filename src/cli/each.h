@@ -1,9 +1,10 @@
-/* each.h: samples one at a time, for models that are read anew with each: shapes in their files
- * depend on the values of the input, as those of a detector do that ends in NonMaxSuppression.
+/* each.h: samples one at a time, for models whose results are not of one size: those that are read
+ * anew with each, where shapes depend on the values of the input, as those of a detector do that
+ * ends in NonMaxSuppression; and those of pictures of any size, as many of segmentation are.
  *
  *     cli_each e = {.c = c, .path = path, .sources = words, .n_sources = n, .pictures = true};
  *     cj_model *m = cli_model_open(c, path, false, cli_each_value, &e);
- *     if (m && e.asked) status = cli_each_predict(&e, m);      // m has the values of the first
+ *     if (m && cli_each_wants(&e, m)) status = cli_each_predict(&e, m);
  *     cli_each_release(&e); */
 #ifndef CAJAL_CLI_EACH_H
 #define CAJAL_CLI_EACH_H
@@ -18,15 +19,19 @@ typedef struct cli_each {
     const char *const *sources; /* pictures, or one array */
     int n_sources;
     bool pictures, array;       /* what they are; neither: nothing that can be taken one by one */
-    bool asked;                 /* the file is one that needs values */
+    bool asked;                 /* the file is one that needs values: m has those of the first */
     int64_t at, n;              /* the sample, and how many there are */
     cj_tensor *all, *value;     /* the array; what the sample is for the model */
+    cj_program *program;        /* of the model, or NULL */
+    cj_session *session;
     int64_t size[2], saw[2];    /* height and width of the picture, and as the model sees it */
 } cli_each;
 
 /* As cj_tune_opts.values; user: the cli_each. */
 cj_status cli_each_value(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
                          const cj_tensor **values);
+/* Whether samples of this model are to be taken one by one. */
+bool cli_each_wants(const cli_each *e, const cj_model *m);
 /* Prints what the model says of each sample, and frees it. Returns the exit status. */
 int cli_each_predict(cli_each *e, cj_model *m);
 void cli_each_release(cli_each *e);

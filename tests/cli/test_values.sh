@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Models whose shapes depend on values, in each command: predict gives what numpy gives
+# Models whose shapes depend on values, or whose pictures have any size, in each command: predict gives what numpy gives
 # (tools/golden/onnx_values.py), of pictures and arrays, one or several; summary and bench read with random numbers
 # or with arrays; evaluate and train say what can be done.
 # ctest: timeout 120
@@ -45,6 +45,23 @@ fi
 grep -q "read with random numbers" told.txt || fail "$(cat told.txt)"
 "$cajal" bench "$model" mode=infer dims.image_2=16 dims.image_3=16 seconds=0.01 --json >out.txt 2>/dev/null
 grep -q '"mode": "infer"' out.txt || fail "bench: $(cat out.txt)"
+
+# A U-Net that leaves the picture's size open: each picture has its own, an array that of its samples, and an answer
+# is as large. PyTorch's numbers are compared in tests/format/test_onnx_open.c.
+open=$golden/format/onnx/open_pad_17.onnx
+(printf 'P6 7 9 255\n'; head -c 189 /dev/zero) >small.ppm
+"$cajal" predict "$open" picture.ppm small.ppm >out.txt 2>told.txt || fail "open sizes: $(cat told.txt)"
+awk -F'\t' '{ print $1, NF - 1 }' out.txt | diff - <(printf 'picture.ppm 512\nsmall.ppm 126\n') || fail "open sizes"
+"$cajal" predict "$open" small.ppm input.size=6x8 --quiet | awk -F'\t' 'NF != 97 { exit 1 }' || fail "input.size"
+"$cajal" summary "$open" >out.txt || fail "summary of open sizes"
+grep -q "/last/Conv .*(None, 2, None, None)" out.txt || fail "summary of open sizes: $(cat out.txt)"
+"$cajal" bench "$open" mode=train dims.H=9 dims.W=8 seconds=0.01 --json >out.txt 2>told.txt || fail "bench: $(cat told.txt)"
+if command -v python3 >/dev/null; then
+    "$cajal" predict "$open" two.npy >out.txt 2>/dev/null
+    awk -F'\t' '{ print NF }' out.txt | diff - <(printf '512\n512\n') || fail "an array of an open size"
+    "$cajal" predict "$golden/format/onnx/open_classes_17.onnx" two.npy | awk -F'\t' 'NF != 3 { exit 1 }' ||
+        fail "classes of an open size"
+fi
 
 for command in "evaluate $model" "train from=$model"; do
     status=0
