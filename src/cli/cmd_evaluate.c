@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/data.h"
+#include "cli/each.h"
 #include "cli/json.h"
 #include "cli/tune.h"
 
@@ -74,22 +74,11 @@ static int print_text(cli *c, cj_model *m, const cj_model_info *info, const cj_s
     return CLI_DONE;
 }
 
-/* path: NULL for a model of the keys, whose weights are in a file of their own. */
-static int evaluate(cli *c, const char *path)
+/* Metrics of the model, which the context frees. */
+static int measure(cli *c, const char *name, cj_model *m, const cj_dataset *ds, const char *loss)
 {
     cj_model_info info;
     cj_scores scores = {0};
-    const char *source = cli_string(c, "data"), *split = cli_string(c, "split");
-    cj_model *m = path ? cli_model_open(c, path, false, NULL, NULL) : NULL;
-    if (path && (!m || (cli_data_has_files(c, source) && cli_model_pictures(c, m, NULL))))
-        return c->status;
-    if (m) cj_model_get_info(m, &info);
-    cj_dataset *ds = cli_data_open(c, source, .split = split ? split : "auto",
-                                   .info = m ? &info : NULL, .same_classes = true);
-    if (ds && !m) m = cli_model_make(c, ds, 0);
-    if (!ds || !m) return c->status;
-    if (path && cli_model_pictures(c, m, ds)) return c->status;
-    if (!path && cj_prepare(m, ds, cli_string(c, "normalize"))) return cli_failed(c, c->cj);
     cj_model_get_info(m, &info);
     size_t n = info.classes > 1 && info.target_kind != CJ_FIELD_BOXES ? (size_t)info.classes : 0;
     int64_t *confusion = n && n < SIZE_MAX / sizeof *confusion / n
@@ -98,16 +87,52 @@ static int evaluate(cli *c, const char *path)
     if (n && !confusion) return cli_fail(c, CJ_ERR_MEMORY, "evaluate: out of memory");
     char *metrics = cli_joined(c, "metrics");
     int status = CLI_DONE;
-    if (cj_evaluate(m, ds, &scores, .batch_size = cli_int(c, "batch_size"),
-                    .loss = path ? cli_loss(c, m, ds) : cli_named(c, "loss"), .metrics = metrics,
-                    .confusion = confusion))
+    if (cj_evaluate(m, ds, &scores, .batch_size = cli_int(c, "batch_size"), .loss = loss,
+                    .metrics = metrics, .confusion = confusion))
         status = cli_failed(c, c->cj);
-    else if (c->json)
-        print_json(c, path ? path : cli_string(c, "weights"), &scores, confusion, info.classes);
+    else if (c->json) print_json(c, name, &scores, confusion, info.classes);
     else status = print_text(c, m, &info, &scores, confusion);
     free(metrics);
     free(confusion);
     return status;
+}
+
+/* A model that is read with each sample: what it says of all is measured. */
+static int evaluate_each(cli *c, cli_each *each, cj_model *m)
+{
+    const char *loss = cli_loss(c, m, each->data);
+    char *kept = loss ? strdup(loss) : NULL; /* the model's own goes with it */
+    cj_dataset *answers;
+    if (loss && !kept)
+        return cj_model_free(m), cli_fail(c, CJ_ERR_MEMORY, "evaluate: out of memory");
+    int status = cli_each_judge(each, m, &m, &answers);
+    if (!status) status = measure(c, each->path, m, answers, kept);
+    free(kept);
+    return status;
+}
+
+/* A file, which may be one that asks for values. */
+static int evaluate(cli *c, cli_each *each, const char *split)
+{
+    cj_model_info info;
+    const char *source = each->data_source;
+    cj_model *m = cli_model_open(c, each->path, false, cli_each_value, each);
+    if (m && each->asked) return evaluate_each(c, each, m);
+    if (!m || (cli_data_has_files(c, source) && cli_model_pictures(c, m, NULL))) return c->status;
+    cj_model_get_info(m, &info);
+    cj_dataset *ds = cli_data_open(c, source, .split = split, .info = &info, .same_classes = true);
+    if (!ds || cli_model_pictures(c, m, ds)) return c->status;
+    return measure(c, each->path, m, ds, cli_loss(c, m, ds));
+}
+
+/* A model of the keys, whose weights are in a file of their own. */
+static int evaluate_described(cli *c, const char *split)
+{
+    cj_dataset *ds = cli_data_open(c, cli_string(c, "data"), .split = split, .same_classes = true);
+    cj_model *m = ds ? cli_model_make(c, ds, 0) : NULL;
+    if (!m) return c->status;
+    if (cj_prepare(m, ds, cli_string(c, "normalize"))) return cli_failed(c, c->cj);
+    return measure(c, cli_string(c, "weights"), m, ds, cli_named(c, "loss"));
 }
 
 static int run(cli *c)
@@ -127,7 +152,14 @@ static int run(cli *c)
         return cli_misused(
             c,
             "evaluate: expected data=NAME or data=./PATH ('cajal list datasets' names data sets)");
-    return cli_context(c, recipe) ? evaluate(c, described ? NULL : c->args.words[0]) : c->status;
+    if (!cli_context(c, recipe)) return c->status;
+    const char *split = cli_string(c, "split") ? cli_string(c, "split") : "auto";
+    if (described) return evaluate_described(c, split);
+    cli_each each = {.c = c, .path = c->args.words[0], .data_source = cli_string(c, "data"),
+                     .data_opts = {.split = split, .same_classes = true}};
+    const int status = evaluate(c, &each, split);
+    cli_each_release(&each);
+    return status;
 }
 
 static const char *const keys[] = {"data",    "format",  "widths",     "split",   "target",

@@ -276,6 +276,11 @@ static int predict(cli *c, cli_each *each, const char *const *inputs, int n_inpu
     each->n_sources = n_inputs;
     each->pictures = pictures;
     each->array = word && array;
+    each->data_source = source;
+    each->data_opts = (cli_data_opts){.split = cli_string(c, "split") || word
+                                                   ? cli_string(c, "split")
+                                                   : "auto",
+                                      .no_target = cli_data_is_table(c, source)};
     for (int i = 1; i < n_inputs; i++)
         if (!pictures || !is_picture(inputs[i]))
             return cli_misused(c, "predict: expected one input, or pictures only; found '%.500s'",

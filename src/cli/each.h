@@ -11,14 +11,18 @@
 
 #include <cajal/train.h>
 
-#include "cli/cli.h"
+#include "cli/data.h"
 
 typedef struct cli_each {
     cli *c;                     /* set by the caller: */
     const char *path;           /* of the model */
     const char *const *sources; /* pictures, or one array */
     int n_sources;
-    bool pictures, array;       /* what they are; neither: nothing that can be taken one by one */
+    bool pictures, array;       /* what they are; neither: `data` */
+    const char *data_source;    /* opened when the model asks */
+    cli_data_opts data_opts;
+    cj_dataset *data;           /* NULL: none; field: its input */
+    int field;
     bool asked;                 /* the file is one that needs values: m has those of the first */
     int64_t at, n;              /* the sample, and how many there are */
     cj_tensor *all, *value;     /* the array; what the sample is for the model */
@@ -34,6 +38,9 @@ cj_status cli_each_value(void *user, cj_graph *g, int n, const cj_onnx_input *in
 bool cli_each_wants(const cli_each *e, const cj_model *m);
 /* Prints what the model says of each sample, and frees it. Returns the exit status. */
 int cli_each_predict(cli_each *e, cj_model *m);
+/* What the model says of each sample of e->data, as a model that gives what it gets, and the data
+ * to evaluate it on, in which its answers stand for the inputs. Frees m. The exit status. */
+int cli_each_judge(cli_each *e, cj_model *m, cj_model **judged, cj_dataset **answers);
 void cli_each_release(cli_each *e);
 
 /* A picture in the size and colours of the model's samples goes to `to`, its own height and width

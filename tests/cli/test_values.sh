@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Models whose shapes depend on values, or whose pictures have any size, in each command: predict gives what numpy gives
 # (tools/golden/onnx_values.py), of pictures and arrays, one or several; summary and bench read with random numbers
-# or with arrays; evaluate and train say what can be done.
+# or with arrays; evaluate gives numpy's loss and accuracy; train says what can be done.
 # ctest: timeout 120
 set -euo pipefail
 export LC_ALL=C TERM=dumb
@@ -63,9 +63,31 @@ if command -v python3 >/dev/null; then
         fail "classes of an open size"
 fi
 
-for command in "evaluate $model" "train from=$model"; do
-    status=0
-    "$cajal" $command data=./none.csv >told.txt 2>&1 || status=$?
-    [[ $status = 3 ]] && grep -q "(NonMaxSuppression): scores.*cajal run, grad, predict, summary and bench" told.txt ||
-        fail "$command: $status $(cat told.txt)"
+# A classifier whose shapes depend on values, measured on pictures and on the same as floats, which are as they are.
+chosen=$golden/format/onnx/chosen.onnx
+for data in pictures floats; do
+    "$cajal" evaluate "$chosen" data="$golden/cli/values/$data.npz" >out.txt 2>told.txt || fail "evaluate: $(cat told.txt)"
+    diff "$golden/cli/values/chosen.txt" out.txt
+    grep -q "the model has no softmax at its end" told.txt || fail "$(cat told.txt)"
 done
+"$cajal" evaluate "$chosen" data="$golden/cli/values/floats.npz" metrics=recall limit=3 --json --quiet >out.txt
+grep -q '"recall": .*"samples": 3' out.txt || fail "evaluate, metrics: $(cat out.txt)"
+"$cajal" predict "$chosen" data="$golden/cli/values/pictures.npz" limit=2 --quiet >out.txt
+[[ $(wc -l <out.txt) = 2 ]] || fail "predict of data: $(cat out.txt)"
+
+refuses() { # PATTERN COMMAND...
+    local pattern=$1 status=0
+    shift
+    "$cajal" "$@" >told.txt 2>&1 || status=$?
+    [[ $status = 3 ]] && grep -q "$pattern" told.txt || fail "$*: $status $(cat told.txt)"
+}
+refuses "(NonMaxSuppression): scores.*cajal run, grad, predict, evaluate, summary and bench" train from="$model" data=./none.csv
+if command -v python3 >/dev/null; then
+    mkdir found
+    cp two.npy found/x.npy
+    python3 -c "
+import struct
+head = \"{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }\".ljust(117) + '\\n'
+open('found/y.npy', 'wb').write(b'\\x93NUMPY\\x01\\x00' + struct.pack('<H', 118) + head.encode() + struct.pack('<2q', 0, 1))"
+    refuses "output 'boxes' has not \[1, ...\] of one size" evaluate "$model" data=./found
+fi

@@ -52,7 +52,8 @@ static cj_graph *load(cj_context *cj, const char *name, given *from)
 
 static const char *const cases[] = {"shape_input", "shape_computed", "branch_then", "branch_else",
                                     "loop_grows",  "loop_none",      "sequence",    "functions",
-                                    "loop_while",  "loop_size", "steps", "detector"};
+                                    "loop_while",  "loop_size", "steps", "detector",
+                                    "chosen"};
 
 static void results_are_numpys(void **state)
 {

@@ -4,7 +4,7 @@
     /usr/bin/python3 tools/golden/onnx_values.py tests/golden/format/onnx tests/golden/cli/values
 
 For each case NAME.onnx, and NAME.npz with its inputs (in0 ...), its outputs (out0 ...). In the second folder a picture,
-and the lines that `cajal predict` prints of it.
+and the lines that `cajal predict` prints of it; data, and what `cajal evaluate` says.
 """
 import pathlib
 import sys
@@ -196,3 +196,28 @@ lines = [f"picture.ppm\t{label}\t{score:.4f}\t" + "\t".join(f"{v:.1f}" for v in 
 pathlib.Path(sys.argv[2]).mkdir(exist_ok=True)
 (pathlib.Path(sys.argv[2]) / "detector.txt").write_text("\n".join(lines) + "\n")
 (pathlib.Path(sys.argv[2]) / "picture.ppm").write_bytes(b"P6\n16 16\n255\n" + pixels.tobytes())
+
+# A classifier by the bright pixels alone, which are as many as they are: their mean, the brightest, and their share.
+# What `cajal evaluate` says of it, of pictures and of the same in floats, is in chosen.json.
+kinds = rng.randint(0, 4, 12)
+pictures = np.clip(rng.randint(0, 100, (12, 6, 6, 3)) + 50 * kinds[:, None, None, None], 0, 255).astype(np.uint8)
+floats = pictures.transpose(0, 3, 1, 2) / np.float32(255)
+weight, bias = (3 * rng.randn(3, 4)).astype(np.float32), rng.randn(4).astype(np.float32)
+bright = [v[v > 0.3] for v in floats.astype(np.float64)]
+logits = np.array([[v.mean(), v.max(), v.size / 108] for v in bright]) @ weight + bias
+save("chosen",
+     [const("low", np.float32(0.3)), node("Greater", ["image", "low"], ["b"]), node("NonZero", ["b"], ["at"]),
+      node("Transpose", ["at"], ["places"]), node("GatherND", ["image", "places"], ["bright"]),
+      node("ReduceMean", ["bright"], ["mean"]), node("ReduceMax", ["bright"], ["most"]),
+      node("Shape", ["bright"], ["n"]), node("Cast", ["n"], ["number"], to=F), const("all", np.float32(108)),
+      node("Div", ["number", "all"], ["share"]), node("Concat", ["mean", "most", "share"], ["f"], axis=0),
+      const("row", np.array([1, 3])), node("Reshape", ["f", "row"], ["features"]),
+      node("Gemm", ["features", "weight", "bias"], ["scores"])],
+     [value("image", F, [1, 3, 6, 6])], [value("scores", F, [1, 4])], [floats[:1]], [logits[:1].astype(np.float32)],
+     initializers=[numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")])
+kinds = np.where(np.arange(12) % 3 > 0, logits.argmax(1), kinds)
+losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(12), kinds]
+np.savez_compressed(pathlib.Path(sys.argv[2]) / "pictures.npz", x=pictures, y=kinds)
+np.savez_compressed(pathlib.Path(sys.argv[2]) / "floats.npz", x=floats, y=kinds)
+(pathlib.Path(sys.argv[2]) / "chosen.txt").write_text(
+    f"loss: {losses.mean():.4f}\naccuracy: {(logits.argmax(1) == kinds).mean():.4f}\nsamples: 12\n")

@@ -308,10 +308,11 @@ static cj_status refuse_values(cj_context *cj, cj_status failed)
 {
     char why[CJ__MESSAGE_BYTES];
     cj__format(why, sizeof why, "%s", cj_message(cj));
-    return cj_fail(cj, failed,
-                   "%s; what a shape depends on is the value of an input here, so the file is read "
-                   "together with its inputs: cajal run, grad, predict, summary and bench do that",
-                   why);
+    return cj_fail(
+        cj, failed,
+        "%s; what a shape depends on is the value of an input here, so the file is read "
+        "together with its inputs: cajal run, grad, predict, evaluate, summary and bench do that",
+        why);
 }
 
 /* A batch that the graph does not take as a symbol is read as the file has it; and where shapes
