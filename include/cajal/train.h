@@ -35,6 +35,7 @@ typedef struct cj_fit_state {
     int64_t total_step;
     double learning_rate, seconds;
     const cj_scores *scores; /* running means in a step, all scores at the end of an epoch */
+    double loss; /* of the batch of the last step alone, with penalties, before its step */
 } cj_fit_state;
 
 /* Each may be NULL. Returning false ends training after this step, cleanly. */

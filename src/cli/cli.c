@@ -285,7 +285,8 @@ static int read_keys(cli *c, bool *help, bool *version)
         return cli_fail(c, failed, "%s: %s", c->command->name, cj_message(c->base));
     if (failed) return cli_failed(c, c->base);
     c->json = strcmp(json, "false") != 0;
-    c->json_lines = !strcmp(json, "lines");
+    c->json_steps = !strcmp(json, "steps");
+    c->json_lines = c->json_steps || !strcmp(json, "lines");
     return CLI_DONE;
 }
 

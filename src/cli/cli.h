@@ -44,7 +44,7 @@ typedef struct cli {
     cj_recipe *recipe;                /* of cli_recipe */
     cj_context *cj;                   /* of cli_context */
     int debug;                        /* $CAJAL_DEBUG */
-    bool json, json_lines, quiet, verbose, overwrite, no_color;
+    bool json, json_lines, json_steps, quiet, verbose, overwrite, no_color;
     int status;                       /* of the last failure */
 } cli;
 

@@ -198,12 +198,28 @@ static bool print_epoch(void *user, const cj_fit_state *state)
     return true;
 }
 
+/* Of the batch alone: an epoch's line has the mean. */
+static bool print_step(void *user, const cj_fit_state *state)
+{
+    training *t = user;
+    cli_json j = {.to = t->c->out};
+    cli_json_object(&j, NULL);
+    cli_json_int(&j, "epoch", state->epoch);
+    cli_json_int(&j, "step", state->step);
+    cli_json_number(&j, "loss", state->loss);
+    cli_json_number(&j, "learning_rate", state->learning_rate);
+    cli_json_end(&j);
+    cli_json_line(&j);
+    return true;
+}
+
 static cj_status fit(training *t)
 {
     cli *c = t->c;
     char *metrics = cli_joined(c, "metrics");
     cj_callback callback = {
         .name = "command", .user = t, .on_epoch_begin = save_args, .on_epoch_end = print_epoch};
+    if (c->json_steps) callback.on_step_end = print_step;
     const cj_callback *callbacks[] = {&callback, NULL};
     cj_status failed = cj_fit(t->model, t->data,
         .epochs = cli_int(c, "epochs"),
@@ -363,7 +379,7 @@ const cj_command cj_command_train = {
         "recipe\n"
         "again), results.csv, best.onnx, last.onnx and checkpoint/. Ctrl-C saves before it ends.\n"
         "--json tells run, model, epochs, seconds, the last epoch's metrics, and the history;\n"
-        "--json=lines one object an epoch.\n",
+        "--json=lines one object an epoch, --json=steps one a step, too: the loss of its batch.\n",
     .keys = cli_keys_train,
     .run = run,
 };

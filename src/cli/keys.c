@@ -125,7 +125,7 @@ const cj_key cli_keys[] = {
      "file for chrome://tracing and Perfetto, an event for each kernel of a step"},
     {"roof", CJ_KEY_BOOL, 0, 0, "true", NULL, "measure the roof of this machine first"},
     /* flags */
-    {"json", CJ_KEY_WORD, 0, 0, NULL, "true|false|lines",
+    {"json", CJ_KEY_WORD, 0, 0, NULL, "true|false|lines|steps",
      "one JSON object on standard output, or one a line"},
     {"quiet", CJ_KEY_BOOL, 0, 0, NULL, NULL, "no progress"},
     {"verbose", CJ_KEY_BOOL, 0, 0, NULL, NULL, "say more"},

@@ -103,6 +103,7 @@ static cj_status run_step(cj__trainer *t, const cj_batch *batch)
     t->loss_scale = cj__loss_scale_now(cj_model_store(t->m));
     if (t->before) CJ__TRY(copy_store(t->before, cj_model_store(t->m)));
     CJ__TRY(evaluate(t, feeds, n, t->outputs));
+    t->loss = *(const double *)cj__tensor_data(t->outputs[0]);
     CJ__TRY(search(t, feeds, n));
     CJ__TRY(cj__objective_add(ob, t->outputs + 1, &t->totals));
     t->step++;
@@ -131,7 +132,8 @@ static void call_back(cj__trainer *t, int when, const cj_scores *scores)
                           .total_step = t->total_step,
                           .learning_rate = t->learning_rate,
                           .seconds = cj__trainer_seconds(t),
-                          .scores = scores};
+                          .scores = scores,
+                          .loss = t->loss};
     for (; *list; list++) {
         const cj_callback *c = *list;
         bool (*call)(void *, const cj_fit_state *) = when == EPOCH_BEGIN ? c->on_epoch_begin

@@ -187,7 +187,7 @@ typedef struct cj__trainer {
     double seconds;                  /* before this call */
     double best;
     int64_t best_epoch, wait;        /* best_epoch 0: none yet */
-    double learning_rate, loss_scale; /* of the last step */
+    double learning_rate, loss_scale, loss; /* of the last step */
     int64_t steps;                   /* an epoch */
     const char *monitor;
     bool smaller_is_better;

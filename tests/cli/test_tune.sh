@@ -37,6 +37,16 @@ PYTHON
 
 "$cajal" train from=tune.onnx "${same[@]}" epochs=4 out=all --json=lines >all.txt 2>all.err
 losses all.txt all
+# A step's line has the loss of its batch: their mean is the epoch's.
+"$cajal" train from=tune.onnx "${same[@]}" epochs=4 out=steps --json=steps --quiet >steps.txt
+python3 - <<'PYTHON'
+import json
+lines = [json.loads(line) for line in open("steps.txt")]
+for epoch in range(1, 5):
+    *steps, last = [line for line in lines if line["epoch"] == epoch]
+    assert [s["step"] for s in steps] == [1, 2, 3, 4, 5, 6] and "step" not in last, lines
+    assert abs(sum(s["loss"] for s in steps) / 6 - last["loss"]) < 1e-6, lines
+PYTHON
 says all.err "the file's batch of 1 is made a symbol"
 says all.err "pictures are [8, 8, 3], and the model takes channels first (NCHW)"
 says all.err "(assumed: 0..1 is meant)"

@@ -214,6 +214,7 @@ static void penalties(void **state)
 typedef struct calls {
     int begun, steps, ended, stop_at_step, stop_at_epoch;
     int64_t last_total;
+    double losses; /* of the epoch's batches, which have one size */
 } calls;
 static bool on_begin(void *user, const cj_fit_state *s)
 {
@@ -224,6 +225,9 @@ static bool on_step(void *user, const cj_fit_state *s)
     calls *c = user;
     assert_true(isfinite(cj_score(s->scores, "loss")));
     c->last_total = s->total_step;
+    c->losses = (s->step > 1 ? c->losses : 0) + s->loss;
+    /* The loss that is made small is a float; the mean that is shown a sum of doubles. */
+    assert_true(fabs(c->losses / (double)s->step - cj_score(s->scores, "loss")) < 1e-6);
     return ++c->steps != c->stop_at_step;
 }
 static bool on_end(void *user, const cj_fit_state *s)

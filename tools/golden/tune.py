@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Fine-tuning as PyTorch does it: the same model, pictures and steps, and the loss of each epoch.
+"""Fine-tuning as PyTorch does it: the same model, pictures and steps, and the loss of each epoch, or step.
 
     tools/golden/tune.py                       writes tests/golden/cli/tune.onnx, tune.npz, tune.json,
                                                tune_lstm.onnx, tune_tokens.onnx, tune_keras.h5
     tools/golden/tune.py resnet BATCH          writes tests/golden/cli/tune_resnet.json: ResNet-18 on
-                                               CIFAR-10 pictures, 100 steps; BATCH: of its files
+                                               CIFAR-10 pictures, each of 100 steps; BATCH: of its
+                                               files
     tools/golden/tune.py resnet BATCH FOLDER   writes the model and the pictures of that to a folder
 
 An epoch's loss is the mean of its batches' losses, each before its step. SGD without momentum; no
@@ -63,8 +64,8 @@ def export(model, path, size):
                       input_names=["image"], output_names=["scores"])
 
 
-def losses(model, x, y, epochs, batch, rate, dtype, frozen=()):
-    """frozen: modules that keep weights and statistics."""
+def losses(model, x, y, epochs, batch, rate, dtype, frozen=(), steps=False):
+    """frozen: modules that keep weights and statistics. steps: of each step."""
     model = copy.deepcopy(model).to(dtype).train()
     for name, module in model.named_modules():
         if name in frozen:
@@ -83,7 +84,10 @@ def losses(model, x, y, epochs, batch, rate, dtype, frozen=()):
             loss.backward()
             sgd.step()
             sums += loss.item() * len(x[i:i + batch])
-        out.append(sums / len(x))
+            if steps:
+                out.append(loss.item())
+        if not steps:
+            out.append(sums / len(x))
     return out
 
 
@@ -208,7 +212,7 @@ def resnet(batch, folder=None):
         return
     curves = {}
     for name, frozen in CURVES.items():
-        double, single = (losses(model, x, y, 25, 32, RATE, dtype, frozen)
+        double, single = (losses(model, x, y, 25, 32, RATE, dtype, frozen, steps=True)
                           for dtype in (torch.double, torch.float))
         curves[name] = {"double": double, "float": single}
     with open(os.path.join(FOLDER, "tune_resnet.json"), "w") as f:
