@@ -154,8 +154,9 @@ class Model:
 
     def all_weights(self):
         """Of all layers: those that are trained, then the others."""
-        all_ = [w for layer in self.layers for w in weights_of(layer)]
-        return sorted(all_, key=lambda w: w[0].startswith("moving_"))
+        all_ = [(n if isinstance(layer.inner, Model) else layer.name + "/" + n, a, fixed)
+                for layer in self.layers for n, a, fixed in weights_of(layer)]
+        return sorted(all_, key=lambda w: w[2])
 
     def save_h5(self, path, keras_version="2.13.1", backend="tensorflow"):
         with h5py.File(path, "w") as f:
@@ -171,10 +172,8 @@ class Model:
             g.attrs["keras_version"] = b"2.13.1"
             for layer in sorted(self.layers, key=lambda x: x.name):
                 lg = g.create_group(layer.name)
-                found = [(("%s/%s:0" % (layer.name, n)).encode(), a) for n, a in weights_of(layer)]
-                if isinstance(layer.inner, Model):
-                    found = [(("w%d/%s:0" % (i, n)).encode(), a)
-                             for i, (n, a) in enumerate(layer.inner.all_weights())]
+                prefix = "" if isinstance(layer.inner, Model) else layer.name + "/"
+                found = [(("%s%s:0" % (prefix, n)).encode(), a) for n, a, _ in weights_of(layer)]
                 lg.attrs["weight_names"] = [n for n, _ in found]
                 for n, a in found:
                     lg.create_dataset(n, a.shape, dtype=a.dtype)[...] = a
@@ -226,11 +225,13 @@ class Model:
 
 
 def weights_of(layer):
+    """(name, array, is it one that is not trained?)"""
     if isinstance(layer.inner, Model):
         return layer.inner.all_weights()
     if layer.kind == "TimeDistributed":
         return weights_of(layer.inner)
-    return [((p + "/" if p else "") + n, a) for p, n, a in layer.weights]
+    never = ("moving_mean", "moving_variance", "mean", "variance", "count")
+    return [((p + "/" if p else "") + n, a, not layer.config["trainable"] or n in never) for p, n, a in layer.weights]
 
 
 def save_layer(store, at, layer):
@@ -773,6 +774,41 @@ def branches(folder):
     m.model().save(folder)
 
 
+def follow(layers):
+    def call(x):
+        for layer in layers:
+            x = layer.call(x)
+        return x
+    return call
+
+
+def Normal(name, n):
+    mean, var = rand(n), 1 + rng.uniform(size=n)
+    return Layer("Normalization", name, lambda x: (x - t(mean)) / torch.sqrt(t(var)),
+                 [("", "mean", mean), ("", "variance", var), ("", "count", np.array(9))], axis=[-1], invert=False,
+                 mean=None, variance=None)
+
+
+def nested(folder):
+    """A backbone in a model, as is usual: a Normalization in it, layers that are frozen, another model."""
+    m = Net("nested")
+    x = m.input("x", rand(3, 4))
+    chain = [Input("chain_input", rand(1, 5)).layer, Normal("normal_2", 5), Dense("one", 5, 3, "tanh"),
+             BatchNorm("norm", 3, rank=2)]
+    backbone = Net("backbone")
+    y = backbone.input("code", rand(1, 4))
+    layers = [Normal("normal", 4), Dense("frozen", 4, 5, "relu"),
+              Layer("Sequential", "chain", follow(chain[1:]), inner=Model("chain", chain, None, None, True)),
+              Dense("last", 3, 2)]
+    layers[1].config["trainable"] = False
+    for layer in layers:
+        y = backbone.add(layer, y)
+    backbone.outputs.append(y)
+    y = m.add(Layer("Functional", "backbone", follow(layers), inner=backbone.model()), x)
+    m.out(Dense("head", 2, 3, "softmax"), y)
+    m.model().save(folder)
+
+
 def sequential(folder):
     """Float32, as nearly all files are; names with characters that ours have not."""
     global DTYPE
@@ -1088,7 +1124,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, operators):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, operators, nested):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

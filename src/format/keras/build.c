@@ -168,8 +168,8 @@ CJ__KERAS_BUILDER(row)
     return failed;
 }
 
-cj_status cj__keras_build(cj__keras *k, cj__keras_layer *l, cj__keras_call *call,
-                          cj_node *const *x, int n)
+static cj_status build(cj__keras *k, cj__keras_layer *l, cj__keras_call *call, cj_node *const *x,
+                       int n)
 {
     if (++k->built > k->most)
         return cj_fail(k->cj, CJ_ERR_LIMIT,
@@ -210,6 +210,16 @@ cj_status cj__keras_build(cj__keras *k, cj__keras_layer *l, cj__keras_call *call
                               CJ__KERAS_OUTPUTS);
     memcpy(call->out, out, (size_t)call->n_out * sizeof *out);
     return enter(k, outer);
+}
+
+cj_status cj__keras_build(cj__keras *k, cj__keras_layer *l, cj__keras_call *call,
+                          cj_node *const *x, int n)
+{
+    const cj__keras_layer *outer = k->top;
+    if (!outer) k->top = l;
+    cj_status failed = build(k, l, call, x, n);
+    k->top = outer;
+    return failed;
 }
 
 /* The result that a reference names; NULL: it is not made yet. */

@@ -32,6 +32,7 @@ typedef struct cj__keras {
     int version;                    /* of Keras: 1, 2, 3 */
     bool theano;                    /* which convolves with kernels that are turned around */
     const char *scope;              /* of the nested model that is being built, or NULL */
+    const cj__keras_layer *top;     /* the layer of the whole model that is built or loaded */
     int64_t built, most;            /* layers so far, and as many as there may be: models in models
                                        multiply */
 } cj__keras;
@@ -173,9 +174,10 @@ int cj__keras_expected(const cj__keras_move *how, const cj_tensor *from, const c
 
 /* weights.c: into the store of the model's graph. */
 cj_status cj__keras_set_weights(cj__keras *k, cj__keras_model *model);
-/* Number i of the layer's weights, as the file has it; the caller frees it. NULL without a message
- * when there is none. */
-cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i, cj_tensor **out);
+/* Number i of the layer's weights, which is called `name`, as the file has it; the caller frees it.
+ * NULL without a message when there is none. */
+cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i, const char *name,
+                              cj_tensor **out);
 
 #define CJ__KERAS_BUILDER(name) \
     cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \

@@ -116,6 +116,11 @@ static cj_status collect(cj__keras *k, const cj__keras_layer *l, targets *list)
         return collect_row(k, l, l->inner, "backward_layer", "backward_", list);
     }
     for (int i = 0; i < l->n_inner; i++) CJ__TRY(collect(k, &l->inner[i], list));
+    if (l->row->build == cj__keras_build_normalization) {
+        for (int i = 0; i < 3; i++)
+            CJ__TRY(add(k, list, &(target){.layer = l, .path = l->path}));
+        return CJ_OK;
+    }
     if (l->row->layer) return collect_row(k, l, l, "", "", list);
     return strcmp(l->kind, "SpectralNormalization")
                ? CJ_OK
@@ -172,28 +177,53 @@ static cj_status weight_name(cj__keras *k, const cj__hdf5_object *group, int64_t
     return CJ_OK;
 }
 
-/* Weight i of a layer of the whole model. */
-static cj_status by_order(cj__keras *k, const cj__keras_layer *l, int i,
+/* Weight i of a layer of the whole model, and what it is called there. */
+static cj_status by_order(cj__keras *k, const cj__keras_layer *l, int i, const char **name,
                           const cj__hdf5_object **out)
 {
-    const char *name;
     const cj__hdf5_object *group = cj__hdf5_find(k->weights, l->name);
-    *out = NULL;
+    *out = NULL, *name = NULL;
     if (!group) return CJ_OK;
-    CJ__TRY(weight_name(k, group, i, &name));
-    if (!name) return CJ_OK;
-    *out = cj__hdf5_find(group, name);
+    CJ__TRY(weight_name(k, group, i, name));
+    if (!*name) return CJ_OK;
+    *out = cj__hdf5_find(group, *name);
     return *out ? CJ_OK
                 : cj__keras_fail(k, l, CJ_ERR_DATA, "its weight '%.100s' is listed, but not there",
-                                 name);
+                                 *name);
 }
 
-cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *l, int i, cj_tensor **out)
+/* Is a weight of the list, ".../normalization/mean:0", the layer's own of this name? */
+static bool is_own(const char *listed, const cj__keras_layer *l, const char *name)
+{
+    const size_t n = strlen(listed), back = n > 2 && !strcmp(listed + n - 2, ":0") ? 2 : 0,
+                 tail = strlen(l->name) + 1 + strlen(name);
+    if (n < tail + back) return false;
+    const char *at = listed + n - back - tail, *slash = at + strlen(l->name);
+    return (at == listed || at[-1] == '/') && !memcmp(at, l->name, strlen(l->name)) &&
+           *slash == '/' && !memcmp(slash + 1, name, strlen(name));
+}
+
+/* A weight of a layer in a model or wrapper, found among all of that by its name. */
+static cj_status by_name(cj__keras *k, const cj__keras_layer *l, const char *name,
+                         const cj__hdf5_object **out)
+{
+    const char *listed;
+    for (int i = 0;; i++) {
+        CJ__TRY(by_order(k, k->top, i, &listed, out));
+        if (!listed || is_own(listed, l, name)) return CJ_OK;
+    }
+}
+
+cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *l, int i, const char *name,
+                              cj_tensor **out)
 {
     const cj__hdf5_object *o;
+    const char *listed;
     *out = NULL;
     if (!k->weights) return CJ_OK;
-    CJ__TRY(k->by_path ? by_path(k, l->path, i, &o) : by_order(k, l, i, &o));
+    CJ__TRY(k->by_path    ? by_path(k, l->path, i, &o)
+            : l != k->top ? by_name(k, l, name, &o)
+                          : by_order(k, l, i, &listed, &o));
     return o && o->is_data ? cj__hdf5_tensor(&k->file, &o->value, out) : CJ_OK;
 }
 
@@ -228,18 +258,35 @@ static cj_status load(cj__keras *k, const target *t, const cj__hdf5_object *from
     return failed;
 }
 
+/* The statistics of a Normalization stand among the weights of the model it is in; they went into
+ * its options (wrappers.c). */
+static bool is_statistic(const char *listed, const cj__keras_layer *l)
+{
+    static const char *const names[] = {"mean", "variance", "count"};
+    bool is = false;
+    for (int i = 0; i < 3 && listed && l->row->build == cj__keras_build_normalization; i++)
+        is |= is_own(listed, l, names[i]);
+    return is;
+}
+
 /* The weights of a layer of the whole model, in order: trained ones first. */
 static cj_status load_in_order(cj__keras *k, const cj__keras_layer *l, const targets *list)
 {
     const cj__hdf5_object *from;
+    const char *name;
     int i = 0;
     for (int trained = 1; trained >= 0; trained--)
         for (int j = 0; j < list->count; j++) {
-            if (list->items[j].trained != (trained != 0)) continue;
-            CJ__TRY(by_order(k, l, i++, &from));
-            CJ__TRY(load(k, &list->items[j], from));
+            const target *t = &list->items[j];
+            if (t->trained != (trained != 0)) continue;
+            CJ__TRY(by_order(k, l, i, &name, &from));
+            if (t->layer->row->build == cj__keras_build_normalization &&
+                !is_statistic(name, t->layer))
+                continue;
+            i++;
+            CJ__TRY(load(k, t, from));
         }
-    CJ__TRY(by_order(k, l, i, &from));
+    CJ__TRY(by_order(k, l, i, &name, &from));
     return !from || !i ? CJ_OK
                        : cj__keras_fail(k, l, CJ_ERR_DATA,
                                         "it has more weights in the file than the %d expected", i);
@@ -251,8 +298,10 @@ cj_status cj__keras_set_weights(cj__keras *k, cj__keras_model *model)
         const cj__keras_layer *l = &model->layers[i];
         targets list = {.count = 0};
         const cj__hdf5_object *from;
+        bool any = false;
         CJ__TRY(collect(k, l, &list));
-        if (!list.count) continue;
+        for (int j = 0; j < list.count; j++) any |= list.items[j].name != NULL;
+        if (!any) continue;
         if (!k->weights)
             return cj_fail(k->cj, CJ_ERR_DATA, "the file has the model's layers, but no weights");
         if (!k->by_path) CJ__TRY(load_in_order(k, l, &list));

@@ -219,7 +219,7 @@ static cj_status statistic(cj__keras *k, const cj__keras_layer *l, const char *n
     cj__text_format(out, "%s%s=[", out->length ? ", " : "", name);
     if (said && said->type != CJ__JSON_NULL) flat_numbers(out, said, &count);
     else {
-        CJ__TRY(cj__keras_weight_at(k, l, i, &t));
+        CJ__TRY(cj__keras_weight_at(k, l, i, name, &t));
         const int64_t n = t ? cj_tensor_count(t) : 0;
         for (; count < n && count < 1 << 20; count++) {
             if (count) cj__text_add(out, ", ");
