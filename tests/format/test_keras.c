@@ -75,7 +75,7 @@ static void run_graph(cj_context *cj, cj_graph *g, const char *name, const char 
 static const char *const names[] = {"images",     "lines",       "recurrent",
                                     "attention",  "activations", "branches",
                                     "sequential", "cells",       "others",
-                                    "nested"};
+                                    "nested",     "rare"};
 static const char *const old_names[] = {"cudnn", "old"}; /* only as .h5 */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
 
@@ -352,7 +352,7 @@ static const struct {
     {CHAIN(LAYER("EinsumDense", ",\"equation\":\"ab,bc->ac\\\"\"")), CJ_ERR_DATA,
      "layer 'l' (EinsumDense): no equation, or one of other characters"},
     {CHAIN(LAYER("Bidirectional", ",\"layer\":" LAYER("Dense", ""))), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (Bidirectional): it wraps a Dense; SimpleRNN, LSTM and GRU are possible"},
+     "layer 'l' (Bidirectional): it wraps a Dense; SimpleRNN, LSTM, GRU, RNN and ConvLSTM are possible"},
     {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[" LAYER("Dense", ",\"units\":2") "]}}",
      CJ_ERR_UNSUPPORTED, "layer 'l' (Dense): the file does not say the sizes of the model's input"},
     {FUNCTIONAL(INPUT "," NODE("\"name\":\"a\",", "[[[\"b\",0,0,{}]]]") "," NODE(

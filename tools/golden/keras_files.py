@@ -977,6 +977,142 @@ def others(folder):
     m.model().save(folder)
 
 
+def local(name, x, f, size, step, activation="linear", bias=True):
+    """LocallyConnected of one or two axes: another kernel at each place."""
+    rank = len(size)
+    n = [(a - k) // s + 1 for a, k, s in zip(x.value.shape[1:], size, step)]
+    w = rand(int(np.prod(n)), int(np.prod(size)) * x.value.shape[-1], f)
+    b = rand(*n, f)
+
+    def call(x):
+        y = torch.zeros(x.shape[0], *n, f, dtype=torch.float64)
+        for at, place in enumerate(np.ndindex(*n)):
+            window = x[(slice(None),) + tuple(slice(i * s, i * s + k) for i, s, k in zip(place, step, size))]
+            y[(slice(None),) + place] = window.reshape(x.shape[0], -1) @ t(w[at])
+        return ACT[activation](y + t(b) if bias else y)
+    return Layer("LocallyConnected%dD" % rank, name, call,
+                 [("", "kernel", w)] + ([("", "bias", b)] if bias else []), filters=f, kernel_size=list(size),
+                 strides=list(step), padding="valid", data_format="channels_last", activation=activation,
+                 use_bias=bias, implementation=1)
+
+
+def Spectrogram(name, mode, length, step=None, fft=None, padding="valid", apart=False, data_format="channels_last"):
+    """Keras's kernels are those of a transform; here any, as only what is in the file counts."""
+    bins = (fft or 2 ** int(np.ceil(np.log2(length)))) // 2 + 1
+    real, imag = rand(length, 1, bins), rand(length, 1, bins)
+    every = step or length // 2
+
+    def call(x):
+        x = x if data_format == "channels_first" else x.transpose(1, 2)
+        parts = [torch.stack([convolve(x[:, c, :, None], w, None, 1, [every], padding, [1])
+                              for c in range(x.shape[1])], 1) for w in (real, imag)]  # [batch, channel, frame, bin]
+        r, i = parts
+        power = r ** 2 + i ** 2
+        middle = power.clone()
+        middle[..., 0] = middle[..., -1] = 0
+        eps = torch.tensor(1e-7, dtype=torch.float64)
+        size = torch.sqrt(torch.maximum(power, eps))
+        y = {"real": r, "imag": i, "stft": torch.cat(parts, -1), "psd": power + middle, "magnitude": size,
+             "log": torch.log(torch.maximum(size, eps))}[mode]
+        if apart:
+            return y if data_format == "channels_first" else y.permute(0, 2, 3, 1)
+        y = y.permute(0, 1, 3, 2).reshape(x.shape[0], -1, y.shape[2])
+        return y if data_format == "channels_first" else y.transpose(1, 2)
+    ws = [("", n, w) for n, w in (("real_kernel", real), ("imag_kernel", imag)) if mode not in ("real", "imag")
+          or n.startswith(mode)]
+    return Layer("STFTSpectrogram", name, call, ws, mode=mode, frame_length=length, frame_step=step, fft_length=fft,
+                 window="hann", periodic=False, scaling="density", padding=padding, expand_dims=apart,
+                 data_format=data_format)
+
+
+def Mel(name, fft, step, length=None, window="hann", rate=8000, bands=5, low=20.0, high=None, db=True, power=2.0):
+    size = length or fft
+
+    def call(x):
+        i = np.arange(size)
+        w = {"hann": 0.5 - 0.5 * np.cos(2 * np.pi * i / size), "hamming": 0.54 - 0.46 * np.cos(2 * np.pi * i / size),
+             None: np.ones(size)}[window] if not isinstance(window, list) else np.array(window)
+        w = np.pad(w, ((fft - size) // 2, fft - size - (fft - size) // 2))
+        x = np.pad(x.numpy(), [(0, 0), (fft // 2, fft // 2)], mode="reflect")
+        s = np.stack([np.abs(np.fft.rfft(x[:, j:j + fft] * w)) for j in range(0, x.shape[1] - fft + 1, step)], 1)
+        mel = lambda f: 1127.0 * np.log(1 + f / 700)
+        edges = np.linspace(mel(low), mel(high or rate // 2), bands + 2)
+        at = mel(np.linspace(0, rate / 2, fft // 2 + 1)[1:])[:, None]
+        up, down = (at - edges[:-2]) / (edges[1:-1] - edges[:-2]), (edges[2:] - at) / (edges[2:] - edges[1:-1])
+        y = s ** power @ np.pad(np.maximum(0, np.minimum(up, down)), [(1, 0), (0, 0)])
+        if db:
+            y = 10 * np.log10(np.maximum(y, 1e-10)) - 10 * np.log10(2.0)
+            y = np.maximum(y, y.max() - 30)
+        return t(y.swapaxes(1, 2).copy())
+    return Layer("MelSpectrogram", name, call, fft_length=fft, sequence_stride=step, sequence_length=size,
+                 window=window, sampling_rate=rate, num_mel_bins=bands, min_freq=low, max_freq=high, power_to_db=db,
+                 top_db=30.0, mag_exp=power, min_power=1e-10, ref_power=2.0)
+
+
+def rare(folder):
+    """Layers that are others of ours with nodes around them."""
+    m = Net("rare")
+    x = m.input("series", rand(2, 9, 3))
+    m.out(local("local1", x, 4, [3], [2], "tanh"), x)
+    picture = m.input("picture", rand(2, 5, 6, 2))
+    m.out(local("local2", picture, 3, [2, 3], [1, 2]), picture)
+    m.out(local("local_plain", picture, 3, [3, 1], [2, 1], bias=False), picture)
+    m.out(Spectrogram("log", "log", 4), x)
+    m.out(Spectrogram("size", "magnitude", 3, 2, 6, "same", True), x)
+    m.out(Spectrogram("psd", "psd", 4, 3), x)
+    m.out(Spectrogram("real", "real", 4, 1), x)
+    m.out(Spectrogram("imag", "imag", 4, 1, apart=True), x)
+    m.out(Spectrogram("stft", "stft", 4, 1), x)
+    m.out(Spectrogram("first", "psd", 3, 1, data_format="channels_first"), x)
+    m.out(Spectrogram("first_apart", "real", 2, 1, apart=True, data_format="channels_first"), x)
+    sound = m.input("sound", rand(2, 70))
+    m.out(Mel("mel", 32, 8), sound)
+    m.out(Mel("mel_window", 32, 10, 20, "hamming", low=100.0, high=3000, db=False, power=1.0), sound)
+    m.out(Mel("mel_list", 16, 7, 5, [0.1, 0.5, 1.0, 0.5, 0.2], rate=16000, bands=3), sound)
+    gamma = rand(2)
+    m.out(Layer("LayerScale", "scale", lambda x: x * t(gamma), [("", "gamma", gamma)], init_values=1e-6,
+                projection_dim=2), picture)
+    ids = m.input("ids", np.array([[1, 2, 0], [3, 1, 4]], "int32"))
+    table = rand(5, 3)
+    words = Layer("ReversibleEmbedding", "words",
+                  lambda i, reverse=False: torch.tanh(i @ t(table).T / 0.5) * 0.5 if reverse else t(table)[i.long()],
+                  [("", "embeddings", table)], input_dim=5, output_dim=3, tie_weights=True, mask_zero=False,
+                  logit_soft_cap=0.5, reverse_dtype=None)
+    m.out(words, m.add(words, ids), reverse=True)
+    v = m.input("volume", rand(2, 4, 5, 4, 2))
+    both = [ConvLSTM(d, 2, 3, [3, 2], "same", True) for d in ("forward_video", "backward_video")]
+    both[1].config["go_backwards"] = True
+
+    def two(layers, mode):
+        def call(x):
+            a, b = layers[0].call(x), layers[1].call(x.flip(1)).flip(1)
+            return torch.cat([a, b], -1) if mode == "concat" else a * b
+        return call
+    ws = lambda layers: [(d + "_layer" + "/" * bool(p) + p, n, a) for d, x in zip(("forward", "backward"), layers)
+                         for p, n, a in x.weights]
+    m.out(Layer("Bidirectional", "video", two(both, "concat"), ws(both), layer=both[0], backward_layer=both[1],
+                merge_mode="concat"), v)
+    last_ = [ConvLSTM(d, 2, 2, [2, 2], "valid", False) for d in ("forward_last", "backward_last")]
+    m.out(Layer("Bidirectional", "video_last", lambda x: (last_[0].call(x) + last_[1].call(x.flip(1))) / 2, ws(last_),
+                layer=last_[0], merge_mode="ave"), v)
+    ways = []
+    for d in ("forward", "backward"):
+        parts = [RNN("LSTM", d, 3, 2, return_sequences=True), RNN("GRU", d, 2, 4, return_sequences=True,
+                                                                   return_state=True)]
+        cells_ = [{"class_name": p.kind + "Cell", "config": {
+            "name": p.kind.lower() + "_cell", "units": p.u, "activation": "tanh", "recurrent_activation": "sigmoid",
+            "use_bias": True, **({"reset_after": True} if p.kind == "GRU" else {})}} for p in parts]
+        rnn = Layer("RNN", d + "_cells", lambda x, parts=parts: run(parts[1].step, run(
+            parts[0].step, x, [torch.zeros(2, 2, dtype=torch.float64)] * 2)[0], [torch.zeros(2, 4, dtype=torch.float64)])[0],
+            [("cell/cells/" + c["config"]["name"], n, a) for p, c in zip(parts, cells_) for _, n, a in p.weights],
+            cell={"class_name": "StackedRNNCells", "config": {"name": "stacked", "cells": cells_}},
+            return_sequences=True, return_state=False, go_backwards=d == "backward")
+        ways.append(rnn)
+    m.out(Layer("Bidirectional", "both_cells", two(ways, "mul"), ws(ways), layer=ways[0], backward_layer=ways[1],
+                merge_mode="mul"), x)
+    m.model().save(folder)
+
+
 def operators(folder):
     """Operators that are written between layers; function: TensorFlow's name of it."""
     m = Net("operators")
@@ -1124,7 +1260,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, operators, nested):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, operators, nested, rare):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

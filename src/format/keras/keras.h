@@ -90,6 +90,7 @@ typedef struct cj__keras_row {
     /* Instead of all that: makes call->out. */
     cj_status (*build)(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call,
                        cj_node *const *x, int n);
+    bool halves; /* its two weights are the halves of one of ours */
     bool images; /* may have its channels first: then they are brought to the end and back */
 } cj__keras_row;
 
@@ -183,7 +184,7 @@ cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i,
     cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \
                                      cj_node *const *x, int n)
 CJ__KERAS_BUILDER(row); /* build.c */
-/* recurrent.c, wrappers.c, pictures.c, operators.c: classes that are no single layer of ours. */
+/* recurrent.c, wrappers.c, pictures.c, sound.c, composed.c, operators.c: classes that are no single layer of ours. */
 CJ__KERAS_BUILDER(recurrent);
 CJ__KERAS_BUILDER(bidirectional);
 CJ__KERAS_BUILDER(cells);
@@ -199,6 +200,10 @@ CJ__KERAS_BUILDER(normalization);
 CJ__KERAS_BUILDER(moved);
 CJ__KERAS_BUILDER(coloured);
 CJ__KERAS_BUILDER(cropped);
+CJ__KERAS_BUILDER(stft);
+CJ__KERAS_BUILDER(mel);
+CJ__KERAS_BUILDER(local);
+CJ__KERAS_BUILDER(reversible);
 CJ__KERAS_BUILDER(operator);
 
 /* more.c: a row's `more`. */
@@ -216,6 +221,7 @@ CJ__KERAS_MORE(rows_and_columns);
 CJ__KERAS_MORE(einsum);
 CJ__KERAS_MORE(brightness);
 CJ__KERAS_MORE(contrast);
+CJ__KERAS_MORE(scale);
 CJ__KERAS_MORE(lookup);
 
 /* load.c */

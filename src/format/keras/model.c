@@ -54,7 +54,16 @@ static bool is_model(const char *kind)
 
 static cj_status read_layer(cj__keras *k, const cj__json *from, cj__keras_layer *out);
 
-/* The layers in a layer: one of a wrapper, some of a Pipeline, the cells of an RNN. */
+/* Are both directions layers of their own? Those of a plain recurrent layer are one of ours. */
+static bool is_twice(const cj__keras_layer *l, const cj__json *inner)
+{
+    const char *kind = cj__keras_string(inner, "class_name");
+    return l->row->build == cj__keras_build_bidirectional && kind &&
+           (!strcmp(kind, "RNN") || !strncmp(kind, "ConvLSTM", 8));
+}
+
+/* The layers in a layer: one of a wrapper, some of a Pipeline, the cells of an RNN, two directions.
+ */
 static cj_status read_inner(cj__keras *k, cj__keras_layer *l)
 {
     const bool cells = l->row->build == cj__keras_build_cells;
@@ -65,11 +74,11 @@ static cj_status read_inner(cj__keras *k, cj__keras_layer *l)
     const cj__json *from = several ? many->first : inner;
     if (l->row->layer || (!cells && !several && (!inner || inner->type != CJ__JSON_OBJECT)))
         return CJ_OK;
-    l->n_inner = several ? (int)many->count : 1;
+    l->n_inner = several ? (int)many->count : is_twice(l, inner) ? 2 : 1;
     l->inner = cj__arena_array(k->arena, (size_t)l->n_inner + 1, sizeof *l->inner);
     if (!l->inner) return CJ_ERR_MEMORY;
     if (!from) return cj__keras_fail(k, l, CJ_ERR_DATA, "there is no layer in it");
-    for (int i = 0; i < l->n_inner; i++, from = from->next) {
+    for (int i = 0; i < l->n_inner; i++, from = several ? from->next : inner) {
         CJ__TRY(read_layer(k, from, &l->inner[i]));
         l->inner[i].frozen |= l->frozen;
         if (cells && (!l->inner[i].row || l->inner[i].row->build != cj__keras_build_cell))
@@ -123,6 +132,11 @@ static cj_status read_nested(cj__keras *k, cj__keras_layer *l)
                                             cells ? "cell/cells" : "layers");
         if (!list) return CJ_ERR_MEMORY;
         CJ__TRY(set_paths(k, l->inner, l->n_inner, list));
+        for (int i = 0; i < 2 && l->row->build == cj__keras_build_bidirectional; i++) {
+            l->inner[i].path = cj__arena_printf(k->arena, "%s/%s", l->path,
+                                                i ? "backward_layer" : "forward_layer");
+            if (!l->inner[i].path) return CJ_ERR_MEMORY;
+        }
     } else if (l->n_inner) {
         l->inner->path = cj__arena_printf(k->arena, "%s/%s", l->path, cells ? "cell" : "layer");
         if (!l->inner->path) return CJ_ERR_MEMORY;

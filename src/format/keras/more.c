@@ -135,6 +135,14 @@ CJ__KERAS_MORE(einsum)
     return out->failed;
 }
 
+/* LayerScale of keras.applications' ConvNeXt: a factor for each channel. */
+CJ__KERAS_MORE(scale)
+{
+    (void)k, (void)layer;
+    cj__text_add(out, "equation=\"...a,a->...a\"");
+    return out->failed;
+}
+
 /* The two numbers of a factor, f for -f .. f, behind `about` them. */
 static cj_status factor(cj__text *out, const cj__json *f, double sign)
 {

@@ -84,13 +84,75 @@ CJ__KERAS_BUILDER(recurrent)
 
 /* ---- Bidirectional --------------------------------------------------------------------------- */
 
+static cj_node *turned(cj_node *x)
+{
+    cj_node *mask = cj_mask_of(x), *y = cj_reverse(x, 1);
+    return mask ? cj_with_mask(y, cj_reverse(mask, 1)) : y;
+}
+
+/* The results of two directions as merge_mode says. */
+static cj_status merge(cj__keras *k, const cj__keras_layer *l, cj_node *a, cj_node *b,
+                       cj__keras_call *call)
+{
+    const char *mode = cj__keras_string(l->config, "merge_mode");
+    cj_node *both[2] = {a, b}, *mask = cj_mask_of(a);
+    if (mode && !cj__keras_is_word("concat sum mul ave", mode))
+        return cj__keras_fail(k, l, CJ_ERR_DATA, "merge_mode %.40s", mode);
+    if (mode) {
+        const bool mean = !strcmp(mode, "ave");
+        both[0] = !strcmp(mode, "concat") ? cj_concat(both, 2, -1)
+                : !strcmp(mode, "mul")    ? cj_mul(a, b)
+                                          : cj_add(a, b);
+        if (mean) both[0] = cj_scale(both[0], 0.5);
+        if (mask) both[0] = cj_with_mask(both[0], mask);
+    }
+    call->n_out = mode ? 1 : 2;
+    memcpy(call->out, both, sizeof both);
+    return k->g->failed;
+}
+
+/* Two layers, of which the second is given the steps from the last to the first. */
+static cj_status build_twice(cj__keras *k, cj__keras_layer *l, cj__keras_call *call,
+                             cj_node *const *x, int n)
+{
+    cj__keras_call way[2];
+    const int states = (n - 1) / 2;
+    if (n != 1 + 2 * states || states > CJ__KERAS_OUTPUTS)
+        return cj__keras_fail(k, l, CJ_ERR_DATA, "%d initial states; they are of two directions",
+                              n - 1);
+    for (int i = 0; i < 2; i++) {
+        cj__keras_layer *inner = &l->inner[i];
+        cj_node *in[CJ__KERAS_OUTPUTS + 1] = {i ? turned(x[0]) : x[0]};
+        memcpy(in + 1, x + 1 + i * states, (size_t)states * sizeof *in);
+        way[i] = (cj__keras_call){.layer = inner};
+        inner->n_calls = l->n_calls;
+        if (!l->full) /* a name beside which nothing else can stand */
+            inner->name = cj__arena_printf(k->arena, "%s.%s", l->name, i ? "backward" : "forward");
+        if (!inner->name) return CJ_ERR_MEMORY;
+        CJ__TRY(cj__keras_build(k, inner, &way[i], in, 1 + states));
+    }
+    l->full = l->name;
+    cj_node *back = way[1].out[0];
+    if (cj__keras_bool(l->inner->config, "return_sequences", false)) back = turned(back);
+    CJ__TRY(merge(k, l, way[0].out[0], back, call));
+    for (int i = 0; i < 2; i++)
+        for (int s = 1; s < way[i].n_out; s++) {
+            if (call->n_out == CJ__KERAS_OUTPUTS)
+                return cj__keras_fail(k, l, CJ_ERR_LIMIT, "more than %d results",
+                                      CJ__KERAS_OUTPUTS);
+            call->out[call->n_out++] = way[i].out[s];
+        }
+    return k->g->failed;
+}
+
 CJ__KERAS_BUILDER(bidirectional)
 {
+    if (layer->n_inner == 2) return build_twice(k, layer, call, x, n);
     cj_node *in[3], *y = NULL;
     const cj__keras_layer *inner = layer->inner;
     if (!inner || !inner->row || inner->row->build != cj__keras_build_recurrent)
         return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "it wraps a %.60s; SimpleRNN, LSTM and GRU are possible",
+                              "it wraps a %.60s; SimpleRNN, LSTM, GRU, RNN and ConvLSTM are possible",
                               inner ? inner->kind : "nothing");
     const int states = states_of(inner);
     const char *mode = cj__keras_string(layer->config, "merge_mode");

@@ -59,6 +59,7 @@
                  "return_sequences go_backwards", \
             CONV_GATES, .more = cj__keras_more_rows_and_columns \
     }
+#define EMBEDDING "input_dim output_dim mask_zero", {{"", "embeddings", CJ__KERAS_SAME}}
 #define FILL "fill_mode fill_value interpolation"
 #define MOVED_ROW(names, layer, options) \
     {names, layer, options, .build = cj__keras_build_moved, .images = true}
@@ -190,8 +191,7 @@ static const cj__keras_row rows[] = {
     ROW("CategoryEncoding", "category_encoding", "num_tokens output_mode"),
     ROW("Discretization", "discretization", "bin_boundaries"),
 
-    ROW("Embedding", "embedding", "input_dim output_dim mask_zero",
-        {{"", "embeddings", CJ__KERAS_SAME}}),
+    ROW("Embedding", "embedding", EMBEDDING),
     RECURRENT_ROW("SimpleRNN", "simple_rnn"),
     RECURRENT_ROW("LSTM", "lstm"),
     RECURRENT_ROW("GRU", "gru"),
@@ -231,11 +231,25 @@ static const cj__keras_row rows[] = {
      NULL, "", .build = cj__keras_build_operator},
     {"SpectralNormalization", NULL, "", .build = cj__keras_build_chain},
     {"Lambda", NULL, "", .build = cj__keras_build_refused},
-    {"HashedCrossing Hashing LocallyConnected1D LocallyConnected2D MaxNumBoundingBoxes "
-     "MelSpectrogram RandomFourierFeatures ReversibleEmbedding SlicingOpLambda STFTSpectrogram "
+    {"LocallyConnected1D LocallyConnected2D",
+     "einsum_dense",
+     "@activation",
+     {{"", "kernel", CJ__KERAS_SAME}, FLAT("", "bias")},
+     .build = cj__keras_build_local},
+    {"LayerScale", "einsum_dense", "", {{"", "kernel", CJ__KERAS_SAME}},
+     .more = cj__keras_more_scale},
+    {"ReversibleEmbedding", "embedding", EMBEDDING, .build = cj__keras_build_reversible},
+    {"STFTSpectrogram",
+     "conv1d",
+     "",
+     {{"", "kernel", CJ__KERAS_CONV}, {"", "kernel", CJ__KERAS_CONV}},
+     .build = cj__keras_build_stft,
+     .halves = true},
+    {"MelSpectrogram", NULL, "", .build = cj__keras_build_mel},
+    {"HashedCrossing Hashing MaxNumBoundingBoxes RandomFourierFeatures SlicingOpLambda "
      "StringLookup TextVectorization",
      NULL, "", .build = cj__keras_build_unread},
-    {"Identity", NULL, "", .build = cj__keras_build_nothing},
+    {"Identity StochasticDepth", NULL, "", .build = cj__keras_build_nothing},
 };
 
 bool cj__keras_is_word(const char *words, const char *word)

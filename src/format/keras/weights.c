@@ -73,7 +73,9 @@ static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__k
     const cj__keras_row *row = of->row;
     const char *how = cj__keras_string(of->config, "consume_less"),
                *order = cj__keras_string(of->config, "dim_ordering");
-    const bool first = order && !strcmp(order, "th");
+    const char *mode = cj__keras_string(of->config, "mode"); /* of an STFTSpectrogram */
+    const bool first = order && !strcmp(order, "th"),
+               one = row->halves && mode && cj__keras_is_word("real imag", mode);
     target found[CJ__KERAS_WEIGHTS];
     int number = 0, n = 0;
     for (int i = 0; i < CJ__KERAS_WEIGHTS && row->weights[i].name; i++) {
@@ -84,7 +86,7 @@ static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__k
                                             *path_prefix ? "/" : "", path_prefix,
                                             *w->path ? "/" : "", w->path);
         if (!name || !path) return CJ_ERR_MEMORY;
-        if (!cj_find_variable(k->g, name)) continue;
+        if (!cj_find_variable(k->g, name) || (one && i)) continue;
         const bool window = w->form == CJ__KERAS_CONV;
         found[n++] = (target){.layer = l,
                               .name = name,
@@ -92,6 +94,8 @@ static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__k
                               .number = number++,
                               .how = {.form = window && first ? CJ__KERAS_FIRST : w->form,
                                       .gates = gates_of(row),
+                                      .block = row->halves && i,
+                                      .blocks = row->halves && !one ? 2 : 0,
                                       .around = window && k->theano,
                                       .old = k->version == 1},
                               .trained = !l->frozen && strncmp(w->name, "moving_", 7)};
@@ -111,7 +115,7 @@ static cj_status collect(cj__keras *k, const cj__keras_layer *l, targets *list)
         return CJ_OK;
     }
     if (!l->full || !l->row) return CJ_OK;
-    if (l->row->build == cj__keras_build_bidirectional) {
+    if (l->row->build == cj__keras_build_bidirectional && l->n_inner == 1) {
         CJ__TRY(collect_row(k, l, l->inner, "forward_layer", "", list));
         return collect_row(k, l, l->inner, "backward_layer", "backward_", list);
     }
