@@ -320,7 +320,8 @@ typedef struct cj_string_lookup_opts {
 } cj_string_lookup_opts;
 /* Keras's StringLookup: the same for texts, which are rows of bytes with zeros behind them: x
  * [batch, ..., width] -> [batch, ...]. Several places out of the vocabulary are told apart by
- * cj_hashing's hash with salt 0, not by Keras's. */
+ * cj_hashing's hash with salt 0, not by Keras's. Or texts are of the dtype string: [batch, ...] ->
+ * [batch, ...], with one such place or none. */
 CJ_API cj_node *cj_string_lookup(cj_node *x, const cj_string_lookup_opts *opts);
 
 typedef struct cj_hashing_opts {

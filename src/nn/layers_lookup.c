@@ -1,9 +1,9 @@
 /* layers_lookup.c: categories become small whole numbers: by a vocabulary, or by a hash. Nothing
  * here is learned, and no gradient passes.
  *
- * Tensors hold no strings. A text is a row of bytes with zeros behind it, as numpy's dtype S5 has
- * it: x [batch, ..., width] of any dtype, the bytes along its last axis. (.npy files of such texts
- * load as that.)
+ * A text is a row of bytes with zeros behind it, as numpy's dtype S5 has it: x [batch, ..., width]
+ * of any dtype, the bytes along its last axis. (.npy files of such texts load as that.) Of the
+ * dtype string x [batch, ...] can only be compared, so there is no hash of it.
  *
  * A vocabulary's places are Keras's:
  *
@@ -22,6 +22,7 @@
 
 #include <cajal/layers.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { PRIME = 2147483647, PARTS = 4, PART = 65536 };
@@ -155,6 +156,17 @@ static const cj_option integer_lookup_options[] = {
                    "numbers of places instead, -1 of those out of the vocabulary"),
     CJ_OPTION_STRING(cj_integer_lookup_opts, name, NULL, "of the layer"), CJ_OPTION_END};
 
+static int by_value(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static bool check_numbers(cj_layer_build *b, const cj_integer_lookup_opts *o)
 {
     const cj_ints *list = &o->vocabulary;
@@ -167,14 +179,18 @@ static bool check_numbers(cj_layer_build *b, const cj_integer_lookup_opts *o)
                        "mask_token has %d numbers, expected one", o->mask_token.n);
         return false;
     }
-    for (int i = 0; i < list->n; i++) {
-        bool twice = o->mask_token.n && o->mask_token.v[0] == list->v[i];
-        for (int k = 0; k < i; k++) twice |= list->v[i] == list->v[k];
-        if (!twice) continue;
-        cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "%lld is in the vocabulary twice",
-                       (long long)list->v[i]);
-        return false;
-    }
+    const int n = list->n + (o->mask_token.n == 1);
+    int64_t *sorted = cj__arena_array(&b->graph->arena, (size_t)n, sizeof *sorted);
+    if (!sorted) return cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory"), false;
+    memcpy(sorted, list->v, (size_t)list->n * sizeof *sorted);
+    if (n > list->n) sorted[n - 1] = o->mask_token.v[0];
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    for (int i = 1; i < n; i++)
+        if (sorted[i] == sorted[i - 1]) {
+            cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "%lld is in the vocabulary twice",
+                           (long long)sorted[i]);
+            return false;
+        }
     return true;
 }
 
@@ -251,27 +267,62 @@ static bool next_word(cj_layer_build *b, const char **p, const char **word)
     return true;
 }
 
+static bool no_twice(cj_layer_build *b, const words *w, const char *mask, int64_t most)
+{
+    const char **sorted = cj__arena_array(&b->graph->arena, (size_t)most, sizeof *sorted);
+    int64_t n = w->n;
+    if (!sorted) return cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory"), false;
+    memcpy(sorted, w->at, (size_t)n * sizeof *sorted);
+    if (mask) sorted[n++] = mask;
+    qsort(sorted, (size_t)n, sizeof *sorted, by_text);
+    for (int64_t i = 1; i < n; i++)
+        if (!strcmp(sorted[i], sorted[i - 1])) {
+            cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "'%.60s' is in the vocabulary twice",
+                           sorted[i]);
+            return false;
+        }
+    return true;
+}
+
 static bool take_words(cj_layer_build *b, const char *list, const char *mask, words *out)
 {
-    int64_t most = 1;
+    int64_t most = 2;
     for (const char *p = list; p && *p; p++) most += *p == ',';
     *out = (words){.at = cj__arena_array(&b->graph->arena, (size_t)most, sizeof *out->at)};
     if (!out->at) return cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory"), false;
     for (const char *p = list; p && *p;) {
         const char *word;
         if (!next_word(b, &p, &word)) return false;
-        bool twice = mask && !strcmp(mask, word);
-        for (int64_t k = 0; k < out->n; k++) twice |= !strcmp(out->at[k], word);
-        if (twice) {
-            cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "'%.60s' is in the vocabulary twice",
-                           word);
-            return false;
-        }
         out->at[out->n++] = word;
     }
-    if (out->n) return true;
+    if (out->n) return no_twice(b, out, mask, most);
     cj__graph_fail(b->graph, b->name, CJ_ERR_ARGUMENT, "a vocabulary is required");
     return false;
+}
+
+static cj_node *texts(cj_layer_build *b, int rank, const char *const *at, int64_t n)
+{
+    cj_tensor *t = cj_tensor_from_strings(b->graph->cj, rank, &n, at);
+    cj_node *y = t ? cj_constant(b->graph, t) : NULL;
+    if (!t) cj__graph_fail(b->graph, b->name, CJ_ERR_MEMORY, "out of memory");
+    cj_tensor_free(t);
+    return y;
+}
+
+/* Of texts that are no bytes. */
+static cj_node *string_places(cj_layer_build *b, lookup *l, const words *w)
+{
+    const cj_string_lookup_opts *o = b->options;
+    cj_node *x = b->x[0];
+    if (l->out > 1)
+        return cj__graph_fail(b->graph, b->name, CJ_ERR_UNSUPPORTED,
+                              "num_oov_indices=%lld needs the bytes of texts, which the dtype "
+                              "string has not",
+                              (long long)l->out),
+               NULL;
+    l->same = cj_cast(cj_equal(cj_expand_dims(x, -1), texts(b, 1, w->at, w->n)), CJ_I64);
+    if (o->mask_token) l->masked = cj_equal(x, texts(b, 0, &o->mask_token, 1));
+    return place_of(b, l);
 }
 
 static cj_node *string_lookup_build(cj_layer_build *b)
@@ -281,9 +332,10 @@ static cj_node *string_lookup_build(cj_layer_build *b)
     words w;
     int64_t width;
     if (!take_words(b, o->vocabulary, o->mask_token, &w)) return NULL;
+    l.n = w.n;
+    if (cj_node_dtype(b->x[0]) == CJ_STRING) return string_places(b, &l, &w);
     cj_node *x = bytes_of(b, b->x[0], &width);
     if (!x) return NULL;
-    l.n = w.n;
     l.same = which(b, x, width, &w);
     if (l.out > 1) l.other = hash(b, x, width, 0, l.out);
     if (o->mask_token) l.masked = is_text(b, x, width, o->mask_token);

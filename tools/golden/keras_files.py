@@ -60,6 +60,9 @@ def Input(name, value, shape=None, dtype=None):
     layer.batch_shape = [None] + list(value.shape[1:] if shape is None else shape)
     layer.config["dtype"] = dtype or str(value.dtype)
     layer.calls = [((), {})]
+    if value.dtype.kind == "U":
+        layer.config["dtype"] = "string"
+        return Ref(layer, 0, 0, value)
     return Ref(layer, 0, 0, torch.tensor(value))
 
 
@@ -75,6 +78,7 @@ class Model:
     """A functional model, or (chain) a Sequential; also a layer of another model."""
 
     training = None  # training_config of a .h5, compile_config of a .keras
+    assets = ()  # of a .keras: layers and what they know
 
     def __init__(self, name, layers, inputs, outputs, chain=False):
         self.name, self.layers, self.inputs, self.outputs, self.chain = name, layers, inputs, outputs, chain
@@ -196,8 +200,9 @@ class Model:
         if self.training:
             config["compile_config"] = self.training[1]
         with zipfile.ZipFile(path, "w") as z:
-            for name, data in (("metadata.json", json.dumps({"keras_version": "3.3.3", "date_saved": "2024-01-01"})),
-                               ("config.json", json.dumps(config)), ("model.weights.h5", store.getvalue())):
+            assets = [("assets/layers/%s/vocabulary.txt" % path, "\n".join(lines)) for path, lines in self.assets]
+            for name, data in [("metadata.json", json.dumps({"keras_version": "3.3.3", "date_saved": "2024-01-01"})),
+                               ("config.json", json.dumps(config)), ("model.weights.h5", store.getvalue())] + assets:
                 z.writestr(zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0)), data)
 
     def alone(self, layer):
@@ -212,15 +217,16 @@ class Model:
         return Model("m", [x for x in self.layers if x in found], [r for r in self.inputs if r.layer in found],
                      [Ref(layer, 0, 0, None)])
 
-    def save(self, folder, **old):
+    def save(self, folder, h5=True, **old):
         """old: only as .h5, of this keras_version and backend."""
         MODELS.append(self)
         path = os.path.join(folder, self.name)
-        self.save_h5(path + ".h5", **old)
+        if h5:
+            self.save_h5(path + ".h5", **old)
         if not old:
             self.save_keras(path + ".keras")
         arrays = {"in%d" % i: r.layer.array for i, r in enumerate(self.inputs)}
-        arrays.update({"out%d" % i: r.value.numpy() for i, r in enumerate(self.outputs)})
+        arrays.update({"out%d" % i: np.asarray(r.value) for i, r in enumerate(self.outputs)})
         np.savez(path + ".npz", **arrays)
 
 
@@ -1049,6 +1055,56 @@ def Mel(name, fft, step, length=None, window="hann", rate=8000, bands=5, low=20.
                  top_db=30.0, mag_exp=power, min_power=1e-10, ref_power=2.0)
 
 
+def Lookup(kind, name, words, special=(), mode="int", unknown=1, **config):
+    """special: the mask, and what stands for what is unknown; places of Keras's documentation."""
+    mask, oov = (list(special) + [None, None])[:2]
+    first = (mask is not None and mode == "int") + unknown
+
+    def call(x):
+        x = np.asarray(x)
+        place = {w: i + first for i, w in enumerate(words)}
+
+        def of(w):
+            if w == mask:
+                return 0 if mode == "int" else -1
+            other = int(w) % unknown if kind == "IntegerLookup" and unknown > 1 else 0
+            return place.get(w, other + first - unknown if unknown else -1)
+        y = np.array([of(w) for w in x.ravel().tolist()]).reshape(x.shape)
+        if mode == "int":
+            return torch.tensor(y)
+        hot = (y[..., None] == np.arange(len(words) + unknown)).astype("f8")
+        return t(hot.sum(-2) if mode == "count" else hot.max(-2) if mode == "multi_hot" else hot)
+    return Layer(kind, name, call, mask_token=mask, oov_token=oov, output_mode=mode, num_oov_indices=unknown,
+                 invert=False, sparse=False, pad_to_max_tokens=False, **{"vocabulary": list(words), **config})
+
+
+def texts(folder):
+    """Vocabularies of texts and numbers, in the configuration."""
+    m = Net("texts")
+    x = m.input("words", np.array([["red", "it's", "grün"], ['a"b, \\c', "blue", ""]]))
+    words = ["red", "grün", 'a"b, \\c', "it's"]
+    m.out(Lookup("StringLookup", "places", words, (None, "[UNK]")), x)
+    m.out(Lookup("StringLookup", "masked", words, ("", "[UNK]"), vocabulary=["", "[UNK]"] + words), x)
+    m.out(Lookup("StringLookup", "counted", words, ("", "[UNK]"), "count"), x)
+    m.out(Lookup("StringLookup", "hot", words[1:], ("red", "[UNK]"), "multi_hot", vocabulary=["[UNK]"] + words[1:]), x)
+    i = m.input("numbers", np.array([[12, 5, 7], [0, 30, 12]], "int64"))
+    m.out(Lookup("IntegerLookup", "several", [12, 5, 7], (0, -1), unknown=3), i)
+    m.out(Lookup("IntegerLookup", "one_hot", [12, 5, 7], (None, -1), "one_hot"), i)
+    m.model().save(folder)
+
+
+def adapted(folder):
+    """The same that adapt() made: in .keras files alone."""
+    m = Net("adapted")
+    x = m.input("words", np.array([["red", "green"], ["blue", "red"]]))
+    m.out(Lookup("StringLookup", "places", ["green", "red"], ("", "[UNK]"), vocabulary=None), x)
+    i = m.input("numbers", np.array([[12, 5, 7], [0, 30, 12]], "int64"))
+    m.out(Lookup("IntegerLookup", "hot", [7, 12], (None, -1), "multi_hot", vocabulary=None), i)
+    model = m.model()
+    model.assets = [("string_lookup", ["", "[UNK]", "green", "red"]), ("integer_lookup", ["-1", "7", "12", ""])]
+    model.save(folder, False)
+
+
 def rare(folder):
     """Layers that are others of ours with nodes around them."""
     m = Net("rare")
@@ -1260,7 +1316,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, operators, nested, rare):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, operators, nested, rare, texts, adapted):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

@@ -39,7 +39,7 @@ static cj_dtype dtype_of(const char *name)
     } names[] = {{"float32", CJ_F32}, {"float64", CJ_F64}, {"float16", CJ_F16},
                  {"bfloat16", CJ_BF16}, {"int8", CJ_I8}, {"int16", CJ_I16}, {"int32", CJ_I32},
                  {"int64", CJ_I64}, {"uint8", CJ_U8}, {"uint16", CJ_U16}, {"uint32", CJ_U32},
-                 {"uint64", CJ_U64}, {"bool", CJ_BOOL}};
+                 {"uint64", CJ_U64}, {"bool", CJ_BOOL}, {"string", CJ_STRING}};
     for (size_t i = 0; i < CJ__COUNT(names); i++)
         if (!strcmp(names[i].name, name)) return names[i].dtype;
     return CJ_DTYPE_NONE;

@@ -28,6 +28,8 @@ typedef struct cj__keras {
     const cj__hdf5_object *weights; /* the group that has the layers'; NULL: the model has none */
     bool by_path;                   /* as Keras 3's archives have them; else by layer and order */
     bool bare;                      /* no file: the model's weights are zeros */
+    const void *archive;            /* which may have assets; NULL: none */
+    size_t archive_size;
     int64_t room;                   /* how many elements its weights can have */
     int version;                    /* of Keras: 1, 2, 3 */
     bool theano;                    /* which convolves with kernels that are turned around */
@@ -184,7 +186,8 @@ cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i,
     cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \
                                      cj_node *const *x, int n)
 CJ__KERAS_BUILDER(row); /* build.c */
-/* recurrent.c, wrappers.c, pictures.c, sound.c, composed.c, operators.c: classes that are no single layer of ours. */
+/* recurrent.c, wrappers.c, attention.c, pictures.c, sound.c, composed.c, lookup.c, operators.c:
+ * classes that are no single layer of ours. */
 CJ__KERAS_BUILDER(recurrent);
 CJ__KERAS_BUILDER(bidirectional);
 CJ__KERAS_BUILDER(cells);
@@ -204,6 +207,7 @@ CJ__KERAS_BUILDER(stft);
 CJ__KERAS_BUILDER(mel);
 CJ__KERAS_BUILDER(local);
 CJ__KERAS_BUILDER(reversible);
+CJ__KERAS_BUILDER(lookup);
 CJ__KERAS_BUILDER(operator);
 
 /* more.c: a row's `more`. */
@@ -222,9 +226,10 @@ CJ__KERAS_MORE(einsum);
 CJ__KERAS_MORE(brightness);
 CJ__KERAS_MORE(contrast);
 CJ__KERAS_MORE(scale);
-CJ__KERAS_MORE(lookup);
 
 /* load.c */
+/* assets/PATH/vocabulary.txt of an archive, in the arena; NULL: there is none. */
+cj_status cj__keras_vocabulary(cj__keras *k, const char *path, char **out);
 /* What a configuration alone describes, of at most a million weights, which are zeros. */
 cj_status cj__keras_read_config(cj_context *cj, const void *json, size_t size, int version,
                                 cj_model **out);

@@ -119,6 +119,28 @@ static cj_status find_members(members *a)
     }
 }
 
+cj_status cj__keras_vocabulary(cj__keras *k, const char *path, char **out)
+{
+    cj__zip zip;
+    cj__zip_member m;
+    bool more = k->archive != NULL;
+    const char *name = cj__arena_printf(k->arena, "assets/%s/vocabulary.txt", path);
+    *out = NULL;
+    if (!name) return CJ_ERR_MEMORY;
+    if (!more) return CJ_OK;
+    CJ__TRY(cj__zip_open(&zip, k->cj, k->archive, k->archive_size));
+    for (;;) {
+        const unsigned char *bytes;
+        CJ__TRY(cj__zip_next(&zip, &m, &more));
+        if (!more) return CJ_OK;
+        if (!is_called(&m, name)) continue;
+        CJ__TRY(cj__zip_unpack(&zip, &m, &bytes));
+        if ((*out = cj__arena_alloc(k->arena, m.size + 1))) memcpy(*out, bytes, m.size);
+        cj__zip_free_bytes(&zip, &m, bytes);
+        return *out ? CJ_OK : CJ_ERR_MEMORY;
+    }
+}
+
 static cj_status read_archive(cj__keras *k, members *a, cj_model **out)
 {
     const cj__json *metadata = NULL;
@@ -167,6 +189,7 @@ static cj_status read_zip(cj__keras *k, const void *bytes, size_t size, cj_model
 {
     members a = {.config_bytes = NULL};
     cj_status failed = cj__zip_open(&a.zip, k->cj, bytes, size);
+    k->archive = bytes, k->archive_size = size;
     if (!failed) failed = read_archive(k, &a, out);
     if (a.config_bytes) cj__zip_free_bytes(&a.zip, &a.config, a.config_bytes);
     if (a.metadata_bytes) cj__zip_free_bytes(&a.zip, &a.metadata, a.metadata_bytes);

@@ -173,20 +173,3 @@ CJ__KERAS_MORE(contrast)
     (void)k;
     return factor(out, of(layer, "factor"), -1);
 }
-
-/* IntegerLookup: places of what is not in the vocabulary are one, or none. */
-CJ__KERAS_MORE(lookup)
-{
-    const char *mode = cj__keras_string(layer->config, "output_mode");
-    const double unknown = cj__keras_number(layer->config, "num_oov_indices", 1);
-    const cj__json *words = of(layer, "vocabulary");
-    if (!words || words->type != CJ__JSON_ARRAY)
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "a vocabulary that is not in the configuration");
-    if ((mode && strcmp(mode, "int")) || (unknown != 0 && unknown != 1))
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "output_mode other than int, or more than one place for what is not "
-                              "in the vocabulary");
-    append_number(out, "num_oov_indices", unknown ? 1 : -1);
-    return out->failed;
-}

@@ -151,9 +151,10 @@ CJ__KERAS_BUILDER(bidirectional)
     cj_node *in[3], *y = NULL;
     const cj__keras_layer *inner = layer->inner;
     if (!inner || !inner->row || inner->row->build != cj__keras_build_recurrent)
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "it wraps a %.60s; SimpleRNN, LSTM, GRU, RNN and ConvLSTM are possible",
-                              inner ? inner->kind : "nothing");
+        return cj__keras_fail(
+            k, layer, CJ_ERR_UNSUPPORTED,
+            "it wraps a %.60s; SimpleRNN, LSTM, GRU, RNN and ConvLSTM are possible",
+            inner ? inner->kind : "nothing");
     const int states = states_of(inner);
     const char *mode = cj__keras_string(layer->config, "merge_mode");
     cj__text text;

@@ -186,8 +186,8 @@ static const cj__keras_row rows[] = {
      "RandomShear RandomHeight RandomWidth Solarization",
      NULL, "", .build = cj__keras_build_nothing},
     {"Pipeline", NULL, "", .build = cj__keras_build_chain},
-    {"IntegerLookup", "integer_lookup", "vocabulary mask_token invert",
-     .more = cj__keras_more_lookup},
+    {"IntegerLookup", "integer_lookup", "output_mode invert", .build = cj__keras_build_lookup},
+    {"StringLookup", "string_lookup", "output_mode", .build = cj__keras_build_lookup},
     ROW("CategoryEncoding", "category_encoding", "num_tokens output_mode"),
     ROW("Discretization", "discretization", "bin_boundaries"),
 
@@ -236,7 +236,10 @@ static const cj__keras_row rows[] = {
      "@activation",
      {{"", "kernel", CJ__KERAS_SAME}, FLAT("", "bias")},
      .build = cj__keras_build_local},
-    {"LayerScale", "einsum_dense", "", {{"", "kernel", CJ__KERAS_SAME}},
+    {"LayerScale",
+     "einsum_dense",
+     "",
+     {{"", "kernel", CJ__KERAS_SAME}},
      .more = cj__keras_more_scale},
     {"ReversibleEmbedding", "embedding", EMBEDDING, .build = cj__keras_build_reversible},
     {"STFTSpectrogram",
@@ -246,8 +249,12 @@ static const cj__keras_row rows[] = {
      .build = cj__keras_build_stft,
      .halves = true},
     {"MelSpectrogram", NULL, "", .build = cj__keras_build_mel},
-    {"HashedCrossing Hashing MaxNumBoundingBoxes RandomFourierFeatures SlicingOpLambda "
-     "StringLookup TextVectorization",
+    {"AbstractRNNCell ClassMethod ContrastLimitedAdaptiveHistogramEqualization DeviceWrapper "
+     "DropoutWrapper DynamicEmbedding DynamicLookup FlaxLayer HashedCrossing Hashing "
+     "InstanceMethod "
+     "InstanceProperty JaxLayer MaxNumBoundingBoxes RandomFourierFeatures ResidualWrapper "
+     "SlicingOpLambda TensorFlowOpLayer TernaryDense TextVectorization TFSMLayer "
+     "TorchModuleWrapper",
      NULL, "", .build = cj__keras_build_unread},
     {"Identity StochasticDepth", NULL, "", .build = cj__keras_build_nothing},
 };

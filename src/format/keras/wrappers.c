@@ -158,8 +158,25 @@ CJ__KERAS_BUILDER(refused)
 
 CJ__KERAS_BUILDER(unread)
 {
+    static const struct {
+        const char *kinds, *what;
+    } why[] = {
+        {"TextVectorization",
+         "it takes texts apart, which a graph does not; write the model that begins behind it, and "
+         "give that the numbers of words"},
+        {"Hashing HashedCrossing",
+         "bins are those of a hash that a graph does not compute; write the model that begins "
+         "behind it"},
+        {"FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
+         "what it wraps is a program of another library, which is not run"},
+        {"DeviceWrapper DropoutWrapper ResidualWrapper AbstractRNNCell",
+         "a cell in a wrapper of TensorFlow 1; write the model with plain cells"},
+    };
     (void)call, (void)x, (void)n;
-    return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "this class of Keras's is not read");
+    const char *text = "this class of Keras's is not read";
+    for (size_t i = 0; i < CJ__COUNT(why); i++)
+        if (cj__keras_is_word(why[i].kinds, layer->kind)) text = why[i].what;
+    return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "%s", text);
 }
 
 /* The layers in it, one after another: Pipeline, SpectralNormalization (whose kernel training has
