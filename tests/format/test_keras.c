@@ -75,7 +75,7 @@ static void run_graph(cj_context *cj, cj_graph *g, const char *name, const char 
 static const char *const names[] = {"images",     "lines",       "recurrent",
                                     "attention",  "activations", "branches",
                                     "sequential", "cells",       "others",
-                                    "nested",     "rare",        "texts"};
+                                    "nested",     "rare",        "texts", "operators"};
 static const char *const old_names[] = {"cudnn", "old"}; /* only as .h5 */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
 
@@ -317,13 +317,25 @@ static const struct {
      "it, or with layers in its place"},
     {CHAIN(LAYER("MyLayer", "")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (MyLayer): this class of layer is not known"},
-    {CHAIN(LAYER("TFOpLambda", ",\"function\":\"math.reduce_mean\"")), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (TFOpLambda): the operator 'math.reduce_mean' is not read"},
+    {CHAIN(LAYER("TFOpLambda", ",\"function\":\"math.segment_sum\"")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TFOpLambda): the operator 'math.segment_sum' is not read"},
     {CHAIN(LAYER("TFOpLambda", ",\"function\":\"math.add\"")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (TFOpLambda): the operator 'math.add' of other operands than results of layers and "
      "a number"},
-    {CHAIN(LAYER("SlicingOpLambda", "")), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (SlicingOpLambda): this class of Keras's is not read"},
+    {CHAIN(LAYER("GetItem", "")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (GetItem): a slice of a form that is not read"},
+    {CHAIN(LAYER("GetItem", ",\"key\":[0,0,0]")), CJ_ERR_DATA,
+     "layer 'l' (GetItem): a slice of more axes than there are"},
+    {CHAIN(LAYER("GetItem", ",\"key\":[{\"step\":0}]")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (GetItem): a slice with such a step of a form that is not read"},
+    {CHAIN(LAYER("Mean", ",\"axis\":\"x\"")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Mean): an axis of a form that is not read"},
+    {CHAIN(LAYER("Mean", ",\"axis\":5")), CJ_ERR_ARGUMENT,
+     "layer 'l' (Mean): reduce_mean: axis 5 is out of range for rank 2 (operand f32[batch, 4])"},
+    {CHAIN(LAYER("Transpose", ",\"axes\":[0,0]")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Transpose): an order of axes of a form that is not read"},
+    {CHAIN(LAYER("Cast", ",\"dtype\":\"qint8\"")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Cast): a type of a form that is not read"},
     {CHAIN("3"), CJ_ERR_DATA, "the model's configuration: a layer without class_name or config"},
     {CHAIN(LAYER("Dense", "")), CJ_ERR_ARGUMENT, "layer 'l' (Dense): dense: units is required"},
     {CHAIN(LAYER("Dense", ",\"units\":-1")), CJ_ERR_ARGUMENT,

@@ -36,6 +36,7 @@ class Layer:
         self.kind, self.name, self.call, self.weights, self.inner = kind, name, call, list(weights), inner
         self.config = {"name": name, "trainable": True, "dtype": DTYPE, **config}
         self.calls, self.function = [], None
+        self.key, self.told, self.told_3, self.second = None, {}, {}, "y"  # of an operator
 
     def __call__(self, *args, **keywords):
         """args: results of layers, as (layer, node, tensor); keywords: the same or constants."""
@@ -101,8 +102,12 @@ class Model:
             if layer.function:
                 a, b = ([self.ref(r, version) if isinstance(r, Ref) else r for r in args] + [None])[:2]
                 first = a if isinstance(args[0], Ref) else ["_CONSTANT_VALUE", -1, a]
-                nodes.append({"args": [a, b][:len(args)], "kwargs": {}} if version == 3 else
-                             first + [{"y": b, "name": None} if len(args) == 2 else {"name": None}])
+                more = [layer.key[1]] if layer.key else []
+                told = layer.told if version == 2 else {}
+                if layer.key and version == 2:
+                    told = {"slice_spec": layer.key[0]}
+                nodes.append({"args": [a, b][:len(args)] + more, "kwargs": {}} if version == 3 else
+                             first + [{layer.second: b, "name": None} if len(args) == 2 else {**told, "name": None}])
             elif version == 2:
                 extra = {k: self.ref(v, 2) if isinstance(v, Ref) else v for k, v in keywords.items()}
                 node = [self.ref(a, 2) + [{}] for a in args]
@@ -124,13 +129,15 @@ class Model:
         else:
             config, kind = dict(layer.config), layer.kind
             if layer.function and version == 2:
-                config, kind = {**config, "function": layer.function}, "TFOpLambda"
+                config = {k: v for k, v in config.items() if k not in layer.told_3}
+                config["function"] = layer.function
+                kind = "SlicingOpLambda" if layer.key else "TFOpLambda"
             if layer.kind == "InputLayer":
                 config["batch_input_shape" if version == 2 else "batch_shape"] = layer.batch_shape
             if version == 3:
                 config["dtype"] = {"module": "keras", "class_name": "DTypePolicy",
                                    "config": {"name": config["dtype"]}, "registered_name": None}
-                if layer.kind == "InputLayer":
+                if layer.kind in ("InputLayer", "Cast"):
                     config["dtype"] = layer.config["dtype"]
             for key in ("layer", "backward_layer"):
                 if isinstance(config.get(key), Layer):
@@ -1186,6 +1193,56 @@ def operators(folder):
     op("TrueDivide", "inverse", "math.truediv", lambda x, y: x / y, 2, a)
     op("Negative", "negative", "math.negative", lambda x: -x, a)
     op("Sigmoid", "gate", "math.sigmoid", torch.sigmoid, a)
+    op("Power", "power", "math.pow", lambda x, y: x ** y, a, 2)
+    op("Silu", "silu", "nn.silu", F.silu, a)
+    c = m.input("c", rand(2, 4, 5, 3))
+    d = m.input("d", rand(2, 6, 3), [None, 3])
+
+    def told(kind, name, function, call, x, theirs, ours):
+        """ours: what Keras 3 has in the configuration, theirs: TensorFlow among the keywords."""
+        layer = plain(kind, name, call, **ours)
+        layer.function, layer.told, layer.told_3 = function, theirs, ours
+        return m.out(layer, x)
+    axes = {"axis": [1, 2], "keepdims": False}
+    told("Mean", "mean", "math.reduce_mean", lambda x: x.mean((1, 2)), c, axes, axes)
+    axes = {"axis": -1, "keepdims": True}
+    told("Max", "max", "math.reduce_max", lambda x: x.amax(-1, True), c, axes, axes)
+    told("Sum", "sum", "math.reduce_sum", lambda x: x.sum(1), d, {"axis": 1}, {"axis": [1], "keepdims": False})
+    told("Min", "min", "math.reduce_min", lambda x: x.amin(), c, {}, {"axis": None, "keepdims": False})
+    told("Reshape", "shape", "reshape", lambda x: x.reshape(-1, 20, 3), c, {"shape": [-1, 20, 3]}, {"newshape": [-1, 20, 3]})
+    told("Transpose", "turn", "transpose", lambda x: x.permute(0, 3, 1, 2), c, {"perm": [0, 3, 1, 2]}, {"axes": [0, 3, 1, 2]})
+    told("ExpandDims", "grow", "expand_dims", lambda x: x[:, None], d, {"axis": 1}, {"axis": 1})
+    told("Cast", "cast", "cast", lambda x: x.trunc().int(), c, {"dtype": "int32"}, {"dtype": "int32"})
+    told("Clip", "clip", "clip_by_value", lambda x: x.clip(-0.2, 0.3), a,
+         {"clip_value_min": -0.2, "clip_value_max": 0.3}, {"x_min": -0.2, "x_max": 0.3})
+    product = plain("Matmul", "product", lambda x, y: x @ y)
+    product.function, product.second = "linalg.matmul", "b"
+    e = m.input("e", rand(2, 3, 4))
+    m.out(product, d, e)
+
+    def item(name, x, *key):
+        def old(k):
+            return {"start": k.start, "stop": k.stop, "step": k.step} if isinstance(k, slice) else \
+                {"class_name": "__ellipsis__"} if k is Ellipsis else k
+
+        def new(k):
+            return {"class_name": "__slice__", "config": old(k)} if isinstance(k, slice) else \
+                {"class_name": "__ellipsis__", "config": {}} if k is Ellipsis else k
+        backwards = any(isinstance(k, slice) and (k.step or 1) < 0 for k in key)
+        layer = plain("GetItem", name, lambda x: x.flip(1) if backwards else x[key])
+        layer.function, layer.key = "__operators__.getitem", ([old(k) for k in key], [new(k) for k in key])
+        return m.out(layer, x)
+    s = slice
+    item("first", c, s(None), 0)
+    item("last", c, s(None), s(None), -1)
+    item("part", c, s(None), s(1, 3), s(None, None, 2))
+    item("end", c, s(None), s(-2, None), s(None, -1))
+    item("channel", c, Ellipsis, 1)
+    item("new", c, s(None), None, Ellipsis, s(0, 2))
+    item("back", c, s(None), s(None, None, -1))
+    item("open", d, s(None), s(1, None))
+    item("open_end", d, s(None), s(0, -2))
+    item("token", d, s(None), -1, s(None))
     m.model().save(folder)
 
 
@@ -1316,7 +1373,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, operators, nested, rare, texts, adapted):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

@@ -31,7 +31,7 @@ static const char *dtype_name(const cj__json *config)
     return dtype && dtype->type == CJ__JSON_STRING ? dtype->string : NULL;
 }
 
-static cj_dtype dtype_of(const char *name)
+cj_dtype cj__keras_dtype_of(const char *name)
 {
     static const struct {
         const char *name;
@@ -68,7 +68,7 @@ static cj_status make_input(cj__keras *k, const cj__keras_layer *l, const cj__js
                               "the file does not say the sizes of the model's input");
     if (cj__keras_bool(l->config, "sparse", false) || cj__keras_bool(l->config, "ragged", false))
         return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "a sparse or ragged input");
-    const cj_dtype dtype = dtype_of(type ? type : "float32");
+    const cj_dtype dtype = cj__keras_dtype_of(type ? type : "float32");
     if (!dtype)
         return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "inputs of the type %.40s", type);
     if (!shape->count || shape->count > CJ_RANK_MAX)
@@ -188,11 +188,12 @@ static cj_status build(cj__keras *k, cj__keras_layer *l, cj__keras_call *call, c
         return CJ_OK;
     }
     if (!l->model) {
-        const bool operator = call->number[0] || call->number[1];
+        const bool operator = call->number[0] || call->number[1] ||
+                              cj__json_find(l->config, "newshape");
         cj_status failed = operator      ? cj__keras_build_operator(k, l, call, x, n)
                          : l->row->build ? l->row->build(k, l, call, x, n)
                                          : cj__keras_build_row(k, l, call, x, n);
-        if (!failed && k->g->failed) {
+        if (k->g->failed && (!failed || strncmp(cj_message(k->cj), "layer '", 7) != 0)) {
             char why[700];
             cj__format(why, sizeof why, "%s", cj_message(k->cj));
             failed = cj__keras_fail(k, l, k->g->failed, "%s", why);

@@ -76,6 +76,7 @@ typedef struct cj__keras_call {
     cj__keras_ref *refs;
     int n_refs;
     const cj__json *keywords; /* of a call: an object, or NULL */
+    const cj__json *args;      /* of a call of Keras 3: a list, or NULL */
     const cj__json *number[2]; /* of an operator: its operands that are no results of layers */
     cj_node *out[CJ__KERAS_OUTPUTS];
     int n_out;
@@ -152,6 +153,7 @@ cj_status cj__keras_read_training(cj__keras *k, const cj__json *from);
 /* Its inputs are x, or made (x NULL). */
 cj_status cj__keras_build_model(cj__keras *k, cj__keras_model *model, cj_node *const *x, int n,
                                 cj_node ***out, int *n_out);
+cj_dtype cj__keras_dtype_of(const char *name); /* "float32" */
 /* Of its weights. */
 cj_dtype cj__keras_dtype(const cj__keras_model *model);
 /* One call of a layer; that of a class that is one of ours stands alone below. */

@@ -251,7 +251,9 @@ static cj_status read_operands(finder *f, const cj__json *node, cj__keras_call *
 {
     const cj__json *third = node->first->next->next, *keywords = third->next;
     const bool is_number = !strcmp(node->first->string, "_CONSTANT_VALUE");
-    const cj__json *y = cj__json_find(keywords, "y");
+    const cj__json *y = cj__json_find(keywords, "y"), *b = cj__json_find(keywords, "b");
+    call->keywords = keywords && keywords->type == CJ__JSON_OBJECT ? keywords : NULL;
+    if (!y) y = b;
     if (is_number && third->type == CJ__JSON_NUMBER) call->number[0] = third;
     else CJ__TRY(add_ref(f, node->first, node->first->next, third, NULL));
     if (y && y->type == CJ__JSON_NUMBER) call->number[1] = y;
@@ -264,11 +266,13 @@ static cj_status read_call(finder *f, const cj__json *node, cj__keras_call *call
     const cj__json *args = cj__json_find(node, "args");
     call->keywords = cj__json_find(node, "kwargs");
     if (args) {
+        call->args = args;
         CJ__TRY(take_numbers(f, args, call));
         CJ__TRY(find_refs(f, args, NULL));
         for (const cj__json *at = call->keywords ? call->keywords->first : NULL; at; at = at->next)
             CJ__TRY(find_refs(f, at, at->key));
-    } else if (!strcmp(call->layer->kind, "TFOpLambda") && is_triple(node))
+    } else if (cj__keras_is_word("TFOpLambda SlicingOpLambda", call->layer->kind) &&
+               is_triple(node))
         CJ__TRY(read_operands(f, node, call));
     else {
         const cj__json *first = node->type == CJ__JSON_ARRAY ? node->first : NULL;

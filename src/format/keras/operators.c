@@ -4,7 +4,8 @@
  *     .h5      ["conv", 0, 0, {"y": 2.0}]    or    ["_CONSTANT_VALUE", -1, 2.0, {"y": ["conv", 0,
  * 0]}] .keras   "args": [{"class_name": "__keras_tensor__", ...}, 2.0]
  *
- * One of the two may be a number. */
+ * One of the two may be a number. What else an operator is told, an axis, stands in its
+ * configuration (Keras 3) or among the keywords of its call (TensorFlow). */
 #include "format/keras/keras.h"
 
 #include <string.h>
@@ -30,15 +31,225 @@ static const struct {
     {"Relu nn.relu", NULL, (cj_relu)},
     {"Sigmoid math.sigmoid nn.sigmoid", NULL, (cj_sigmoid)},
     {"Tanh math.tanh nn.tanh", NULL, (cj_tanh)},
+    {"Power math.pow __operators__.pow", (cj_pow), NULL},
+    {"Matmul linalg.matmul __operators__.matmul", (cj_matmul), NULL},
+    {"Rsqrt math.rsqrt", NULL, (cj_rsqrt)},
+    {"Reciprocal math.reciprocal", NULL, (cj_reciprocal)},
+    {"Log1p math.log1p", NULL, (cj_log1p)},
+    {"Expm1 math.expm1", NULL, (cj_expm1)},
+    {"Sin math.sin", NULL, (cj_sin)},
+    {"Cos math.cos", NULL, (cj_cos)},
+    {"Sign math.sign", NULL, (cj_sign)},
+    {"Floor math.floor", NULL, (cj_floor)},
+    {"Ceil math.ceil", NULL, (cj_ceil)},
+    {"Round math.round", NULL, (cj_round)},
+    {"Silu nn.silu", NULL, (cj_silu)},
+    {"Softplus math.softplus", NULL, (cj_softplus)},
 };
+
+/* ---- What else it is told -------------------------------------------------------------------- */
+
+/* The first of these words that says something; NULL: none. */
+static const cj__json *told(const cj__keras_call *call, const char *words)
+{
+    while (*words) {
+        char key[32];
+        const size_t n = strcspn(words, " ");
+        cj__format(key, sizeof key, "%.*s", (int)n, words);
+        words += n + (words[n] == ' ');
+        const cj__json *value = cj__json_find(call->layer->config, key);
+        if (!value && call->keywords) value = cj__json_find(call->keywords, key);
+        if (value && value->type != CJ__JSON_NULL) return value;
+    }
+    return NULL;
+}
+
+/* Whole numbers of a list, or the one there is; their count, -1: something else. */
+static int whole_numbers(const cj__json *value, int64_t out[CJ_RANK_MAX])
+{
+    const bool list = value && value->type == CJ__JSON_ARRAY;
+    int n = 0;
+    for (const cj__json *i = list ? value->first : value; i; i = list ? i->next : NULL) {
+        if (!i->is_integer || n == CJ_RANK_MAX) return -1;
+        out[n++] = i->integer;
+    }
+    return n;
+}
+
+static cj_status fail_told(const cj__keras *k, const cj__keras_call *call, const char *what)
+{
+    return cj__keras_fail(k, call->layer, CJ_ERR_UNSUPPORTED, "%s of a form that is not read",
+                          what);
+}
+
+/* ---- Slices ---------------------------------------------------------------------------------- */
+
+/* x[begin:end:step] along an axis, as Python means it; each may be missing. */
+static cj_status slice(cj__keras *k, const cj__keras_call *call, const cj__json *item, int axis,
+                       cj_node **y)
+{
+    int64_t begin[CJ_RANK_MAX] = {0}, step[CJ_RANK_MAX];
+    cj_dim size[CJ_RANK_MAX];
+    const cj__json *from = cj__json_find(item, "start"), *to = cj__json_find(item, "stop"),
+                   *by = cj__json_find(item, "step");
+    const cj_dim n = cj_node_dim(*y, axis);
+    const bool open = !to || to->type == CJ__JSON_NULL;
+    for (int i = 0; i < CJ_RANK_MAX; i++) step[i] = 1, size[i] = CJ_INFER;
+    if (by && by->is_integer) step[axis] = by->integer;
+    if (from && from->is_integer) begin[axis] = from->integer;
+    else if (step[axis] == -1 && open) return *y = cj_reverse(*y, axis), k->g->failed;
+    int64_t first = begin[axis], end = !open && to->is_integer ? to->integer : 0;
+    if (n >= 0) {
+        first = first < 0 ? first + n : first;
+        first = first < 0 ? 0 : first > n ? n : first;
+        end = open ? n : end < 0 ? end + n : end > n ? n : end;
+        begin[axis] = first;
+        if (step[axis] > 0)
+            size[axis] = end > first ? (end - first + step[axis] - 1) / step[axis] : 0;
+    } else if (!open) {
+        if (end >= 0 || first < 0) return fail_told(k, call, "a slice of an axis of unknown size");
+        size[axis] = step[axis] == 1 ? cj_dim_sub(k->g, n, first - end) : CJ_INFER;
+    }
+    if (step[axis] < 1 || (n < 0 && !open && step[axis] > 1))
+        return fail_told(k, call, "a slice with such a step");
+    *y = cj_slice(*y, begin, size, step);
+    return k->g->failed;
+}
+
+/* x[:, 0, ..., None, 1:]: a list of numbers, slices, one ellipsis, and null for a new axis. */
+static cj_status get_item(cj__keras *k, const cj__keras_call *call, cj_node *x, cj_node **y)
+{
+    const cj__json *key = told(call, "slice_spec key");
+    const cj__json *args = call->args && call->args->count == 2 ? call->args->first->next : NULL;
+    if (!key) key = args;
+    if (!key) return fail_told(k, call, "a slice");
+    const bool list = key->type == CJ__JSON_ARRAY;
+    int axis = 0, rest = 0;
+    for (const cj__json *i = list ? key->first : key; i; i = list ? i->next : NULL)
+        rest += i->type != CJ__JSON_NULL;
+    *y = x;
+    for (const cj__json *i = list ? key->first : key; i && *y; i = list ? i->next : NULL) {
+        const char *kind = cj__keras_string(i, "class_name");
+        const cj__json *config = cj__json_find(i, "config");
+        rest -= i->type != CJ__JSON_NULL;
+        if (i->type == CJ__JSON_NULL) *y = cj_expand_dims(*y, axis++);
+        else if (kind && !strcmp(kind, "__ellipsis__")) axis = cj_node_rank(*y) - rest;
+        else if (axis < 0 || axis >= cj_node_rank(*y))
+            return cj__keras_fail(k, call->layer, CJ_ERR_DATA,
+                                  "a slice of more axes than there are");
+        else if (i->is_integer)
+            *y = cj_squeeze(cj_slice_axis(*y, axis, i->integer, 1), axis);
+        else if (i->type == CJ__JSON_OBJECT)
+            CJ__TRY(slice(k, call, config ? config : i, axis++, y));
+        else return fail_told(k, call, "a slice");
+    }
+    return k->g->failed;
+}
+
+/* ---- Axes and shapes ------------------------------------------------------------------------- */
+
+typedef cj_node *(*reduction)(cj_node *x, int n, const int64_t *axes, bool keep);
+
+static const struct {
+    const char *names;
+    reduction reduce;
+} reductions[] = {
+    {"Mean math.reduce_mean", (cj_reduce_mean)}, {"Sum math.reduce_sum", (cj_reduce_sum)},
+    {"Max Amax math.reduce_max", (cj_reduce_max)}, {"Min Amin math.reduce_min", (cj_reduce_min)},
+    {"Prod math.reduce_prod", (cj_reduce_prod)},
+};
+
+static cj_node *reduced(reduction of, const cj__keras_call *call, cj_node *x, const int64_t *given,
+                        int n)
+{
+    const cj__json *keep = told(call, "keepdims");
+    int64_t axes[CJ_RANK_MAX];
+    const int rank = cj_node_rank(x);
+    for (int i = 0; i < rank; i++) axes[i] = i;
+    return of(x, n ? n : rank, n ? given : axes, keep && keep->boolean);
+}
+
+static cj_node *reshaped(cj_node *x, const int64_t *given, int n)
+{
+    cj_dim dims[CJ_RANK_MAX];
+    for (int i = 0; i < n; i++) dims[i] = given[i] < 0 ? CJ_INFER : given[i];
+    return cj_reshape(x, n, dims);
+}
+
+static bool is_order(const int64_t *axes, int n, int rank)
+{
+    unsigned seen = 0;
+    for (int i = 0; i < n; i++)
+        if (axes[i] >= 0 && axes[i] < rank) seen |= 1u << axes[i];
+    return n == rank && seen == (1u << rank) - 1;
+}
+
+/* An operator that is told axes, a shape, a type or bounds; *y stays NULL when it is none. */
+static cj_status build_told(cj__keras *k, const cj__keras_call *call, const char *name,
+                            cj_node *const *x, int n, cj_node **y)
+{
+    int64_t axes[CJ_RANK_MAX];
+    const int rank = cj_node_rank(x[0]), given = whole_numbers(told(call, "axis"), axes);
+    const int64_t axis = given == 1 ? axes[0] : -1;
+#define IS(words) cj__keras_is_word(words, name)
+    if (IS("GetItem __operators__.getitem")) return get_item(k, call, x[0], y);
+    for (size_t i = 0; i < CJ__COUNT(reductions); i++)
+        if (IS(reductions[i].names)) {
+            if (given < 0) return fail_told(k, call, "an axis");
+            *y = reduced(reductions[i].reduce, call, x[0], axes, given);
+        }
+    if (IS("Reshape reshape") || IS("Transpose transpose")) {
+        const bool order = IS("Transpose transpose");
+        const cj__json *list = told(call, order ? "axes perm" : "newshape shape");
+        const int count = whole_numbers(list, axes);
+        if (count < 0 || (!order && !count) || (order && count && !is_order(axes, count, rank)))
+            return fail_told(k, call, order ? "an order of axes" : "a shape");
+        *y = order ? cj_transpose(x[0], count ? axes : NULL) : reshaped(x[0], axes, count);
+    }
+    const bool one_axis = IS("ExpandDims expand_dims Squeeze squeeze");
+    if (one_axis && given != 1) return fail_told(k, call, "an axis");
+    if (one_axis)
+        *y = IS("ExpandDims expand_dims") ? cj_expand_dims(x[0], (int)axis)
+                                          : cj_squeeze(x[0], (int)axis);
+    if (IS("concat")) *y = cj_concat(x, n, (int)axis);
+    if (IS("Stack stack")) *y = cj_stack(x, n, given == 1 ? (int)axis : 0);
+    if (IS("nn.softmax")) *y = cj_softmax(x[0], (int)axis);
+    if (IS("Cast cast")) {
+        const cj__json *type = told(call, "dtype");
+        const char *word = !type ? NULL
+                           : type->type == CJ__JSON_STRING
+                               ? type->string
+                               : cj__keras_string(cj__json_find(type, "config"), "name");
+        const cj_dtype to = word ? cj__keras_dtype_of(word) : CJ_DTYPE_NONE;
+        if (!to || to == CJ_STRING) return fail_told(k, call, "a type");
+        *y = cj_cast(x[0], to);
+    }
+    if (IS("Clip clip_by_value")) {
+        const cj__json *low = told(call, "x_min clip_value_min"),
+                       *high = told(call, "x_max clip_value_max");
+        if (!low || !high || low->type != CJ__JSON_NUMBER || high->type != CJ__JSON_NUMBER)
+            return fail_told(k, call, "a bound");
+        *y = cj_clip(x[0], low->number, high->number);
+    }
+#undef IS
+    return k->g->failed;
+}
+
+/* ---- All ------------------------------------------------------------------------------------- */
 
 CJ__KERAS_BUILDER(operator)
 {
     const char *function = cj__keras_string(layer->config, "function");
-    const char *name = strcmp(layer->kind, "TFOpLambda") ? layer->kind : function ? function : "";
+    const bool slices = !strcmp(layer->kind, "SlicingOpLambda");
+    const char *name = strcmp(layer->kind, "TFOpLambda") && !slices ? layer->kind
+                     : function                                     ? function
+                                                                    : "";
     cj_node *of[2] = {NULL};
     size_t at = 0;
     int used = 0;
+    call->n_out = 1;
+    CJ__TRY(build_told(k, call, name, x, n, &call->out[0]));
+    if (call->out[0]) return CJ_OK;
     while (at < CJ__COUNT(operators) && !cj__keras_is_word(operators[at].names, name)) at++;
     if (at == CJ__COUNT(operators))
         return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "the operator '%.60s' is not read",
@@ -49,12 +260,11 @@ CJ__KERAS_BUILDER(operator)
             of[i] = cj_scalar(k->g, cj_node_dtype(x[0]), call->number[i]->number);
         else if (used < n) of[i] = x[used++];
     }
-    if (used != n || !of[operands - 1])
+    if (used != n || !of[operands - 1] || told(call, "transpose_a transpose_b"))
         return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
                               "the operator '%.60s' of other operands than results of layers and a "
                               "number",
                               name);
     call->out[0] = operands == 2 ? operators[at].two(of[0], of[1]) : operators[at].one(of[0]);
-    call->n_out = 1;
     return k->g->failed;
 }

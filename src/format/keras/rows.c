@@ -227,7 +227,10 @@ static const cj__keras_row rows[] = {
      "dropout",
      {{"", "scale", CJ__KERAS_SAME}, {"", "score_weight", CJ__KERAS_SAME}},
      .build = cj__keras_build_attention},
-    {"TFOpLambda TrueDivide Divide Negative Absolute Abs Exp Log Sqrt Square Relu Sigmoid Tanh",
+    {"TFOpLambda SlicingOpLambda TrueDivide Divide Negative Absolute Abs Exp Log Sqrt Square Relu "
+     "Sigmoid Tanh Power Matmul Rsqrt Reciprocal Log1p Expm1 Sin Cos Sign Floor Ceil Round Silu "
+     "Softplus GetItem Mean Sum Max Amax Min Amin Prod Transpose ExpandDims Squeeze Stack Cast "
+     "Clip",
      NULL, "", .build = cj__keras_build_operator},
     {"SpectralNormalization", NULL, "", .build = cj__keras_build_chain},
     {"Lambda", NULL, "", .build = cj__keras_build_refused},
@@ -253,7 +256,7 @@ static const cj__keras_row rows[] = {
      "DropoutWrapper DynamicEmbedding DynamicLookup FlaxLayer HashedCrossing Hashing "
      "InstanceMethod "
      "InstanceProperty JaxLayer MaxNumBoundingBoxes RandomFourierFeatures ResidualWrapper "
-     "SlicingOpLambda TensorFlowOpLayer TernaryDense TextVectorization TFSMLayer "
+     "TensorFlowOpLayer TernaryDense TextVectorization TFSMLayer "
      "TorchModuleWrapper",
      NULL, "", .build = cj__keras_build_unread},
     {"Identity StochasticDepth", NULL, "", .build = cj__keras_build_nothing},
