@@ -75,7 +75,7 @@ static void run_graph(cj_context *cj, cj_graph *g, const char *name, const char 
 static const char *const names[] = {"images",     "lines",       "recurrent",
                                     "attention",  "activations", "branches",
                                     "sequential", "cells",       "others",
-                                    "nested",     "rare",        "texts", "operators"};
+                                    "nested",     "rare",        "texts", "operators", "scores"};
 static const char *const old_names[] = {"cudnn", "old"}; /* only as .h5 */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
 

@@ -990,6 +990,43 @@ def others(folder):
     m.model().save(folder)
 
 
+def scores(folder):
+    """Layers of attention that give their weights, too."""
+    m = Net("scores")
+    q, v = m.input("q", rand(2, 5, 6)), m.input("v", rand(2, 4, 6))
+    look = m.input("look", (rng.uniform(size=(2, 5, 4)) < 0.7) | (np.arange(4) == 0))
+    n, d = 3, 2
+    for name, a, b, how in (("cross", q, v, {}), ("causal", q, q, {"use_causal_mask": True}),
+                            ("masked", q, v, {"attention_mask": look})):
+        layer = Heads(name, 6, n, d)
+        w = [t(x) for _, _, x in layer.weights]
+
+        def call(x, y, attention_mask=None, use_causal_mask=False, return_attention_scores=False, w=w, layer=layer,
+                 plain=layer.call):
+            s = torch.einsum("bqhd,bkhd->bhqk", torch.einsum("btc,chd->bthd", x, w[0]) + w[1],
+                             torch.einsum("btc,chd->bthd", y, w[2]) + w[3]) / np.sqrt(d)
+            if use_causal_mask:
+                s = s.masked_fill(torch.ones_like(s).triu(1).bool(), -np.inf)
+            if attention_mask is not None:
+                s = s.masked_fill(~attention_mask[:, None], -np.inf)
+            return [plain(x, y, attention_mask=attention_mask, use_causal_mask=use_causal_mask), torch.softmax(s, -1)]
+        layer.call = call
+        m.out(layer, a, b, return_attention_scores=True, **how)
+    scale = rand(6)
+
+    def rows(s, v, use_causal_mask):
+        if use_causal_mask:
+            s = s.masked_fill(torch.ones_like(s).triu(1).bool(), -np.inf)
+        return [torch.softmax(s, -1) @ v, torch.softmax(s, -1)]
+    m.out(Layer("Attention", "dots", lambda q, v, use_causal_mask=False, return_attention_scores=True:
+                rows(0.3 * q @ v.transpose(1, 2), v, use_causal_mask), [("", "scale", np.array(0.3))], use_scale=True,
+                score_mode="dot", dropout=0.0), q, q, use_causal_mask=True, return_attention_scores=True)
+    m.out(Layer("AdditiveAttention", "sums", lambda q, v, use_causal_mask=False, return_attention_scores=True:
+                rows((t(scale) * torch.tanh(q[:, :, None] + v[:, None])).sum(-1), v, use_causal_mask),
+                [("", "scale", scale)], use_scale=True, dropout=0.0), q, v, return_attention_scores=True)
+    m.model().save(folder)
+
+
 def local(name, x, f, size, step, activation="linear", bias=True):
     """LocallyConnected of one or two axes: another kernel at each place."""
     rank = len(size)
@@ -1373,7 +1410,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

@@ -112,7 +112,7 @@ cj_status cj__keras_apply(cj__keras *k, cj__keras_layer *l, const char *row, con
                           cj_node *const *x, int n, cj_node **y)
 {
     const char *outer = k->scope, *own = our_name(k->arena, l->name);
-    const bool shared = l->n_calls > 1;
+    const bool shared = l->n_calls > 1 || l->again;
     cj__text text;
     if (!own) return CJ_ERR_MEMORY;
     if (shared) {

@@ -107,6 +107,7 @@ struct cj__keras_layer {
     cj__keras_layer *inner;   /* of a wrapper: one layer, or several one after another */
     int n_inner;
     bool frozen;              /* not trainable */
+    bool again;               /* one call of it is two of ours */
     int64_t first_node;       /* how references number its calls */
     cj__keras_call *calls;
     int n_calls;
