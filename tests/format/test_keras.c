@@ -76,7 +76,7 @@ static const char *const names[] = {"images",     "lines",       "recurrent",
                                     "attention",  "activations", "branches",
                                     "sequential", "cells",       "others",
                                     "nested",     "rare",        "texts", "operators", "scores"};
-static const char *const old_names[] = {"cudnn", "old"}; /* only as .h5 */
+static const char *const old_names[] = {"cudnn", "old", "older"}; /* only as .h5 */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
 
 static void check_file(const char *name, const char *kind, double tolerance)
@@ -364,6 +364,11 @@ static const struct {
      "that begins behind it, and give that the numbers of words"},
     {CHAIN(LAYER("TernaryDense", "")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (TernaryDense): this class of Keras's is not read"},
+    {CHAIN(LAYER("Merge", ",\"mode\":\"f\"")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Merge): a function as its mode, which is Python code, or branches before a "
+     "Sequential"},
+    {CHAIN(LAYER("SReLU", "")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (SReLU): this class of Keras's is not read"},
     {CHAIN(LAYER("JaxLayer", "")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (JaxLayer): what it wraps is a program of another library, which is not run"},
     {CHAIN(LAYER("StringLookup", ",\"num_oov_indices\":2,\"vocabulary\":[\"a\"]")),

@@ -1350,6 +1350,47 @@ def old(folder):
     m.model().save(folder, keras_version="1.2.2", backend="theano")
 
 
+def older(folder):
+    """Keras 1 with TensorFlow: layers that are no more."""
+    m = Net("older")
+    a, b = m.input("a", rand(3, 4)), m.input("b", rand(3, 4))
+    x, y = m.input("x", rand(3, 8, 4)), m.input("y", rand(3, 8, 4))
+    merged = lambda name, mode, call, *inputs, concat_axis=-1, dot_axes=-1: m.out(
+        Layer("Merge", name, call, mode=mode, mode_type="raw", concat_axis=concat_axis, dot_axes=dot_axes,
+              output_shape=None, output_shape_type="raw", output_mask=None, output_mask_type="raw", arguments={}), *inputs)
+    merged("sum", "sum", lambda a, b: a + b, a, b)
+    merged("product", "mul", lambda a, b: a * b, a, b)
+    merged("mean", "ave", lambda a, b: (a + b) / 2, a, b)
+    merged("largest", "max", torch.maximum, a, b)
+    merged("both", "concat", lambda x, y: torch.cat([x, y], 1), x, y, concat_axis=1)
+    merged("dots", "dot", lambda x, y: x @ y.transpose(1, 2), x, y, dot_axes=[2, 2])
+    merged("cosine", "cos", lambda a, b: ((a * b).sum(-1) / a.norm(dim=-1) / b.norm(dim=-1))[:, None, None], a, b,
+           dot_axes=[1, 1])
+    w, c = rand(3, 4, 5), rand(3, 5)
+    m.out(Layer("MaxoutDense", "maxout", lambda a: (torch.einsum("ab,cbd->acd", a, t(w)) + t(c)).amax(1),
+                [("", "W", w), ("", "b", c)], output_dim=5, nb_feature=3, bias=True), a)
+    k, g, kb, gb = rand(4, 4), rand(4, 4), rand(4), rand(4)
+
+    def highway(a):
+        gate = torch.sigmoid(a @ t(g) + t(gb))
+        return gate * torch.tanh(a @ t(k) + t(kb)) + (1 - gate) * a
+    m.out(Layer("Highway", "highway", highway, [("", "W", k), ("", "W_carry", g), ("", "b", kb), ("", "b_carry", gb)],
+                activation="tanh", bias=True, transform_bias=None), a)
+    d, e = rand(4, 2), rand(2)
+    m.out(Layer("TimeDistributedDense", "steps", lambda x: torch.relu(x @ t(d) + t(e)), [("", "W", d), ("", "b", e)],
+                output_dim=2, activation="relu", bias=True), x)
+    l, lb = rand(3, 1, 4, 2), rand(2)
+    m.out(Layer("AtrousConvolution1D", "holes", lambda x: convolve(x, l[:, 0], lb, 1, [1], "valid", [2]),
+                [("", "W", l), ("", "b", lb)], nb_filter=2, filter_length=3, subsample_length=1, atrous_rate=2,
+                border_mode="valid", activation="linear", bias=True), x)
+    picture = m.input("picture", rand(3, 6, 7, 2))
+    p, pb = rand(3, 2, 2, 4), rand(4)
+    m.out(Layer("AtrousConvolution2D", "holes2", lambda x: convolve(x, p, pb, 2, [1, 1], "same", [2, 3]),
+                [("", "W", p), ("", "b", pb)], nb_filter=4, nb_row=3, nb_col=2, subsample=[1, 1], atrous_rate=[2, 3],
+                border_mode="same", dim_ordering="tf", activation="linear", bias=True), picture)
+    m.model().save(folder, keras_version="1.2.2", backend="tensorflow")
+
+
 def table(folder):
     """Three numbers to one, compiled with the mean absolute error: what `cajal evaluate` is to tell."""
     global DTYPE
@@ -1410,7 +1451,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

@@ -136,3 +136,62 @@ CJ__KERAS_BUILDER(reversible)
     call->n_out = 1;
     return k->g->failed;
 }
+
+/* ---- Keras 1 --------------------------------------------------------------------------------- */
+
+/* Merge, whose mode says which of today's merges it is. */
+CJ__KERAS_BUILDER(merge)
+{
+    static const struct {
+        const char *mode, *layer;
+    } modes[] = {{"sum", "add"}, {"mul", "multiply"}, {"ave", "average"}, {"max", "maximum"},
+                 {"concat", "concatenate"}, {"dot", "dot"}, {"cos", "dot"}};
+    const char *mode = cj__keras_string(layer->config, "mode");
+    const cj__json *axes = cj__json_find(layer->config, "dot_axes");
+    const bool list = axes && axes->type == CJ__JSON_ARRAY;
+    size_t at = 0;
+    cj__text text;
+    while (at < CJ__COUNT(modes) && (!mode || strcmp(mode, modes[at].mode) != 0)) at++;
+    if (at == CJ__COUNT(modes) || n < 2)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "a function as its mode, which is Python code, or branches before a "
+                              "Sequential");
+    cj__text_init(&text, k->cj);
+    if (!strcmp(mode, "concat")) {
+        cj__text_add(&text, "axis=");
+        cj__text_number(&text, cj__keras_number(layer->config, "concat_axis", -1));
+    }
+    if (!strcmp(modes[at].layer, "dot")) {
+        cj__text_add(&text, "axes=[");
+        for (const cj__json *i = list ? axes->first : axes; i; i = list ? i->next : NULL)
+            cj__text_format(&text, "%lld%s", (long long)(i->is_integer ? i->integer : 0),
+                            list && i->next ? ", " : "");
+        cj__text_format(&text, "]%s", strcmp(mode, "cos") ? "" : ", normalize=true");
+    }
+    cj_status failed = text.failed;
+    if (!failed)
+        failed = cj__keras_apply(k, layer, modes[at].layer, cj__text_string(&text), x, n,
+                                 &call->out[0]);
+    cj__text_release(&text);
+    if (!failed && !strcmp(mode, "cos")) call->out[0] = cj_expand_dims(call->out[0], 1);
+    call->n_out = 1;
+    return failed ? failed : k->g->failed;
+}
+
+/* MaxoutDense: the largest of several dense layers. */
+CJ__KERAS_BUILDER(maxout)
+{
+    const double units = cj__keras_number(layer->config, "output_dim", 0),
+                 parts = cj__keras_number(layer->config, "nb_feature", 0);
+    cj_node *y = NULL;
+    char options[160];
+    if (!(units >= 1) || !(parts >= 1) || units > 1e9 || parts > 1e9)
+        return cj__keras_fail(k, layer, CJ_ERR_DATA, "%g features of %g units", parts, units);
+    cj__format(options, sizeof options, "equation=\"ab,cbd->acd\", output_shape=[%lld, %lld]%s",
+               (long long)parts, (long long)units,
+               cj__keras_bool(layer->config, "bias", true) ? ", bias_axes=cd" : "");
+    CJ__TRY(cj__keras_apply(k, layer, layer->row->layer, options, x, n, &y));
+    call->out[0] = cj_reduce_max(y, 1, (int64_t[]){1}, false);
+    call->n_out = 1;
+    return k->g->failed;
+}

@@ -72,7 +72,8 @@
      FLAT("output_dense", "output_kernel"), FLAT("output_dense", "output_bias")}
 
 static const cj__keras_row rows[] = {
-    ROW("Dense", "dense", "units output_dim=units @activation !use_bias=no_bias !bias=no_bias",
+    ROW("Dense TimeDistributedDense", "dense",
+        "units output_dim=units @activation !use_bias=no_bias !bias=no_bias",
         KERNEL(CJ__KERAS_SAME)),
     ROW("EinsumDense", "einsum_dense", "@activation bias_axes",
         {{"", "kernel", CJ__KERAS_SAME}, {"", "bias", CJ__KERAS_SAME}},
@@ -98,9 +99,11 @@ static const cj__keras_row rows[] = {
     ROW("RepeatVector", "repeat_vector", "n"),
     ROW("Masking", "masking", "mask_value"),
 
-    {"Conv1D Convolution1D", "conv1d", CONV "groups filter_length=kernel subsample_length=strides",
+    {"Conv1D Convolution1D AtrousConvolution1D AtrousConv1D", "conv1d",
+     CONV "groups filter_length=kernel subsample_length=strides atrous_rate=dilation",
      KERNEL(CJ__KERAS_CONV), .images = true},
-    {"Conv2D Convolution2D", "conv2d", CONV "groups", KERNEL(CJ__KERAS_CONV),
+    {"Conv2D Convolution2D AtrousConvolution2D AtrousConv2D", "conv2d",
+     CONV "groups atrous_rate=dilation", KERNEL(CJ__KERAS_CONV),
      .more = cj__keras_more_rows_and_columns, .images = true},
     CONV_ROW("Conv3D Convolution3D", "conv3d", CJ__KERAS_CONV, "groups"),
     CONV_ROW("Conv1DTranspose Convolution1DTranspose", "conv1d_transpose", CJ__KERAS_CONV,
@@ -232,6 +235,17 @@ static const cj__keras_row rows[] = {
      "Softplus GetItem Mean Sum Max Amax Min Amin Prod Transpose ExpandDims Squeeze Stack Cast "
      "Clip",
      NULL, "", .build = cj__keras_build_operator},
+    {"Merge", NULL, "", .build = cj__keras_build_merge},
+    {"MaxoutDense",
+     "einsum_dense",
+     "",
+     {{"", "kernel", CJ__KERAS_SAME}, {"", "bias", CJ__KERAS_SAME}},
+     .build = cj__keras_build_maxout},
+    ROW("Highway", "highway", "@activation",
+        {{"", "kernel", CJ__KERAS_SAME},
+         {"", "gate_kernel", CJ__KERAS_SAME},
+         {"", "bias", CJ__KERAS_SAME},
+         {"", "gate_bias", CJ__KERAS_SAME}}),
     {"SpectralNormalization", NULL, "", .build = cj__keras_build_chain},
     {"Lambda", NULL, "", .build = cj__keras_build_refused},
     {"LocallyConnected1D LocallyConnected2D",
@@ -252,7 +266,8 @@ static const cj__keras_row rows[] = {
      .build = cj__keras_build_stft,
      .halves = true},
     {"MelSpectrogram", NULL, "", .build = cj__keras_build_mel},
-    {"AbstractRNNCell ClassMethod ContrastLimitedAdaptiveHistogramEqualization DeviceWrapper "
+    {"AbstractRNNCell ClassMethod ContrastLimitedAdaptiveHistogramEqualization Deconv2D "
+     "Deconvolution2D DeviceWrapper ParametricSoftplus SReLU "
      "DropoutWrapper DynamicEmbedding DynamicLookup FlaxLayer HashedCrossing Hashing "
      "InstanceMethod "
      "InstanceProperty JaxLayer MaxNumBoundingBoxes RandomFourierFeatures ResidualWrapper "
