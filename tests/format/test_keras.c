@@ -495,6 +495,10 @@ static void damage_never_crashes(void **state)
     cj_context_free(cj);
     assert_true(faults_sweep_memory(scenario, "keras/sequential.keras", NULL, 7) > 0);
     assert_true(faults_sweep_memory(scenario, "keras/branches.h5", NULL, 23) > 0);
+    static char *const more[] = {"keras/rare.keras",    "keras/texts.h5",  "keras/adapted.keras",
+                                 "keras/operators.h5", "keras/scores.h5", "keras/nested.h5"};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        assert_true(faults_sweep_memory(scenario, more[i], NULL, 61) > 0);
 }
 
 int main(void)

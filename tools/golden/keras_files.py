@@ -156,8 +156,10 @@ class Model:
         if not self.chain:
             refs = [[[r.layer.name, r.node + (1 if isinstance(r.layer.inner, Model) else 0), r.tensor] for r in rs]
                     for rs in (self.inputs, self.outputs)]
-            if version == 3:  # one alone is no list of one
+            if version == 3:  # one alone is no list of one; they may have names
                 refs = [r[0] if len(r) == 1 else r for r in refs]
+                if self.name == "texts":
+                    refs[0] = {r[0]: r for r in refs[0]}
             config["input_layers"], config["output_layers"] = refs
         return config
 
@@ -1169,6 +1171,8 @@ def rare(folder):
     m.out(Mel("mel", 32, 8), sound)
     m.out(Mel("mel_window", 32, 10, 20, "hamming", low=100.0, high=3000, db=False, power=1.0), sound)
     m.out(Mel("mel_list", 16, 7, 5, [0.1, 0.5, 1.0, 0.5, 0.2], rate=16000, bands=3), sound)
+    m.out(plain("Rescaling", "channels", lambda x: x * t([0.5, 3.0]) + 1.0, scale=[0.5, 3.0], offset=1.0), picture)
+    m.out(plain("CustomScaleLayer", "scaled", lambda a, b: a + 0.2 * b, scale=0.2), picture, picture)
     gamma = rand(2)
     m.out(Layer("LayerScale", "scale", lambda x: x * t(gamma), [("", "gamma", gamma)], init_values=1e-6,
                 projection_dim=2), picture)
@@ -1208,6 +1212,10 @@ def rare(folder):
             cell={"class_name": "StackedRNNCells", "config": {"name": "stacked", "cells": cells_}},
             return_sequences=True, return_state=False, go_backwards=d == "backward")
         ways.append(rnn)
+    unlike = [RNN("LSTM", "forward_unlike", 3, 4, return_sequences=True),
+              RNN("GRU", "backward_unlike", 3, 4, return_sequences=True, go_backwards=True)]
+    m.out(Layer("Bidirectional", "unlike", lambda x: unlike[0].call(x) + unlike[1].call(x).flip(1), ws(unlike),
+                layer=unlike[0], backward_layer=unlike[1], merge_mode="sum"), x)
     m.out(Layer("Bidirectional", "both_cells", two(ways, "mul"), ws(ways), layer=ways[0], backward_layer=ways[1],
                 merge_mode="mul"), x)
     m.model().save(folder)

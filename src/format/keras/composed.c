@@ -137,6 +137,55 @@ CJ__KERAS_BUILDER(reversible)
     return k->g->failed;
 }
 
+/* ---- Scales ---------------------------------------------------------------------------------- */
+
+/* "[...]" of a list of numbers, or of the one there is, or their squares; false: it is none. */
+static bool list_numbers(cj__text *out, const cj__json *value, bool squared, double otherwise)
+{
+    const bool list = value && value->type == CJ__JSON_ARRAY;
+    if (!value) cj__text_number(out, otherwise);
+    for (const cj__json *i = list ? value->first : value; i; i = list ? i->next : NULL) {
+        if (i->type != CJ__JSON_NUMBER || (squared && !(i->number > 0))) return false;
+        cj__text_number(out, squared ? i->number * i->number : i->number);
+        if (list && i->next) cj__text_add(out, ", ");
+    }
+    return true;
+}
+
+/* A number for each channel, as EfficientNet has it, is an inverted Normalization. */
+CJ__KERAS_BUILDER(rescaling)
+{
+    const cj__json *scale = cj__json_find(layer->config, "scale"),
+                   *offset = cj__json_find(layer->config, "offset");
+    if ((!scale || scale->type != CJ__JSON_ARRAY) && (!offset || offset->type != CJ__JSON_ARRAY))
+        return cj__keras_build_row(k, layer, call, x, n);
+    cj__text text;
+    cj__text_init(&text, k->cj);
+    cj__text_add(&text, "invert=true, variance=[");
+    bool good = list_numbers(&text, scale, true, 1);
+    cj__text_add(&text, "], mean=[");
+    good = good && list_numbers(&text, offset, false, 0);
+    cj__text_char(&text, ']');
+    cj_status failed = text.failed;
+    if (!failed)
+        failed = good ? cj__keras_apply(k, layer, "normalization", cj__text_string(&text), x, n,
+                                        &call->out[0])
+                      : cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                                       "a scale with what is no number above 0");
+    cj__text_release(&text);
+    call->n_out = 1;
+    return failed;
+}
+
+/* CustomScaleLayer of keras.applications' InceptionResNetV2: a + scale b. */
+CJ__KERAS_BUILDER(scaled_sum)
+{
+    if (n != 2) return cj__keras_fail(k, layer, CJ_ERR_DATA, "%d inputs; 2 are expected", n);
+    call->out[0] = cj_add(x[0], cj_scale(x[1], cj__keras_number(layer->config, "scale", 1)));
+    call->n_out = 1;
+    return k->g->failed;
+}
+
 /* ---- Keras 1 --------------------------------------------------------------------------------- */
 
 /* Merge, whose mode says which of today's merges it is. */

@@ -210,6 +210,8 @@ CJ__KERAS_BUILDER(stft);
 CJ__KERAS_BUILDER(mel);
 CJ__KERAS_BUILDER(local);
 CJ__KERAS_BUILDER(reversible);
+CJ__KERAS_BUILDER(rescaling);
+CJ__KERAS_BUILDER(scaled_sum);
 CJ__KERAS_BUILDER(merge);
 CJ__KERAS_BUILDER(maxout);
 CJ__KERAS_BUILDER(lookup);

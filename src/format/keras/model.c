@@ -54,12 +54,31 @@ static bool is_model(const char *kind)
 
 static cj_status read_layer(cj__keras *k, const cj__json *from, cj__keras_layer *out);
 
-/* Are both directions layers of their own? Those of a plain recurrent layer are one of ours. */
+static bool is_same(const cj__json *a, const cj__json *b)
+{
+    if (!a || !b || a->type != b->type) return a == b;
+    return a->type == CJ__JSON_STRING ? !strcmp(a->string, b->string)
+         : a->type == CJ__JSON_NUMBER ? a->number == b->number
+         : a->type == CJ__JSON_BOOL   ? a->boolean == b->boolean
+                                      : a->type == CJ__JSON_NULL;
+}
+
+/* Are both directions layers of their own? Those of a plain recurrent layer are one of ours where
+ * they are alike. */
 static bool is_twice(const cj__keras_layer *l, const cj__json *inner)
 {
+    static const char *const keys[] = {"units", "activation", "recurrent_activation", "use_bias",
+                                       "reset_after"};
     const char *kind = cj__keras_string(inner, "class_name");
-    return l->row->build == cj__keras_build_bidirectional && kind &&
-           (!strcmp(kind, "RNN") || !strncmp(kind, "ConvLSTM", 8));
+    const cj__json *back = cj__json_find(l->config, "backward_layer"),
+                   *a = cj__json_find(inner, "config"), *b = cj__json_find(back, "config");
+    if (l->row->build != cj__keras_build_bidirectional || !kind) return false;
+    bool alike = strcmp(kind, "RNN") && strncmp(kind, "ConvLSTM", 8);
+    if (alike && b) alike = is_same(cj__json_find(inner, "class_name"),
+                                    cj__json_find(back, "class_name"));
+    for (size_t i = 0; alike && b && i < CJ__COUNT(keys); i++)
+        alike = is_same(cj__json_find(a, keys[i]), cj__json_find(b, keys[i]));
+    return !alike;
 }
 
 /* The layers in a layer: one of a wrapper, some of a Pipeline, the cells of an RNN, two directions.
@@ -78,7 +97,9 @@ static cj_status read_inner(cj__keras *k, cj__keras_layer *l)
     l->inner = cj__arena_array(k->arena, (size_t)l->n_inner + 1, sizeof *l->inner);
     if (!l->inner) return CJ_ERR_MEMORY;
     if (!from) return cj__keras_fail(k, l, CJ_ERR_DATA, "there is no layer in it");
-    for (int i = 0; i < l->n_inner; i++, from = several ? from->next : inner) {
+    const cj__json *back = cj__json_find(l->config, "backward_layer");
+    if (!back || back->type != CJ__JSON_OBJECT) back = inner;
+    for (int i = 0; i < l->n_inner; i++, from = several ? from->next : back) {
         CJ__TRY(read_layer(k, from, &l->inner[i]));
         l->inner[i].frozen |= l->frozen;
         if (cells && (!l->inner[i].row || l->inner[i].row->build != cj__keras_build_cell))
@@ -224,6 +245,14 @@ static cj_status find_refs(finder *f, const cj__json *value, const char *keyword
     return CJ_OK;
 }
 
+/* Inputs or outputs of a model: a list, one, or an object of named ones. */
+static cj_status find_ends(finder *f, const cj__json *value)
+{
+    if (value->type != CJ__JSON_OBJECT) return find_refs(f, value, NULL);
+    for (const cj__json *at = value->first; at; at = at->next) CJ__TRY(find_refs(f, at, NULL));
+    return CJ_OK;
+}
+
 static void take_refs(finder *f, cj__keras_ref **refs, int *n)
 {
     *refs = f->refs;
@@ -329,12 +358,9 @@ static cj_status read_functional(cj__keras *k, const cj__json *config, const cj_
             return cj__keras_fail(k, f.sorted[i], CJ_ERR_DATA, "there are two layers of this name");
     for (int i = 0; i < f.n; i++, from = from->next) CJ__TRY(read_calls(&f, from, &m->layers[i]));
     if (!inputs || !outputs) return bad(k, "no input_layers or output_layers");
-    CJ__TRY(find_refs(&f, inputs, NULL));
+    CJ__TRY(find_ends(&f, inputs));
     take_refs(&f, &m->inputs, &m->n_inputs);
-    if (outputs->type == CJ__JSON_OBJECT) /* named ones */
-        for (const cj__json *at = outputs->first; at; at = at->next)
-            CJ__TRY(find_refs(&f, at, NULL));
-    else CJ__TRY(find_refs(&f, outputs, NULL));
+    CJ__TRY(find_ends(&f, outputs));
     take_refs(&f, &m->outputs, &m->n_outputs);
     if (!m->n_inputs || !m->n_outputs) return bad(k, "a model without inputs or outputs");
     for (int i = 0; i < f.n; i++) m->layers[i].first_node = m->layers[i].model ? INT64_MAX : 0;

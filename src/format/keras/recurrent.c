@@ -111,18 +111,21 @@ static cj_status merge(cj__keras *k, const cj__keras_layer *l, cj_node *a, cj_no
     return k->g->failed;
 }
 
-/* Two layers, of which the second is given the steps from the last to the first. */
+/* Two layers, of which the second is given the steps from the last to the first, where it does not
+ * take them so by itself. */
 static cj_status build_twice(cj__keras *k, cj__keras_layer *l, cj__keras_call *call,
                              cj_node *const *x, int n)
 {
     cj__keras_call way[2];
+    const bool turns = cj__keras_bool(l->inner[0].config, "go_backwards", false) ==
+                       cj__keras_bool(l->inner[1].config, "go_backwards", false);
     const int states = (n - 1) / 2;
     if (n != 1 + 2 * states || states > CJ__KERAS_OUTPUTS)
         return cj__keras_fail(k, l, CJ_ERR_DATA, "%d initial states; they are of two directions",
                               n - 1);
     for (int i = 0; i < 2; i++) {
         cj__keras_layer *inner = &l->inner[i];
-        cj_node *in[CJ__KERAS_OUTPUTS + 1] = {i ? turned(x[0]) : x[0]};
+        cj_node *in[CJ__KERAS_OUTPUTS + 1] = {i && turns ? turned(x[0]) : x[0]};
         memcpy(in + 1, x + 1 + i * states, (size_t)states * sizeof *in);
         way[i] = (cj__keras_call){.layer = inner};
         inner->n_calls = l->n_calls;
