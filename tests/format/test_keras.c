@@ -109,7 +109,7 @@ static void models_give_what_keras_gives(void **state)
 /* Saved as ONNX and loaded again, they give the same. */
 static void models_are_saved(void **state)
 {
-    static const size_t which[] = {0, 4, 5, 6};
+    static const size_t which[] = {0, 4, 5, 6, 9, 10, 12, 13};
     (void)state;
     for (size_t i = 0; i < sizeof which / sizeof *which; i++) {
         char path[512], file[64];
@@ -365,6 +365,12 @@ static const struct {
      "that begins behind it, and give that the numbers of words"},
     {CHAIN(LAYER("TernaryDense", "")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (TernaryDense): this class of Keras's is not read"},
+    {CHAIN(LAYER("Softmax", ",\"axis\":[0,1]")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Softmax): several of axis"},
+    {CHAIN(LAYER("BatchNormalization", ",\"mode\":2")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (BatchNormalization): a mode that is not 0"},
+    {CHAIN(LAYER("Discretization", ",\"bin_boundaries\":[0],\"output_mode\":\"odd\"")),
+     CJ_ERR_UNSUPPORTED, "layer 'l' (Discretization): the output_mode odd"},
     {CHAIN(LAYER("Merge", ",\"mode\":\"f\"")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (Merge): a function as its mode, which is Python code, or branches before a "
      "Sequential"},

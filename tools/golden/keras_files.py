@@ -1135,6 +1135,14 @@ def texts(folder):
     m.out(Lookup("StringLookup", "hot", words[1:], ("red", "[UNK]"), "multi_hot", vocabulary=["[UNK]"] + words[1:]), x)
     i = m.input("numbers", np.array([[12, 5, 7], [0, 30, 12]], "int64"))
     m.out(Lookup("IntegerLookup", "several", [12, 5, 7], (0, -1), unknown=3), i)
+    z = m.input("z", rand(2, 3))
+    bounds = [-0.3, 0.0, 0.25]
+    bins = lambda z: np.digitize(z.numpy(), bounds)
+    m.out(plain("Discretization", "bins", lambda z: torch.tensor(bins(z)), bin_boundaries=bounds, output_mode="int"), z)
+    hot = lambda z: t((bins(z)[..., None] == np.arange(4)).astype("f8"))
+    m.out(plain("Discretization", "hot_bins", hot, bin_boundaries=bounds, output_mode="one_hot"), z)
+    m.out(plain("Discretization", "all_bins", lambda z: hot(z).amax(1), bin_boundaries=bounds, output_mode="multi_hot"), z)
+    m.out(plain("Softmax", "soft", lambda z: torch.softmax(z, 1), axis=[1]), z)
     m.out(Lookup("IntegerLookup", "one_hot", [12, 5, 7], (None, -1), "one_hot"), i)
     m.model().save(folder)
 

@@ -215,6 +215,7 @@ CJ__KERAS_BUILDER(scaled_sum);
 CJ__KERAS_BUILDER(merge);
 CJ__KERAS_BUILDER(maxout);
 CJ__KERAS_BUILDER(lookup);
+CJ__KERAS_BUILDER(bins);
 CJ__KERAS_BUILDER(operator);
 
 /* more.c: a row's `more`. */

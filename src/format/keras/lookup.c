@@ -1,5 +1,6 @@
-/* lookup.c: IntegerLookup and StringLookup: places in a vocabulary, which is in the configuration
- * or, where adapt() made it, in a file of the archive, a line for each word:
+/* lookup.c: categories: Discretization, and IntegerLookup and StringLookup: places in a vocabulary,
+ * which is in the configuration or, where adapt() made it, in a file of the archive, a line for
+ * each word:
  *
  *     [mask_token] [oov_token ...] words ...
  *
@@ -139,5 +140,25 @@ CJ__KERAS_BUILDER(lookup)
                                  &call->out[0]);
     cj__text_release(&text);
     call->n_out = 1;
+    return failed;
+}
+
+/* Discretization: bins, as they are or as zeros and ones. */
+CJ__KERAS_BUILDER(bins)
+{
+    const char *mode = cj__keras_string(layer->config, "output_mode");
+    const cj__json *bounds = cj__json_find(layer->config, "bin_boundaries");
+    char options[80];
+    CJ__TRY(cj__keras_build_row(k, layer, call, x, n));
+    if (!mode || !strcmp(mode, "int")) return CJ_OK;
+    if (!cj__keras_is_word("one_hot multi_hot count", mode) || !bounds)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "the output_mode %.40s", mode);
+    const char *full = layer->full, *name = layer->name;
+    cj__format(options, sizeof options, "num_tokens=%zu, output_mode=%s", bounds->count + 1, mode);
+    layer->name = cj__arena_printf(k->arena, "%s.encoded", name);
+    if (!layer->name) return CJ_ERR_MEMORY;
+    cj_status failed = cj__keras_apply(k, layer, "category_encoding", options, call->out, 1,
+                                       &call->out[0]);
+    layer->name = name, layer->full = full;
     return failed;
 }

@@ -17,13 +17,16 @@ static void append_number(cj__text *out, const char *key, double value)
 
 /* "function=leaky_relu(negative_slope=0.3)": a layer that is an activation; nothing is said of what
  * the file does not say. */
-static cj_status function(cj__text *out, const char *name, const cj__keras_layer *layer,
-                          const char *const keys[][2])
+static cj_status function(cj__keras *k, cj__text *out, const char *name,
+                          const cj__keras_layer *layer, const char *const keys[][2])
 {
     int n = 0;
     cj__text_format(out, "%sfunction=%s(", out->length ? ", " : "", name);
     for (int i = 0; keys[i][0]; i++) {
         const cj__json *value = of(layer, keys[i][0]);
+        if (value && value->type == CJ__JSON_ARRAY && value->count == 1) value = value->first;
+        if (value && value->type == CJ__JSON_ARRAY)
+            return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "several of %s", keys[i][0]);
         if (!value || value->type != CJ__JSON_NUMBER) continue;
         cj__text_format(out, "%s%s=", n++ ? ", " : "", keys[i][1]);
         cj__text_number(out, value->number);
@@ -36,8 +39,7 @@ static cj_status function(cj__text *out, const char *name, const cj__keras_layer
     CJ__KERAS_MORE(id) \
     { \
         static const char *const keys[][2] = {__VA_ARGS__, {NULL, NULL}}; \
-        (void)k; \
-        return function(out, name, layer, keys); \
+        return function(k, out, name, layer, keys); \
     }
 FUNCTION(relu, "relu", {"max_value", "max_value"}, {"negative_slope", "negative_slope"},
          {"threshold", "threshold"})
@@ -61,6 +63,8 @@ CJ__KERAS_MORE(axis)
     if (cj__keras_bool(layer->config, "rms_scaling", false) ||
         cj__keras_bool(layer->config, "renorm", false))
         return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "rms_scaling or renorm");
+    if (cj__keras_number(layer->config, "mode", 0) != 0) /* Keras 1's */
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "a mode that is not 0");
     if (a && a->is_integer) append_number(out, "axis", a->number);
     return out->failed;
 }

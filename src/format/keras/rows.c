@@ -192,7 +192,7 @@ static const cj__keras_row rows[] = {
     {"IntegerLookup", "integer_lookup", "output_mode invert", .build = cj__keras_build_lookup},
     {"StringLookup", "string_lookup", "output_mode", .build = cj__keras_build_lookup},
     ROW("CategoryEncoding", "category_encoding", "num_tokens output_mode"),
-    ROW("Discretization", "discretization", "bin_boundaries"),
+    {"Discretization", "discretization", "bin_boundaries", .build = cj__keras_build_bins},
 
     ROW("Embedding", "embedding", EMBEDDING),
     RECURRENT_ROW("SimpleRNN", "simple_rnn"),
