@@ -1268,6 +1268,17 @@ def operators(folder):
     told("Cast", "cast", "cast", lambda x: x.trunc().int(), c, {"dtype": "int32"}, {"dtype": "int32"})
     told("Clip", "clip", "clip_by_value", lambda x: x.clip(-0.2, 0.3), a,
          {"clip_value_min": -0.2, "clip_value_max": 0.3}, {"x_min": -0.2, "x_max": 0.3})
+    told("Gelu", "gelu", "nn.gelu", F.gelu, a, {}, {"approximate": False})
+    told("Gelu", "rough", "nn.gelu", lambda x: F.gelu(x, approximate="tanh"), a, {"approximate": True},
+         {"approximate": True})
+    told("LeakyRelu", "leaky", "nn.leaky_relu", lambda x: F.leaky_relu(x, 0.3), a, {"alpha": 0.3}, {"negative_slope": 0.3})
+    told("LogSoftmax", "log_soft", "nn.log_softmax", lambda x: F.log_softmax(x, 1), d, {"axis": 1}, {"axis": 1})
+    told("Normalize", "unit", "math.l2_normalize", lambda x: x / x.norm(dim=-1, keepdim=True), d, {"axis": -1},
+         {"axis": -1, "order": 2, "epsilon": None})
+    blocks = m.input("blocks", rand(2, 3, 2, 8))
+    told("DepthToSpace", "blocks_apart", "nn.depth_to_space",
+         lambda x: x.reshape(2, 3, 2, 2, 2, 2).permute(0, 1, 3, 2, 4, 5).reshape(2, 6, 4, 2), blocks, {"block_size": 2},
+         {"block_size": 2, "data_format": "channels_last"})
     product = plain("Matmul", "product", lambda x, y: x @ y)
     product.function, product.second = "linalg.matmul", "b"
     e = m.input("e", rand(2, 3, 4))

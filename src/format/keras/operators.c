@@ -8,6 +8,8 @@
  * configuration (Keras 3) or among the keywords of its call (TensorFlow). */
 #include "format/keras/keras.h"
 
+#include <cajal/image.h>
+
 #include <string.h>
 
 /* b is NULL for those of one operand. */
@@ -146,6 +148,45 @@ static cj_status get_item(cj__keras *k, const cj__keras_call *call, cj_node *x, 
     return k->g->failed;
 }
 
+/* ---- Functions ------------------------------------------------------------------------------- */
+
+static double number_told(const cj__keras_call *call, const char *words, double otherwise)
+{
+    const cj__json *value = told(call, words);
+    return value && value->type == CJ__JSON_NUMBER ? value->number : otherwise;
+}
+
+/* x over its length along the axis. TensorFlow's epsilon is of the square, Keras's of the length.
+ */
+static cj_node *unit(const cj__keras_call *call, cj_node *x, int64_t axis, bool theirs)
+{
+    const double epsilon = number_told(call, "epsilon", theirs ? 1e-12 : 1e-7);
+    cj_node *sum = cj_reduce_sum(cj_square(x), 1, &axis, true);
+    return sum ? cj_mul(x, cj_rsqrt(cj_maximum(sum, cj_scalar(cj_node_graph(x), cj_node_dtype(x),
+                                                              theirs ? epsilon
+                                                                     : epsilon * epsilon))))
+               : NULL;
+}
+
+/* A function with a number; NULL: it is none of these. */
+static cj_node *function(const cj__keras_call *call, const char *name, cj_node *x, int64_t axis)
+{
+    const cj__json *rough = told(call, "approximate");
+#define IS(words) cj__keras_is_word(words, name)
+    if (IS("Gelu nn.gelu"))
+        return cj_activation(x, rough && rough->boolean ? "gelu(approximate=true)" : "gelu");
+    if (IS("LeakyRelu nn.leaky_relu"))
+        return cj_leaky_relu(x, number_told(call, "negative_slope alpha", 0.2));
+    if (IS("Elu nn.elu")) return cj_elu(x, number_told(call, "alpha", 1));
+    if (IS("Relu6 nn.relu6")) return cj_clip(x, 0, 6);
+    if (IS("nn.softmax")) return cj_softmax(x, (int)axis);
+    if (IS("LogSoftmax nn.log_softmax")) return cj_log_softmax(x, (int)axis);
+    if (IS("math.l2_normalize")) return unit(call, x, axis, true);
+    if (IS("Normalize") && number_told(call, "order", 2) == 2) return unit(call, x, axis, false);
+#undef IS
+    return NULL;
+}
+
 /* ---- Axes and shapes ------------------------------------------------------------------------- */
 
 typedef cj_node *(*reduction)(cj_node *x, int n, const int64_t *axes, bool keep);
@@ -213,7 +254,15 @@ static cj_status build_told(cj__keras *k, const cj__keras_call *call, const char
                                           : cj_squeeze(x[0], (int)axis);
     if (IS("concat")) *y = cj_concat(x, n, (int)axis);
     if (IS("Stack stack")) *y = cj_stack(x, n, given == 1 ? (int)axis : 0);
-    if (IS("nn.softmax")) *y = cj_softmax(x[0], (int)axis);
+    if (!*y && !k->g->failed) *y = function(call, name, x[0], axis);
+    if (IS("DepthToSpace nn.depth_to_space")) {
+        const double block = number_told(call, "block_size", 0);
+        const cj__json *format = told(call, "data_format");
+        const char *order = format && format->type == CJ__JSON_STRING ? format->string : "NHWC";
+        if (!(block >= 1) || block > 1e6 || !cj__keras_is_word("NHWC channels_last", order))
+            return fail_told(k, call, "a block_size or data_format");
+        *y = (cj_depth_to_space)(x[0], &(cj_block_opts){.block = (int64_t)block});
+    }
     if (IS("Cast cast")) {
         const cj__json *type = told(call, "dtype");
         const char *word = !type ? NULL

@@ -232,7 +232,8 @@ static const cj__keras_row rows[] = {
      .build = cj__keras_build_attention},
     {"TFOpLambda SlicingOpLambda TrueDivide Divide Negative Absolute Abs Exp Log Sqrt Square Relu "
      "Sigmoid Tanh Power Matmul Rsqrt Reciprocal Log1p Expm1 Sin Cos Sign Floor Ceil Round Silu "
-     "Softplus GetItem Mean Sum Max Amax Min Amin Prod Transpose ExpandDims Squeeze Stack Cast "
+     "Softplus Gelu LeakyRelu Elu Relu6 LogSoftmax Normalize DepthToSpace GetItem Mean Sum Max "
+     "Amax Min Amin Prod Transpose ExpandDims Squeeze Stack Cast "
      "Clip",
      NULL, "", .build = cj__keras_build_operator},
     {"Merge", NULL, "", .build = cj__keras_build_merge},
