@@ -1180,6 +1180,9 @@ def rare(folder):
     m.out(Mel("mel_window", 32, 10, 20, "hamming", low=100.0, high=3000, db=False, power=1.0), sound)
     m.out(Mel("mel_list", 16, 7, 5, [0.1, 0.5, 1.0, 0.5, 0.2], rate=16000, bands=3), sound)
     m.out(plain("Rescaling", "channels", lambda x: x * t([0.5, 3.0]) + 1.0, scale=[0.5, 3.0], offset=1.0), picture)
+    mean, var = rand(5), 1 + rng.uniform(size=5)
+    m.out(Layer("Normalization", "rows", lambda x: (x - t(mean)[:, None, None]) / torch.sqrt(t(var))[:, None, None],
+                axis=[1], invert=False, mean=mean.tolist(), variance=var.tolist()), picture)
     m.out(plain("CustomScaleLayer", "scaled", lambda a, b: a + 0.2 * b, scale=0.2), picture, picture)
     gamma = rand(2)
     m.out(Layer("LayerScale", "scale", lambda x: x * t(gamma), [("", "gamma", gamma)], init_values=1e-6,

@@ -146,24 +146,35 @@ static cj_status statistic(cj__keras *k, const cj__keras_layer *l, const char *n
                                   name);
 }
 
+/* The two axes change places. */
+static cj_node *swapped(cj_node *x, int a, int b)
+{
+    int64_t order[CJ_RANK_MAX];
+    if (!x || a == b) return x;
+    for (int i = 0; i < cj_node_rank(x); i++) order[i] = i == a ? b : i == b ? a : i;
+    return cj_transpose(x, order);
+}
+
 CJ__KERAS_BUILDER(normalization)
 {
     const cj__json *axis = cj__json_find(layer->config, "axis");
+    const int last = cj_node_rank(x[0]) - 1;
     cj__text text;
     if (axis && axis->type == CJ__JSON_ARRAY && axis->count == 1) axis = axis->first;
-    const bool last = !axis || axis->type == CJ__JSON_NULL ||
-                      (axis->is_integer &&
-                       (axis->integer == -1 || axis->integer == cj_node_rank(x[0]) - 1));
-    if (!last || n != 1)
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "an axis that is not the last");
+    const bool one = axis && axis->is_integer;
+    const int64_t at = !one ? last : axis->integer < 0 ? axis->integer + last + 1 : axis->integer;
+    if ((axis && !one && axis->type != CJ__JSON_NULL) || at < 0 || at > last || n != 1)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "several axes, or one that is not there");
+    cj_node *in = swapped(x[0], (int)at, last), *y = NULL;
     cj__text_init(&text, k->cj);
     cj_status failed = statistic(k, layer, "mean", 0, &text);
     if (!failed) failed = statistic(k, layer, "variance", 1, &text);
     if (cj__keras_bool(layer->config, "invert", false)) cj__text_add(&text, ", invert=true");
     if (!failed)
-        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), x, 1,
-                                 &call->out[0]);
+        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), &in, 1, &y);
     cj__text_release(&text);
+    call->out[0] = failed ? NULL : swapped(y, (int)at, last);
     call->n_out = 1;
     return failed;
 }
