@@ -422,6 +422,10 @@ static const struct {
     {FUNCTIONAL(INPUT "," NODE("\"name\":\"a\",", "[[[\"x\",3,0,{}]]]"), "[[\"x\",0,0]]",
                 "[[\"a\",0,0]]"),
      CJ_ERR_DATA, "layer 'x' (InputLayer): it has no call 3, to which another refers"},
+    {FUNCTIONAL(INPUT ",{\"class_name\":\"TFOpLambda\",\"config\":{\"name\":\"o\",\"function\":"
+                      "\"math.add\"},\"inbound_nodes\":[[\"x\",0,0,{\"y\":[[1,2],[3]]}]]}",
+                "[[\"x\",0,0]]", "[[\"o\",0,0]]"),
+     CJ_ERR_UNSUPPORTED, "layer 'o' (TFOpLambda): an operand of a form that is not read"},
     {FUNCTIONAL(INPUT "," NODE("\"name\":\"x\",", "[[[\"x\",0,0,{}]]]"), "[[\"x\",0,0]]",
                 "[[\"x\",0,0]]"),
      CJ_ERR_DATA, "layer 'x' (Dense): there are two layers of this name"},

@@ -101,6 +101,9 @@ class Model:
         for args, keywords in layer.calls:
             if layer.function:
                 a, b = ([self.ref(r, version) if isinstance(r, Ref) else r for r in args] + [None])[:2]
+                if isinstance(b, np.ndarray):
+                    b = b.tolist() if version == 2 else {"class_name": "__tensor__", "config": {
+                        "value": b.reshape(1, 1, 1, -1).tolist(), "dtype": DTYPE}}
                 first = a if isinstance(args[0], Ref) else ["_CONSTANT_VALUE", -1, a]
                 more = [layer.key[1]] if layer.key else []
                 told = layer.told if version == 2 else {}
@@ -1271,6 +1274,14 @@ def operators(folder):
     told("Cast", "cast", "cast", lambda x: x.trunc().int(), c, {"dtype": "int32"}, {"dtype": "int32"})
     told("Clip", "clip", "clip_by_value", lambda x: x.clip(-0.2, 0.3), a,
          {"clip_value_min": -0.2, "clip_value_max": 0.3}, {"x_min": -0.2, "x_max": 0.3})
+    picture = m.input("picture", np.abs(rand(2, 3, 2, 3)) * 99)  # as preprocess_input has it
+
+    def with_list(kind, name, function, second, call, x, values):
+        layer = plain(kind, name, call)
+        layer.function, layer.second, layer.array = function, second, np.array(values)
+        return m.out(layer, x, layer.array)
+    with_list("Add", "centred", "nn.bias_add", "bias", lambda x, b: x + t(b), picture, [-103.939, -116.779, -123.68])
+    with_list("TrueDivide", "deviations", "math.truediv", "y", lambda x, b: x / t(b), picture, [0.229, 0.224, 0.225])
     told("Gelu", "gelu", "nn.gelu", F.gelu, a, {}, {"approximate": False})
     told("Gelu", "rough", "nn.gelu", lambda x: F.gelu(x, approximate="tanh"), a, {"approximate": True},
          {"approximate": True})
@@ -1295,8 +1306,8 @@ def operators(folder):
         def new(k):
             return {"class_name": "__slice__", "config": old(k)} if isinstance(k, slice) else \
                 {"class_name": "__ellipsis__", "config": {}} if k is Ellipsis else k
-        backwards = any(isinstance(k, slice) and (k.step or 1) < 0 for k in key)
-        layer = plain("GetItem", name, lambda x: x.flip(1) if backwards else x[key])
+        backwards = [i for i, k in enumerate(key) if isinstance(k, slice) and (k.step or 1) < 0]
+        layer = plain("GetItem", name, lambda x: x.flip(-1 if Ellipsis in key else 1) if backwards else x[key])
         layer.function, layer.key = "__operators__.getitem", ([old(k) for k in key], [new(k) for k in key])
         return m.out(layer, x)
     s = slice
@@ -1309,6 +1320,7 @@ def operators(folder):
     item("back", c, s(None), s(None, None, -1))
     item("open", d, s(None), s(1, None))
     item("open_end", d, s(None), s(0, -2))
+    item("reverse", picture, Ellipsis, s(None, None, -1))
     item("token", d, s(None), -1, s(None))
     m.model().save(folder)
 

@@ -77,7 +77,8 @@ typedef struct cj__keras_call {
     int n_refs;
     const cj__json *keywords; /* of a call: an object, or NULL */
     const cj__json *args;      /* of a call of Keras 3: a list, or NULL */
-    const cj__json *number[2]; /* of an operator: its operands that are no results of layers */
+    const cj__json *number[2]; /* of an operator: its operands that are no results of
+                                  layers, numbers or lists of them */
     cj_node *out[CJ__KERAS_OUTPUTS];
     int n_out;
     bool done;

@@ -267,12 +267,23 @@ static cj_status take_numbers(const finder *f, const cj__json *args, cj__keras_c
 {
     int i = 0;
     for (const cj__json *a = args->first; a; a = a->next, i++) {
-        if (a->type == CJ__JSON_NUMBER && i < 2 && args->count == 2) call->number[i] = a;
+        const cj__json *value = cj__json_find(cj__json_find(a, "config"), "value");
+        const char *kind = cj__keras_string(a, "class_name");
+        const bool array = kind && cj__keras_is_word("__tensor__ __numpy__", kind) && value;
+        if ((a->type == CJ__JSON_NUMBER || array) && i < 2 && args->count == 2)
+            call->number[i] = array ? value : a;
         else if (a->type == CJ__JSON_NUMBER || a->type == CJ__JSON_STRING)
             return cj__keras_fail(f->k, call->layer, CJ_ERR_UNSUPPORTED,
                                   "a call whose arguments are not all results of layers");
     }
     return CJ_OK;
+}
+
+/* A number, or lists of numbers. */
+static bool is_numbers(const cj__json *value)
+{
+    while (value && value->type == CJ__JSON_ARRAY) value = value->first;
+    return value && value->type == CJ__JSON_NUMBER;
 }
 
 /* [layer, call, result, {"y": 2}] or ["_CONSTANT_VALUE", -1, 2, {"y": [layer, call, result]}] */
@@ -281,11 +292,12 @@ static cj_status read_operands(finder *f, const cj__json *node, cj__keras_call *
     const cj__json *third = node->first->next->next, *keywords = third->next;
     const bool is_number = !strcmp(node->first->string, "_CONSTANT_VALUE");
     const cj__json *y = cj__json_find(keywords, "y"), *b = cj__json_find(keywords, "b");
+    if (!b) b = cj__json_find(keywords, "bias");
     call->keywords = keywords && keywords->type == CJ__JSON_OBJECT ? keywords : NULL;
     if (!y) y = b;
-    if (is_number && third->type == CJ__JSON_NUMBER) call->number[0] = third;
+    if (is_number && is_numbers(third)) call->number[0] = third;
     else CJ__TRY(add_ref(f, node->first, node->first->next, third, NULL));
-    if (y && y->type == CJ__JSON_NUMBER) call->number[1] = y;
+    if (y && is_numbers(y)) call->number[1] = y;
     else if (y) CJ__TRY(find_refs(f, y, NULL));
     return CJ_OK;
 }

@@ -18,7 +18,7 @@ static const struct {
     cj_node *(*two)(cj_node *a, cj_node *b);
     cj_node *(*one)(cj_node *a);
 } operators[] = {
-    {"Add add math.add __operators__.add", (cj_add), NULL},
+    {"Add add math.add __operators__.add nn.bias_add", (cj_add), NULL},
     {"Subtract math.subtract __operators__.sub", (cj_sub), NULL},
     {"Multiply math.multiply __operators__.mul", (cj_mul), NULL},
     {"TrueDivide Divide math.truediv math.divide realdiv __operators__.truediv", (cj_div), NULL},
@@ -82,6 +82,41 @@ static cj_status fail_told(const cj__keras *k, const cj__keras_call *call, const
 {
     return cj__keras_fail(k, call->layer, CJ_ERR_UNSUPPORTED, "%s of a form that is not read",
                           what);
+}
+
+/* ---- Numbers as operands --------------------------------------------------------------------- */
+
+static bool fill(const cj__json *value, int rank, const int64_t *dims, double **out)
+{
+    if (!rank) {
+        *(*out)++ = value->number;
+        return value->type == CJ__JSON_NUMBER;
+    }
+    if (value->type != CJ__JSON_ARRAY || (int64_t)value->count != *dims) return false;
+    for (const cj__json *i = value->first; i; i = i->next)
+        if (!fill(i, rank - 1, dims + 1, out)) return false;
+    return true;
+}
+
+/* A number, or lists of them in lists, of which all are of one length. */
+static cj_status constant(cj__keras *k, const cj__keras_call *call, const cj__json *value,
+                          cj_dtype dtype, cj_node **out)
+{
+    int64_t dims[CJ_RANK_MAX], count = 1;
+    int rank = 0;
+    const cj__json *at = value;
+    for (; at && at->type == CJ__JSON_ARRAY && rank < CJ_RANK_MAX; at = at->first)
+        if (CJ__MUL_OVERFLOWS(count, (int64_t)at->count, &count) ||
+            (dims[rank++] = (int64_t)at->count) < 1 || count > 1 << 20)
+            return fail_told(k, call, "an operand");
+    if (!rank) return *out = cj_scalar(k->g, dtype, value->number), k->g->failed;
+    double *values = cj__arena_array(k->arena, (size_t)count, sizeof *values), *to = values;
+    if (!values) return CJ_ERR_MEMORY;
+    if (!fill(value, rank, dims, &to)) return fail_told(k, call, "an operand");
+    cj_tensor *t = cj_tensor_from(k->cj, CJ_F64, rank, dims, values);
+    *out = t ? cj_cast(cj_constant(k->g, t), dtype) : NULL;
+    cj_tensor_free(t);
+    return t ? k->g->failed : cj_last_status(k->cj);
 }
 
 /* ---- Slices ---------------------------------------------------------------------------------- */
@@ -306,10 +341,13 @@ CJ__KERAS_BUILDER(operator)
     const int operands = operators[at].two ? 2 : 1;
     for (int i = 0; i < operands; i++) {
         if (call->number[i])
-            of[i] = cj_scalar(k->g, cj_node_dtype(x[0]), call->number[i]->number);
+            CJ__TRY(constant(k, call, call->number[i], cj_node_dtype(x[0]), &of[i]));
         else if (used < n) of[i] = x[used++];
     }
-    if (used != n || !of[operands - 1] || told(call, "transpose_a transpose_b"))
+    const cj__json *format = told(call, "data_format");
+    const bool first = format && format->type == CJ__JSON_STRING &&
+                       cj__keras_is_word("channels_first NCHW NC*", format->string);
+    if (used != n || !of[operands - 1] || first || told(call, "transpose_a transpose_b"))
         return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
                               "the operator '%.60s' of other operands than results of layers and a "
                               "number",
