@@ -123,6 +123,128 @@ static void a_trained_model_comes_back(void **state)
     cj_context_free(cj);
 }
 
+/* An initializer of the file. */
+static const cj__onnx_tensor *initializer(const cj__onnx_model *m, const char *name)
+{
+    for (size_t i = 0; i < m->graph->initializer.count; i++)
+        if (cj__slice_is(m->graph->initializer.items[i].name, name))
+            return &m->graph->initializer.items[i];
+    fail_msg("the file has no '%s'", name);
+    return NULL;
+}
+
+static int count_nodes(const cj__onnx_model *m, const char *op)
+{
+    int n = 0;
+    for (size_t i = 0; i < m->graph->node.count; i++)
+        n += cj__slice_is(m->graph->node.items[i].op_type, op);
+    return n;
+}
+
+/* A recurrent layer is its node between two Transposes; W, R and B are its initializers, with gates
+ * as ONNX orders them. Read back they are the layer's parameters, number for number. */
+static void recurrent_layers_are_one_node(void **state)
+{
+    enum { UNITS = 2, INPUTS = 3 };
+    static const char *const ops[] = {"Gather", "Concat", "Expand", "LSTM"};
+    static const int counts[] = {0, 0, 0, 1}, iofc[] = {0, 3, 1, 2}; /* of ours: i f g o */
+    (void)state;
+    cj_context *cj = cj_context_new(NULL);
+    cj_model *m = cj_model_new(cj);
+    cj_node *y = cj_lstm(cj_input(m, "x", 4, INPUTS), .units = UNITS, .bidirectional = true);
+    cj_output(m, "y", cj_dense(y, .units = 1));
+    cj_graph *g = cj_model_graph(m);
+    if (cj_save(m, path)) fail_msg("%s", cj_message(cj));
+    cj__arena arena;
+    cj__file_bytes f, again_bytes;
+    cj__onnx_model *file;
+    cj__arena_init(&arena, cj);
+    assert_int_equal(cj__file_load(cj, path, 0, &f), CJ_OK);
+    assert_int_equal(cj__onnx_parse(&arena, f.data, f.size, &file), CJ_OK);
+    for (size_t i = 0; i < CJ__COUNT(ops); i++)
+        assert_int_equal(count_nodes(file, ops[i]), counts[i]);
+    const char *w = (const char *)initializer(file, "lstm/W")->raw.at,
+               *b = (const char *)initializer(file, "lstm/B")->raw.at;
+    const char *const kernels[] = {"lstm/kernel", "lstm/backward_kernel"};
+    for (int d = 0; d < 2; d++) {
+        const float *k = cj__tensor_data(cj_store_get(cj_graph_store(g), kernels[d]));
+        for (int i = 0; i < 4 * UNITS * INPUTS; i++) {
+            const int from = iofc[i / (UNITS * INPUTS)];
+            assert_memory_equal(w + 4 * (size_t)(d * 4 * UNITS * INPUTS + i),
+                                &k[from * UNITS * INPUTS + i % (UNITS * INPUTS)], 4);
+        }
+    }
+    for (int i = 0; i < 2 * 8 * UNITS; i++) { /* the forget gates' 1, and that of R h: 0 */
+        float value;
+        memcpy(&value, b + 4 * (size_t)i, 4);
+        assert_true(value == (i / UNITS % 8 == 2 ? 1.0f : 0.0f));
+    }
+    cj_model *n = cj_load(cj, path);
+    if (!n) fail_msg("%s", cj_message(cj));
+    cj_graph *h = cj_model_graph(n);
+    assert_int_equal(cj_graph_parameter_count(h), 8);
+    for (int i = 0; i < cj_graph_parameter_count(g); i++) {
+        const char *name = cj_node_name(cj_graph_parameter_at(g, i));
+        const cj_tensor *was = cj_store_get(cj_graph_store(g), name),
+                        *is = cj_store_get(cj_graph_store(h), name);
+        assert_string_equal(name, cj_node_name(cj_graph_parameter_at(h, i)));
+        assert_non_null(is);
+        assert_int_equal(cj_tensor_rank(is), cj_tensor_rank(was));
+        assert_memory_equal(cj_tensor_shape(is), cj_tensor_shape(was),
+                            (size_t)cj_tensor_rank(was) * sizeof(int64_t));
+        assert_memory_equal(cj__tensor_data(is), cj__tensor_data(was), cj_tensor_size_bytes(was));
+    }
+    if (cj_save(n, again)) fail_msg("%s", cj_message(cj));
+    assert_int_equal(cj__file_load(cj, again, 0, &again_bytes), CJ_OK);
+    assert_int_equal(again_bytes.size, f.size);
+    assert_memory_equal(again_bytes.data, f.data, f.size);
+    cj__file_unload(&f);
+    cj__file_unload(&again_bytes);
+    cj__arena_release(&arena);
+    cj_model_free(m);
+    cj_model_free(n);
+    assert_int_equal(cj_memory_used(cj), 0);
+    cj_context_free(cj);
+}
+
+/* What "cajal.packed" says must fit the file: words of the same length in its place. */
+static void damaged_packing_is_refused(void **state)
+{
+    static const char *const damage[][2] = {
+        {"{\"lstm/W\":[\"lstm/kernel\"]", "{\"lstm/W\":[             ]"},
+        {"{\"lstm/W\":[\"lstm/kernel\"]", "{\"lstm/W\":[\"l\",\"l\",\"lll\"]"},
+        {"{\"lstm/W\":[\"lstm/kernel\"]", "{\"lstm/X\":[\"lstm/kernel\"]"},
+        {"{\"lstm/W\":[\"lstm/kernel\"]", "{\"lstm/W\": \"lstm/kernel\" "},
+        {"[\"lstm/bias\",\"\"]", "[\"\",\"lstm/bias\"]"},
+        {"\"lstm/R\":[", "\"ones/0\":["}};
+    (void)state;
+    cj_context *cj = cj_context_new(NULL);
+    cj_model *m = cj_model_new(cj);
+    cj_output(m, "y", cj_lstm(cj_input(m, "x", 4, 3), .units = 2));
+    if (cj_save(m, path)) fail_msg("%s", cj_message(cj));
+    for (size_t i = 0; i < CJ__COUNT(damage); i++) {
+        cj__file_bytes f;
+        const size_t n = strlen(damage[i][0]);
+        assert_int_equal(cj__file_load(cj, path, 0, &f), CJ_OK);
+        char *bytes = malloc(f.size), *at = NULL;
+        assert_non_null(bytes);
+        memcpy(bytes, f.data, f.size);
+        for (size_t k = 0; k + n <= f.size && !at; k++)
+            if (!memcmp(bytes + k, damage[i][0], n)) at = bytes + k;
+        if (!at) fail_msg("the file has no %s", damage[i][0]);
+        assert_int_equal(strlen(damage[i][1]), n);
+        memcpy(at, damage[i][1], n);
+        cj_model *bad = cj_load_memory(cj, bytes, f.size);
+        if (bad) fail_msg("%s is read", damage[i][1]);
+        assert_int_equal(cj_last_status(cj), CJ_ERR_DATA);
+        free(bytes);
+        cj__file_unload(&f);
+    }
+    cj_model_free(m);
+    assert_int_equal(cj_memory_used(cj), 0);
+    cj_context_free(cj);
+}
+
 static void dump_graph(cj_context *cj, cj_graph *g, const char *name, const cj_tensor *x,
                        const cj_tensor *y)
 {
@@ -216,6 +338,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_trained_model_comes_back),
         cmocka_unit_test(damaged_files_are_survived),
         cmocka_unit_test(categories_in_files),
+        cmocka_unit_test(recurrent_layers_are_one_node),
+        cmocka_unit_test(damaged_packing_is_refused),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);

@@ -77,6 +77,7 @@ void cj__onnx_writer_init(cj__onnx_writer *w, cj_context *cj, cj__arena *arena)
     cj__names_init(&w->shared, arena);
     cj__names_init(&w->variables, arena);
     cj__names_init(&w->layers, arena);
+    w->last_packed = &w->packed;
 }
 
 void cj__onnx_writer_release(cj__onnx_writer *w)
@@ -133,19 +134,25 @@ const char *cj__onnx_tensor_value(cj__onnx_writer *w, const char *base, const cj
     return name;
 }
 
+cj_tensor *cj__onnx_new_tensor(cj__onnx_writer *w, cj_dtype dtype, int rank, const int64_t *dims)
+{
+    if (w->failed) return NULL;
+    cj_tensor **made = grow(w, w->made, w->n_made, &w->made_capacity, sizeof(*made));
+    if (!made) return NULL;
+    w->made = made;
+    cj_tensor *t = cj_tensor_new(w->cj, dtype, rank, dims);
+    if (!t) return no_memory(w), NULL;
+    return made[w->n_made++] = t;
+}
+
 /* An initializer that may be there already, under a name that says what it holds. */
 static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dtype, int rank,
                                 int64_t n, const int64_t *integers, const double *reals)
 {
     const char *there = cj__names_get(&w->shared, key);
     if (w->failed || there) return w->failed ? NULL : there;
-    cj_tensor **made = grow(w, w->made, w->n_made, &w->made_capacity, sizeof(*made));
-    if (!made) return NULL;
-    w->made = made;
-    cj_tensor *t = cj_tensor_new(w->cj, dtype, rank, &n);
-    if (!t) return no_memory(w), NULL;
-    made[w->n_made++] = t;
-    void *to = cj_tensor_map(t, CJ_MAP_WRITE);
+    cj_tensor *t = cj__onnx_new_tensor(w, dtype, rank, &n);
+    void *to = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
     if (!to) return no_memory(w), NULL;
     for (int64_t i = 0; integers && i < n; i++) cj_store_i64(dtype, to, (size_t)i, integers[i]);
     for (int64_t i = 0; reals && i < n; i++) cj_store_f64(dtype, to, (size_t)i, reals[i]);
@@ -207,6 +214,22 @@ static const char *prefix_now(const cj__onnx_writer *w)
     return w->call ? w->scope->prefixes[w->call->id] : w->scope->prefix;
 }
 
+const char *cj__onnx_layer_tensor(cj__onnx_writer *w, const char *name, const cj_tensor *value)
+{
+    const char *prefix = prefix_now(w),
+               *base = prefix ? cj__arena_printf(w->arena, "%s/%s", prefix, name) : name;
+    return base ? cj__onnx_tensor_value(w, base, value) : (no_memory(w), NULL);
+}
+
+const char *cj__onnx_layer_name(cj__onnx_writer *w, const char *name)
+{
+    const char *prefix = prefix_now(w),
+               *base = prefix ? cj__arena_printf(w->arena, "%s/%s", prefix, name) : name,
+               *value = base ? cj__names_unique(&w->values, base) : NULL;
+    if (!value) no_memory(w);
+    return value;
+}
+
 static const char *constant_value(cj__onnx_writer *w, const cj_call *call)
 {
     const cj_tensor *t = ((const cj__constant_attrs *)call->attributes)->value;
@@ -216,11 +239,8 @@ static const char *constant_value(cj__onnx_writer *w, const cj_call *call)
         cj_tensor_unmap(t);
         return cj__onnx_scalar(w, cj_tensor_dtype(t), value);
     }
-    if (call->out[0].name) return cj__onnx_tensor_value(w, call->out[0].name, t);
-    const char *prefix = prefix_now(w),
-               *base = prefix ? cj__arena_printf(w->arena, "%s/constant", prefix) : "constant";
-    if (!base) return no_memory(w), NULL;
-    return cj__onnx_tensor_value(w, base, t);
+    return call->out[0].name ? cj__onnx_tensor_value(w, call->out[0].name, t)
+                             : cj__onnx_layer_tensor(w, "constant", t);
 }
 
 /* A variable is one initializer wherever it is read. */
@@ -641,14 +661,27 @@ static void write_call(cj__onnx_writer *w, const cj_call *call)
     else cj__onnx_refuse(w, CJ_ERR_UNSUPPORTED, "ONNX has no such operator");
 }
 
-/* By call: is it part of what the outputs are? */
-static void mark_written(cj_graph *g, unsigned char *marks)
+static void count_uses(const cj_graph *g, int *uses)
 {
+    for (int i = 0; i < g->outputs.count; i++) uses[g->outputs.items[i].node->call->id]++;
+    for (int id = 0; id < g->n_calls; id++)
+        for (int k = 0; k < g->calls[id]->n_in; k++) uses[g->calls[id]->in[k]->call->id]++;
+}
+
+/* By call: is it part of what the outputs are? */
+static void mark_written(const cj__onnx_writer *w, unsigned char *marks)
+{
+    const cj_graph *g = w->scope->g;
     for (int i = 0; i < g->outputs.count; i++)
         marks[outside_training(g->outputs.items[i].node)->call->id] = 1;
-    for (int id = g->n_calls - 1; id >= 0; id--)
-        for (int k = 0; marks[id] && k < g->calls[id]->n_in; k++)
-            marks[outside_training(g->calls[id]->in[k])->call->id] = 1;
+    for (int id = g->n_calls - 1; id >= 0; id--) {
+        const cj_call *call = g->calls[id];
+        const cj__onnx_row *row = marks[id] ? row_of(call->op) : NULL;
+        for (int k = 0; marks[id] && k < call->n_in; k++) {
+            const cj_node *x = row && row->operand ? row->operand(w, call, k) : call->in[k];
+            if (x) marks[outside_training(x)->call->id] = 1;
+        }
+    }
 }
 
 bool cj__onnx_write_calls(cj__onnx_writer *w)
@@ -657,8 +690,11 @@ bool cj__onnx_write_calls(cj__onnx_writer *w)
     cj_graph *g = scope->g;
     const cj_call *outer = w->call;
     unsigned char *marks = cj__arena_alloc(w->arena, (size_t)g->n_calls + 1);
-    if (!marks) return no_memory(w), false;
-    mark_written(g, marks);
+    int *uses = cj__arena_array(w->arena, (size_t)g->n_calls + 1, sizeof *uses);
+    if (!marks || !uses) return no_memory(w), false;
+    count_uses(g, uses);
+    scope->uses = uses;
+    mark_written(w, marks);
     for (int id = 0; id < g->n_calls && !w->failed; id++) {
         if (!marks[id]) continue;
         scope->prefixes[id] = prefix_of(w, g->calls[id]);

@@ -185,6 +185,12 @@ bool cj__onnx_read_initializers(cj__onnx_reader *r, const cj__onnx_graph *graph)
     return !r->failed;
 }
 
+static void declare_packed(void *reader, const char *name, void *packed)
+{
+    cj__onnx_source *source = cj__onnx_declare(reader, cj__slice_of(name), "an initializer");
+    if (source) source->packed = packed;
+}
+
 /* A name for a symbol: what is no letter, digit or '_' is '_'. */
 static cj_dim symbol_of(cj__onnx_reader *r, cj__slice param, const char *input, int axis)
 {
@@ -415,7 +421,8 @@ static bool read_model(cj__onnx_reader *r, const cj__onnx_model *model)
     const cj__onnx_graph *graph = model->graph;
     if (!find_opset(r, model) || !index_rows(r) || !cj__onnx_read_initializers(r, graph))
         return false;
-    if (!read_inputs(r, graph)) return false;
+    if (r->packed) cj__names_each(r->packed, declare_packed, r);
+    if (r->failed || !read_inputs(r, graph)) return false;
     if (!graph->output.count) cj__onnx_fail(r, CJ_ERR_DATA, "the graph has no outputs");
     return cj__onnx_read_nodes(r, graph->node.count, graph->node.items) &&
            (!r->opts || !r->opts->all_weights || read_weights(r, graph)) &&
@@ -429,7 +436,8 @@ cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model
     cj__onnx_files files;
     cj__onnx_reader r = {.cj = cj, .arena = arena, .files = &files, .level = &level,
                          .g = level.g, .parameters = opts->parameters,
-                         .variables = opts->variables, .frozen = opts->frozen, .batch = opts->batch,
+                         .variables = opts->variables, .frozen = opts->frozen,
+                         .packed = opts->packed, .batch = opts->batch,
                          .model = model, .opts = opts->asked, .budget.any = !opts->bytes};
     *out = NULL;
     if (!level.g) return CJ_ERR_MEMORY;

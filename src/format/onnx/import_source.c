@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "format/onnx/import.h"
+#include "format/onnx/packed.h"
 #include "format/onnx/tensor.h"
 #include "tensor/tensor.h"
 
@@ -198,6 +199,7 @@ cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source)
     if (!source || r->failed || source->node) return source && !r->failed ? source->node : NULL;
     cj_tensor *t = tensor_of(r, source);
     if (t) source->node = node_of_tensor(r, source, t);
+    else if (source->packed) source->node = cj__onnx_stacked(r, source->packed);
     else if (source->sizes && !r->failed) source->node = cj__onnx_sizes_node(r, source->sizes);
     else
         cj__onnx_fail(r, CJ_ERR_UNSUPPORTED,

@@ -35,6 +35,8 @@ struct cj__onnx_row {
     void (*read)(cj__onnx_reader *r, const cj__onnx_row *row);
     unsigned types;   /* CJ__ONNX_BIT of what ONNX's operator takes; 0: everything */
     bool broadcasts;  /* operands of smaller shape may be written as they are */
+    /* What is to be written for operand i; NULL: nothing, `write` does it. Without: the operand. */
+    const cj_node *(*operand)(const cj__onnx_writer *w, const cj_call *call, int i);
     /* For readers that many rows share. */
     cj_node *(*unary)(cj_node *x);
     cj_node *(*binary)(cj_node *a, cj_node *b);
@@ -77,6 +79,7 @@ typedef struct cj__onnx_scope {
     cj_graph *g;
     const char ***names;   /* by call id: the names of its outputs; NULL: not written yet */
     const char **prefixes; /* by call id: the layer's name, NULL for none */
+    const int *uses;       /* by call id: of operands and outputs */
     const char *prefix;    /* of what is written in place of a call: its layer's name; or NULL */
     cj__onnx_nodes *nodes;
     const char **dims;     /* by expression: the i64 scalar that is its value */
@@ -101,6 +104,7 @@ struct cj__onnx_writer {
     cj_tensor **made;         /* and those of our own making, to be freed */
     size_t n_made, held_capacity, made_capacity;
     cj_graph *lowered;        /* of composites: a list by next_body */
+    struct cj__onnx_packed *packed, **last_packed; /* packed.h */
 };
 
 /* The value of operand i of the call. */
@@ -139,6 +143,12 @@ const char *cj__onnx_ints(cj__onnx_writer *w, int n, const int64_t *values); /* 
 const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value);
 const char *cj__onnx_floats(cj__onnx_writer *w, int n, const double *values); /* an f32 vector */
 const char *cj__onnx_tensor_value(cj__onnx_writer *w, const char *name, const cj_tensor *value);
+/* The same, named after the layer: "lstm/W" for the name "W". */
+const char *cj__onnx_layer_tensor(cj__onnx_writer *w, const char *name, const cj_tensor *value);
+/* "lstm/LSTM" for the name "LSTM": a new value's. NULL after a failure. */
+const char *cj__onnx_layer_name(cj__onnx_writer *w, const char *name);
+/* A tensor that the writer frees. NULL after a failure. */
+cj_tensor *cj__onnx_new_tensor(cj__onnx_writer *w, cj_dtype dtype, int rank, const int64_t *dims);
 /* "x" as dtype. */
 const char *cj__onnx_cast(cj__onnx_writer *w, const char *x, cj_dtype dtype);
 /* An attribute of w->call by name, which the operator must have. */
@@ -211,6 +221,7 @@ typedef struct cj__onnx_source { /* a value: where it comes from, as far as is k
     cj_node *node;
     const cj__onnx_sizes *sizes;
     const struct cj__onnx_source *sum[2]; /* it was an Add of these; for slices of known size */
+    const struct cj__onnx_packed *packed; /* of ours: rows are as we have them (packed.h) */
     const cj__onnx_list *list; /* it is a sequence, */
     bool absent;               /* or an optional value that is none */
     bool is_weight; /* the tensor becomes a variable; else a constant */
@@ -266,6 +277,7 @@ struct cj__onnx_reader {
     size_t n_tensors, tensors_capacity;
     const cj__names *parameters, *variables; /* of a file that lists them; else NULL */
     const cj__names *frozen;    /* as cj__onnx_import_opts */
+    const cj__names *packed;    /* as cj__onnx_import_opts */
     int64_t batch;              /* that the file fixes, and has become a symbol; 0: none */
     const cj__onnx_model *model;
     const cj_onnx_opts *opts;
@@ -379,6 +391,7 @@ typedef struct cj__onnx_import_opts {
     const cj__names *parameters, *variables; /* names, or NULL */
     const cj__names *frozen; /* weights that are state; of a batch normalisation: its statistics
                                 stay; or NULL */
+    const cj__names *packed; /* names of what cj__onnx_unpack took apart, or NULL */
     int64_t batch; /* a size that is the symbol "batch" now; 0: none */
     const cj_onnx_opts *asked; /* or NULL */
     size_t bytes; /* of the file, which limit what reading may cost; 0: any */

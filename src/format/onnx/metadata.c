@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/registry.h"
 #include "format/onnx/file.h"
+#include "format/onnx/packed.h"
 
 static const char regularizers_key[] = "cajal.regularizers",
                   constraints_key[] = "cajal.constraints",
@@ -193,16 +194,22 @@ static cj_status bad(cj_context *cj, const char *key)
     return cj_fail(cj, CJ_ERR_DATA, "metadata '%s' is not what Cajal writes there", key);
 }
 
+cj_status cj__onnx_metadata_json(cj__arena *arena, const cj__onnx_model *from, const char *key,
+                                 const cj__json **out)
+{
+    const cj__onnx_entry *entry = find(from, key);
+    *out = NULL;
+    return entry ? cj__json_parse(arena, key, entry->value.at ? entry->value.at : "",
+                                  entry->value.size, NULL, out)
+                 : CJ_OK;
+}
+
 /* *list stays NULL when the key is absent. */
 static cj_status read_list(cj__arena *arena, const cj__onnx_model *from, const char *key,
                            const cj__json **list)
 {
-    const cj__onnx_entry *entry = find(from, key);
-    *list = NULL;
-    if (!entry) return CJ_OK;
-    CJ__TRY(cj__json_parse(arena, key, entry->value.at ? entry->value.at : "", entry->value.size,
-                           NULL, list));
-    return (*list)->type == CJ__JSON_ARRAY ? CJ_OK : bad(arena->cj, key);
+    CJ__TRY(cj__onnx_metadata_json(arena, from, key, list));
+    return !*list || (*list)->type == CJ__JSON_ARRAY ? CJ_OK : bad(arena->cj, key);
 }
 
 cj_status cj__onnx_listed_names(cj_context *cj, cj__arena *arena, const cj__onnx_model *from,
@@ -270,11 +277,10 @@ static cj_status recall_columns(cj__arena *arena, const cj__onnx_model *from, cj
 static cj_status recall_fit(cj__arena *arena, const cj__onnx_model *from, cj_model *m)
 {
     const char *key = "cajal.input";
-    const cj__onnx_entry *entry = find(from, key);
     const cj__json *input;
-    if (!entry || !m->n_preparations) return CJ_OK;
-    CJ__TRY(cj__json_parse(arena, key, entry->value.at ? entry->value.at : "", entry->value.size,
-                           NULL, &input));
+    if (!m->n_preparations) return CJ_OK;
+    CJ__TRY(cj__onnx_metadata_json(arena, from, key, &input));
+    if (!input) return CJ_OK;
     const cj__json *resize = input->type == CJ__JSON_OBJECT ? cj__json_find(input, "resize") : NULL;
     if (!resize) return CJ_OK;
     for (size_t i = 0; resize->type == CJ__JSON_STRING && i < CJ__COUNT(fits); i++)
@@ -291,8 +297,8 @@ static bool is_ours(cj__slice key)
     static const char *const keys[] = {"cajal.text",    "cajal.loss",       "cajal.metrics",
                                        "cajal.target",  "cajal.classes",    "cajal.class_count",
                                        "cajal.columns", "cajal.parameters", "cajal.variables",
-                                       "cajal.masks", regularizers_key, constraints_key,
-                                       target_kind_key};
+                                       "cajal.masks",   "cajal.packed",     regularizers_key,
+                                       constraints_key, target_kind_key};
     for (size_t i = 0; i < CJ__COUNT(keys); i++)
         if (cj__slice_is(key, keys[i])) return true;
     return false;
@@ -366,11 +372,9 @@ static cj_status recall_masks(cj__arena *arena, const cj__onnx_model *from, cj_m
 static cj_status recall_rules(cj__arena *arena, const cj__onnx_model *from, cj_model *m,
                               const char *key, int kind)
 {
-    const cj__onnx_entry *entry = find(from, key);
     const cj__json *rules;
-    if (!entry) return CJ_OK;
-    CJ__TRY(cj__json_parse(arena, key, entry->value.at ? entry->value.at : "", entry->value.size,
-                           NULL, &rules));
+    CJ__TRY(cj__onnx_metadata_json(arena, from, key, &rules));
+    if (!rules) return CJ_OK;
     if (rules->type != CJ__JSON_OBJECT) return bad(m->cj, key);
     for (const cj__json *rule = rules->first; rule; rule = rule->next) {
         cj_node *parameter = cj__nodes_find(&m->graph->parameters, rule->key);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/opts.h"
 #include "format/onnx/file.h"
+#include "format/onnx/packed.h"
 #include "format/onnx/tensor.h"
 #include "tensor/tensor.h"
 
@@ -57,6 +58,15 @@ cj_status cj__onnx_write_graph(cj_graph *g, cj_graph *model, int64_t opset,
         list_variables(&w, g, model, properties, "cajal.parameters", true);
         list_variables(&w, g, model, properties, "cajal.variables", false);
         failed = properties->failed;
+    }
+    if (!failed && w.packed) {
+        cj__text text;
+        cj__text_init(&text, g->cj);
+        cj__onnx_packed_text(&w, &text);
+        failed = text.failed;
+        cj__onnx_property(properties, "cajal.packed", cj__text_string(&text));
+        cj__text_release(&text);
+        failed = failed ? failed : properties->failed;
     }
     if (!failed) {
         file.metadata_props.items = properties->items;
@@ -110,13 +120,18 @@ static cj_status order_variables(cj__arena *arena, cj__nodes *nodes, const cj__n
 cj_status cj__onnx_read_graph(cj_context *cj, cj__arena *arena, const cj__onnx_origin *from,
                               const cj_onnx_opts *asked, cj_graph **out, cj__onnx_model **model)
 {
-    cj__names parameters, variables;
+    cj__names parameters, variables, packed;
     bool trained, state;
+    const bool whole = asked && asked->all_weights; /* as the file has them */
     *out = NULL;
     CJ__TRY(cj__onnx_parse(arena, from->bytes, from->size, model));
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.parameters", &parameters, &trained));
     CJ__TRY(cj__onnx_listed_names(cj, arena, *model, "cajal.variables", &variables, &state));
-    cj__onnx_import_opts opts = {.asked = asked, .path = from->path, .file = from->file,
+    if (!whole) CJ__TRY(cj__onnx_unpack(arena, *model, "cajal.packed", &packed));
+    cj__onnx_import_opts opts = {.asked = asked,
+                                 .packed = whole ? NULL : &packed,
+                                 .path = from->path,
+                                 .file = from->file,
                                  .bytes = from->size,
                                  .folder = from->path ? folder_of(arena, from->path) : NULL,
                                  .parameters = trained ? &parameters : NULL,

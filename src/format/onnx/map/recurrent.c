@@ -1,53 +1,97 @@
 /* recurrent.c: RNN, LSTM and GRU.
  *
- * ONNX has the steps first ([T, N, C] -> [T, D, N, H]) and orders an LSTM's gates i o f c,
- * peepholes i o f; ours are i f g o and i f o. So transposes stand around the node, and a Gather of
- * rows before W, R, B and P, which programs run once for weights that stay as they are. Reading a
- * Gather that was written so takes its operand instead, so models do not grow on the way. */
+ * ONNX has the steps first ([T, N, C] -> [T, D, N, H]), so transposes stand around the node, and
+ * orders an LSTM's gates i o f c, peepholes i o f; ours are i f g o and i f o. Where nothing else
+ * reads a layer's parameters they are written in ONNX's order, as W, R and B (packed.h). Else a
+ * Gather of rows stands before them, which programs run once for weights that stay as they are;
+ * reading and writing one behind its inverse takes the operand instead, so models do not grow on
+ * the way. */
 #include <string.h>
 
 #include <cajal/recurrent.h>
 
+#include "format/onnx/packed.h"
 #include "format/onnx/recurrent.h"
 
 enum { ROWS_MAX = 1 << 22 }; /* whose order is a constant: half a million units */
 
-/* Block k of ours is block order[k] of ONNX's, and the other way. */
-static const int64_t ours_of_onnx[] = {0, 2, 3, 1}, onnx_of_ours[] = {0, 3, 1, 2};
-static const int64_t peepholes_ours[] = {0, 2, 1}; /* its own inverse */
-
 static const char *const onnx_gates[] = {"Tanh",   "Sigmoid",  "Relu",     "HardSigmoid",
                                          "Affine", "Softsign", "Softplus", "Elu"};
 
-/* Rows of `blocks` blocks in another order, twice for a bias: W's, then R's. */
-static const int64_t *row_order(cj__arena *arena, const int64_t *order, int blocks, int64_t units,
-                                int times)
+/* Our rows in ONNX's order or, `back`, the other way; of a bias those of both. */
+static const int64_t *row_order(cj__arena *arena, int blocks, int64_t units, bool back, int64_t n)
 {
-    int64_t *rows = cj__arena_array(arena, (size_t)(blocks * units * times) + 1, sizeof *rows);
-    for (int64_t i = 0; rows && i < blocks * units * times; i++)
-        rows[i] = i / (blocks * units) * blocks * units +
-                  order[i / units % blocks] * units + i % units;
+    int64_t *rows = cj__arena_array(arena, (size_t)n + 1, sizeof *rows);
+    for (int64_t i = 0; rows && i < n; i++)
+        rows[i] = cj__onnx_gate_row(true, blocks, units, back, i);
     return rows;
+}
+
+/* Is `x` Gather(something, the rows that the other order would gather) along axis 1? Then that. */
+static cj_node *ungathered(const cj_node *x, int blocks, int64_t units, bool back)
+{
+    if (x->call->op != &cj_op_gather || x->call->in[1]->call->op != &cj_op_constant) return NULL;
+    const cj_tensor *t =
+        ((const cj__constant_attrs *)x->call->in[1]->call->attributes)->value;
+    const int64_t n = x->type.dim[1];
+    if (((const cj__axis_attrs *)x->call->attributes)->axis != 1 || cj_tensor_rank(t) != 1 ||
+        cj_tensor_count(t) != n || x->call->in[0]->type.dim[1] != n)
+        return NULL;
+    bool inverse = true;
+    const void *v = cj_tensor_map_read(t);
+    for (int64_t i = 0; v && inverse && i < n; i++)
+        inverse = cj_load_i64(cj_tensor_dtype(t), v, (size_t)i) ==
+                  cj__onnx_gate_row(true, blocks, units, !back, i);
+    cj_tensor_unmap(t);
+    return v && inverse ? x->call->in[0] : NULL;
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-/* Operand `at` (-1: absent) with its rows as ONNX has them. */
-static const char *weights_out(cj__onnx_writer *w, const cj__recurrent *r, int at, int blocks,
-                               int times)
+/* Can ONNX's operator say it? */
+static bool is_theirs(const cj__recurrent *r)
 {
-    if (at < 0) return "";
-    const char *value = cj__onnx_in(w, at);
-    if (r->cell != CJ__CELL_LSTM || w->failed) return value;
+    return r->projection < 0 && !r->a->save && r->a->activation != CJ__GATE_LINEAR &&
+           r->a->recurrent_activation != CJ__GATE_LINEAR &&
+           r->a->output_activation != CJ__GATE_LINEAR;
+}
+
+static bool is_weight(const cj__recurrent *r, int i)
+{
+    return i == 1 || i == 2 || i == r->bias || i == r->peepholes;
+}
+
+/* Weights that are packed are no calls, and those that were gathered are what they were. */
+static const cj_node *operand(const cj__onnx_writer *w, const cj_call *call, int i)
+{
+    const cj__recurrent r = cj__recurrent_of(call->op, call->attributes);
+    const cj_node *x = call->in[i];
+    if (!is_theirs(&r) || !is_weight(&r, i)) return x;
+    if (cj__onnx_is_packed(w, x)) return NULL;
+    const cj_node *inner =
+        r.cell == CJ__CELL_LSTM
+            ? ungathered(x, i == r.peepholes ? 3 : 4, call->in[2]->type.dim[1] / r.gates, false)
+            : NULL;
+    return inner ? inner : x;
+}
+
+/* Operand i (-1: absent) with its rows as ONNX has them. */
+static const char *weights_out(cj__onnx_writer *w, const cj__recurrent *r, int i, const char *name)
+{
+    if (i < 0 || w->failed) return "";
+    const cj_node *x = w->call->in[i], *inner = operand(w, w->call, i);
+    const bool lstm = r->cell == CJ__CELL_LSTM;
+    const int blocks = i == r->peepholes ? 3 : r->gates;
     const int64_t units = w->call->in[2]->type.dim[1] / r->gates;
-    const int64_t *rows = row_order(w->arena, blocks == 3 ? peepholes_ours : onnx_of_ours, blocks,
-                                    units, times);
+    if (!inner) return cj__onnx_pack(w, x, name, lstm, blocks, units);
+    const char *value = cj__onnx_value_of(w, inner);
+    if (!lstm || inner != x) return value;
+    const int64_t n = x->type.dim[1], *rows = row_order(w->arena, blocks, units, false, n);
     if (!rows) {
         cj__onnx_refuse(w, CJ_ERR_MEMORY, "out of memory");
         return "";
     }
-    value = cj__onnx_step(w, "Gather", value,
-                          cj__onnx_ints(w, (int)(blocks * units * times), rows), NULL);
+    value = cj__onnx_step(w, "Gather", value, cj__onnx_ints(w, (int)n, rows), NULL);
     cj__onnx_put_int(w, "axis", 1);
     return value;
 }
@@ -68,59 +112,54 @@ static void put_attributes(cj__onnx_writer *w, const cj__recurrent *r, int64_t u
     if (r->cell == CJ__CELL_GRU) cj__onnx_put_int(w, "linear_before_reset", a->reset_after);
 }
 
+/* The node, and where the steps are read their way to [N, T, D H]. Outputs that nothing reads are
+ * left out. */
+static void write_node(cj__onnx_writer *w, const cj__recurrent *r, const char *op, int64_t units,
+                       size_t n, const char *const *in)
+{
+    const char **names = cj__onnx_outputs(w), *out[3] = {"", "", ""};
+    const bool steps = cj__onnx_is_read(w, &w->call->out[0]);
+    size_t n_out = 0;
+    if (!names) return;
+    for (int k = 0; k < w->call->n_out; k++) {
+        if (!cj__onnx_is_read(w, &w->call->out[k])) continue;
+        out[k] = k ? names[k] : cj__onnx_layer_name(w, op);
+        n_out = (size_t)k + 1;
+    }
+    if (!out[0]) return;
+    cj__onnx_emit(w, op, n, in, n_out, out);
+    put_attributes(w, r, units);
+    if (!steps) return;
+    const char *turned = cj__onnx_step(w, "Transpose", out[0], NULL); /* [N, T, D, H] */
+    cj__onnx_put_ints(w, "perm", 4, (int64_t[]){2, 0, 1, 3});
+    const char *merged[] = {turned, cj__onnx_ints(w, 3, (int64_t[]){0, 0, r->directions * units})};
+    cj__onnx_emit(w, "Reshape", 2, merged, 1, names);
+}
+
 static void write_recurrent(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj_call *call = w->call;
     cj__recurrent r = cj__recurrent_of(call->op, call->attributes);
     const bool lstm = r.cell == CJ__CELL_LSTM;
     const int64_t units = call->in[2]->type.dim[1] / r.gates;
-    if (r.projection >= 0 || r.a->save || r.a->activation == CJ__GATE_LINEAR ||
-        r.a->recurrent_activation == CJ__GATE_LINEAR || r.a->output_activation == CJ__GATE_LINEAR) {
+    if (!is_theirs(&r)) {
         cj__onnx_write_lowered(w); /* a Scan: ONNX's operators cannot say it */
         return;
     }
     const char *x = cj__onnx_step(w, "Transpose", cj__onnx_in(w, 0), NULL);
     cj__onnx_put_ints(w, "perm", 3, (int64_t[]){1, 0, 2});
-    const char *in[8] = {x, weights_out(w, &r, 1, r.gates, 1), weights_out(w, &r, 2, r.gates, 1),
-                         weights_out(w, &r, r.bias, r.gates, 2)};
+    const char *in[8] = {x, weights_out(w, &r, 1, "W"), weights_out(w, &r, 2, "R"),
+                         weights_out(w, &r, r.bias, "B")};
     in[4] = r.lengths < 0 ? "" : cj__onnx_cast(w, cj__onnx_in(w, r.lengths), CJ_I32);
     in[5] = r.h0 < 0 ? "" : cj__onnx_in(w, r.h0);
     in[6] = r.c0 < 0 ? "" : cj__onnx_in(w, r.c0);
-    in[7] = weights_out(w, &r, r.peepholes, 3, 1);
+    in[7] = weights_out(w, &r, r.peepholes, "P");
     size_t n = lstm ? 8 : 6;
     while (n > 3 && in[n - 1] && !*in[n - 1]) n--;
-    const char **out = cj__onnx_outputs(w);
-    const char *raw = out ? cj__names_unique(&w->values, row->onnx) : NULL;
-    if (!raw) return;
-    cj__onnx_emit(w, row->onnx, n, in, lstm ? 3 : 2,
-                  (const char *const[]){raw, out[1], lstm ? out[2] : NULL});
-    put_attributes(w, &r, units);
-    const char *turned = cj__onnx_step(w, "Transpose", raw, NULL); /* [N, T, D, H] */
-    cj__onnx_put_ints(w, "perm", 4, (int64_t[]){2, 0, 1, 3});
-    const char *merged[] = {turned, cj__onnx_ints(w, 3, (int64_t[]){0, 0, r.directions * units})};
-    cj__onnx_emit(w, "Reshape", 2, merged, 1, out);
+    write_node(w, &r, row->onnx, units, n, in);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
-
-/* Is `x` Gather(something, these rows) along axis 1? Then that. */
-static cj_node *ungathered(cj_node *x, const int64_t *rows, int64_t n)
-{
-    if (x->call->op != &cj_op_gather || x->call->in[1]->call->op != &cj_op_constant) return NULL;
-    const cj_tensor *t =
-        ((const cj__constant_attrs *)x->call->in[1]->call->attributes)->value;
-    if (((const cj__axis_attrs *)x->call->attributes)->axis != 1 || cj_tensor_rank(t) != 1 ||
-        cj_tensor_count(t) != n)
-        return NULL;
-    bool inverse = true;
-    const void *v = cj_tensor_map_read(t);
-    for (int64_t i = 0; v && inverse && i < n; i++) {
-        const int64_t at = cj_load_i64(cj_tensor_dtype(t), v, (size_t)i);
-        inverse = at >= 0 && at < n && rows[at] == i;
-    }
-    cj_tensor_unmap(t);
-    return v && inverse && x->call->in[0]->type.dim[1] == n ? x->call->in[0] : NULL;
-}
 
 /* The forget gate as 1 - i: sigmoid(-x) = 1 - sigmoid(x). Blocks are i f (g o). */
 static cj_node *coupled(cj_node *x, int64_t units, int blocks, int times)
@@ -147,18 +186,20 @@ static cj_node *weights_in(cj__onnx_reader *r, size_t i, bool lstm, int blocks, 
                       i, blocks * times);
         return NULL;
     }
-    const int64_t *rows = row_order(r->arena, blocks == 3 ? peepholes_ours : ours_of_onnx, blocks,
-                                    n / (blocks * times), times);
-    cj_tensor *t = rows ? cj_tensor_from(r->cj, CJ_I64, 1, &n, rows) : NULL;
-    if (!t) {
-        cj__onnx_fail(r, CJ_ERR_MEMORY, "out of memory");
-        return NULL;
+    const int64_t units = n / (blocks * times);
+    cj_node *inner = cj__onnx_source_in(r, i)->packed ? x : ungathered(x, blocks, units, true);
+    if (!inner) {
+        const int64_t *rows = row_order(r->arena, blocks, units, true, n);
+        cj_tensor *t = rows ? cj_tensor_from(r->cj, CJ_I64, 1, &n, rows) : NULL;
+        if (!t) {
+            cj__onnx_fail(r, CJ_ERR_MEMORY, "out of memory");
+            return NULL;
+        }
+        inner = cj_gather(x, cj_constant(r->g, t), 1);
+        cj_tensor_free(t);
     }
-    cj_node *inner = ungathered(x, rows, n);
-    if (!inner) inner = cj_gather(x, cj_constant(r->g, t), 1);
-    cj_tensor_free(t);
     if (inner && cj__onnx_get_int(r, "input_forget", 0))
-        inner = coupled(inner, n / (blocks * times), blocks, times);
+        inner = coupled(inner, units, blocks, times);
     return inner;
 }
 
@@ -245,7 +286,7 @@ static void read_recurrent(cj__onnx_reader *r, const cj__onnx_row *row)
 #define ROW(name, operator) \
     { \
         .onnx = name, .op = &operator, .write = write_recurrent, .read = read_recurrent, \
-        .types = CJ__ONNX_FLOATS \
+        .types = CJ__ONNX_FLOATS, .operand = operand \
     }
 const cj__onnx_row cj__onnx_rows_recurrent[] = {
     ROW("RNN", cj_op_rnn), ROW("LSTM", cj_op_lstm), ROW("GRU", cj_op_gru), {0}};
