@@ -55,6 +55,7 @@ says all.err "the model has no softmax at its end: loss=sparse_categorical_cross
 "$cajal" train from=tune.onnx "${same[@]}" epochs=4 freeze=conv1,bn1 out=frozen --json=lines >frozen.txt 2>frozen.err
 losses frozen.txt frozen
 says frozen.err "freeze=conv1: 2 weights, 168 numbers, are not trained"
+says frozen.err "freeze=bn1: 2 weights, 12 numbers, are not trained" # gamma, beta; statistics are no weights
 says frozen.err "1 batch normalisations are frozen: they keep their running statistics"
 says frozen.err "6 weights are trained"
 

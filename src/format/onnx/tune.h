@@ -12,6 +12,7 @@ typedef struct cj__tune_name {
     cj__onnx_node *node;     /* that makes it */
     int uses;                /* of nodes and outputs */
     bool initializer;
+    bool statistic; /* the running mean or variance of a batch normalisation; tune_freeze.c */
 } cj__tune_name;
 
 typedef struct cj__tune_index {

@@ -44,13 +44,17 @@ static bool is_float(const cj__onnx_tensor *t)
 }
 
 typedef struct frozen {
-    int weights;
+    int weights, statistics;
     int64_t numbers;
 } frozen;
 
 static bool freeze_one(cj__tune_index *x, const cj__tune_name *v, frozen *f)
 {
     cj__onnx_tuning *t = x->t;
+    if (v && v->statistic && v->initializer) { /* no weight: see freeze_norms */
+        f->statistics++;
+        return cj__names_put(&t->frozen, v->name, &t->frozen);
+    }
     bool trains = v && v->initializer && is_float(v->tensor) &&
                   (t->listed ? cj__names_get(t->listed, v->name) != NULL
                              : v->tensor->dims.count > 0);
@@ -81,6 +85,15 @@ static bool freeze_pattern(cj__tune_index *x, const char *p, const char *end, fr
     return ok;
 }
 
+static void mark_statistics(cj__tune_index *x)
+{
+    for (size_t i = 0; i < x->g->node.count; i++)
+        for (size_t k = 3; k < 5 && cj__tune_is(&x->g->node.items[i], "BatchNormalization"); k++) {
+            cj__tune_name *v = cj__tune_input(x, &x->g->node.items[i], k);
+            if (v) v->statistic = true;
+        }
+}
+
 /* A batch normalisation whose scale does not train is one of inference: its statistics stay. They
  * are no parameters, so they are told apart. */
 static bool freeze_norms(cj__tune_index *x, int *norms)
@@ -106,22 +119,21 @@ cj_status cj__tune_freeze(cj__tune_index *x)
 {
     cj_context *cj = x->t->arena->cj;
     const char *at = x->t->opts.freeze;
-    frozen all = {0};
     int norms = 0;
+    mark_statistics(x);
     while (at && *at) {
         at += strspn(at, ", ");
         const char *end = at + strcspn(at, ", ");
         frozen f = {0};
         if (end == at) break;
         if (!freeze_pattern(x, at, end, &f)) return CJ_ERR_MEMORY;
-        if (!f.weights)
+        if (!f.weights && !f.statistics)
             return cj_fail(cj, CJ_ERR_NOT_FOUND,
                            "freeze=%.*s matches no weight and no node that was not frozen before "
                            "(cajal summary names them)", (int)(end - at > 80 ? 80 : end - at), at);
-        cj__tune_tell(x->t, "freeze=%.*s: %d weights, %lld numbers, are not trained",
-                      (int)(end - at), at, f.weights, (long long)f.numbers);
-        all.weights += f.weights;
-        all.numbers += f.numbers;
+        if (f.weights)
+            cj__tune_tell(x->t, "freeze=%.*s: %d weights, %lld numbers, are not trained",
+                          (int)(end - at), at, f.weights, (long long)f.numbers);
         at = end;
     }
     if (!freeze_norms(x, &norms)) return CJ_ERR_MEMORY;
