@@ -257,6 +257,122 @@ static void dump_graph(cj_context *cj, cj_graph *g, const char *name, const cj_t
     assert_int_equal(cj_npy_save(cj, file, y), CJ_OK);
 }
 
+/* Two files are the same bytes. */
+static void same_files(cj_context *cj)
+{
+    cj__file_bytes f, g;
+    assert_int_equal(cj__file_load(cj, path, 0, &f), CJ_OK);
+    assert_int_equal(cj__file_load(cj, again, 0, &g), CJ_OK);
+    assert_int_equal(f.size, g.size);
+    assert_memory_equal(f.data, g.data, f.size);
+    cj__file_unload(&f);
+    cj__file_unload(&g);
+}
+
+static int count_in_file(cj_context *cj, const char *op)
+{
+    cj__arena arena;
+    cj__file_bytes f;
+    cj__onnx_model *file;
+    cj__arena_init(&arena, cj);
+    assert_int_equal(cj__file_load(cj, path, 0, &f), CJ_OK);
+    assert_int_equal(cj__onnx_parse(&arena, f.data, f.size, &file), CJ_OK);
+    const int n = count_nodes(file, op);
+    cj__arena_release(&arena);
+    cj__file_unload(&f);
+    return n;
+}
+
+/* Of those that the first output needs. */
+static int count_calls(const cj_graph *g, const cj_op *op)
+{
+    int n = 0;
+    unsigned char *marks = calloc((size_t)g->n_calls + 1, 1);
+    assert_non_null(marks);
+    cj__graph_mark(g, &g->outputs.items[0].node, 1, marks);
+    for (int i = 0; i < g->n_calls; i++) n += marks[i] && g->calls[i]->op == op;
+    free(marks);
+    return n;
+}
+
+/* Images are made channels-first once and channels-last once, whatever lies between, and the bias
+ * of a transposed convolution is its operand. Read back, all are channels-last. */
+static void images_are_turned_once(void **state)
+{
+    static const struct {
+        const char *text;
+        int transposes;
+    } models[] = {
+        {"input 8 8 3, conv2d 4 kernel=3 padding=same activation=relu, batch_normalization, "
+         "max_pool2d 2, conv2d 4 kernel=1 activation=relu6, dropout 0.1, conv2d_transpose 2 "
+         "kernel=2 strides=2 activation=sigmoid", 2},
+        {"input 8 8 3, conv2d 4 kernel=3, global_average_pool2d, dense 2", 1},
+        {"input 9 3, conv1d 4 kernel=3 activation=tanh, max_pool1d 2, conv1d 2 kernel=2", 2},
+        {"input 6 6 6 1, conv3d 2 kernel=2 activation=gelu, conv3d 1 kernel=2", 2}};
+    (void)state;
+    for (size_t i = 0; i < CJ__COUNT(models); i++) {
+        cj_context *cj = cj_context_new(NULL);
+        cj_model *m = cj_model_from_text(cj, models[i].text, NULL, 1);
+        if (!m || cj_save(m, path)) fail_msg("%s", cj_message(cj));
+        assert_int_equal(count_in_file(cj, "Transpose"), models[i].transposes);
+        assert_int_equal(count_in_file(cj, "Identity"), 0);
+        cj_model *n = cj_load(cj, path);
+        if (!n || cj_save(n, again)) fail_msg("%s", cj_message(cj));
+        assert_int_equal(count_calls(cj_model_graph(n), &cj_op_transpose), 0);
+        same_files(cj);
+        cj_model_free(m);
+        cj_model_free(n);
+        assert_int_equal(cj_memory_used(cj), 0);
+        cj_context_free(cj);
+    }
+}
+
+/* Transposes that somebody reads stay: of an input, of an output, of both layouts at once. */
+static void transposes_that_are_read_stay(void **state)
+{
+    static const int64_t to_last[] = {0, 2, 3, 1}, to_first[] = {0, 3, 1, 2};
+    (void)state;
+    for (int which = 0; which < 4; which++) {
+        cj_context *cj = cj_context_new(NULL);
+        cj_graph *g = cj_graph_new(cj), *h;
+        cj_node *x = cj_placeholder(g, "x", CJ_F32, 4, (cj_dim[]){2, 3, 4, 5}), *y, *last;
+        cj_tensor *a[2] = {NULL}, *b[2] = {NULL},
+                  *values = cj_tensor_new(cj, CJ_F32, 4, (int64_t[]){2, 3, 4, 5});
+        for (int i = 0; i < 120; i++)
+            ((float *)cj__tensor_data(values))[i] = (float)(i * 37 % 100) - 50;
+        last = cj_node_set_name(cj_transpose(x, to_last), "last");
+        y = cj_node_set_name(cj_relu(last), "rectified");
+        if (which == 0) y = cj_transpose(cj_add(y, last), to_first);
+        if (which == 1) y = cj_relu(cj_transpose(cj_tanh(y), to_first));
+        if (which == 2) y = cj_concat(((cj_node *[]){y, last}), 2, 3);
+        if (which == 3) y = cj_reduce_mean(y, 2, ((int64_t[]){1, 2}), true);
+        cj_graph_output(g, "y", y);
+        cj_graph_output(g, "z", which % 2 ? cj_reduce_sum(last, 1, ((int64_t[]){3}), false) : last);
+        if (cj_onnx_save_graph(g, path)) fail_msg("%s", cj_message(cj));
+        h = cj_onnx_load_graph(cj, path);
+        if (!h || cj_onnx_save_graph(h, again)) fail_msg("%s", cj_message(cj));
+        same_files(cj);
+        cj_feed feed = {x, values};
+        if (run_graph(cj, g, &feed, 1, a)) fail_msg("%s", cj_message(cj));
+        feed.node = cj_graph_input_at(h, 0);
+        if (run_graph(cj, h, &feed, 1, b)) fail_msg("%s", cj_message(cj));
+        for (int k = 0; k < 2; k++)
+            if (!cj_tensor_equal(a[k], b[k])) fail_msg("case %d: output %d differs", which, k);
+        char name[40], file[360];
+        cj__format(name, sizeof name, "turned_%d", which);
+        if (folder) {
+            dump_graph(cj, g, name, values, a[0]);
+            cj__format(file, sizeof file, "%s/%s_1.npy", folder, name);
+            assert_int_equal(cj_npy_save(cj, file, a[1]), CJ_OK);
+        }
+        free_all(a, 2), free_all(b, 2);
+        cj_tensor_free(values);
+        cj_graph_free(g), cj_graph_free(h);
+        assert_int_equal(cj_memory_used(cj), 0);
+        cj_context_free(cj);
+    }
+}
+
 /* Vocabularies, hashes and equations: what ONNX has no strings for goes as arithmetic on whole
  * numbers, and other programs can run it. */
 static void categories_in_files(void **state)
@@ -340,6 +456,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(categories_in_files),
         cmocka_unit_test(recurrent_layers_are_one_node),
         cmocka_unit_test(damaged_packing_is_refused),
+        cmocka_unit_test(images_are_turned_once),
+        cmocka_unit_test(transposes_that_are_read_stay),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);

@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "format/onnx/map.h"
 #include "format/onnx/tensor.h"
+#include "format/onnx/turned.h"
 #include "graph/ops/map.h"
 #include "graph/pass/pass.h"
 
@@ -920,6 +921,7 @@ static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *o
     }
     const char **names = w->failed ? NULL : reserve_outputs(w, NULL);
     if (names && cj__onnx_write_calls(w)) finish_graph(w, names, graph);
+    cj__onnx_straighten(w, graph);
     if (w->failed) return w->failed;
     graph->initializer.items = w->initializers;
     graph->initializer.count = w->n_initializers;

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "format/onnx/import.h"
 #include "format/onnx/tensor.h"
+#include "format/onnx/turned.h"
 #include "graph/ops/map.h"
 #include "tensor/tensor.h"
 
@@ -62,9 +63,12 @@ static void check_operands(cj__onnx_reader *r)
                           cj__slice_show(node->input.items[i], name));
 }
 
-/* Names are kept, so that a model that is saved again reads as it did. */
+/* Names are kept, so that a model that is saved again reads as it did. What our files call as its
+ * node is called so again without; a channels-first image's name is that of the channels-last one
+ * that it is the Transpose of. */
 static void keep_names(cj__onnx_reader *r)
 {
+    const bool ours = r->parameters != NULL;
     for (size_t k = 0; k < r->node->output.count && !r->failed; k++) {
         const cj__slice name = r->node->output.items[k];
         char shown[CJ__SLICE_SHOWN];
@@ -73,8 +77,13 @@ static void keep_names(cj__onnx_reader *r)
         if (!source)
             cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "output %zu ('%s') is not one Cajal gives", k,
                           cj__slice_show(name, shown));
-        else if (source->node && !source->node->name && source->node->call->op != &cj_op_input)
-            cj_node_set_name(source->node, source->name);
+        else if (source->node && !(ours && cj__slice_equal(name, r->node->name))) {
+            const bool turn = cj__slice_is(r->node->op_type, "Transpose");
+            cj_node *inner = turn ? NULL : cj__onnx_untransposed(source->node),
+                    *node = inner && !inner->name && inner->call->op != &cj_op_input ? inner
+                                                                                    : source->node;
+            if (!node->name && node->call->op != &cj_op_input) cj_node_set_name(node, source->name);
+        }
     }
 }
 
@@ -143,7 +152,7 @@ static void read_node(cj__onnx_reader *r, const cj__onnx_node *node)
         return;
     }
     if (r->failed) return;
-    row->read(r, row);
+    if (!cj__onnx_read_turned(r, row)) row->read(r, row);
     if (r->g->failed && !r->failed) {
         r->failed = cj_fail(r->cj, r->g->failed, "%s",
                             r->g->message ? r->g->message : "out of memory");

@@ -5,7 +5,7 @@
  * its result is transposed for whoever comes next, so that the pairs in between cancel:
  *
  *     x --------> conv(last) ----> y              written and read
- *     x -> T -> Conv -> T' -> y                   in the file
+ *     x -> T -> Conv -> T' -> y                   as written; see turned.h
  *
  * The gradient with respect to the weights is a Conv with the parts exchanged: channels are the
  * batch, dy is the kernel, strides are dilations. */
