@@ -11,7 +11,7 @@
 int64_t cj__onnx_turned_axis(int rank, bool back, int64_t axis)
 {
     if (axis < 0) axis += rank;
-    if (axis == 0) return 0;
+    if (axis <= 0 || axis >= rank) return axis; /* or no axis: a row will say so */
     if (back) return axis == 1 ? rank - 1 : axis - 1;
     return axis == rank - 1 ? 1 : axis + 1;
 }
@@ -457,7 +457,7 @@ bool cj__onnx_read_turned(cj__onnx_reader *r, const cj__onnx_row *row)
     enum { OPERANDS = 80 };
     const cj__onnx_node *node = r->node;
     const cj__onnx_attribute *axes;
-    cj_node *outer[OPERANDS];
+    cj_node *outer[OPERANDS], *inner[OPERANDS];
     cj__onnx_source *source[OPERANDS];
     const size_t n = node->input.count;
     bool reduces;
@@ -466,11 +466,12 @@ bool cj__onnx_read_turned(cj__onnx_reader *r, const cj__onnx_row *row)
     for (size_t i = 0; i < n; i++) {
         source[i] = node->input.items[i].size ? cj__onnx_find(r, node->input.items[i]) : NULL;
         if (!source[i]) return false;
-        const cj_node *inner = cj__onnx_untransposed(source[i]->node);
-        if (!inner && !is_scalar(source[i])) return false;
-        if (!inner) continue;
-        if (rank && inner->type.rank != rank) return false;
-        rank = inner->type.rank;
+        outer[i] = source[i]->node;
+        inner[i] = cj__onnx_untransposed(outer[i]);
+        if (!inner[i] && !is_scalar(source[i])) return false;
+        if (!inner[i]) continue;
+        if (rank && inner[i]->type.rank != rank) return false;
+        rank = inner[i]->type.rank;
     }
     const bool flat = rank && reduces && reduces_all(node, axes, rank, true);
     if (!rank || (reduces && !flat)) return false;
@@ -479,16 +480,13 @@ bool cj__onnx_read_turned(cj__onnx_reader *r, const cj__onnx_row *row)
         cj__onnx_no_memory(r);
         return true;
     }
-    for (size_t i = 0; i < n; i++) {
-        outer[i] = source[i]->node;
-        cj_node *inner = cj__onnx_untransposed(source[i]->node);
-        if (inner) source[i]->node = inner;
-    }
+    for (size_t i = 0; i < n; i++)
+        if (inner[i]) source[i]->node = inner[i];
     r->node = &turned;
     row->read(r, row);
     r->node = node;
-    for (size_t i = n; i-- > 0;)
-        if (outer[i]) source[i]->node = outer[i];
+    for (size_t i = 0; i < n; i++)
+        if (inner[i]) source[i]->node = outer[i];
     cj__onnx_source *y = r->failed || flat ? NULL : cj__onnx_find(r, node->output.items[0]);
     int64_t p[CJ_RANK_MAX];
     for (int i = 0; i < rank; i++) p[i] = cj__onnx_turned_axis(rank, true, i);
