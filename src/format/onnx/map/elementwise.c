@@ -86,6 +86,34 @@ static void read_add(cj__onnx_reader *r, const cj__onnx_row *row)
     for (size_t i = 0; sum && i < 2; i++) sum->sum[i] = cj__onnx_source_in(r, i);
 }
 
+/* Is y = op(x, number), the number as y's dtype has it? Then x. */
+static const cj_node *before(const cj_node *y, const cj_op *op, double number)
+{
+    const cj_dtype dtype = y->type.dtype;
+    double found;
+    uint64_t room;
+    if (y->call->op != op || !cj__is_float(dtype) || !cj__is_constant(y->call->in[1], &found))
+        return NULL;
+    cj_store_f64(dtype, &room, 0, number);
+    return found == cj_load_f64(dtype, &room, 0) ? y->call->in[0] : NULL;
+}
+
+/* Is it what activation.c writes before opset 20 for gelu(x) / x? */
+static bool is_gelu_of(const cj_node *y, const cj_node *x)
+{
+    const cj_node *twice = before(y, &cj_op_mul, 0.5);
+    const cj_node *erf = twice ? before(twice, &cj_op_add, 1) : NULL;
+    return erf && erf->call->op == &cj_op_erf &&
+           before(erf->call->in[0], &cj_op_mul, 0.70710678118654752440) == x;
+}
+
+static void read_mul(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    cj_node *x = cj__onnx_node_in(r, 0), *y = cj__onnx_second_in(r, x);
+    if (x && y && is_gelu_of(y, x)) cj__onnx_set(r, 0, cj_gelu(x));
+    else cj__onnx_set(r, 0, row->binary(x, y));
+}
+
 /* ---- Compositions of one operand ------------------------------------------------------------- */
 
 static cj_dtype dtype_in(const cj__onnx_writer *w)
@@ -361,7 +389,13 @@ const cj__onnx_row cj__onnx_rows_elementwise[] = {
      .broadcasts = true,
      .binary = (cj_add)},
     BINARY(sub, "Sub", NUMBERS),
-    BINARY(mul, "Mul", NUMBERS),
+    {.onnx = "Mul",
+     .op = &cj_op_mul,
+     .write = write_same,
+     .read = read_mul,
+     .types = NUMBERS,
+     .broadcasts = true,
+     .binary = (cj_mul)},
     BINARY(div, "Div", NUMBERS),
     {.onnx = "Pow",
      .op = &cj_op_pow,
