@@ -15,8 +15,10 @@
 
 #if defined(CJ__ISA_AVX512) || defined(CJ__ISA_NEON)
 enum { TILE_ROWS = 6 };
-#else
+#elif defined(CJ__ISA_AVX2)
 enum { TILE_ROWS = 3 }; /* 16 registers */
+#else
+enum { TILE_ROWS = 1 }; /* small code */
 #endif
 
 /* sums[i][used[v]] += a[i, p] b[p, v] for `count` inputs p. rows and used are constants here. */
@@ -198,8 +200,10 @@ typedef void (*forward_fn)(const cj__recurrent_step *s, size_t row, size_t strip
 #define TILES(X, ...) \
     X(__VA_ARGS__, 1) X(__VA_ARGS__, 2) X(__VA_ARGS__, 3) X(__VA_ARGS__, 4) X(__VA_ARGS__, 5) \
     X(__VA_ARGS__, 6)
-#else
+#elif defined(CJ__ISA_AVX2)
 #define TILES(X, ...) X(__VA_ARGS__, 1) X(__VA_ARGS__, 2) X(__VA_ARGS__, 3)
+#else
+#define TILES(X, ...) X(__VA_ARGS__, 1)
 #endif
 #define FORWARD_NAME(name, rows) forward_##name##_##rows,
 TILES(FORWARD, rnn, CJ__RECURRENT_RNN)
