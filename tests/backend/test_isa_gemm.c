@@ -216,7 +216,7 @@ static void test_same_bits(void **state)
     (void)state;
     static const int sizes[][3] = {
         {37, 150, 300}, {32, 128, 784}, {300, 260, 70}, {260, 33, 40}, {70, 97, 530},
-        {515, 130, 290}, {96, 4160, 17}};
+        {515, 130, 290}, {96, 4160, 17}, {333, 48, 600}, {512, 128, 257}};
     cj_context *cj = cj_context_new(NULL);
     assert_non_null(cj);
     for (int t = 0; runnable(&t); t++) {

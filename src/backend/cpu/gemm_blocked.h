@@ -6,9 +6,10 @@
  *           for each strip, each tile    a strip stays in the first level while tiles pass by
  *
  * Packed, nothing is read with the stride of a matrix, whose rows may all fall into one set of a
- * cache. An A that is stored [m, k] is read where it lies: transposing it would cost more. The
- * packed copies are in the caller's workspace. Every sum is in the order of gemm_impl.h, so the
- * bits are the same. */
+ * cache. An A that is stored [m, k] is read where it lies: transposing it would cost more. So is a
+ * narrow B, and then tasks are rows of A with all of k, which wait for nobody. The packed copies
+ * are in the caller's workspace. Every sum is in the order of gemm_impl.h, so the bits are the
+ * same. */
 
 #if MR == 12 /* 8 x 3 needs fewer loads than 12 x 2, but suits only wide matrices */
 #define WIDE_MR 8
@@ -25,6 +26,7 @@ enum {
     FN(strip_n) = WIDE_NV * LANES,
     FN(group) = 10 * WIDE_MR, /* rows of a task */
     FN(mc) = 480,
+    FN(own) = 128, /* rows of a task beside a narrow B */
     FN(nc) = 4096 / FN(strip_n) * FN(strip_n)
 };
 
@@ -34,12 +36,22 @@ static int64_t FN(even)(int64_t n, int64_t most, int64_t unit)
     return (units + parts - 1) / parts * unit;
 }
 
+/* B is whole vectors in short rows: a block of it is near whichever way it is read. Packed copies
+ * of all rows of A are to be had. */
+static bool FN(narrow)(const cj__gemm *g)
+{
+    return !g->transpose_b && g->ldb <= 4 * FN(strip_n) && g->n % LANES == 0 &&
+           g->m >= 2 * FN(own) && g->m <= 8 * FN(own);
+}
+
 /* Bytes of workspace that make this product faster; 0: none do. */
 static size_t FN(gemm_workspace)(const cj__gemm *g)
 {
     const double products = (double)g->m * (double)g->n * (double)g->k;
     if (g->m < 3 * WIDE_MR || g->n < FN(strip_n) || g->k < 16 || products < 1 << 19) return 0;
-    const int64_t m = FN(even)(g->m, FN(mc), WIDE_MR), n = FN(even)(g->n, FN(nc), FN(strip_n)),
+    const bool narrow = FN(narrow)(g);
+    const int64_t m = FN(even)(g->m, narrow ? g->m : FN(mc), WIDE_MR),
+                  n = narrow ? 0 : FN(even)(g->n, FN(nc), FN(strip_n)),
                   k = g->k < BLOCK_K ? g->k : BLOCK_K;
     return (size_t)(((g->transpose_a ? m : 0) + n) * k) * sizeof(T) + 64;
 }
@@ -105,7 +117,7 @@ SIMD void FN(pack_across)(const T *x, size_t ld, size_t lines, size_t k, size_t 
 typedef struct FN(blocked) {
     const cj__gemm *g;
     int64_t i, rows, j, columns, p, k; /* the block at hand */
-    T *a, *b;                          /* packed */
+    T *a, *b;                          /* packed; b is NULL where B is read in place */
     int64_t groups;                    /* of tiles */
     const T *next;                     /* what is packed after this block: `next_k` rows of A */
     int64_t next_rows, next_k;
@@ -166,7 +178,7 @@ static void FN(multiply_block)(void *arg, int64_t begin, int64_t end)
     const cj__gemm *g = w->g;
     const bool last = w->p + w->k == g->k;
     const size_t k = (size_t)w->k, row = g->transpose_a ? 1 : (size_t)g->lda,
-                 step = g->transpose_a ? WIDE_MR : 1;
+                 step = g->transpose_a ? WIDE_MR : 1, ldb = w->b ? FN(strip_n) : (size_t)g->ldb;
     const int64_t tiles = (w->rows + WIDE_MR - 1) / WIDE_MR,
                   strips = (w->columns + FN(strip_n) - 1) / FN(strip_n);
     for (int64_t task = begin; task < end; task++) {
@@ -186,7 +198,7 @@ static void FN(multiply_block)(void *arg, int64_t begin, int64_t end)
                 .relu = last && g->relu};
         tile.whole = tile.alpha == 1 && (tile.beta == 0 || tile.beta == 1) &&
                      (size_t)n == vectors * LANES;
-        const T *b = w->b + j * w->k;
+        const T *b = w->b ? w->b + j * w->k : (const T *)g->b + w->p * g->ldb + w->j + j;
         for (int64_t i = first; i < past; i += WIDE_MR) {
             const int64_t rows = past - i < WIDE_MR ? past - i : WIDE_MR;
             const T *a = g->transpose_a ? w->a + i * w->k
@@ -194,7 +206,7 @@ static void FN(multiply_block)(void *arg, int64_t begin, int64_t end)
             tile.c = (T *)g->c + (w->i + i) * g->ldc + w->j + j;
             if (rows == WIDE_MR && vectors == WIDE_NV) FN(prefetch)(&tile);
             if (w->next) FN(fetch_next)(w, task / w->groups * tiles + i / WIDE_MR, strips * tiles);
-            kernels[rows - 1](k, a, row, step, b, FN(strip_n), &tile);
+            kernels[rows - 1](k, a, row, step, b, ldb, &tile);
         }
     }
 }
@@ -210,12 +222,36 @@ static void FN(find_next)(FN(blocked) *w, int64_t mc)
     w->next_k = g->k - p < BLOCK_K ? g->k - p : BLOCK_K;
 }
 
+/* Rows begin .. end of C, beside a narrow B. */
+static void FN(own_rows)(void *arg, int64_t begin, int64_t end)
+{
+    FN(blocked) w = *(const FN(blocked) *)arg;
+    const cj__gemm *g = w.g;
+    w.a += begin * (g->k < BLOCK_K ? g->k : BLOCK_K);
+    w.i = begin, w.rows = end - begin, w.columns = g->n;
+    w.groups = (w.rows + FN(group) - 1) / FN(group);
+    const int64_t strips = (w.columns + FN(strip_n) - 1) / FN(strip_n);
+    for (; w.p < g->k; w.p += w.k) {
+        w.k = g->k - w.p < BLOCK_K ? g->k - w.p : BLOCK_K;
+        if (g->transpose_a) {
+            FN(find_next)(&w, g->m);
+            w.next = w.next ? w.next + w.i : NULL, w.next_rows = w.rows;
+            FN(pack_a)(&w, 0, w.rows);
+        }
+        FN(multiply_block)(&w, 0, strips * w.groups);
+    }
+}
+
 static void FN(gemm_blocked)(cj__team *team, const cj__gemm *g)
 {
     FN(blocked) w = {.g = g};
+    w.a = (T *)(((uintptr_t)g->workspace + 63) / 64 * 64);
+    if (FN(narrow)(g)) {
+        cj__parallel_for(team, g->m, FN(even)(g->m, FN(own), WIDE_MR), FN(own_rows), &w);
+        return;
+    }
     const int64_t mc = FN(even)(g->m, FN(mc), WIDE_MR), nc = FN(even)(g->n, FN(nc), FN(strip_n)),
                   kc = g->k < BLOCK_K ? g->k : BLOCK_K;
-    w.a = (T *)(((uintptr_t)g->workspace + 63) / 64 * 64);
     w.b = w.a + (g->transpose_a ? mc * kc : 0);
     for (w.j = 0; w.j < g->n; w.j += nc) {
         w.columns = g->n - w.j < nc ? g->n - w.j : nc;
