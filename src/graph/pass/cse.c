@@ -54,24 +54,37 @@ static cj_node *equal_constant(cj__rewrite *r, const cj_call *call)
     return *place = cj__call_clone(r->to, call, NULL);
 }
 
+/* A call of the new graph that `call` with operands `in` would be the twin of; NULL: none is. Calls
+ * with the same operator and operands are a chain. */
+static cj_node *equal_call(cj__rewrite *r, const cj_call *call, cj_node *const *in, int id)
+{
+    for (; id; id = r->twins[CJ__TWINS + id - 1]) {
+        const cj_call *c = r->to->calls[id - 1];
+        if (c->op != call->op || c->n_in != call->n_in || c->n_out != call->n_out) continue;
+        if (call->n_in && memcmp(c->in, in, (size_t)call->n_in * sizeof *in)) continue;
+        const bool moves_nothing = call->op == &cj_op_reshape || call->op == &cj_op_broadcast;
+        if (moves_nothing ? same_result(r, call, c) : equal_attributes(r, call, c))
+            return r->to->calls[id - 1]->out;
+    }
+    return NULL;
+}
+
 cj_node *cj__pass_cse(cj__rewrite *r, const cj_call *call, cj_node *const *in)
 {
     if (call->op == &cj_op_constant) return equal_constant(r, call);
     if (call->op->flags & (CJ_OP_SOURCE | CJ_OP_OPAQUE | CJ_OP_CONTROL)) return NULL;
-    /* The twin has the same last operand, so it comes after it; look back over a bounded window. */
-    enum { WINDOW = 256 };
-    int first = 0;
-    for (int k = 0; k < call->n_in; k++)
-        if (in[k]->call->id >= first) first = in[k]->call->id + 1;
-    if (r->to->n_calls - first > WINDOW) first = r->to->n_calls - WINDOW;
-    cj_node *copy = NULL;
-    for (int id = r->to->n_calls - 1; id >= first && !copy; id--) {
-        const cj_call *c = r->to->calls[id];
-        if (c->op != call->op || c->n_in != call->n_in || c->n_out != call->n_out) continue;
-        if (call->n_in && memcmp(c->in, in, (size_t)call->n_in * sizeof *in)) continue;
-        bool moves_nothing = call->op == &cj_op_reshape || call->op == &cj_op_broadcast;
-        if (moves_nothing ? same_result(r, call, c) : equal_attributes(r, call, c))
-            copy = c->graph->calls[id]->out;
+    const size_t places = CJ__TWINS + (size_t)r->from->n_calls;
+    if (!r->twins) r->twins = cj__arena_array(&r->scratch, places, sizeof *r->twins);
+    if (!r->twins) return r->to->failed = CJ_ERR_MEMORY, NULL;
+    uint64_t hash = cj__hash(call->op->name, strlen(call->op->name), 0);
+    for (int k = 0; k < call->n_in; k++) {
+        const int operand[] = {in[k]->call->id, in[k]->output};
+        hash = cj__hash(operand, sizeof operand, hash);
     }
-    return copy;
+    int *chain = &r->twins[hash % CJ__TWINS];
+    cj_node *made = equal_call(r, call, in, *chain);
+    if (made || !(made = cj__call_clone(r->to, call, in))) return made;
+    r->twins[CJ__TWINS + made->call->id] = *chain;
+    *chain = made->call->id + 1;
+    return made;
 }

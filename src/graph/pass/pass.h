@@ -9,7 +9,7 @@
 
 #include "graph/graph.h"
 
-enum { CJ__CONSTANTS_SEEN = 256 };
+enum { CJ__CONSTANTS_SEEN = 256, CJ__TWINS = 1024 };
 
 typedef struct cj__rewrite {
     const cj_graph *from;
@@ -23,6 +23,8 @@ typedef struct cj__rewrite {
     void *state;   /* the pass's own */
     cj_node *constants[CJ__CONSTANTS_SEEN]; /* cse: small constants of `to`, each at the hash of its
                                                value */
+    int *twins; /* cse: for each hash the last call of `to` with it and for each call the one before
+                   it, as id + 1 */
 } cj__rewrite;
 
 /* What stands for `call`, whose operands are now `in`; NULL for a plain copy. The result's call has
