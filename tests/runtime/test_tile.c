@@ -166,6 +166,39 @@ static void idioms(void **state)
     }
 }
 
+/* GELU and its gradient, whose erf and exp have errors of their own. */
+static void idioms_of_gelu(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {1, 7, 1024, 5000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        cj_graph_free(g);
+        g = cj_graph_new(cj);
+        int64_t n = sizes[i];
+        cj_node *a = fed("a", CJ_F32, SHAPE(3, n)), *b = fed("b", CJ_F32, SHAPE(3, n)),
+                *c = fed("c", CJ_F32, SHAPE(3, n)), *s = fed("s", CJ_F32, 0, NULL),
+                *t = fed("t", CJ_F32, SHAPE(1, 1));
+        cj_node *bump = cj_mul(t, cj_exp(cj_mul(cj_square(a), s))), *gelu = cj_gelu(a), *slope;
+        assert_ok(cj_vjp(&gelu, &c, 1, &a, 1, &slope), cj_message(cj));
+        cj_node *outputs[] = {
+            cj_mul(cj_shift(cj_erf(cj_mul(a, s)), 1), t),
+            cj_mul(c, cj_add(b, cj_mul(bump, a))),
+            cj_mul(cj_add(cj_mul(a, bump), b), c),
+            cj_mul(c, cj_add(b, cj_mul(bump, c))), /* not it: another is squared */
+            gelu,
+            slope,
+        };
+        const int count = (int)(sizeof outputs / sizeof *outputs);
+        char text[64];
+        for (int k = 0; k < count; k++) {
+            snprintf(text, sizeof text, "gelu %d, 3 x %d", k, (int)n);
+            check(outputs + k, 1, 1e-6, text);
+        }
+        snprintf(text, sizeof text, "gelu, 3 x %d", (int)n);
+        check(outputs, count, 1e-6, text);
+    }
+}
+
 /* The same with operands that repeat along rows, spread out or read in place. */
 static void idioms_along_rows(void **state)
 {
@@ -469,6 +502,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(patterns, setup, teardown),
         cmocka_unit_test_setup_teardown(idioms, setup, teardown),
+        cmocka_unit_test_setup_teardown(idioms_of_gelu, setup, teardown),
         cmocka_unit_test_setup_teardown(idioms_along_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(dtypes_mixed, setup, teardown),
         cmocka_unit_test_setup_teardown(special_numbers, setup, teardown),

@@ -68,7 +68,7 @@
 #define CJ__LOGICAL_LIST(X) X(AND, and) X(OR, or) X(XOR, xor) X(NOT, not)
 
 /* out[i] = several of these in one sweep, with the same roundings (ADAM's quotient has an error of
- * up to 1 ulp): of spans a to e and numbers s, t. The form in prefix order (tile_idioms.c), how
+ * up to 1 ulp): of spans a to e and numbers s, t, u. The form in prefix order (tile_idioms.c), how
  * many spans and numbers, and the expression. */
 #define CJ__IDIOM_LIST(X) \
     X(BLEND_SQUARES, blend_squares, "+*as*qbt", 2, 2, a *s + b * b * t) \
@@ -79,6 +79,8 @@
     X(MADD_RELU, madd_relu, "l+*aBC", 3, 0, math_relu(a *b + c)) \
     X(MADD, madd, "+*aBC", 3, 0, a *b + c) \
     X(CENTRED, centred, "*a-bC", 3, 0, a *(b - c)) \
+    X(GELU_GRAD, gelu_grad, "*a+b*c*x*qcst", 3, 2, a *(b + c * (math_exp(c * c * s) * t))) \
+    X(NORMAL_CDF, normal_cdf, "*+f*astu", 1, 3, (math_erf(a * s) + t) * u) \
     X(ADAM, adam, "-a/*sb+rct", 3, 2, a - math_over_root(s * b, c, t)) \
     X(SCALE_ADD, scale_add, "+*asb", 2, 1, a *s + b) \
     X(SCALE_SUB, scale_sub, "-a*bs", 2, 1, a - b * s)

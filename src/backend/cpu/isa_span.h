@@ -155,33 +155,34 @@ CJ__COMPARE_LIST(DEFINE_COMPARE)
 
 /* ---- Idioms ---- */
 
-typedef vf (*vf_idiom)(vf a, vf b, vf c, vf d, vf e, vf s, vf t);
+typedef vf (*vf_idiom)(vf a, vf b, vf c, vf d, vf e, vf s, vf t, vf u);
 
 /* `spans` and `numbers` are constants where this is inlined. */
 SIMD void span_idiom(size_t n, void *const *in, float *out, int spans, int numbers, vf_idiom f)
 {
-    const float *a = in[0], *b = in[1], *c = spans > 2 ? in[2] : a, *d = spans > 3 ? in[3] : a,
-                *e = spans > 4 ? in[4] : a;
+    const float *a = in[0], *b = spans > 1 ? in[1] : a, *c = spans > 2 ? in[2] : a,
+                *d = spans > 3 ? in[3] : a, *e = spans > 4 ? in[4] : a;
     if (!n) return;
     const vf s = numbers > 0 ? vf_set(*(const float *)in[spans]) : (vf){0},
-             t = numbers > 1 ? vf_set(*(const float *)in[spans + 1]) : s;
+             t = numbers > 1 ? vf_set(*(const float *)in[spans + 1]) : s,
+             u = numbers > 2 ? vf_set(*(const float *)in[spans + 2]) : s;
     size_t i = 0;
     for (; i + VF_LANES <= n; i += VF_LANES)
         vf_store(out + i, f(vf_load(a + i), vf_load(b + i), vf_load(c + i), vf_load(d + i),
-                            vf_load(e + i), s, t));
+                            vf_load(e + i), s, t, u));
     if (i < n) {
         const size_t rest = n - i;
         vf_store_n(out + i,
                    f(vf_load_n(a + i, rest), vf_load_n(b + i, rest), vf_load_n(c + i, rest),
-                     vf_load_n(d + i, rest), vf_load_n(e + i, rest), s, t),
+                     vf_load_n(d + i, rest), vf_load_n(e + i, rest), s, t, u),
                    rest);
     }
 }
 
 #define DEFINE_IDIOM(NAME, name, form, spans, numbers, expression) \
-    SIMD vf math_##name(vf a, vf b, vf c, vf d, vf e, vf s, vf t) \
+    SIMD vf math_##name(vf a, vf b, vf c, vf d, vf e, vf s, vf t, vf u) \
     { \
-        (void)c, (void)d, (void)e, (void)s, (void)t; \
+        (void)b, (void)c, (void)d, (void)e, (void)s, (void)t, (void)u; \
         return expression; \
     } \
     static void idiom_##name(size_t n, void *const *in, float *out) \

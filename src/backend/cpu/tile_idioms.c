@@ -6,14 +6,17 @@
  * later (tile_place.c). */
 #include "backend/cpu/tile.h"
 
+#include <string.h>
+
 typedef cj__tile tile;
 typedef cj__tile_value value;
 typedef cj__tile_operation operation;
 
-/* In prefix form: + - * / q (square) r (square root) l (relu) ? (where) > are operations on floats;
- * a to e stand for whole spans, A to E also for what repeats along rows (and in a form that is one
- * operation to the machine, for any shape), s t for numbers, 0 for zero. Operands of the kernel are
- * in the order of these letters. Longer forms come first. */
+/* In prefix form: + - * / q (square) r (square root) l (relu) f (erf) x (exp) ? (where) > are
+ * operations on floats; a to e stand for whole spans, A to E also for what repeats along rows (and
+ * in a form that is one operation to the machine, for any shape), s t u for numbers, 0 for zero. A
+ * letter stands for one operand wherever it is. Operands of the kernel are in the order of these
+ * letters. Longer forms come first. */
 typedef struct idiom {
     const char *form;
     cj__tile_kind kind;
@@ -49,13 +52,21 @@ static bool is_operation(const operation *o, char letter)
     } letters[] = {{'+', BINARY_F32, CJ__BINARY_ADD},  {'-', BINARY_F32, CJ__BINARY_SUB},
                    {'*', BINARY_F32, CJ__BINARY_MUL},  {'/', BINARY_F32, CJ__BINARY_DIV},
                    {'q', UNARY_F32, CJ__UNARY_SQUARE}, {'r', UNARY_F32, CJ__UNARY_SQRT},
-                   {'l', UNARY_F32, CJ__UNARY_RELU},
+                   {'l', UNARY_F32, CJ__UNARY_RELU},   {'f', UNARY_F32, CJ__UNARY_ERF},
+                   {'x', UNARY_F32, CJ__UNARY_EXP},
                    {'>', COMPARE_F32, CJ__COMPARE_GT}};
     if (letter == '?') return o->kind == WHERE;
     for (size_t i = 0; i < CJ__COUNT(letters); i++)
         if (letters[i].letter == letter)
             return o->kind == letters[i].kind && o->function == letters[i].function;
     return false;
+}
+
+/* Is v the operand of the kernel that the letter stands for? */
+static bool is_operand(matcher *m, int number, int v)
+{
+    if (m->in[number] < 0) m->in[number] = v;
+    return m->in[number] == v;
 }
 
 /* Does a value have the form that begins at *form, which is moved past it? */
@@ -66,20 +77,23 @@ static bool matches(matcher *m, int v, const char **form)
     if (letter == '0') return is_zero(m, v);
     const bool span = x->how == DIRECT && !x->rows, f32 = x->dtype == CJ_F32;
     if (letter >= 'A' && letter <= 'E')
-        return m->in[letter - 'A'] = v,
-               f32 && (span || (x->how == ROW && !x->rows) || m->now->kind != IDIOM_F32);
-    if (letter >= 'a' && letter <= 'e') return m->in[letter - 'a'] = v, f32 && span;
-    if (letter == 's' || letter == 't')
-        return m->in[m->now->spans + letter - 's'] = v, f32 && x->how == SCALAR;
+        return f32 && (span || (x->how == ROW && !x->rows) || m->now->kind != IDIOM_F32) &&
+               is_operand(m, letter - 'A', v);
+    if (letter >= 'a' && letter <= 'e') return f32 && span && is_operand(m, letter - 'a', v);
+    if (letter >= 's' && letter <= 'u')
+        return f32 && x->how == SCALAR && is_operand(m, m->now->spans + letter - 's', v);
     if (m->maker[v] < 0) return false;
     const operation *o = &m->p->operations[m->maker[v]];
     if (o->rows || !is_operation(o, letter)) return false;
     if (m->readers[v] > 1 && letter != '>') return false; /* it would be computed twice */
     const char *begin = *form;
+    int before[CJ__TILE_OPERANDS];
+    memcpy(before, m->in, sizeof before);
     bool all = true;
     for (int k = 0; k < o->n_in && all; k++) all = matches(m, o->in[k], form);
     if (all || (letter != '+' && letter != '*')) return all;
     *form = begin;
+    memcpy(m->in, before, sizeof before);
     return matches(m, o->in[1], form) && matches(m, o->in[0], form);
 }
 
@@ -88,6 +102,7 @@ static void shorten(matcher *m, operation *o)
     for (size_t i = 0; i < CJ__COUNT(idioms); i++) {
         const char *form = idioms[i].form;
         m->now = &idioms[i];
+        for (int k = 0; k < CJ__TILE_OPERANDS; k++) m->in[k] = -1;
         if (!matches(m, o->out, &form)) continue;
         o->kind = idioms[i].kind;
         o->function = idioms[i].function;
