@@ -1,5 +1,5 @@
 /* isa_span.h: a function of vectors becomes a function of spans: whole vectors, then the rest in
- * one more.
+ * one more, in the same loop where functions may be long.
  *
  * An element's result does not depend on its place. Double precision and bytes are plain loops,
  * which the compiler turns into vectors with this table's flags. */
@@ -10,11 +10,21 @@ typedef vf (*vf_unary)(vf);
 typedef vf (*vf_binary)(vf, vf);
 typedef vm (*vf_compare)(vf, vf);
 
+SIMD vf load_rest(const float *x, size_t n) { return n < VF_LANES ? vf_load_n(x, n) : vf_load(x); }
+
+SIMD void store_rest(float *x, vf y, size_t n)
+{
+    if (n < VF_LANES) vf_store_n(x, y, n);
+    else vf_store(x, y);
+}
+
 SIMD void span_unary(size_t n, const float *a, float *out, vf_unary f)
 {
-    size_t i = 0;
-    for (; i + VF_LANES <= n; i += VF_LANES) vf_store(out + i, f(vf_load(a + i)));
-    if (i < n) vf_store_n(out + i, f(vf_load_n(a + i, n - i)), n - i);
+    for (size_t i = 0; i < n; i += VF_LANES) {
+        const size_t rest = n - i;
+        const vf y = f(load_rest(a + i, rest));
+        store_rest(out + i, y, rest);
+    }
 }
 
 /* a_step, b_step are constants, VF_LANES or 0, where this is inlined. */
@@ -166,16 +176,11 @@ SIMD void span_idiom(size_t n, void *const *in, float *out, int spans, int numbe
     const vf s = numbers > 0 ? vf_set(*(const float *)in[spans]) : (vf){0},
              t = numbers > 1 ? vf_set(*(const float *)in[spans + 1]) : s,
              u = numbers > 2 ? vf_set(*(const float *)in[spans + 2]) : s;
-    size_t i = 0;
-    for (; i + VF_LANES <= n; i += VF_LANES)
-        vf_store(out + i, f(vf_load(a + i), vf_load(b + i), vf_load(c + i), vf_load(d + i),
-                            vf_load(e + i), s, t, u));
-    if (i < n) {
+    for (size_t i = 0; i < n; i += VF_LANES) {
         const size_t rest = n - i;
-        vf_store_n(out + i,
-                   f(vf_load_n(a + i, rest), vf_load_n(b + i, rest), vf_load_n(c + i, rest),
-                     vf_load_n(d + i, rest), vf_load_n(e + i, rest), s, t, u),
-                   rest);
+        const vf y = f(load_rest(a + i, rest), load_rest(b + i, rest), load_rest(c + i, rest),
+                       load_rest(d + i, rest), load_rest(e + i, rest), s, t, u);
+        store_rest(out + i, y, rest);
     }
 }
 
