@@ -93,7 +93,7 @@ typedef struct cj_layer_info {
     int64_t parameters;
     int64_t multiply_adds; /* of one sample, forward */
 } cj_layer_info;
-/* Layer i in the order of building, or operator i of a model that was loaded and has none; false
+/* Layer i in the order of building, or node i of a model that was loaded and has none; false
  * past the last. Texts and type live as long as the model. */
 CJ_API bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info);
 

@@ -194,31 +194,69 @@ static void free_needed(const cj_graph *g, unsigned char *needed)
     cj__free(g->cj, needed, (size_t)g->n_calls + 1);
 }
 
-/* A graph without layers, as other programs save them, is shown by its operators: number i of those
- * that compute. Variables among an operator's operands are its parameters. NULL past the last. */
-static const cj_call *computing_call(const cj_graph *g, const unsigned char *needed, int i,
-                                     int64_t *parameters)
+/* A graph without layers, as other programs save them, is shown by its operators; what one node of
+ * a file became is a row, named as freeze= calls it. */
+typedef struct file_node {
+    const char *name;
+    const cj_call *main, *last; /* what says what it does; what its result is of */
+    int first, past;            /* its calls, and maybe some that compute nothing */
+    int64_t parameters;         /* variables among the operands of its calls */
+} file_node;
+
+static bool computes(const cj_graph *g, const unsigned char *needed, int k)
 {
-    int k = 0;
-    while (k < g->n_calls && (g->calls[k]->n_in == 0 || (needed && !needed[k]) || i-- > 0)) k++;
-    if (k == g->n_calls) return NULL;
-    *parameters = 0;
-    for (int n = 0; n < g->calls[k]->n_in; n++) {
-        const cj_node *x = g->calls[k]->in[n];
+    return g->calls[k]->n_in > 0 && (!needed || needed[k]);
+}
+
+static int64_t variables_of(const cj_call *call)
+{
+    int64_t sum = 0;
+    for (int n = 0; n < call->n_in; n++) {
+        const cj_node *x = call->in[n];
         if (x->call->op != &cj_op_variable) continue;
         int64_t count = 1;
         for (int axis = 0; axis < x->type.rank; axis++) count *= x->type.dim[axis];
-        *parameters += count;
+        sum += count;
     }
-    return g->calls[k];
+    return sum;
 }
 
-/* What freeze= calls it: the node of the file that it was read from. */
-static const char *call_name(const cj_call *call)
+static bool moves(const cj_call *call)
 {
-    return call->layer && *call->layer ? call->layer
-           : call->out[0].name         ? call->out[0].name
-                                       : call->op->name;
+    return call->op->flags & CJ_OP_VIEW || call->op == &cj_op_broadcast ||
+           call->op == &cj_op_transpose;
+}
+
+/* The first call with weights says what a node does, or else the last: but for what moves numbers
+ * only. */
+static void add_to_node(file_node *node, const cj_call *call)
+{
+    const cj_call *main = node->main;
+    if (!main || moves(main) || (!moves(call) && !variables_of(main))) node->main = call;
+    node->last = call;
+    node->parameters += variables_of(call);
+}
+
+/* Number i of the nodes that compute. */
+static bool file_node_at(const cj_graph *g, const unsigned char *needed, int i, file_node *node)
+{
+    for (int k = 0; k < g->n_calls; k = node->past) {
+        *node = (file_node){.first = k, .past = k + 1};
+        if (!computes(g, needed, k)) continue;
+        const char *layer = g->calls[k]->layer;
+        add_to_node(node, g->calls[k]);
+        node->name = layer && *layer               ? layer
+                     : g->calls[k]->out[0].name ? g->calls[k]->out[0].name
+                                                : g->calls[k]->op->name;
+        for (int next = k + 1; layer && *layer && next < g->n_calls; next++) {
+            if (!computes(g, needed, next)) continue;
+            if (!g->calls[next]->layer || strcmp(g->calls[next]->layer, layer) != 0) break;
+            add_to_node(node, g->calls[next]);
+            node->past = next + 1;
+        }
+        if (i-- == 0) return true;
+    }
+    return false;
 }
 
 static void separator(table *t) { rule(t, "├", "─", "┼", "┤"); }
@@ -235,15 +273,13 @@ static void add_layer(table *t, const cj_graph *g, const cj__layers *layers,
     cj__text_release(&from);
 }
 
-static void add_calls(table *t, const cj_graph *g)
+static void add_nodes(table *t, const cj_graph *g)
 {
-    int64_t parameters;
-    const cj_call *call;
+    file_node node;
     unsigned char *needed = needed_calls(g);
-    for (int i = 0; (call = computing_call(g, needed, i, &parameters)) != NULL; i++) {
-        const cj_node *y = &call->out[0];
+    for (int i = 0; file_node_at(g, needed, i, &node); i++) {
         if (i) separator(t);
-        add_row(t, call_name(call), call->op->name, &y->type, parameters, "");
+        add_row(t, node.name, node.main->op->name, &node.last->out[0].type, node.parameters, "");
     }
     free_needed(g, needed);
 }
@@ -266,7 +302,8 @@ static void add_table(table *t, cj_model *m)
     const cj_graph *g = m->graph;
     const cj__layers *layers = g->layers;
     bool chain = t->columns == 3;
-    cj__text_format(&t->out, "Model: \"%s\"\n", chain ? "sequential" : "functional");
+    cj__text_format(&t->out, "Model: \"%s\"\n",
+                    chain && layers->count ? "sequential" : "functional");
     rule(t, "┏", "━", "┳", "┓");
     row(t, header, "┃");
     rule(t, "┡", "━", "╇", "┩");
@@ -282,7 +319,7 @@ static void add_table(table *t, cj_model *m)
         first = false;
         add_layer(t, g, layers, &layers->items[i]);
     }
-    if (!layers->count) add_calls(t, g);
+    if (!layers->count) add_nodes(t, g);
     rule(t, "└", "─", "┴", "┘");
 }
 
@@ -297,17 +334,20 @@ static const cj__layer_record *outer_layer(const cj__layers *layers, int i)
 bool cj_model_layer_at(cj_model *m, int i, cj_layer_info *info)
 {
     const cj__layers *layers = m->graph->layers;
-    int64_t parameters;
-    const bool by_calls = layers && !layers->count && i >= 0;
-    unsigned char *needed = by_calls ? needed_calls(m->graph) : NULL;
-    const cj_call *call = by_calls ? computing_call(m->graph, needed, i, &parameters) : NULL;
-    free_needed(m->graph, needed);
-    if (call) {
-        const cj_node *y = &call->out[0];
-        *info = (cj_layer_info){call_name(call), call->op->name, &y->type,
-                                parameters, cj__model_multiply_adds(m, NULL, call)};
+    file_node node;
+    const bool by_nodes = layers && !layers->count && i >= 0;
+    unsigned char *needed = by_nodes ? needed_calls(m->graph) : NULL;
+    if (by_nodes && file_node_at(m->graph, needed, i, &node)) {
+        int64_t sum = 0;
+        for (int k = node.first; k < node.past; k++)
+            if (computes(m->graph, needed, k))
+                sum += cj__model_multiply_adds(m, NULL, m->graph->calls[k]);
+        free_needed(m->graph, needed);
+        *info = (cj_layer_info){node.name, node.main->op->name, &node.last->out[0].type,
+                                node.parameters, sum};
         return true;
     }
+    free_needed(m->graph, needed);
     const cj__layer_record *r = layers && i >= 0 ? outer_layer(layers, i) : NULL;
     if (!r) return false;
     *info = (cj_layer_info){r->name, r->row->name, &r->y->type, parameters_of(m->graph, r),

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -169,7 +169,17 @@ static void version_says_itself(void **state)
     }
 }
 
-/* Starts and ends within 10 ms; the best of 20, for other work may be in the way. */
+static double children_ms(void)
+{
+    struct rusage used;
+    assert_int_equal(getrusage(RUSAGE_CHILDREN, &used), 0);
+    const struct timeval t[] = {used.ru_utime, used.ru_stime};
+    double ms = 0;
+    for (int i = 0; i < 2; i++) ms += (double)t[i].tv_sec * 1e3 + (double)t[i].tv_usec / 1e3;
+    return ms;
+}
+
+/* Starts and ends within 10 ms of a processor's time; the best of 20. */
 static void starts_quickly(void **state)
 {
     (void)state;
@@ -177,12 +187,10 @@ static void starts_quickly(void **state)
     if (getenv("CJ_SANITIZE") && *getenv("CJ_SANITIZE")) skip();
     double best = 1e9;
     for (int i = 0; i < 20; i++) {
-        struct timespec a, b;
         FILE *out = tmpfile(), *err = tmpfile();
-        clock_gettime(CLOCK_MONOTONIC, &a);
+        const double before = children_ms();
         assert_int_equal(run((const char *const[ARGS]){"version"}, out, err), 0);
-        clock_gettime(CLOCK_MONOTONIC, &b);
-        double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
+        const double ms = children_ms() - before;
         best = ms < best ? ms : best;
         fclose(out);
         fclose(err);
