@@ -9,7 +9,7 @@
 
 enum {
     TILE_BYTES = 4096, /* of one slot */
-    FAR_BYTES = 1 << 20, /* arrays from here on come from memory: */
+    FAR_BYTES = 1 << 21, /* arrays from here on come from memory: */
     NEAR_BYTES = 16384,  /* then all that a tile touches has this much, */
     SLOTS_BYTES = 49152, /* else what it computes, for each tile has its price */
     BLOCK_ELEMENTS = 32768,
