@@ -18,7 +18,7 @@
  * itself. Two groups may become one in two ways:
  *
  *     later     the one with the lower place moves up to the other's, if nobody outside reads it
- *     earlier   a call alone moves down to a group, if its other operands are there by then
+ *     earlier   the one with the higher place moves down, if what it reads is there by then
  *
  * `reader` is the lowest place of a reader outside a group (never higher than the truth, so a few
  * legal unions are missed). Sources and their broadcasts come first of all; a view outside of
@@ -169,14 +169,16 @@ static int place_of(cj__fuser *f, int id)
     return cj__group_at(f, id)->place;
 }
 
-/* May `alone`, a group of one call that nobody reads yet, be placed where group a is? */
-static bool ready_at(cj__fuser *f, const cj__group *alone, const cj__group *a)
+/* May group b, which comes later, be placed where group a is? */
+static bool ready_at(cj__fuser *f, const cj__group *b, const cj__group *a)
 {
-    const cj_call *call = f->g->calls[alone->first];
-    if (alone->calls != 1) return false;
-    for (int k = 0; k < call->n_in; k++) {
-        const int from = cj__fuse_source(f, call, k)->call->id;
-        if (cj__group_at(f, from) != a && place_of(f, from) >= a->place) return false;
+    for (int id = b->first; id >= 0; id = f->next[id]) {
+        const cj_call *call = f->g->calls[id];
+        for (int k = 0; k < call->n_in; k++) {
+            const int from = cj__fuse_source(f, call, k)->call->id;
+            const cj__group *owner = cj__group_at(f, from);
+            if (owner != a && owner != b && place_of(f, from) >= a->place) return false;
+        }
     }
     return true;
 }
@@ -191,7 +193,7 @@ static void try_join(cj__fuser *f, int id, cj__group *a)
     if (edges < 0 || edges > CJ__GROUP_EDGES) return;
     cj__group *low = a->place < b->place ? a : b, *high = low == a ? b : a;
     if (low->reader > high->place) join(f, a, b, high->place, how);
-    else if (ready_at(f, b, a)) join(f, a, b, a->place, how);
+    else if (low == a && ready_at(f, b, a)) join(f, a, b, a->place, how);
 }
 
 /* A view of one element a row costs nothing where those are. */
