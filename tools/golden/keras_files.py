@@ -260,9 +260,10 @@ def save_layer(store, at, layer):
         save_layer(store, at + "/layer", layer.inner)
         return
     counts = {}
-    for path, _, a in layer.weights:
+    for path, name, a in layer.weights:
         number = counts[path] = counts.get(path, -1) + 1
-        store["%s%s/vars/%d" % (at, "/" + path if path else "", number)] = a
+        key = name if name == "idf_weights" else "%d" % number  # IndexLookup.save_own_variables has a name for it
+        store["%s%s/vars/%s" % (at, "/" + path if path else "", key)] = a
 
 
 # ---- Layers by their formulas ------------------------------------------------------------------------------------
@@ -1067,7 +1068,7 @@ def Spectrogram(name, mode, length, step=None, fft=None, padding="valid", apart=
         middle[..., 0] = middle[..., -1] = 0
         eps = torch.tensor(1e-7, dtype=torch.float64)
         size = torch.sqrt(torch.maximum(power, eps))
-        y = {"real": r, "imag": i, "stft": torch.cat(parts, -1), "psd": power + middle, "magnitude": size,
+        y = {"real": r, "imag": i, "stft": torch.cat(parts, -1), "psd": power + middle, "angle": torch.atan2(i, r), "magnitude": size,
              "log": torch.log(torch.maximum(size, eps))}[mode]
         if apart:
             return y if data_format == "channels_first" else y.permute(0, 2, 3, 1)
@@ -1157,8 +1158,11 @@ def adapted(folder):
     m.out(Lookup("StringLookup", "places", ["green", "red"], ("", "[UNK]"), vocabulary=None), x)
     i = m.input("numbers", np.array([[12, 5, 7], [0, 30, 12]], "int64"))
     m.out(Lookup("IntegerLookup", "hot", [7, 12], (None, -1), "multi_hot", vocabulary=None), i)
+    m.out(weighed("weights", "IntegerLookup", [7, 12], (None, -1), "tf_idf", 1, 5, [0.5, 1.5, 0.25], vocabulary=None), i)
+    m.layers[-1].weights = [("", "idf_weights", np.array([0.5, 1.5, 0.25, 0, 0], "float32"))]
     model = m.model()
-    model.assets = [("string_lookup", ["", "[UNK]", "green", "red"]), ("integer_lookup", ["-1", "7", "12", ""])]
+    model.assets = [("string_lookup", ["", "[UNK]", "green", "red"]), ("integer_lookup", ["-1", "7", "12", ""]),
+                    ("integer_lookup_1", ["-1", "7", "12"])]
     model.save(folder, False)
 
 
@@ -1433,6 +1437,224 @@ def older(folder):
     m.model().save(folder, keras_version="1.2.2", backend="tensorflow")
 
 
+def many_heads(folder):
+    """Attention that is more than one axis of query, key and value: einsum by einsum."""
+    m = Net("many_heads")
+
+    def heads(name, kind, shapes, axes, heads_, size, value=None, output=None, shared=None, gate=False, window=None,
+              **config):
+        q_shape, rank = shapes[0], len(shapes[0]) - 1  # without the batch
+        value, shared, out = value or size, shared or heads_, output or [q_shape[-1]]
+        parts = [("query", heads_, size), ("key", shared, size)] + [("gate", heads_, value)] * gate + [("value", shared, value)]
+        ws = []
+        for part, n, d in parts:
+            ws += [("_%s_dense" % part, part + "/kernel", rand(q_shape[-1], n, d)), ("_%s_dense" % part, part + "/bias", rand(n, d))]
+        ws += [("_output_dense", "attention_output/kernel", rand(heads_, value, *out)),
+               ("_output_dense", "attention_output/bias", rand(*out))]
+        w = {n: t(a) for _, n, a in ws}
+        letters = "bcde"[:rank]
+        others = "".join(c.upper() if i in axes else c for i, c in enumerate(letters))
+        keys = "".join(others[i] for i in axes)
+        rest = "".join(c for i, c in enumerate(letters) if i not in axes)
+        weights = rest + "h" + "".join(letters[i] for i in axes) + keys
+
+        def call(x, y, attention_mask=None, use_causal_mask=False, return_attention_scores=False):
+            part = lambda n, x: torch.einsum("...m,mhd->...hd", x, w[n + "/kernel"]) + w[n + "/bias"]
+            q, k, v = part("query", x), *(part(n, y).repeat_interleave(heads_ // shared, -2) for n in ("key", "value"))
+            s = torch.einsum("%shz,%shz->%s" % (letters, others, weights), q, k) / np.sqrt(size)
+            at, key = torch.arange(s.shape[-2])[:, None], torch.arange(s.shape[-1])
+            if use_causal_mask:
+                s = s.masked_fill(key > at, -np.inf)
+            if window:
+                s = s.masked_fill(abs(key - at) >= window, -np.inf)
+            if attention_mask is not None:
+                shape = [s.shape[0]] + [1] * (s.dim() - attention_mask.dim()) + list(attention_mask.shape[1:])
+                s = s.masked_fill(~attention_mask.reshape(shape), -np.inf)
+            n = len(axes)
+            s = torch.softmax(s.flatten(-n), -1).reshape(s.shape)
+            z = torch.einsum("%s,%shz->%shz" % (weights, others, letters), s, v)
+            if gate:
+                z = z * torch.sigmoid(part("gate", x))
+            z = torch.einsum("...hz,hz%s->...%s" % ("pq"[:len(out)], "pq"[:len(out)]), z, w["attention_output/kernel"])
+            z = z + w["attention_output/bias"]
+            return [z, s] if return_attention_scores else z
+        own = {"head_dim": size, "num_query_heads": heads_, "num_key_value_heads": shared} \
+            if kind != "MultiHeadAttention" else {"num_heads": heads_, "key_dim": size, "value_dim": value,
+                                                  "output_shape": output, "attention_axes": config.pop("told", None)}
+        return Layer(kind, name, call, ws, dropout=0.0, use_bias=True, use_gate=gate, sliding_window=window, **own)
+
+    q, v = m.input("q", rand(2, 5, 6), [None, 6]), m.input("v", rand(2, 4, 6))
+    multi, grouped = "MultiHeadAttention", "GroupedQueryAttention"
+    m.out(heads("gated", multi, [(2, 5, 6)], [1], 2, 3, value=4, gate=True), q, v)
+    m.out(heads("window", multi, [(2, 5, 6)], [1], 2, 3, window=2), q, q, use_causal_mask=True)
+    m.out(heads("wide", multi, [(2, 5, 6)], [1], 2, 3, output=[3, 4]), q, v)
+    m.out(heads("groups", grouped, [(2, 5, 6)], [1], 4, 3, shared=2), q, v, return_attention_scores=True)
+    m.out(heads("groups_gated", grouped, [(2, 5, 6)], [1], 4, 3, shared=2, gate=True, window=3), q, q)
+    plane, other = m.input("plane", rand(2, 3, 4, 6)), m.input("other", rand(2, 2, 5, 6))
+    same = m.input("same", rand(2, 3, 5, 6))
+    m.out(heads("both_axes", multi, [(2, 3, 4, 6)], [1, 2], 2, 3), plane, other, return_attention_scores=True)
+    m.out(heads("second_axis", multi, [(2, 3, 4, 6)], [2], 2, 3, told=[2]), plane, same)
+    m.out(heads("told_axes", multi, [(2, 3, 4, 6)], [1, 2], 1, 2, told=[-3, -2]), plane, other)
+    look = m.input("look", (rng.uniform(size=(2, 4, 5)) < 0.7) | (np.arange(5) == 0))
+    m.out(heads("second_masked", multi, [(2, 3, 4, 6)], [2], 2, 3, told=[2]), plane, same, attention_mask=look)
+    m.model().save(folder)
+
+
+def variants(folder):
+    """Options that are rare."""
+    m = Net("variants")
+    x = m.input("x", rand(3, 3, 4, 5))
+
+    def soft(x, axes):
+        y = torch.exp(x)
+        return y / y.sum(axes, keepdim=True)
+    m.out(plain("Softmax", "soft_end", lambda x: soft(x, (2, 3)), axis=[-2, -1]), x)
+    m.out(plain("Softmax", "soft_apart", lambda x: soft(x, (1, 3)), axis=[3, 1]), x)
+    mean, var = rand(3, 5), 1 + rng.uniform(size=(3, 5))
+    m.out(Layer("Normalization", "planes", lambda x: (x - t(mean)[:, None]) / torch.sqrt(t(var)[:, None]),
+                [("", "mean", mean), ("", "variance", var), ("", "count", np.array(9))], axis=[1, 3], invert=False,
+                mean=None, variance=None), x)
+    m.out(plain("Normalization", "planes_back", lambda x: x * torch.sqrt(t(var)[:, None]) + t(mean)[:, None], axis=[-1, 1],
+                invert=True, mean=mean.tolist(), variance=var.tolist()), x)
+    m.out(plain("Normalization", "one", lambda x: (x - 0.5) / np.sqrt(2), axis=None, invert=False, mean=0.5, variance=2.0), x)
+    norm = BatchNorm("renorm", 5)
+    norm.weights += [("", n, rand(5)) for n in ("moving_stddev", "renorm_mean", "renorm_stddev")]
+    norm.config.update(renorm=True, renorm_clipping={}, renorm_momentum=0.99)
+    m.out(norm, x)
+    for name, axes in (("deviations", [3]), ("deviations_apart", [1, 3])):
+        gamma = 1 + rand(*(x.value.shape[a] for a in axes))
+        shape = [x.value.shape[a] if a in axes else 1 for a in range(4)]
+        m.out(Layer("LayerNormalization", name, lambda x, axes=axes, g=t(gamma).reshape(shape):
+                    x / torch.sqrt(x.var(axes, unbiased=False, keepdim=True) + 1e-3) * g, [("", "gamma", gamma)],
+                    axis=axes, epsilon=1e-3, center=True, scale=True, rms_scaling=True), x)
+    ids = m.input("ids", np.array([[1, 2, 0, 0], [3, 1, 4, 2], [4, 0, 0, 0]], "int32"))
+    table, back = rand(5, 4), rand(4, 5)
+    words = Layer("ReversibleEmbedding", "words", lambda i, reverse=False: i @ t(back) if reverse else t(table)[i.long()],
+                  [("", "embeddings", table), ("", "reverse_embeddings", back)], input_dim=5, output_dim=4,
+                  tie_weights=False, mask_zero=False, logit_soft_cap=None, reverse_dtype=None)
+    m.out(words, m.add(words, ids), reverse=True)
+    steps = m.input("steps", rand(3, 2, 4))
+    for name, all_ in (("major", False), ("major_all", True)):
+        layer = RNN("LSTM", name, 4, 3, return_sequences=all_, return_state=True)
+        run_ = layer.call
+        layer.call = lambda x, run_=run_, all_=all_: [y.transpose(0, 1) if all_ and not i else y
+                                                      for i, y in enumerate(run_(x.transpose(0, 1)))]
+        layer.config["time_major"] = True
+        m.out(layer, steps)
+
+    def fit(name, height, width, pad=False, mode="bilinear"):
+        def call(x):
+            h, w = x.shape[1:3]
+            across, down = int(np.float32(w * height) / width), int(np.float32(h * width) / height)
+            if pad:
+                top, left = (max(across, h) - h) // 2, (max(down, w) - w) // 2
+                x = F.pad(x, (0, 0, left, left, top, top), value=0.25)
+            else:
+                h2, w2 = max(min(h, across), 1), max(min(w, down), 1)
+                x = x[:, (h - h2) // 2:(h - h2) // 2 + h2, (w - w2) // 2:(w - w2) // 2 + w2]
+            return last(F.interpolate(first(x), size=(height, width), mode=mode))
+        return plain("Resizing", name, call, height=height, width=width, interpolation=mode, crop_to_aspect_ratio=not pad,
+                     pad_to_aspect_ratio=pad, fill_mode="constant", fill_value=0.25, data_format="channels_last")
+    picture = m.input("picture", rand(3, 7, 10, 3))
+    m.out(Spectrogram("angle", "angle", 4, 1), m.input("series", torch.cat([t(rand(3, 9, 2)), torch.zeros(3, 6, 2)], 1)))
+    m.out(fit("cut_across", 4, 4), picture)
+    m.out(fit("cut_down", 3, 8), picture)
+    m.out(fit("edges_above", 5, 5, True), picture)
+    m.out(fit("edges_beside", 4, 9, True), picture)
+    m.model().save(folder)
+
+
+def zeroed(folder):
+    """Recurrent layers that give 0 where a step is masked."""
+    m = Net("zeroed")
+    ids = m.input("ids", np.array([[1, 2, 0, 0], [3, 1, 4, 2], [4, 0, 0, 0]], "int32"))
+    table2 = rand(5, 4)
+    mask = torch.tensor(np.array([[1, 1, 0, 0], [1, 1, 1, 1], [1, 0, 0, 0]]) > 0)
+    e = m.add(Layer("Embedding", "padded", lambda i: t(table2)[i.long()], [("", "embeddings", table2)], input_dim=5,
+                    output_dim=4, mask_zero=True), ids)
+
+    def zero(layer, all_):
+        plain_call = layer.call
+        seen = mask.flip(1) if layer.config.get("go_backwards") else mask
+        layer.call = lambda x: torch.where(seen[:, :, None] if all_ else seen[:, -1:], plain_call(x), torch.tensor(0.0).double())
+        layer.config["zero_output_for_mask"] = True
+        return layer
+    m.out(zero(RNN("LSTM", "zero_all", 4, 3, mask=mask, return_sequences=True), True), e)
+    m.out(zero(RNN("GRU", "zero_back", 4, 3, mask=mask, return_sequences=True, go_backwards=True), True), e)
+    m.out(zero(RNN("SimpleRNN", "zero_last", 4, 3, mask=mask), False), e)
+    m.model().save(folder)
+
+
+def weighed(name, kind, words, special, mode, unknown, most=None, idf=None, **config):
+    """A Lookup whose places are weighed, or padded to max_tokens; idf: of all places, or of the words alone."""
+    layer = Lookup(kind, name, words, special, "count" if mode == "tf_idf" else mode, unknown, **config)
+    plain_call, n = layer.call, unknown + len(words)
+    weights = np.ones(n) if idf is None else np.r_[[np.mean(idf)] * (n - len(idf)), idf]
+
+    def call(x):
+        y = plain_call(x) * t(weights)
+        return F.pad(y, (0, (most or n) - n))
+    layer.call = call
+    layer.config.update(output_mode=mode, max_tokens=most, pad_to_max_tokens=most is not None,
+                        idf_weights=None if idf is None or not layer.config["vocabulary"] else list(idf))
+    return layer
+
+
+def inverse(name, words, mask, unknown):
+    """Texts of places."""
+    of = ([mask] if mask is not None else []) + ["[UNK]"] * unknown + words
+    call = lambda i: np.array([of[p] if 0 <= p < len(of) else "[UNK]" for p in i.numpy().ravel()]).reshape(i.shape)
+    return plain("StringLookup", name, call, vocabulary=words, mask_token=mask, oov_token="[UNK]", output_mode="int",
+                 num_oov_indices=unknown, invert=True, sparse=False, pad_to_max_tokens=False)
+
+
+def indices(folder):
+    """Lookups that weigh, pad, or go from places to texts."""
+    m = Net("indices")
+    x = m.input("words", np.array([["red", "red", "grün"], ["blue", "red", ""]]))
+    i = m.input("numbers", np.array([[12, 5, 12], [0, 30, 12]], "int64"))
+    words = ["red", "grün", "it's"]
+    m.out(weighed("weights", "StringLookup", words, ("", "[UNK]"), "tf_idf", 1, idf=[0.5, 1.25, 2.0]), x)
+    m.out(weighed("weights_all", "StringLookup", words, ("", "[UNK]"), "tf_idf", 1, 7, [0.75, 0.5, 1.25, 2.0],
+                  vocabulary=["[UNK]"] + words), x)
+    m.out(weighed("padded", "IntegerLookup", [12, 5, 7], (0, -1), "multi_hot", 2, 8), i)
+    m.out(weighed("padded_one", "IntegerLookup", [12, 5, 7], (None, -1), "one_hot", 1, 6), i)
+    p = m.input("places", np.array([[0, 1, 2], [4, 9, -3]], "int64"))
+    m.out(inverse("texts", words, "", 1), p)
+    m.out(inverse("texts_plain", words, None, 0), p)
+    m.model().save(folder)
+
+
+def gates(folder):
+    """Keras 3's hard_sigmoid, relu6(x + 3) / 6, in recurrent layers: in .keras files alone."""
+    m = Net("gates")
+    x = m.input("x", rand(3, 6, 4) * 3, [None, 4])
+    before = dict(ACT)
+    ACT["slow"] = lambda x: F.relu6(x + 3) / 6
+    for kind in ("LSTM", "GRU"):
+        m.out(RNN(kind, kind.lower(), 4, 3, gate="slow", return_sequences=True), x)
+        m.out(Bidirectional("both_" + kind.lower(), kind, 4, 3), x)  # of sigmoid: nothing changes there
+    m.out(RNN("GRU", "before", 4, 3, act="slow", gate="slow", reset_after=False), x)
+    m.out(RNN("GRU", "state", 4, 3, act="slow"), x)
+    m.out(RNN("SimpleRNN", "simple", 4, 3, act="slow", return_sequences=True), x)
+    layer = RNN("LSTM", "r", 4, 3, gate="slow")
+    m.out(Layer("RNN", "cells", layer.call, layer.weights, cell={"class_name": "LSTMCell", "config": {
+        "name": "cell", "units": 3, "activation": "tanh", "recurrent_activation": "slow", "use_bias": True}},
+        return_sequences=False, return_state=False, go_backwards=False), x)
+    both = [RNN("LSTM", d + "_slow", 4, 3, gate="slow", go_backwards=d == "backward") for d in ("forward", "backward")]
+    m.out(Layer("Bidirectional", "both_slow", lambda x: torch.cat([b.call(x) for b in both], -1),
+                [(d + "_layer/cell", n, a) for d, b in zip(("forward", "backward"), both) for _, n, a in b.weights],
+                layer=both[0], backward_layer=both[1], merge_mode="concat"), x)
+    for layer in m.layers + both:
+        for config in (layer.config, layer.config.get("cell", {}).get("config", {})):
+            for key, value in config.items():
+                if value == "slow":
+                    config[key] = "hard_sigmoid"
+    ACT.clear()
+    ACT.update(before)
+    m.model().save(folder, False)
+
+
 def table(folder):
     """Three numbers to one, compiled with the mean absolute error: what `cajal evaluate` is to tell."""
     global DTYPE
@@ -1493,7 +1715,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older, many_heads, variants, zeroed, gates, indices):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

@@ -115,22 +115,46 @@ CJ__KERAS_BUILDER(local)
 
 /* ---- ReversibleEmbedding --------------------------------------------------------------------- */
 
-/* Forward an embedding; in reverse a product with its turned table. */
+static bool is_reverse(const cj__keras_call *call)
+{
+    return call->keywords && cj__keras_bool(call->keywords, "reverse", false);
+}
+
+/* A table of its own for the way back: [output_dim, input_dim], the layer's second weight. */
+static cj_status reverse_dense(cj__keras *k, cj__keras_layer *l, cj_node *x, cj_node **y)
+{
+    const double units = cj__keras_number(l->config, "input_dim", 0);
+    char options[60];
+    if (!l->inner) {
+        l->inner = cj__arena_alloc(k->arena, sizeof *l->inner);
+        if (!l->inner) return CJ_ERR_MEMORY;
+        *l->inner = (cj__keras_layer){.row = cj__keras_row_of("Dense"), .kind = l->kind,
+                                      .config = l->config, .frozen = l->frozen, .path = l->path,
+                                      .first_weight = 1};
+        for (int i = 0; i < l->n_calls; i++) l->inner->n_calls += is_reverse(&l->calls[i]);
+        l->inner->name = cj__arena_printf(k->arena, "%s.reverse", l->name);
+        if (!l->inner->name) return CJ_ERR_MEMORY;
+        l->n_inner = 1;
+    }
+    cj__format(options, sizeof options, "units=%.0f, no_bias=true", units);
+    return cj__keras_apply(k, l->inner, l->inner->row->layer, options, &x, 1, y);
+}
+
+/* Forward an embedding; in reverse a product with its turned table, or with another one. */
 CJ__KERAS_BUILDER(reversible)
 {
     const double cap = cj__keras_number(layer->config, "logit_soft_cap", 0);
-    const bool reverse = call->keywords && cj__keras_bool(call->keywords, "reverse", false);
-    if (!cj__keras_bool(layer->config, "tie_weights", true))
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "tie_weights=false");
-    if (!reverse) return cj__keras_build_row(k, layer, call, x, n);
+    const bool tied = cj__keras_bool(layer->config, "tie_weights", true);
+    if (!is_reverse(call)) return cj__keras_build_row(k, layer, call, x, n);
     const char *name = cj__arena_printf(k->arena, "%s/embeddings",
                                         layer->full ? layer->full : "");
     if (!name) return CJ_ERR_MEMORY;
-    cj_node *table = layer->full ? cj_find_variable(k->g, name) : NULL;
+    cj_node *table = layer->full ? cj_find_variable(k->g, name) : NULL, *y = NULL;
     if (!table)
         return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
                               "a call in reverse before any other call");
-    cj_node *y = cj_matmul_transposed(x[0], table, false, true);
+    if (tied) y = cj_matmul_transposed(x[0], table, false, true);
+    else CJ__TRY(reverse_dense(k, layer, x[0], &y));
     if (cap != 0) y = cj_scale(cj_tanh(cj_scale(y, 1 / cap)), cap);
     call->out[0] = y;
     call->n_out = 1;

@@ -114,6 +114,7 @@ bool cj__keras_move_weight(const cj__keras_move *how, const cj_tensor *from, cj_
                 double v = cj_load_f64(source, bytes, at);
                 if (how->form == CJ__KERAS_SUM)
                     v += cj_load_f64(source, bytes, at + (size_t)s.b);
+                if (how->units > 0 && how->slow >> (i / how->units) % how->gates & 1) v *= 5.0 / 6;
                 cj_store_f64(dtype, out, (size_t)(first + (i * s.a + j) * s.places + p), v);
             }
     cj_tensor_unmap(to);

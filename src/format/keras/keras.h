@@ -107,6 +107,7 @@ struct cj__keras_layer {
     cj__keras_model *model;   /* of a model that is a layer */
     cj__keras_layer *inner;   /* of a wrapper: one layer, or several one after another */
     int n_inner;
+    int first_weight;         /* of a part of a layer: its weights in the group behind others */
     bool frozen;              /* not trainable */
     bool again;               /* one call of it is two of ours */
     int64_t first_node;       /* how references number its calls */
@@ -141,6 +142,23 @@ const char *cj__keras_string(const cj__json *object, const char *key); /* NULL: 
 double cj__keras_number(const cj__json *object, const char *key, double otherwise);
 bool cj__keras_bool(const cj__json *object, const char *key, bool otherwise);
 
+/* recurrent.c: the gates (bits) of a recurrent layer whose hard_sigmoid has Keras 3's slope of 1/6,
+ * where the operator's (recurrent.h) is 1/5: their weights are 5/6 of the file's, as
+ * x / 6 = (5/6 x) / 5. */
+unsigned cj__keras_slow_gates(const cj__keras *k, const cj__keras_layer *layer);
+
+/* heads.c: attention of heads from query, value, key and a mask (or NULL) that our layer
+ * multi_head_attention does not have; is it such a one, of inputs of this rank? */
+bool cj__keras_is_general(const cj__keras_layer *layer, const cj__keras_call *call, int rank);
+cj_status cj__keras_heads(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call,
+                          cj_node *const in[4]);
+
+/* axes.c: a softmax along several axes; NULL: the graph has failed. */
+cj_node *cj__keras_softmax(cj_node *x, const int64_t *axes, int n);
+/* The whole numbers of a list, or the one there is, as axes 0 .. rank - 1 in their order; their
+ * count, -1: they are none. */
+int cj__keras_axes(const cj__json *value, int rank, int64_t out[CJ_RANK_MAX]);
+
 /* model.c: layers, their calls, their names here and in archives. `kind` is the model's class. */
 cj_status cj__keras_read_model(cj__keras *k, const char *kind, const cj__json *config,
                                const char *path, cj__keras_model **out);
@@ -172,6 +190,8 @@ typedef struct cj__keras_move {
     int block, blocks; /* the one of ours' equal parts that it is; 0 blocks: all of it */
     bool around;       /* places of its window are turned around */
     bool old;          /* Keras 1's */
+    unsigned slow;     /* gates whose weights are 5/6 of the file's */
+    int64_t units;     /* numbers of a gate, of such */
 } cj__keras_move;
 /* false: the shape does not fit, or it is of no floats; both are in memory of this machine. */
 bool cj__keras_move_weight(const cj__keras_move *how, const cj_tensor *from, cj_tensor *to);
@@ -185,6 +205,26 @@ cj_status cj__keras_set_weights(cj__keras *k, cj__keras_model *model);
  * NULL without a message when there is none. */
 cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i, const char *name,
                               cj_tensor **out);
+
+/* The same of a weight that an archive has under its name; NULL: there is none. */
+cj_status cj__keras_weight_called(cj__keras *k, const cj__keras_layer *l, const char *name,
+                                  cj_tensor **out);
+
+/* lookup.c: the words of a vocabulary. */
+typedef struct cj__keras_words {
+    const char **at;
+    size_t n, given; /* given: with the tokens in front of them, if these were there */
+} cj__keras_words;
+/* Of the configuration or the archive; without the tokens `mask` (or NULL) and `places` times
+ * `unknown`. None is an error. */
+cj_status cj__keras_read_words(cj__keras *k, const cj__keras_layer *l, const char *mask,
+                               const char *unknown, size_t places, cj__keras_words *w);
+/* The options of our lookup. */
+cj_status cj__keras_lookup_options(const cj__keras_layer *l, const cj__keras_words *w, bool texts,
+                                   const char *mask, cj__text *out);
+/* Its result y as tf_idf and pad_to_max_tokens have it; `places` are those in front of words. */
+cj_status cj__keras_encoded(cj__keras *k, const cj__keras_layer *l, const cj__keras_words *w,
+                            size_t places, cj_node **y);
 
 #define CJ__KERAS_BUILDER(name) \
     cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \
@@ -204,9 +244,12 @@ CJ__KERAS_BUILDER(unread);
 CJ__KERAS_BUILDER(nothing);
 CJ__KERAS_BUILDER(chain);
 CJ__KERAS_BUILDER(normalization);
+CJ__KERAS_BUILDER(softmax);
+CJ__KERAS_BUILDER(layer_normalization);
 CJ__KERAS_BUILDER(moved);
 CJ__KERAS_BUILDER(coloured);
 CJ__KERAS_BUILDER(cropped);
+CJ__KERAS_BUILDER(resizing);
 CJ__KERAS_BUILDER(stft);
 CJ__KERAS_BUILDER(mel);
 CJ__KERAS_BUILDER(local);
@@ -229,7 +272,6 @@ CJ__KERAS_MORE(above);
 CJ__KERAS_MORE(softmax);
 CJ__KERAS_MORE(axis);
 CJ__KERAS_MORE(edges);
-CJ__KERAS_MORE(whole);
 CJ__KERAS_MORE(rows_and_columns);
 CJ__KERAS_MORE(einsum);
 CJ__KERAS_MORE(brightness);

@@ -9,11 +9,6 @@
 
 #include <string.h>
 
-typedef struct words {
-    const char **at;
-    size_t n;
-} words;
-
 /* A word, or a whole number as one; NULL: neither. */
 static const char *word_of(cj__keras *k, const cj__json *value)
 {
@@ -22,7 +17,8 @@ static const char *word_of(cj__keras *k, const cj__json *value)
     return value->is_integer ? cj__arena_printf(k->arena, "%lld", (long long)value->integer) : NULL;
 }
 
-static cj_status from_list(cj__keras *k, const cj__keras_layer *l, const cj__json *list, words *w)
+static cj_status from_list(cj__keras *k, const cj__keras_layer *l, const cj__json *list,
+                           cj__keras_words *w)
 {
     w->at = cj__arena_array(k->arena, list->count + 1, sizeof *w->at);
     if (!w->at) return CJ_ERR_MEMORY;
@@ -34,7 +30,7 @@ static cj_status from_list(cj__keras *k, const cj__keras_layer *l, const cj__jso
 }
 
 /* The text's lines become words in place; empty ones at its end are none. */
-static cj_status from_lines(cj__keras *k, char *text, words *w)
+static cj_status from_lines(cj__keras *k, char *text, cj__keras_words *w)
 {
     size_t lines = 1, n = strlen(text);
     while (n && strchr("\r\n", text[n - 1])) text[--n] = 0;
@@ -54,7 +50,7 @@ static cj_status from_lines(cj__keras *k, char *text, words *w)
 }
 
 /* Leaves out the tokens before the words, if all of them are there. */
-static void skip_special(words *w, const char *mask, const char *unknown, size_t places)
+static void skip_special(cj__keras_words *w, const char *mask, const char *unknown, size_t places)
 {
     const size_t n = (mask != NULL) + places;
     if (n > w->n || (mask && strcmp(w->at[0], mask) != 0)) return;
@@ -80,67 +76,172 @@ static cj_status check(cj__keras *k, const cj__keras_layer *l, bool texts)
 {
     const cj__json *of = l->config;
     const char *mode = cj__keras_string(of, "output_mode");
-    if ((mode && !cj__keras_is_word("int one_hot multi_hot count", mode)) ||
-        cj__keras_bool(of, "sparse", false) || cj__keras_bool(of, "pad_to_max_tokens", false))
-        return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "the output_mode %.40s, sparse or "
-                                                        "pad_to_max_tokens",
+    if ((mode && !cj__keras_is_word("int one_hot multi_hot binary count tf_idf tf-idf", mode)) ||
+        cj__keras_bool(of, "sparse", false))
+        return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "the output_mode %.40s, or sparse",
                               mode ? mode : "int");
-    if (texts && (cj__keras_bool(of, "invert", false) ||
-                  cj__keras_number(of, "num_oov_indices", 1) > 1))
+    if (texts && cj__keras_number(of, "num_oov_indices", 1) > 1)
         return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED,
-                              "invert, or more than one place for what is not in the vocabulary, "
-                              "which Keras's hash of texts decides");
+                              "more than one place for what is not in the vocabulary, which "
+                              "Keras's hash of texts decides");
     return CJ_OK;
+}
+
+cj_status cj__keras_read_words(cj__keras *k, const cj__keras_layer *l, const char *mask,
+                               const char *unknown, size_t places, cj__keras_words *w)
+{
+    const cj__json *list = cj__json_find(l->config, "vocabulary");
+    char *lines = NULL;
+    *w = (cj__keras_words){.n = 0};
+    if (list && list->type == CJ__JSON_ARRAY) CJ__TRY(from_list(k, l, list, w));
+    else CJ__TRY(cj__keras_vocabulary(k, l->path ? l->path : "", &lines));
+    if (lines) CJ__TRY(from_lines(k, lines, w));
+    w->given = w->n;
+    skip_special(w, mask, unknown, places);
+    return w->n ? CJ_OK
+                : cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED,
+                                 "a vocabulary that is not in the file: Keras keeps the one that "
+                                 "adapt() made in a .keras file alone");
+}
+
+/* ---- What comes behind the places ------------------------------------------------------------ */
+
+/* What each place counts for: what adapt() found is a weight of an archive, for all places; what
+ * the configuration says is for the vocabulary as it was given, and what is before that counts for
+ * their mean. */
+static cj_status idf_weights(cj__keras *k, const cj__keras_layer *l, const cj__keras_words *w,
+                             size_t places, double *out)
+{
+    const cj__json *said = cj__json_find(l->config, "idf_weights");
+    const size_t n = places + w->n;
+    cj_tensor *t = NULL;
+    double sum = 0;
+    size_t at = n - w->given;
+    if (said && said->type == CJ__JSON_ARRAY && said->count == w->given) {
+        for (const cj__json *i = said->first; i; i = i->next) sum += out[at++] = i->number;
+        for (size_t i = 0; i + w->given < n; i++) out[i] = sum / (double)w->given;
+        return CJ_OK;
+    }
+    CJ__TRY(cj__keras_weight_called(k, l, "idf_weights", &t));
+    const bool fits = t && cj_tensor_count(t) >= (int64_t)n &&
+                      cj_dtype_info(cj_tensor_dtype(t))->kind == CJ_KIND_FLOAT;
+    const void *values = fits ? cj_tensor_map_read(t) : NULL;
+    for (size_t i = 0; fits && i < n; i++) out[i] = cj_load_f64(cj_tensor_dtype(t), values, i);
+    if (fits) cj_tensor_unmap(t);
+    cj_tensor_free(t);
+    return fits ? CJ_OK
+                : cj__keras_fail(k, l, CJ_ERR_DATA,
+                                 "no idf_weights for a vocabulary of %zu, neither said nor among "
+                                 "its weights",
+                                 w->n);
+}
+
+cj_status cj__keras_encoded(cj__keras *k, const cj__keras_layer *l, const cj__keras_words *w,
+                            size_t places, cj_node **y)
+{
+    const char *mode = cj__keras_string(l->config, "output_mode");
+    const int rank = cj_node_rank(*y);
+    const double most = cj__keras_number(l->config, "max_tokens", 0);
+    const int64_t n = (int64_t)(places + w->n);
+    int64_t before[CJ_RANK_MAX] = {0}, after[CJ_RANK_MAX] = {0};
+    if (!mode || !strcmp(mode, "int")) return CJ_OK;
+    if (cj__keras_is_word("tf_idf tf-idf", mode)) {
+        double *values = cj__arena_array(k->arena, (size_t)n, sizeof *values);
+        if (!values) return CJ_ERR_MEMORY;
+        CJ__TRY(idf_weights(k, l, w, places, values));
+        cj_tensor *t = cj_tensor_from(k->cj, CJ_F64, 1, &n, values);
+        if (!t) return cj_last_status(k->cj);
+        *y = cj_mul(*y, cj_cast(cj_constant(k->g, t), cj_node_dtype(*y)));
+        cj_tensor_free(t);
+    }
+    if (!cj__keras_bool(l->config, "pad_to_max_tokens", false) || !(most > (double)n) || !*y)
+        return k->g->failed;
+    if (most > 0x1p31) return cj__keras_fail(k, l, CJ_ERR_LIMIT, "max_tokens of %g", most);
+    after[rank - 1] = (int64_t)most - n;
+    *y = cj_pad(*y, before, after, 0);
+    return k->g->failed;
+}
+
+/* The other way: texts of places, and oov_token of what is none. */
+static cj_status text_at(cj__keras *k, const cj__keras_words *w, const char *mask,
+                         const char *unknown, size_t places, cj_node *x, cj_node **y)
+{
+    const size_t first = mask != NULL, n = first + places + w->n;
+    const char **all = cj__arena_array(k->arena, n + 1, sizeof *all);
+    if (!all) return CJ_ERR_MEMORY;
+    for (size_t i = 0; i <= n; i++)
+        all[i] = i < first ? mask : i < first + places || i == n ? unknown
+                                                                 : w->at[i - first - places];
+    cj_tensor *t = cj_tensor_from_strings(k->cj, 1, (int64_t[]){(int64_t)n + 1}, all);
+    if (!t) return cj_last_status(k->cj);
+    cj_node *place = cj_cast(x, CJ_I64), *none = cj_scalar(k->g, CJ_I64, (double)n);
+    cj_node *is_place = cj_logical_and(cj_greater_equal(place, cj_scalar(k->g, CJ_I64, 0)),
+                                       cj_less(place, none));
+    *y = cj_gather(cj_constant(k->g, t), cj_where(is_place, place, none), 0);
+    cj_tensor_free(t);
+    return k->g->failed;
+}
+
+/* ---- The layers ------------------------------------------------------------------------------ */
+
+cj_status cj__keras_lookup_options(const cj__keras_layer *l, const cj__keras_words *w, bool texts,
+                                   const char *mask, cj__text *out)
+{
+    const char *mode = cj__keras_string(l->config, "output_mode");
+    const double places = cj__keras_number(l->config, "num_oov_indices", 1);
+    if (mode)
+        cj__text_format(out, "%soutput_mode=%s", out->length ? ", " : "",
+                        !strcmp(mode, "binary")                     ? "multi_hot"
+                        : cj__keras_is_word("tf_idf tf-idf", mode) ? "count"
+                                                                   : mode);
+    cj__text_format(out, "%snum_oov_indices=", out->length ? ", " : "");
+    cj__text_number(out, places != 0 ? places : -1);
+    if (mask) {
+        cj__text_format(out, ", mask_token=%s", texts ? "\"" : "");
+        for (const char *c = mask; *c; c++) {
+            if (texts && strchr("\"\\", *c)) cj__text_char(out, '\\');
+            cj__text_char(out, *c);
+        }
+        if (texts) cj__text_char(out, '"');
+    }
+    cj__text_format(out, ", vocabulary=%c", texts ? '"' : '[');
+    for (size_t i = 0; i < w->n; i++) {
+        if (i) cj__text_add(out, ", ");
+        if (texts) add_quoted(out, w->at[i]);
+        else cj__text_add(out, w->at[i]);
+    }
+    cj__text_char(out, texts ? '"' : ']');
+    return out->failed;
 }
 
 CJ__KERAS_BUILDER(lookup)
 {
-    const cj__json *of = layer->config, *list = cj__json_find(of, "vocabulary");
+    const cj__json *of = layer->config;
     const bool texts = !strcmp(layer->kind, "StringLookup");
     const char *mode = cj__keras_string(of, "output_mode"),
                *given = word_of(k, cj__json_find(of, "mask_token")),
                *unknown = word_of(k, cj__json_find(of, "oov_token"));
     const double places = cj__keras_number(of, "num_oov_indices", 1);
-    words w = {.n = 0};
-    char *lines = NULL;
-    CJ__TRY(check(k, layer, texts));
-    if (list && list->type == CJ__JSON_ARRAY) CJ__TRY(from_list(k, layer, list, &w));
-    else CJ__TRY(cj__keras_vocabulary(k, layer->path ? layer->path : "", &lines));
-    if (lines) CJ__TRY(from_lines(k, lines, &w));
     const bool kept = !mode || !strcmp(mode, "int"); /* elsewhere there is no place for a mask */
-    if (places >= 0 && places < 1e6)
-        skip_special(&w, kept ? given : NULL, unknown, (size_t)places);
-    if (!w.n)
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "a vocabulary that is not in the file: Keras keeps the one that "
-                              "adapt() made in a .keras file alone");
+    cj__keras_words w;
+    CJ__TRY(check(k, layer, texts));
+    if (!(places >= 0) || places > 1e6)
+        return cj__keras_fail(k, layer, CJ_ERR_DATA, "num_oov_indices of %g", places);
+    CJ__TRY(cj__keras_read_words(k, layer, kept ? given : NULL, unknown, (size_t)places, &w));
+    call->n_out = 1;
+    if (texts && cj__keras_bool(of, "invert", false))
+        return text_at(k, &w, given, unknown ? unknown : "[UNK]", (size_t)places, x[0],
+                       &call->out[0]);
     cj__text text;
     cj__text_init(&text, k->cj);
     cj_status failed = cj__keras_options(k, layer, &text);
-    cj__text_format(&text, "%snum_oov_indices=", text.length ? ", " : "");
-    cj__text_number(&text, places != 0 ? places : -1);
-    if (given) {
-        cj__text_format(&text, ", mask_token=%s", texts ? "\"" : "");
-        for (const char *c = given; *c; c++) {
-            if (texts && strchr("\"\\", *c)) cj__text_char(&text, '\\');
-            cj__text_char(&text, *c);
-        }
-        if (texts) cj__text_char(&text, '"');
-    }
-    cj__text_format(&text, ", vocabulary=%c", texts ? '"' : '[');
-    for (size_t i = 0; i < w.n; i++) {
-        if (i) cj__text_add(&text, ", ");
-        if (texts) add_quoted(&text, w.at[i]);
-        else cj__text_add(&text, w.at[i]);
-    }
-    cj__text_char(&text, texts ? '"' : ']');
-    if (!failed) failed = text.failed;
+    if (!failed) failed = cj__keras_lookup_options(layer, &w, texts, given, &text);
     if (!failed)
         failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), x, n,
                                  &call->out[0]);
     cj__text_release(&text);
-    call->n_out = 1;
-    return failed;
+    return failed ? failed
+                  : cj__keras_encoded(k, layer, &w, (size_t)places, &call->out[0]);
 }
 
 /* Discretization: bins, as they are or as zeros and ones. */

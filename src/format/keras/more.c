@@ -60,9 +60,6 @@ CJ__KERAS_MORE(axis)
                                       "axes that do not follow one another");
         a = a->first;
     }
-    if (cj__keras_bool(layer->config, "rms_scaling", false) ||
-        cj__keras_bool(layer->config, "renorm", false))
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "rms_scaling or renorm");
     if (cj__keras_number(layer->config, "mode", 0) != 0) /* Keras 1's */
         return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "a mode that is not 0");
     if (a && a->is_integer) append_number(out, "axis", a->number);
@@ -95,15 +92,6 @@ CJ__KERAS_MORE(edges)
         append_number(out, names[i][1], second->number);
         if (list && !pair) item = item->next;
     }
-    return out->failed;
-}
-
-CJ__KERAS_MORE(whole)
-{
-    if (cj__keras_bool(layer->config, "crop_to_aspect_ratio", false) ||
-        cj__keras_bool(layer->config, "pad_to_aspect_ratio", false))
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "a picture whose sides keep their ratio");
     return out->failed;
 }
 

@@ -42,7 +42,8 @@ static bool is_word(const char *text)
 
 static bool is_recurrent(const cj__keras_layer *layer)
 {
-    return layer->row && layer->row->build == cj__keras_build_recurrent;
+    return layer->row && (layer->row->build == cj__keras_build_recurrent ||
+                          layer->row->build == cj__keras_build_cell);
 }
 
 /* Is it one of ours, or, in a recurrent layer, one of the operator's? */
@@ -53,16 +54,6 @@ static bool is_known(const cj__keras *k, const cj__keras_layer *layer, const cha
                                      cj__named_known(k->cj, CJ__ROW_ACTIVATION, name);
     while (*word && strcmp(*word, name)) word++;
     return *word != NULL;
-}
-
-/* Keras 3 changed its slope from 1/5 to 1/6; that of a recurrent operator (recurrent.h) is 1/5. */
-static cj_status hard_sigmoid(cj__keras *k, const cj__keras_layer *layer, const char **name)
-{
-    if (is_recurrent(layer) && k->version >= 3)
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "the activation hard_sigmoid of Keras 3 in a recurrent layer");
-    if (!is_recurrent(layer) && k->version < 3) *name = "hard_sigmoid(slope=0.2)";
-    return CJ_OK;
 }
 
 /* An activation's name, or a layer that is one: {"class_name": "LeakyReLU", "config": {...}}, or a
@@ -94,7 +85,10 @@ cj_status cj__keras_activation(cj__keras *k, const cj__keras_layer *layer, const
                               "an activation that is no function of Keras's own");
     if (!strcmp(name, "linear")) return CJ_OK;
     if (!strcmp(name, "leaky_relu")) name = "leaky_relu(negative_slope=0.2)";
-    if (!strcmp(name, "hard_sigmoid")) CJ__TRY(hard_sigmoid(k, layer, &name));
+    /* Keras 3 changed its slope from 1/5 to 1/6; that of a recurrent operator is 1/5, and weights
+     * make up for it (cj__keras_slow_gates). */
+    if (!strcmp(name, "hard_sigmoid") && !is_recurrent(layer) && k->version < 3)
+        name = "hard_sigmoid(slope=0.2)";
     if (!strcmp(name, "hard_swish")) name = "hard_silu";
     if (!is_known(k, layer, name))
         return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "the activation '%s' is not known%s",

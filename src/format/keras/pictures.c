@@ -84,3 +84,46 @@ CJ__KERAS_BUILDER(cropped)
                               "pictures of another size than its result");
     return cj__keras_build_nothing(k, layer, call, x, n);
 }
+
+/* A whole number of Keras's: a side in the other's ratio, in floats. */
+static int64_t in_ratio(int64_t side, int64_t target, int64_t other)
+{
+    return (int64_t)((float)(side * target) / (float)other);
+}
+
+/* Resizing whose pictures keep their ratio: first the largest part in the middle that has that of
+ * the result is cut out, or edges are added, as many on both sides. */
+CJ__KERAS_BUILDER(resizing)
+{
+    const bool crop = cj__keras_bool(layer->config, "crop_to_aspect_ratio", false),
+               pad = cj__keras_bool(layer->config, "pad_to_aspect_ratio", false);
+    const double height = cj__keras_number(layer->config, "height", 0),
+                 width = cj__keras_number(layer->config, "width", 0),
+                 value = cj__keras_number(layer->config, "fill_value", 0);
+    const int rows = is_first(layer) ? 2 : 1;
+    if (!crop && !pad) return cj__keras_build_row(k, layer, call, x, n);
+    const int64_t h = cj_node_rank(x[0]) == 4 ? cj_node_dim(x[0], rows) : -1,
+                  w = h < 0 ? -1 : cj_node_dim(x[0], rows + 1);
+    if (h < 1 || w < 1 || h > 1 << 24 || w > 1 << 24)
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "pictures that keep their ratio, but whose sizes are not known");
+    if (!(height >= 1) || !(width >= 1) || height > 1 << 24 || width > 1 << 24)
+        return cj__keras_fail(k, layer, CJ_ERR_DATA, "a height or width that is none");
+    const int64_t by_width = in_ratio(w, (int64_t)height, (int64_t)width),
+                  by_height = in_ratio(h, (int64_t)width, (int64_t)height);
+    cj_node *y = x[0];
+    if (crop) {
+        const int64_t rest = by_width < 1 ? 1 : by_width < h ? by_width : h,
+                      across = by_height < 1 ? 1 : by_height < w ? by_height : w;
+        y = cj_slice_axis(y, rows, (h - rest) / 2, rest);
+        y = cj_slice_axis(y, rows + 1, (w - across) / 2, across);
+    } else {
+        int64_t edges[4] = {0};
+        if (by_width > 1 << 24 || by_height > 1 << 24)
+            return cj__keras_fail(k, layer, CJ_ERR_LIMIT, "edges of more than 2^24 places");
+        if (by_width > h) edges[rows] = (by_width - h) / 2;
+        if (by_height > w) edges[rows + 1] = (by_height - w) / 2;
+        y = cj_pad(y, edges, edges, value);
+    }
+    return y ? cj__keras_build_row(k, layer, call, &y, 1) : k->g->failed;
+}

@@ -12,12 +12,29 @@ static bool is_row(const cj__keras_layer *l, const char *name)
 
 static int states_of(const cj__keras_layer *l) { return is_row(l, "lstm") ? 2 : 1; }
 
+static bool is_hard(const cj__keras_layer *l, const char *key)
+{
+    const cj__json *value = cj__json_find(l->config, key);
+    const char *inner = cj__keras_string(value, "config");
+    return value && !strcmp(value->type == CJ__JSON_STRING ? value->string : inner ? inner : "",
+                            "hard_sigmoid");
+}
+
+unsigned cj__keras_slow_gates(const cj__keras *k, const cj__keras_layer *l)
+{
+    const unsigned states = is_row(l, "gru") ? 4 : 1, all = is_row(l, "lstm") ? 11 : 3;
+    if (k->version < 3 || !l->row->layer) return 0;
+    return (is_hard(l, "activation") ? states : 0) |
+           (is_hard(l, "recurrent_activation") && !is_row(l, "simple_rnn") ? all : 0);
+}
+
 /* The options of a layer, or of a cell, without what wraps it. cuDNN's GRU resets after. */
 static cj_status recurrent_options(cj__keras *k, const cj__keras_layer *l, cj__text *out)
 {
     CJ__TRY(cj__keras_options(k, l, out));
-    if (cj__keras_bool(l->config, "time_major", false))
-        return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "time_major");
+    if (k->version >= 3 && is_row(l, "lstm") && is_hard(l, "activation"))
+        return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED,
+                              "hard_sigmoid of Keras 3 as the activation of an LSTM's state");
     if (is_row(l, "gru") && strcmp(l->kind, "CuDNNGRU") &&
         !cj__keras_bool(l->config, "reset_after", false))
         cj__text_add(out, ", reset_before=true");
@@ -65,21 +82,50 @@ static cj_status add_states(cj__keras *k, const cj__keras_layer *l, cj__keras_ca
     return k->g->failed;
 }
 
+/* [steps, batch, ...] as [batch, steps, ...], or back; its mask, too. */
+static cj_node *exchanged(cj_node *x)
+{
+    int64_t order[CJ_RANK_MAX];
+    cj_node *mask = cj_mask_of(x);
+    for (int i = 0; i < cj_node_rank(x); i++) order[i] = i < 2 ? 1 - i : i;
+    cj_node *y = cj_node_rank(x) < 2 ? x : cj_transpose(x, order);
+    return mask && y ? cj_with_mask(y, cj_transpose(mask, (int64_t[]){1, 0})) : y;
+}
+
+/* y, 0 where a step does not count, if the layer says so; all: y are all steps, else the last. */
+static cj_node *zeroed(const cj__keras_layer *l, const cj_node *x, cj_node *y)
+{
+    const bool all = cj__keras_bool(l->config, "return_sequences", false),
+               back = cj__keras_bool(l->config, "go_backwards", false);
+    cj_node *mask = cj_mask_of(x), *own = y ? cj_mask_of(y) : NULL;
+    if (!mask || !y || !cj__keras_bool(l->config, "zero_output_for_mask", false)) return y;
+    if (back) mask = cj_reverse(mask, 1);
+    if (!all) mask = mask ? cj_squeeze(cj_slice_axis(mask, 1, -1, 1), 1) : NULL;
+    y = cj_where(cj_expand_dims(mask, -1), y, cj_scalar(cj_node_graph(y), cj_node_dtype(y), 0));
+    return own ? cj_with_mask(y, own) : y;
+}
+
 CJ__KERAS_BUILDER(recurrent)
 {
-    cj_node *in[3];
+    cj_node *in[3], *y = NULL;
     const int states = states_of(layer);
+    const bool steps_first = cj__keras_bool(layer->config, "time_major", false);
+    cj_node *from = steps_first ? exchanged(x[0]) : x[0];
     cj__text text;
     CJ__TRY(check_states(k, layer, call, n, states));
-    const int n_in = inputs(x[0], n > 1 ? x + 1 : NULL, 1, states, in);
+    if (!from) return k->g->failed;
+    const int n_in = inputs(from, n > 1 ? x + 1 : NULL, 1, states, in);
     cj__text_init(&text, k->cj);
     cj_status failed = recurrent_options(k, layer, &text);
     if (!failed)
-        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), in, n_in,
-                                 &call->out[0]);
+        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), in, n_in, &y);
     cj__text_release(&text);
+    if (failed) return failed;
+    call->out[0] = zeroed(layer, from, y);
+    if (steps_first && cj__keras_bool(layer->config, "return_sequences", false))
+        call->out[0] = call->out[0] ? exchanged(call->out[0]) : NULL;
     call->n_out = 1;
-    return failed ? failed : add_states(k, layer, call, call->out[0], 1, states);
+    return add_states(k, layer, call, y, 1, states);
 }
 
 /* ---- Bidirectional --------------------------------------------------------------------------- */
@@ -150,6 +196,9 @@ static cj_status build_twice(cj__keras *k, cj__keras_layer *l, cj__keras_call *c
 
 CJ__KERAS_BUILDER(bidirectional)
 {
+    for (int i = 0; i < layer->n_inner; i++)
+        if (cj__keras_bool(layer->inner[i].config, "time_major", false))
+            return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "time_major of what it wraps");
     if (layer->n_inner == 2) return build_twice(k, layer, call, x, n);
     cj_node *in[3], *y = NULL;
     const cj__keras_layer *inner = layer->inner;
@@ -205,11 +254,12 @@ static cj_status build_cell(cj__keras *k, const cj__keras_layer *rnn, int i, cj_
 CJ__KERAS_BUILDER(cells)
 {
     int states = 0, used = 1;
-    if (cj__keras_bool(layer->config, "zero_output_for_mask", false))
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "zero_output_for_mask");
+    const bool steps_first = cj__keras_bool(layer->config, "time_major", false);
+    cj_node *from = steps_first ? exchanged(x[0]) : x[0];
+    if (!from) return k->g->failed;
     for (int i = 0; i < layer->n_inner; i++) states += states_of(&layer->inner[i]);
     CJ__TRY(check_states(k, layer, call, n, states));
-    call->out[0] = x[0];
+    call->out[0] = from;
     call->n_out = 1;
     for (int i = 0; i < layer->n_inner; i++) {
         cj__keras_layer *cell = &layer->inner[i];
@@ -227,7 +277,10 @@ CJ__KERAS_BUILDER(cells)
         used += own;
     }
     layer->full = layer->name;
-    return CJ_OK;
+    call->out[0] = zeroed(layer, from, call->out[0]);
+    if (steps_first && cj__keras_bool(layer->config, "return_sequences", false))
+        call->out[0] = call->out[0] ? exchanged(call->out[0]) : NULL;
+    return k->g->failed;
 }
 
 CJ__KERAS_BUILDER(cell)

@@ -23,11 +23,29 @@ static int64_t count_of(const cj__keras_layer *l, const char *key)
 
 /* ---- STFTSpectrogram ------------------------------------------------------------------------- */
 
+/* atan2(imag, real): that of the quotient, on the left of the plane half a turn away; on its
+ * upright axis a quarter. */
+static cj_node *angle(cj_node *real, cj_node *imag)
+{
+    if (!real || !imag) return NULL;
+    const double pi = 3.14159265358979323846;
+    cj_graph *g = cj_node_graph(real);
+    const cj_dtype dtype = cj_node_dtype(real);
+    cj_node *zero = cj_scalar(g, dtype, 0), *one = cj_scalar(g, dtype, 1),
+            *upright = cj_equal(real, zero);
+    cj_node *y = cj_atan(cj_div(imag, cj_where(upright, one, real)));
+    cj_node *turn = cj_where(cj_less(imag, zero), cj_scalar(g, dtype, -pi),
+                             cj_scalar(g, dtype, pi));
+    y = cj_where(cj_less(real, zero), cj_add(y, turn), y);
+    return cj_where(upright, cj_scale(cj_sign(imag), pi / 2), y);
+}
+
 /* Two real numbers r, i of each frequency, along the last axis as [r..., i...], as one. */
 static cj_node *one_number(cj_node *y, const char *mode, int64_t bins)
 {
-    cj_node *power = cj_add(cj_square(cj_slice_axis(y, -1, 0, bins)),
-                            cj_square(cj_slice_axis(y, -1, bins, bins)));
+    cj_node *real = cj_slice_axis(y, -1, 0, bins), *imag = cj_slice_axis(y, -1, bins, bins);
+    if (!strcmp(mode, "angle")) return angle(real, imag);
+    cj_node *power = cj_add(cj_square(real), cj_square(imag));
     if (!strcmp(mode, "psd")) { /* what is in the middle stands for two frequencies */
         if (bins < 3) return power;
         const int64_t side[CJ_RANK_MAX] = {0, 0, 1};
@@ -60,9 +78,10 @@ CJ__KERAS_BUILDER(stft)
     int64_t fft = count_of(layer, "fft_length");
     cj_node *in = x[0], *y;
     cj__text text;
-    if (!mode || !cj__keras_is_word("log magnitude psd real imag stft", mode))
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "the mode %.40s; log, magnitude, psd, real, imag and stft are read",
+    if (!mode || !cj__keras_is_word("log magnitude psd real imag angle stft", mode))
+        return cj__keras_fail(k, layer, CJ_ERR_DATA,
+                              "the mode %.40s; log, magnitude, psd, real, imag, angle and stft are "
+                              "possible",
                               mode ? mode : "none");
     if (n != 1 || cj_node_rank(in) != 3 || !length)
         return cj__keras_fail(k, layer, CJ_ERR_DATA,

@@ -76,8 +76,12 @@ static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__k
     const char *mode = cj__keras_string(of->config, "mode"); /* of an STFTSpectrogram */
     const bool first = order && !strcmp(order, "th"),
                one = row->halves && mode && cj__keras_is_word("real imag", mode);
+    const bool gates = row->build == cj__keras_build_recurrent ||
+                       row->build == cj__keras_build_cell;
+    const unsigned slow = gates ? cj__keras_slow_gates(k, of) : 0;
+    const double units = slow ? cj__keras_number(of->config, "units", 0) : 0;
     target found[CJ__KERAS_WEIGHTS];
-    int number = 0, n = 0;
+    int number = l->first_weight, n = 0;
     for (int i = 0; i < CJ__KERAS_WEIGHTS && row->weights[i].name; i++) {
         const cj__keras_weight *w = &row->weights[i];
         if (i && strcmp(w->path, row->weights[i - 1].path)) number = 0;
@@ -97,13 +101,24 @@ static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__k
                                       .block = row->halves && i,
                                       .blocks = row->halves && !one ? 2 : 0,
                                       .around = window && k->theano,
-                                      .old = k->version == 1},
+                                      .old = k->version == 1,
+                                      .slow = slow,
+                                      .units = (int64_t)units},
                               .trained = !l->frozen && strncmp(w->name, "moving_", 7)};
     }
     if (k->version == 1 && gates_of(row) > 1 && !(how && !strcmp(how, "gpu")))
         return collect_gates(k, of, found, n, list);
     for (int i = 0; i < n; i++) CJ__TRY(add(k, list, &found[i]));
     return CJ_OK;
+}
+
+/* How many weights it has in the file behind those that are ours: statistics, which went into
+ * options, and what training alone reads: a vector, or moving statistics of another kind. */
+static int unread_weights(const cj__keras_layer *l)
+{
+    if (l->row->build == cj__keras_build_normalization) return 3;
+    if (!strcmp(l->kind, "SpectralNormalization")) return 1;
+    return cj__keras_bool(l->config, "renorm", false) ? 3 : 0;
 }
 
 /* Models in models are as deep as JSON is: at most 64. */
@@ -119,16 +134,11 @@ static cj_status collect(cj__keras *k, const cj__keras_layer *l, targets *list)
         CJ__TRY(collect_row(k, l, l->inner, "forward_layer", "", list));
         return collect_row(k, l, l->inner, "backward_layer", "backward_", list);
     }
+    if (l->row->layer) CJ__TRY(collect_row(k, l, l, "", "", list));
     for (int i = 0; i < l->n_inner; i++) CJ__TRY(collect(k, &l->inner[i], list));
-    if (l->row->build == cj__keras_build_normalization) {
-        for (int i = 0; i < 3; i++)
-            CJ__TRY(add(k, list, &(target){.layer = l, .path = l->path}));
-        return CJ_OK;
-    }
-    if (l->row->layer) return collect_row(k, l, l, "", "", list);
-    return strcmp(l->kind, "SpectralNormalization")
-               ? CJ_OK
-               : add(k, list, &(target){.layer = l, .path = l->path}); /* a vector of training */
+    for (int i = unread_weights(l); i > 0; i--)
+        CJ__TRY(add(k, list, &(target){.layer = l, .path = l->path}));
+    return CJ_OK;
 }
 
 /* ---- Where they are -------------------------------------------------------------------------- */
@@ -228,6 +238,15 @@ cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *l, int i, con
     CJ__TRY(k->by_path    ? by_path(k, l->path, i, &o)
             : l != k->top ? by_name(k, l, name, &o)
                           : by_order(k, l, i, &listed, &o));
+    return o && o->is_data ? cj__hdf5_tensor(&k->file, &o->value, out) : CJ_OK;
+}
+
+cj_status cj__keras_weight_called(cj__keras *k, const cj__keras_layer *l, const char *name,
+                                  cj_tensor **out)
+{
+    const cj__hdf5_object *group = k->by_path && l->path ? vars(k, l->path) : NULL,
+                          *o = group ? cj__hdf5_find(group, name) : NULL;
+    *out = NULL;
     return o && o->is_data ? cj__hdf5_tensor(&k->file, &o->value, out) : CJ_OK;
 }
 

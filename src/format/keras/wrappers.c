@@ -1,5 +1,5 @@
 /* wrappers.c: classes of Keras that are no single layer of ours, or more than its options say:
- * TimeDistributed, Normalization, those that are refused. */
+ * TimeDistributed, chains, those that are refused. */
 #include "format/keras/keras.h"
 
 #include <cajal/sequence.h>
@@ -107,74 +107,4 @@ CJ__KERAS_BUILDER(nothing)
     call->out[0] = x[0];
     call->n_out = 1;
     return CJ_OK;
-}
-
-/* Numbers of a configuration, in lists of any depth, as a list of an option. */
-static void flat_numbers(cj__text *out, const cj__json *value, int *count)
-{
-    if (value->type == CJ__JSON_NUMBER) {
-        if ((*count)++) cj__text_add(out, ", ");
-        cj__text_number(out, value->number);
-    }
-    if (value->type == CJ__JSON_ARRAY)
-        for (const cj__json *item = value->first; item; item = item->next)
-            flat_numbers(out, item, count);
-}
-
-/* "mean=[...]": weight i, which adapt() made, or what the configuration says. */
-static cj_status statistic(cj__keras *k, const cj__keras_layer *l, const char *name, int i,
-                           cj__text *out)
-{
-    cj_tensor *t = NULL;
-    const cj__json *said = cj__json_find(l->config, name);
-    int count = 0;
-    cj__text_format(out, "%s%s=[", out->length ? ", " : "", name);
-    if (said && said->type != CJ__JSON_NULL) flat_numbers(out, said, &count);
-    else {
-        CJ__TRY(cj__keras_weight_at(k, l, i, name, &t));
-        const int64_t n = t ? cj_tensor_count(t) : 0;
-        for (; count < n && count < 1 << 20; count++) {
-            if (count) cj__text_add(out, ", ");
-            cj__text_number(out, cj_load_f64(cj_tensor_dtype(t), cj_tensor_map_read(t),
-                                             (size_t)count));
-        }
-        cj_tensor_free(t);
-    }
-    cj__text_char(out, ']');
-    return count ? out->failed
-                 : cj__keras_fail(k, l, CJ_ERR_DATA, "no %s, neither said nor among its weights",
-                                  name);
-}
-
-/* The two axes change places. */
-static cj_node *swapped(cj_node *x, int a, int b)
-{
-    int64_t order[CJ_RANK_MAX];
-    if (!x || a == b) return x;
-    for (int i = 0; i < cj_node_rank(x); i++) order[i] = i == a ? b : i == b ? a : i;
-    return cj_transpose(x, order);
-}
-
-CJ__KERAS_BUILDER(normalization)
-{
-    const cj__json *axis = cj__json_find(layer->config, "axis");
-    const int last = cj_node_rank(x[0]) - 1;
-    cj__text text;
-    if (axis && axis->type == CJ__JSON_ARRAY && axis->count == 1) axis = axis->first;
-    const bool one = axis && axis->is_integer;
-    const int64_t at = !one ? last : axis->integer < 0 ? axis->integer + last + 1 : axis->integer;
-    if ((axis && !one && axis->type != CJ__JSON_NULL) || at < 0 || at > last || n != 1)
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "several axes, or one that is not there");
-    cj_node *in = swapped(x[0], (int)at, last), *y = NULL;
-    cj__text_init(&text, k->cj);
-    cj_status failed = statistic(k, layer, "mean", 0, &text);
-    if (!failed) failed = statistic(k, layer, "variance", 1, &text);
-    if (cj__keras_bool(layer->config, "invert", false)) cj__text_add(&text, ", invert=true");
-    if (!failed)
-        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), &in, 1, &y);
-    cj__text_release(&text);
-    call->out[0] = failed ? NULL : swapped(y, (int)at, last);
-    call->n_out = 1;
-    return failed;
 }
