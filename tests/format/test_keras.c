@@ -89,7 +89,7 @@ static const char *const names[] = {"images",     "lines",       "recurrent",
                                     "attention",  "activations", "branches",
                                     "sequential", "cells",       "others",
                                     "nested",     "rare",        "texts", "operators", "scores",
-                                    "many_heads", "variants", "zeroed", "indices"};
+                                    "many_heads", "variants", "zeroed", "indices", "local"};
 static const char *const old_names[] = {"cudnn", "old", "older"}; /* only as .h5 */
 static const char *const new_names[] = {"adapted", "gates"}; /* only as .keras */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
@@ -447,9 +447,19 @@ static const struct {
     {CHAIN(LAYER("STFTSpectrogram", ",\"mode\":\"phase\"")), CJ_ERR_DATA,
      "layer 'l' (STFTSpectrogram): the mode phase; log, magnitude, psd, real, imag, angle and stft "
      "are possible"},
-    {CHAIN(LAYER("LocallyConnected1D", ",\"implementation\":2")), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (LocallyConnected1D): channels that come first, padding, or an implementation that "
-     "is not 1"},
+    {CHAIN(LAYER("LocallyConnected1D", ",\"implementation\":4")), CJ_ERR_DATA,
+     "layer 'l' (LocallyConnected1D): the implementation 4; 1, 2 and 3 are possible"},
+    {CHAIN(LAYER("LocallyConnected1D", ",\"padding\":\"same\"")), CJ_ERR_DATA,
+     "layer 'l' (LocallyConnected1D): the padding same of implementation 1"},
+    {CHAIN(LAYER("LocallyConnected1D", ",\"filters\":2,\"implementation\":3")), CJ_ERR_SHAPE,
+     "layer 'l' (LocallyConnected1D): an input of rank 2; 3 is expected"},
+    {PICTURE(LAYER("LocallyConnected2D", ",\"filters\":2,\"kernel_size\":[4,4]")), CJ_ERR_SHAPE,
+     "layer 'l' (LocallyConnected2D): windows of 4 at steps of 0 along an axis of 3"},
+    {PICTURE(LAYER("LocallyConnected2D",
+                   ",\"filters\":1000000,\"kernel_size\":[2,2],\"implementation\":3")),
+     CJ_ERR_LIMIT, "layer 'l' (LocallyConnected2D): its kernel has more numbers than the file"},
+    {PICTURE(LAYER("LocallyConnected2D", ",\"filters\":0,\"kernel_size\":[2,2]")), CJ_ERR_DATA,
+     "layer 'l' (LocallyConnected2D): 0 filters"},
     {CHAIN(LAYER("RandomCrop", ",\"height\":2,\"width\":2")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (RandomCrop): pictures of another size than its result"},
     {CHAIN(LAYER("EinsumDense", ",\"equation\":\"ab,bc->ac\\\"\"")), CJ_ERR_DATA,

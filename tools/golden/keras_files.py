@@ -1625,6 +1625,65 @@ def indices(folder):
     m.model().save(folder)
 
 
+def local_as(name, x, f, size, step, implementation, padding="valid", first_=False, activation="linear"):
+    """LocallyConnected whose kernel lies in the file as implementations 1, 2 and 3 have it: connections by
+    conv_utils.conv_connected_inputs, output by output."""
+    rank, value = len(size), x.value
+    sizes, c = (value.shape[2:], value.shape[1]) if first_ else (value.shape[1:-1], value.shape[-1])
+    n = [-(-a // s) if padding == "same" else (a - k) // s + 1 for a, k, s in zip(sizes, size, step)]
+    dense = np.zeros((*sizes, c, *n, f))  # what connects; the rest is noise in implementation 2
+    mask = np.zeros((*sizes, 1, *n, 1), bool)
+    for o in np.ndindex(*n):
+        window = []
+        for at, s, k, a in zip(o, step, size, sizes):
+            middle = at * s + (k // 2 if padding == "valid" else 0)
+            window.append(slice(max(0, middle - k // 2), min(a, middle + k - k // 2)))
+        mask[(*window, slice(None), *o, slice(None))] = True
+    dense = np.where(mask, rand(*dense.shape), 0)
+    bias = rand(*n, f)
+    to_file = [rank] + list(range(rank)) + [2 * rank + 1] + list(range(rank + 1, 2 * rank + 1))  # channels first
+    noisy = np.where(mask, dense, 9.0)
+    if implementation == 2:
+        kernel = noisy.transpose(to_file) if first_ else noisy
+    elif implementation == 3:
+        where = np.broadcast_to(mask, dense.shape)
+        order = to_file if first_ else list(range(2 * rank + 2))
+        values, flat = dense.transpose(order), where.transpose(order)
+        inputs, outputs = int(np.prod(values.shape[:rank + 1])), int(np.prod(values.shape[rank + 1:]))
+        kernel = values.reshape(inputs, outputs).T[flat.reshape(inputs, outputs).T]  # sorted by output, then input
+    else:
+        kernel = np.stack([
+            np.stack([dense[(Ellipsis, *o, i)].transpose([rank] + list(range(rank)) if first_ else list(range(rank + 1)))[
+                mask[(Ellipsis, 0, *o, 0)][None].repeat(c, 0) if first_ else mask[(Ellipsis, 0, *o, 0)]].ravel()
+                for i in range(f)], -1) for o in np.ndindex(*n)])
+
+    def call(x):
+        x = last(x) if first_ else x
+        y = torch.tensordot(x, t(dense), rank + 1) + t(bias)
+        return ACT[activation](first(y) if first_ else y)
+    return Layer("LocallyConnected%dD" % rank, name, call, [("", "kernel", kernel), ("", "bias", bias)], filters=f,
+                 kernel_size=list(size), strides=list(step), padding=padding,
+                 data_format="channels_first" if first_ else "channels_last", activation=activation, use_bias=True,
+                 implementation=implementation)
+
+
+def locals_(folder):
+    """Kernels of LocallyConnected in all implementations."""
+    m = Net("local")
+    x, z = m.input("series", rand(2, 7, 3)), m.input("first_series", rand(2, 3, 7))
+    p, q = m.input("picture", rand(2, 5, 4, 2)), m.input("first_picture", rand(2, 2, 5, 4))
+    for i in (1, 2, 3):
+        m.out(local_as("line_%d" % i, x, 4, [3], [2], i, activation="tanh"), x)
+        m.out(local_as("line_first_%d" % i, z, 4, [3], [2], i, first_=True), z)
+        m.out(local_as("plane_%d" % i, p, 3, [2, 3], [2, 1], i), p)
+        m.out(local_as("plane_first_%d" % i, q, 3, [3, 2], [1, 1], i, first_=True), q)
+    for i in (2, 3):
+        m.out(local_as("line_same_%d" % i, x, 2, [4], [2], i, "same"), x)
+        m.out(local_as("plane_same_%d" % i, p, 3, [3, 2], [1, 2], i, "same"), p)
+        m.out(local_as("plane_same_first_%d" % i, q, 3, [2, 3], [2, 1], i, "same", True), q)
+    m.model().save(folder)
+
+
 def gates(folder):
     """Keras 3's hard_sigmoid, relu6(x + 3) / 6, in recurrent layers: in .keras files alone."""
     m = Net("gates")
@@ -1715,7 +1774,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older, many_heads, variants, zeroed, gates, indices):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older, many_heads, variants, zeroed, gates, indices, locals_):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

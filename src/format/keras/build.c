@@ -135,8 +135,7 @@ cj_status cj__keras_apply(cj__keras *k, cj__keras_layer *l, const char *row, con
     return shared ? enter(k, outer) : CJ_OK;
 }
 
-/* Images with their channels first: [batch, channels, ...] to [batch, ..., channels], or back. */
-static cj_node *move_channels(cj_node *x, bool to_end)
+cj_node *cj__keras_move_channels(cj_node *x, bool to_end)
 {
     int64_t order[CJ_RANK_MAX];
     const int rank = x ? cj_node_rank(x) : 0;
@@ -154,7 +153,7 @@ CJ__KERAS_BUILDER(row)
     const char *old = cj__keras_string(l->config, "dim_ordering"); /* Keras 1's */
     const bool first = (format && !strcmp(format, "channels_first")) || (old && !strcmp(old, "th"));
     cj__text text;
-    cj_node *y = NULL, *in = first ? move_channels(x[0], true) : NULL;
+    cj_node *y = NULL, *in = first ? cj__keras_move_channels(x[0], true) : NULL;
     if (first && (!l->row->images || n != 1))
         return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "channels that come first");
     cj__text_init(&text, k->cj);
@@ -164,7 +163,7 @@ CJ__KERAS_BUILDER(row)
                                  &y);
     cj__text_release(&text);
     call->n_out = 1;
-    call->out[0] = first && !failed ? move_channels(y, false) : y;
+    call->out[0] = first && !failed ? cj__keras_move_channels(y, false) : y;
     return failed;
 }
 

@@ -73,6 +73,7 @@ int cj__keras_expected(const cj__keras_move *how, const cj_tensor *from, const c
                        int64_t *out)
 {
     sizes s;
+    if (how->form == CJ__KERAS_LOCAL) return cj__keras_local_shape(how->local, out);
     take_sizes(how, from, to, &s);
     const int rank = s.to_rank;
     memcpy(out, s.to, sizeof s.to);
@@ -102,6 +103,7 @@ bool cj__keras_move_weight(const cj__keras_move *how, const cj_tensor *from, cj_
 {
     const cj_dtype dtype = cj_tensor_dtype(to), source = cj_tensor_dtype(from);
     sizes s;
+    if (how->form == CJ__KERAS_LOCAL) return cj__keras_move_local(how->local, from, to);
     take_sizes(how, from, to, &s);
     if (cj_dtype_info(source)->kind != CJ_KIND_FLOAT || !fits(how->form, &s)) return false;
     const void *bytes = cj_tensor_map_read(from);

@@ -47,6 +47,7 @@ typedef enum cj__keras_form {
     CJ__KERAS_CONV,  /* [k..., a, b] is [b, a, k...] */
     CJ__KERAS_FIRST, /* [b, a, k...], as Keras 1 has it where channels come first */
     CJ__KERAS_DEEP,  /* [k..., a, b] is [a b, 1, k...] */
+    CJ__KERAS_LOCAL, /* of a convolution whose kernel is another at each place (local.c) */
     /* cuDNN's, whose gates lie one beside the other: */
     CJ__KERAS_GATES, /* of each [n, units] the numbers as [units, n] */
     CJ__KERAS_TURNED, /* each [units, units] turned */
@@ -107,6 +108,7 @@ struct cj__keras_layer {
     cj__keras_model *model;   /* of a model that is a layer */
     cj__keras_layer *inner;   /* of a wrapper: one layer, or several one after another */
     int n_inner;
+    const struct cj__keras_local *local; /* of a LocallyConnected */
     int first_weight;         /* of a part of a layer: its weights in the group behind others */
     bool frozen;              /* not trainable */
     bool again;               /* one call of it is two of ours */
@@ -179,9 +181,17 @@ cj_dtype cj__keras_dtype(const cj__keras_model *model);
 /* One call of a layer; that of a class that is one of ours stands alone below. */
 cj_status cj__keras_build(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call,
                           cj_node *const *x, int n);
+/* Images with their channels first, [batch, channels, ...], as [batch, ..., channels], or back. */
+cj_node *cj__keras_move_channels(cj_node *x, bool to_end);
 /* Our layer of that name on x; its full name goes to layer->full. */
 cj_status cj__keras_apply(cj__keras *k, cj__keras_layer *layer, const char *row,
                           const char *options, cj_node *const *x, int n, cj_node **y);
+
+/* local.c: the kernel of a LocallyConnected, of floats in the shape it has in the file (its rank).
+ */
+typedef struct cj__keras_local cj__keras_local;
+int cj__keras_local_shape(const cj__keras_local *w, int64_t *out);
+bool cj__keras_move_local(const cj__keras_local *w, const cj_tensor *from, cj_tensor *to);
 
 /* forms.c: how a weight is moved from a file. */
 typedef struct cj__keras_move {
@@ -192,6 +202,7 @@ typedef struct cj__keras_move {
     bool old;          /* Keras 1's */
     unsigned slow;     /* gates whose weights are 5/6 of the file's */
     int64_t units;     /* numbers of a gate, of such */
+    const cj__keras_local *local;
 } cj__keras_move;
 /* false: the shape does not fit, or it is of no floats; both are in memory of this machine. */
 bool cj__keras_move_weight(const cj__keras_move *how, const cj_tensor *from, cj_tensor *to);

@@ -254,7 +254,7 @@ static const cj__keras_row rows[] = {
     {"LocallyConnected1D LocallyConnected2D",
      "einsum_dense",
      "@activation",
-     {{"", "kernel", CJ__KERAS_SAME}, FLAT("", "bias")},
+     {{"", "kernel", CJ__KERAS_LOCAL}, FLAT("", "bias")},
      .build = cj__keras_build_local},
     {"LayerScale",
      "einsum_dense",

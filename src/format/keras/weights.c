@@ -102,6 +102,7 @@ static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__k
                                       .blocks = row->halves && !one ? 2 : 0,
                                       .around = window && k->theano,
                                       .old = k->version == 1,
+                                      .local = of->local,
                                       .slow = slow,
                                       .units = (int64_t)units},
                               .trained = !l->frozen && strncmp(w->name, "moving_", 7)};
