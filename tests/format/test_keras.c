@@ -89,7 +89,7 @@ static const char *const names[] = {"images",     "lines",       "recurrent",
                                     "attention",  "activations", "branches",
                                     "sequential", "cells",       "others",
                                     "nested",     "rare",        "texts", "operators", "scores",
-                                    "many_heads", "variants", "zeroed", "indices", "local"};
+                                    "many_heads", "variants", "zeroed", "indices", "local", "wrapped"};
 static const char *const old_names[] = {"cudnn", "old", "older"}; /* only as .h5 */
 static const char *const new_names[] = {"adapted", "gates"}; /* only as .keras */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
@@ -318,6 +318,9 @@ static void wrong_files_are_told(void **state)
 #define NODE(config, nodes) \
     "{\"class_name\":\"Dense\",\"config\":{" config "\"units\":2},\"inbound_nodes\":" nodes "}"
 
+#define WRAPPED(kind, config) \
+    CHAIN(LAYER("RNN", ",\"cell\":{\"class_name\":\"" kind "\",\"config\":{" config "}}"))
+#define CELL "\"cell\":" LAYER("GRUCell", ",\"units\":2")
 #define PICTURE(layers) \
     "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[{\"class_name\":" \
     "\"InputLayer\",\"config\":{\"name\":\"x\",\"batch_shape\":[null,3,4,2]}}," layers "]}}"
@@ -381,6 +384,14 @@ static const struct {
     {CHAIN(LAYER("RNN", ",\"cell\":" LAYER("Dense", ",\"units\":2"))), CJ_ERR_UNSUPPORTED,
      "layer 'l' (RNN): a cell of the class Dense; SimpleRNNCell, LSTMCell and GRUCell are "
      "possible"},
+    {WRAPPED("DropoutWrapper", "\"input_keep_prob\":0.5," CELL), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (RNN): a DropoutWrapper that drops, which it does outside of training, too"},
+    {WRAPPED("ResidualWrapper", "\"residual_fn\":\"f\"," CELL), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (RNN): a ResidualWrapper with a function of its own, which is Python code"},
+    {WRAPPED("ResidualWrapper", "\"cell\":{\"config\":{\"cells\":[1]}}"), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (RNN): a ResidualWrapper around several cells"},
+    {WRAPPED("DeviceWrapper", "\"device\":1"), CJ_ERR_DATA,
+     "layer 'l' (RNN): a DeviceWrapper without a cell"},
     {CHAIN(LAYER("RNN", "")), CJ_ERR_DATA, "layer 'l' (RNN): there is no layer in it"},
     {CHAIN(LAYER("LSTMCell", ",\"units\":2")), CJ_ERR_DATA,
      "layer 'l' (LSTMCell): a cell that is not in an RNN"},

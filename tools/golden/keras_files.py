@@ -1684,6 +1684,53 @@ def locals_(folder):
     m.model().save(folder)
 
 
+def wrapped(folder):
+    """Cells in the wrappers of TensorFlow 1."""
+    m = Net("wrapped")
+    x = m.input("x", rand(3, 5, 4), [None, 4])
+
+    def wrap(cell, *kinds):
+        for i, kind in enumerate(kinds):
+            more = {"DropoutWrapper": {"input_keep_prob": 1.0, "output_keep_prob": 1.0, "state_keep_prob": 1.0},
+                    "DeviceWrapper": {"device": "cpu"}}.get(kind, {})
+            cell = {"class_name": kind, "config": {"name": "wrapper_%d" % i, **more, "cell": cell}}
+        return cell
+
+    def cell_of(kind, name):
+        return {"class_name": kind + "Cell", "config": {
+            "name": name, "units": 4, "activation": "tanh", "use_bias": True,
+            **({"recurrent_activation": "sigmoid"} if kind != "SimpleRNN" else {}),
+            **({"reset_after": True} if kind == "GRU" else {})}}
+
+    def one(name, kind, kinds, back=False, all_=True):
+        layer, n = RNN(kind, "r", 4, 4), kinds.count("ResidualWrapper")
+
+        def call(x):
+            y, states = run(layer.step, x, [torch.zeros(3, 4, dtype=torch.float64)] * (2 if kind == "LSTM" else 1), back)
+            y = y + n * (x.flip(1) if back else x)
+            return [y if all_ else y[:, -1]] + states
+        m.out(Layer("RNN", name, call, [("cell" + "/cell" * len(kinds), w, a) for _, w, a in layer.weights],
+                    cell=wrap(cell_of(kind, "c"), *kinds), return_sequences=all_, return_state=True, go_backwards=back), x)
+    one("residual", "GRU", ["ResidualWrapper"])
+    one("residual_back", "LSTM", ["ResidualWrapper"], True)
+    one("residual_last", "SimpleRNN", ["ResidualWrapper", "ResidualWrapper"], True, False)
+    one("device", "LSTM", ["DropoutWrapper", "DeviceWrapper"], all_=False)
+    parts = [RNN(kind, kind.lower(), 4, 4) for kind in ("LSTM", "GRU", "GRU")]
+    paths = ("residual_wrapper/cell", "gru_cell", "residual_wrapper_1/cell/cell")
+    cells_ = [wrap(cell_of("LSTM", "a"), "ResidualWrapper"), cell_of("GRU", "b"),
+              wrap(cell_of("GRU", "c"), "DeviceWrapper", "ResidualWrapper")]
+
+    def stack(x):
+        for p, n in zip(parts, (1, 0, 1)):
+            zero = torch.zeros(3, 4, dtype=torch.float64)
+            x = run(p.step, x, [zero] * (2 if p.kind == "LSTM" else 1))[0] + n * x
+        return x[:, -1]
+    m.out(Layer("RNN", "stack", stack, [("cell/cell/cells/" + p, n, a) for p, q in zip(paths, parts) for _, n, a in q.weights],
+                cell=wrap({"class_name": "StackedRNNCells", "config": {"name": "stacked", "cells": cells_}}, "DeviceWrapper"),
+                return_sequences=False, return_state=False, go_backwards=False), x)
+    m.model().save(folder)
+
+
 def gates(folder):
     """Keras 3's hard_sigmoid, relu6(x + 3) / 6, in recurrent layers: in .keras files alone."""
     m = Net("gates")
@@ -1774,7 +1821,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older, many_heads, variants, zeroed, gates, indices, locals_):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older, many_heads, variants, zeroed, gates, indices, locals_, wrapped):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

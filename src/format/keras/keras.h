@@ -108,6 +108,9 @@ struct cj__keras_layer {
     cj__keras_model *model;   /* of a model that is a layer */
     cj__keras_layer *inner;   /* of a wrapper: one layer, or several one after another */
     int n_inner;
+    const char *outermost;    /* of a cell: the class of what wraps it, or NULL; */
+    int wrappers;             /* how many do (of an RNN: wrap its cells); */
+    int residuals;            /* how many of them add what the cell takes to what it gives */
     const struct cj__keras_local *local; /* of a LocallyConnected */
     int first_weight;         /* of a part of a layer: its weights in the group behind others */
     bool frozen;              /* not trainable */

@@ -81,15 +81,49 @@ static bool is_twice(const cj__keras_layer *l, const cj__json *inner)
     return !alike;
 }
 
+/* What is in wrappers around a cell; which these are is written down in *cell. */
+static cj_status unwrap(cj__keras *k, const cj__keras_layer *rnn, const cj__json **from,
+                        cj__keras_layer *cell)
+{
+    static const char *const keeps[] = {"input_keep_prob", "output_keep_prob", "state_keep_prob"};
+    cell->outermost = NULL, cell->wrappers = cell->residuals = 0;
+    for (;;) {
+        const char *kind = cj__keras_string(*from, "class_name");
+        const cj__json *config = cj__json_find(*from, "config"),
+                       *inner = cj__json_find(config, "cell");
+        if (!kind || !cj__keras_is_word("ResidualWrapper DropoutWrapper DeviceWrapper", kind))
+            return CJ_OK;
+        if (!inner) return cj__keras_fail(k, rnn, CJ_ERR_DATA, "a %.40s without a cell", kind);
+        for (int i = 0; i < 3; i++)
+            if (cj__keras_number(config, keeps[i], 1) != 1)
+                return cj__keras_fail(k, rnn, CJ_ERR_UNSUPPORTED,
+                                      "a DropoutWrapper that drops, which it does outside of "
+                                      "training, too");
+        if (cj__json_find(config, "residual_fn"))
+            return cj__keras_fail(k, rnn, CJ_ERR_UNSUPPORTED,
+                                  "a ResidualWrapper with a function of its own, which is Python "
+                                  "code");
+        if (!cell->outermost) cell->outermost = kind;
+        cell->wrappers++;
+        cell->residuals += !strcmp(kind, "ResidualWrapper");
+        *from = inner;
+    }
+}
+
 /* The layers in a layer: one of a wrapper, some of a Pipeline, the cells of an RNN, two directions.
  */
 static cj_status read_inner(cj__keras *k, cj__keras_layer *l)
 {
     const bool cells = l->row->build == cj__keras_build_cells;
-    const cj__json *inner = cj__json_find(l->config, cells ? "cell" : "layer"),
-                   *many = cells ? cj__json_find(cj__json_find(inner, "config"), "cells")
+    const cj__json *inner = cj__json_find(l->config, cells ? "cell" : "layer");
+    cj__keras_layer around = {.name = NULL};
+    if (cells && inner) CJ__TRY(unwrap(k, l, &inner, &around));
+    const cj__json *many = cells ? cj__json_find(cj__json_find(inner, "config"), "cells")
                                  : cj__json_find(l->config, "layers");
     const bool several = many && many->type == CJ__JSON_ARRAY;
+    if (several && around.residuals)
+        return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "a ResidualWrapper around several cells");
+    l->wrappers = several ? around.wrappers : 0;
     const cj__json *from = several ? many->first : inner;
     if (l->row->layer || (!cells && !several && (!inner || inner->type != CJ__JSON_OBJECT)))
         return CJ_OK;
@@ -100,7 +134,13 @@ static cj_status read_inner(cj__keras *k, cj__keras_layer *l)
     const cj__json *back = cj__json_find(l->config, "backward_layer");
     if (!back || back->type != CJ__JSON_OBJECT) back = inner;
     for (int i = 0; i < l->n_inner; i++, from = several ? from->next : back) {
-        CJ__TRY(read_layer(k, from, &l->inner[i]));
+        const cj__json *inside = from;
+        cj__keras_layer wrapped = around;
+        if (several && cells) CJ__TRY(unwrap(k, l, &inside, &wrapped));
+        CJ__TRY(read_layer(k, inside, &l->inner[i]));
+        l->inner[i].outermost = wrapped.outermost;
+        l->inner[i].wrappers = wrapped.wrappers;
+        l->inner[i].residuals = wrapped.residuals;
         l->inner[i].frozen |= l->frozen;
         if (cells && (!l->inner[i].row || l->inner[i].row->build != cj__keras_build_cell))
             return cj__keras_fail(
@@ -126,6 +166,12 @@ static cj_status read_layer(cj__keras *k, const cj__json *from, cj__keras_layer 
     return read_inner(k, out);
 }
 
+/* The class that a list in an archive has of it. */
+static const char *listed_kind(const cj__keras_layer *l)
+{
+    return l->outermost ? l->outermost : strcmp(l->kind, "Model") ? l->kind : "Functional";
+}
+
 /* The path of each layer of a list in an archive: the snake of its class, counted:
  * "layers/dense_1". */
 static cj_status set_paths(cj__keras *k, cj__keras_layer *layers, int n, const char *list)
@@ -133,12 +179,13 @@ static cj_status set_paths(cj__keras *k, cj__keras_layer *layers, int n, const c
     for (int i = 0; i < n; i++) {
         cj__keras_layer *l = &layers[i];
         int before = 0;
-        for (int j = 0; j < i; j++) before += !strcmp(layers[j].kind, l->kind);
-        const char *name = cj__keras_snake(k->arena,
-                                           strcmp(l->kind, "Model") ? l->kind : "Functional");
+        for (int j = 0; j < i; j++) before += !strcmp(listed_kind(&layers[j]), listed_kind(l));
+        const char *name = cj__keras_snake(k->arena, listed_kind(l));
         if (!name) return CJ_ERR_MEMORY;
         l->path = before ? cj__arena_printf(k->arena, "%s/%s_%d", list, name, before)
                          : cj__arena_printf(k->arena, "%s/%s", list, name);
+        for (int j = 0; l->outermost && j < l->wrappers && l->path; j++)
+            l->path = cj__arena_printf(k->arena, "%s/cell", l->path);
         if (!l->path) return CJ_ERR_MEMORY;
     }
     return CJ_OK;
@@ -149,8 +196,9 @@ static cj_status read_nested(cj__keras *k, cj__keras_layer *l)
 {
     const bool cells = l->row && l->row->build == cj__keras_build_cells;
     if (l->n_inner > 1) {
-        const char *list = cj__arena_printf(k->arena, "%s/%s", l->path,
-                                            cells ? "cell/cells" : "layers");
+        const char *list = cj__arena_printf(k->arena, "%s/%s", l->path, cells ? "cell" : "layers");
+        for (int i = 0; cells && i <= l->wrappers && list; i++)
+            list = cj__arena_printf(k->arena, "%s/%s", list, i < l->wrappers ? "cell" : "cells");
         if (!list) return CJ_ERR_MEMORY;
         CJ__TRY(set_paths(k, l->inner, l->n_inner, list));
         for (int i = 0; i < 2 && l->row->build == cj__keras_build_bidirectional; i++) {
@@ -160,6 +208,8 @@ static cj_status read_nested(cj__keras *k, cj__keras_layer *l)
         }
     } else if (l->n_inner) {
         l->inner->path = cj__arena_printf(k->arena, "%s/%s", l->path, cells ? "cell" : "layer");
+        for (int i = 0; i < l->inner->wrappers && l->inner->path; i++)
+            l->inner->path = cj__arena_printf(k->arena, "%s/cell", l->inner->path);
         if (!l->inner->path) return CJ_ERR_MEMORY;
     }
     for (int i = 0; i < l->n_inner; i++) CJ__TRY(read_nested(k, &l->inner[i]));

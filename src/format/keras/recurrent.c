@@ -251,6 +251,21 @@ static cj_status build_cell(cj__keras *k, const cj__keras_layer *rnn, int i, cj_
     return failed;
 }
 
+/* y, which cell i made of x: what it takes beside that, as its wrappers say, in the order y has. */
+static cj_status add_residual(cj__keras *k, const cj__keras_layer *rnn, int i, cj_node *x,
+                              cj_node **y)
+{
+    const bool back = !i && cj__keras_bool(rnn->config, "go_backwards", false);
+    if (!rnn->inner[i].residuals) return CJ_OK;
+    if (cj_mask_of(x))
+        return cj__keras_fail(k, rnn, CJ_ERR_UNSUPPORTED, "a ResidualWrapper and a mask");
+    if (cj_node_rank(*y) == cj_node_rank(x)) x = back ? cj_reverse(x, 1) : x;
+    else x = cj_squeeze(cj_slice_axis(x, 1, back ? 0 : -1, 1), 1);
+    if (rnn->inner[i].residuals > 1) x = cj_scale(x, rnn->inner[i].residuals);
+    *y = cj_add(*y, x);
+    return k->g->failed;
+}
+
 CJ__KERAS_BUILDER(cells)
 {
     int states = 0, used = 1;
@@ -274,6 +289,7 @@ CJ__KERAS_BUILDER(cells)
         if (!cell->name) return CJ_ERR_MEMORY;
         CJ__TRY(build_cell(k, layer, i, in, n_in, &call->out[0]));
         CJ__TRY(add_states(k, layer, call, call->out[0], 1, own));
+        CJ__TRY(add_residual(k, layer, i, in[0], &call->out[0]));
         used += own;
     }
     layer->full = layer->name;

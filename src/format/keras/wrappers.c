@@ -64,8 +64,6 @@ CJ__KERAS_BUILDER(unread)
          "behind it"},
         {"FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
          "what it wraps is a program of another library, which is not run"},
-        {"DeviceWrapper DropoutWrapper ResidualWrapper AbstractRNNCell",
-         "a cell in a wrapper of TensorFlow 1; write the model with plain cells"},
     };
     (void)call, (void)x, (void)n;
     const char *text = "this class of Keras's is not read";
