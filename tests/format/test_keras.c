@@ -85,12 +85,12 @@ static void run_graph(cj_context *cj, cj_graph *g, const char *name, const char 
 }
 
 /* Doubles but for two, as most files are: there floats. */
-static const char *const names[] = {"images",     "lines",       "recurrent",
-                                    "attention",  "activations", "branches",
-                                    "sequential", "cells",       "others",
-                                    "nested",     "rare",        "texts", "operators", "scores",
-                                    "many_heads", "variants", "zeroed", "indices", "local", "wrapped"};
-static const char *const old_names[] = {"cudnn", "old", "older"}; /* only as .h5 */
+static const char *const names[] = {"images",      "lines",    "recurrent",  "attention",
+                                    "activations", "branches", "sequential", "cells",
+                                    "others",      "nested",   "rare",       "texts",
+                                    "operators",   "scores",   "many_heads", "variants",
+                                    "zeroed",      "indices",  "local",      "wrapped"};
+static const char *const old_names[] = {"cudnn", "old", "older", "oldest"}; /* only as .h5 */
 static const char *const new_names[] = {"adapted", "gates"}; /* only as .keras */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
 
@@ -440,8 +440,18 @@ static const struct {
     {CHAIN(LAYER("Merge", ",\"mode\":\"f\"")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (Merge): a function as its mode, which is Python code, or branches before a "
      "Sequential"},
-    {CHAIN(LAYER("SReLU", "")), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (SReLU): this class of Keras's is not read"},
+    {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[{\"class_name\":\"InputLayer\","
+     "\"config\":{\"name\":\"x\",\"batch_shape\":[null,null,4]}}," LAYER("SReLU", "") "]}}",
+     CJ_ERR_SHAPE, "layer 'l' (SReLU): an input whose sizes are not known"},
+    {PICTURE(LAYER("Deconvolution2D", ",\"nb_filter\":2,\"nb_row\":2,\"nb_col\":2,"
+                                      "\"border_mode\":\"full\",\"output_shape\":[1,2,3,4]")),
+     CJ_ERR_DATA,
+     "layer 'l' (Deconvolution2D): no output_shape of 4 sizes, or a border_mode that is not valid "
+     "or same"},
+    {PICTURE(LAYER("Deconvolution2D", ",\"nb_filter\":2,\"nb_row\":2,\"nb_col\":2,"
+                                      "\"output_shape\":[null,5,5,2]")),
+     CJ_ERR_UNSUPPORTED,
+     "layer 'l' (Deconvolution2D): an output_shape that is not the one its strides make"},
     {CHAIN(LAYER("JaxLayer", "")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (JaxLayer): what it wraps is a program of another library, which is not run"},
     {CHAIN(LAYER("StringLookup", ",\"num_oov_indices\":2,\"vocabulary\":[\"a\"]")),
@@ -580,9 +590,10 @@ static void damage_never_crashes(void **state)
     cj_context_free(cj);
     assert_true(faults_sweep_memory(scenario, "keras/sequential.keras", NULL, 7) > 0);
     assert_true(faults_sweep_memory(scenario, "keras/branches.h5", NULL, 23) > 0);
-    static char *const more[] = {"keras/rare.keras",    "keras/texts.h5",  "keras/adapted.keras",
-                                 "keras/operators.h5", "keras/scores.h5", "keras/nested.h5",
-                                 "keras/many_heads.keras", "keras/variants.h5", "keras/indices.h5"};
+    static char *const more[] = {
+        "keras/rare.keras", "keras/texts.h5",    "keras/adapted.keras",    "keras/operators.h5",
+        "keras/scores.h5",  "keras/nested.h5",   "keras/many_heads.keras", "keras/variants.h5",
+        "keras/indices.h5", "keras/local.keras", "keras/wrapped.keras",    "keras/oldest.h5"};
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         assert_true(faults_sweep_memory(scenario, more[i], NULL, 61) > 0);
 }

@@ -1761,6 +1761,51 @@ def gates(folder):
     m.model().save(folder, False)
 
 
+def oldest(folder):
+    """More layers of Keras 1 that are no more."""
+    m = Net("oldest")
+    a, x = m.input("a", rand(3, 4) * 3), m.input("x", rand(3, 5, 6, 2))
+    alpha, beta = rand(4), rand(4)
+    m.out(Layer("ParametricSoftplus", "plus", lambda x: t(alpha) * torch.log(1 + torch.exp(t(beta) * x)),
+                [("", "alphas", alpha), ("", "betas", beta)], alpha_init=0.2, beta_init=5.0), a)
+
+    def bent(name, x):
+        tl, al, tr, ar = (rand(*x.value.shape[1:]) for _ in range(4))
+        end = tl + abs(tr)
+
+        def call(x):
+            x = x.numpy()
+            return t(np.where(x < tl, tl + al * (x - tl), np.where(x < end, x, end + ar * (x - end))))
+        return Layer("SReLU", name, call, [("", n, w) for n, w in zip(("t_left", "a_left", "t_right", "a_right"),
+                                                                      (tl, al, tr, ar))])
+    m.out(bent("bent", a), a)
+    m.out(bent("bent_planes", x), x)
+
+    def back(name, x, kernel, stride, mode, first_=False):
+        w, b = rand(*kernel, 2, 3), rand(3)  # [rows, columns, of x, filters]
+        wt = t(w).permute(2, 3, 0, 1)
+
+        def call(x):
+            y = F.conv_transpose2d(x if first_ else first(x), wt, None, stride)
+            for i in range(2):
+                n = x.shape[i + (2 if first_ else 1)] * stride[i]
+                cut = max(kernel[i] - stride[i], 0)
+                begin, n = (cut // 2, n) if mode == "same" else (0, n + cut)
+                y = y.narrow(2 + i, begin, n)
+            y = y + t(b)[:, None, None]
+            return y if first_ else last(y)
+        shape = list(call(x.value).shape)
+        file_ = w.transpose(3, 2, 0, 1) if first_ else w
+        return Layer("Deconvolution2D", name, call, [("", "W", file_), ("", "b", b)], nb_filter=3, nb_row=kernel[0],
+                     nb_col=kernel[1], output_shape=[None] + shape[1:], subsample=stride, border_mode=mode,
+                     dim_ordering="th" if first_ else "tf", activation="linear", bias=True)
+    m.out(back("back", x, [3, 2], [2, 2], "valid"), x)
+    m.out(back("back_same", x, [3, 3], [2, 1], "same"), x)
+    z = m.input("z", rand(3, 2, 4, 5))
+    m.out(back("back_first", z, [2, 3], [1, 2], "valid", True), z)
+    m.model().save(folder, keras_version="1.2.2", backend="tensorflow")
+
+
 def table(folder):
     """Three numbers to one, compiled with the mean absolute error: what `cajal evaluate` is to tell."""
     global DTYPE
@@ -1821,7 +1866,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older, many_heads, variants, zeroed, gates, indices, locals_, wrapped):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older, many_heads, variants, zeroed, gates, indices, locals_, wrapped, oldest):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

@@ -159,3 +159,95 @@ CJ__KERAS_BUILDER(maxout)
     call->n_out = 1;
     return k->g->failed;
 }
+
+/* Parameter i of a layer, of the shape of what it takes but for the batch, as [1, ...]: the kernel
+ * of a layer einsum_dense of 1. */
+static cj_status parameter(cj__keras *k, cj__keras_layer *l, int i, const char *name,
+                           const cj_node *x, cj_node **y)
+{
+    static const char letters[] = "abcdefghijklmnop";
+    const int rank = cj_node_rank(x);
+    cj__keras_layer *inner = &l->inner[i];
+    char options[200];
+    int at = cj__format(options, sizeof options, "equation=\"a,%.*s->%.*s\", output_shape=[",
+                        rank - 1, letters + 1, rank, letters);
+    for (int axis = 1; axis < rank; axis++)
+        at += cj__format(options + at, sizeof options - (size_t)at, "%s%lld", axis > 1 ? ", " : "",
+                         (long long)cj_node_dim(x, axis));
+    cj__format(options + at, sizeof options - (size_t)at, "]");
+    *inner = (cj__keras_layer){.row = cj__keras_row_of("EinsumDense"), .kind = l->kind,
+                               .config = l->config, .frozen = l->frozen, .path = l->path,
+                               .first_weight = i, .n_calls = l->n_calls};
+    inner->name = cj__arena_printf(k->arena, "%s.%s", l->name, name);
+    if (!inner->name) return CJ_ERR_MEMORY;
+    l->full = l->name;
+    cj_node *one = cj_broadcast_to(cj_scalar(k->g, cj_node_dtype(x), 1), 1, (cj_dim[]){1});
+    return one ? cj__keras_apply(k, inner, inner->row->layer, options, &one, 1, y) : k->g->failed;
+}
+
+static cj_status parameters(cj__keras *k, cj__keras_layer *l, const cj_node *x, int n,
+                            const char *const *names, cj_node **y)
+{
+    const int rank = cj_node_rank(x);
+    if (rank < 2 || rank > 6)
+        return cj__keras_fail(k, l, CJ_ERR_SHAPE, "an input of rank %d; 2 to 6 are possible", rank);
+    for (int i = 1; i < rank; i++)
+        if (cj_node_dim(x, i) < 1)
+            return cj__keras_fail(k, l, CJ_ERR_SHAPE, "an input whose sizes are not known");
+    if (!l->inner) l->inner = cj__arena_array(k->arena, (size_t)n, sizeof *l->inner);
+    if (!l->inner) return CJ_ERR_MEMORY;
+    l->n_inner = n;
+    for (int i = 0; i < n; i++) CJ__TRY(parameter(k, l, i, names[i], x, &y[i]));
+    return CJ_OK;
+}
+
+/* ParametricSoftplus: y = alpha softplus(beta x). */
+CJ__KERAS_BUILDER(softplus)
+{
+    static const char *const names[] = {"alphas", "betas"};
+    cj_node *p[2];
+    (void)n;
+    CJ__TRY(parameters(k, layer, x[0], 2, names, p));
+    call->out[0] = cj_mul(p[0], cj_softplus(cj_mul(p[1], x[0])));
+    call->n_out = 1;
+    return k->g->failed;
+}
+
+/* SReLU: a line of slope a_l up to t_l, x itself up to t_l + |t_r|, a line of slope a_r beyond:
+ * y = t_l - a_l relu(t_l - x) + min(relu(x - t_l), |t_r|) + a_r relu(x - t_l - |t_r|). */
+CJ__KERAS_BUILDER(bent)
+{
+    static const char *const names[] = {"t_left", "a_left", "t_right", "a_right"};
+    cj_node *p[4];
+    (void)n;
+    CJ__TRY(parameters(k, layer, x[0], 4, names, p));
+    cj_node *width = cj_abs(p[2]), *over = cj_sub(x[0], p[0]);
+    if (!width || !over) return k->g->failed;
+    cj_node *y = cj_sub(cj_minimum(cj_relu(over), width), cj_mul(p[1], cj_relu(cj_neg(over))));
+    y = cj_add(y, cj_mul(p[3], cj_relu(cj_sub(over, width))));
+    call->out[0] = cj_add(p[0], y);
+    call->n_out = 1;
+    return k->g->failed;
+}
+
+/* Deconvolution2D, which says how large its result is: read where that is what today's makes. */
+CJ__KERAS_BUILDER(deconvolution)
+{
+    const cj__json *shape = cj__json_find(layer->config, "output_shape");
+    const char *order = cj__keras_string(layer->config, "dim_ordering"),
+               *mode = cj__keras_string(layer->config, "border_mode");
+    const int rows = order && !strcmp(order, "th") ? 2 : 1;
+    if (!shape || shape->type != CJ__JSON_ARRAY || shape->count != 4 ||
+        (mode && !cj__keras_is_word("valid same", mode)))
+        return cj__keras_fail(k, layer, CJ_ERR_DATA,
+                              "no output_shape of 4 sizes, or a border_mode that is not valid or "
+                              "same");
+    CJ__TRY(cj__keras_build_row(k, layer, call, x, n));
+    const cj__json *size = shape->first->next;
+    for (int i = 1; i < 4; i++, size = size->next)
+        if ((i == rows || i == rows + 1) &&
+            (!size->is_integer || size->integer != cj_node_dim(call->out[0], i)))
+            return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                                  "an output_shape that is not the one its strides make");
+    return CJ_OK;
+}

@@ -17,7 +17,8 @@ typedef struct sizes {
 
 static bool is_window(cj__keras_form form)
 {
-    return form == CJ__KERAS_CONV || form == CJ__KERAS_FIRST || form == CJ__KERAS_DEEP;
+    return form == CJ__KERAS_CONV || form == CJ__KERAS_FIRST || form == CJ__KERAS_DEEP ||
+           form == CJ__KERAS_BACK || form == CJ__KERAS_BACK_FIRST;
 }
 
 static bool is_matrix(cj__keras_form form)
@@ -57,16 +58,18 @@ static bool fits(cj__keras_form form, sizes *s)
         s->places = to[1];
         return s->rank == 2 && from[0] == to[1] && from[1] == to[0];
     }
-    const int64_t *window = form == CJ__KERAS_FIRST ? from + 2 : from,
-                  *channels = form == CJ__KERAS_FIRST ? from : from + s->rank - 2;
+    const bool first = form == CJ__KERAS_FIRST || form == CJ__KERAS_BACK_FIRST;
+    const int64_t *window = first ? from + 2 : from,
+                  *channels = first ? from : from + s->rank - 2;
     for (int i = 2; i < s->rank; i++) {
         if (window[i - 2] != to[i]) return false;
         s->places *= to[i];
     }
     if (form == CJ__KERAS_DEEP) return channels[0] * channels[1] == to[0];
     s->a = to[1];
-    return form == CJ__KERAS_FIRST ? channels[0] == to[0] && channels[1] == to[1]
-                                   : channels[0] == to[1] && channels[1] == to[0];
+    return form == CJ__KERAS_FIRST || form == CJ__KERAS_BACK
+               ? channels[0] == to[0] && channels[1] == to[1]
+               : channels[0] == to[1] && channels[1] == to[0];
 }
 
 int cj__keras_expected(const cj__keras_move *how, const cj_tensor *from, const cj_tensor *to,
@@ -80,7 +83,10 @@ int cj__keras_expected(const cj__keras_move *how, const cj_tensor *from, const c
     if (how->form == CJ__KERAS_SUM && rank == 1) out[0] = 2 * s.to[0];
     if (is_matrix(how->form) && rank == 2) out[0] = s.to[1], out[1] = s.to[0];
     if (!is_window(how->form) || how->form == CJ__KERAS_FIRST || rank < 2) return rank;
+    if (how->form == CJ__KERAS_BACK_FIRST) return out[0] = s.to[1], out[1] = s.to[0], rank;
     for (int i = 2; i < rank; i++) out[i - 2] = s.to[i];
+    if (how->form == CJ__KERAS_BACK)
+        return out[rank - 2] = s.to[0], out[rank - 1] = s.to[1], rank;
     out[rank - 2] = how->form == CJ__KERAS_CONV ? s.to[1] : s.to[0];
     out[rank - 1] = how->form == CJ__KERAS_CONV ? s.to[0] : 1;
     return rank;
@@ -90,6 +96,8 @@ int cj__keras_expected(const cj__keras_move *how, const cj_tensor *from, const c
 static size_t place_of(const cj__keras_move *how, const sizes *s, int64_t i, int64_t j, int64_t p)
 {
     if (how->around) p = s->places - 1 - p;
+    if (how->form == CJ__KERAS_BACK) return (size_t)((p * s->b + i) * s->a + j);
+    if (how->form == CJ__KERAS_BACK_FIRST) return (size_t)((j * s->b + i) * s->places + p);
     if (how->form == CJ__KERAS_FIRST) return (size_t)((i * s->a + j) * s->places + p);
     if (how->form != CJ__KERAS_GATES && how->form != CJ__KERAS_TURNED)
         return (size_t)((p * s->a + j) * s->b + i);

@@ -47,6 +47,8 @@ typedef enum cj__keras_form {
     CJ__KERAS_CONV,  /* [k..., a, b] is [b, a, k...] */
     CJ__KERAS_FIRST, /* [b, a, k...], as Keras 1 has it where channels come first */
     CJ__KERAS_DEEP,  /* [k..., a, b] is [a b, 1, k...] */
+    CJ__KERAS_BACK,  /* [k..., a, b] is [a, b, k...], of Keras 1's transposed convolution, */
+    CJ__KERAS_BACK_FIRST, /* and [b, a, k...] */
     CJ__KERAS_LOCAL, /* of a convolution whose kernel is another at each place (local.c) */
     /* cuDNN's, whose gates lie one beside the other: */
     CJ__KERAS_GATES, /* of each [n, units] the numbers as [units, n] */
@@ -272,6 +274,9 @@ CJ__KERAS_BUILDER(rescaling);
 CJ__KERAS_BUILDER(scaled_sum);
 CJ__KERAS_BUILDER(merge);
 CJ__KERAS_BUILDER(maxout);
+CJ__KERAS_BUILDER(softplus);
+CJ__KERAS_BUILDER(bent);
+CJ__KERAS_BUILDER(deconvolution);
 CJ__KERAS_BUILDER(lookup);
 CJ__KERAS_BUILDER(bins);
 CJ__KERAS_BUILDER(operator);

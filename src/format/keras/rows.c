@@ -238,6 +238,11 @@ static const cj__keras_row rows[] = {
      "Amax Min Amin Prod Transpose ExpandDims Squeeze Stack Cast "
      "Clip",
      NULL, "", .build = cj__keras_build_operator},
+    {"Deconvolution2D Deconv2D", "conv2d_transpose", CONV, KERNEL(CJ__KERAS_BACK),
+     .more = cj__keras_more_rows_and_columns, .build = cj__keras_build_deconvolution,
+     .images = true},
+    {"ParametricSoftplus", NULL, "", .build = cj__keras_build_softplus},
+    {"SReLU", NULL, "", .build = cj__keras_build_bent},
     {"Merge", NULL, "", .build = cj__keras_build_merge},
     {"MaxoutDense",
      "einsum_dense",
@@ -270,9 +275,8 @@ static const cj__keras_row rows[] = {
      .build = cj__keras_build_stft,
      .halves = true},
     {"MelSpectrogram", NULL, "", .build = cj__keras_build_mel},
-    {"AbstractRNNCell ClassMethod ContrastLimitedAdaptiveHistogramEqualization Deconv2D "
-     "Deconvolution2D DeviceWrapper ParametricSoftplus SReLU "
-     "DropoutWrapper DynamicEmbedding DynamicLookup FlaxLayer HashedCrossing Hashing "
+    {"AbstractRNNCell ClassMethod ContrastLimitedAdaptiveHistogramEqualization "
+     "DeviceWrapper DropoutWrapper DynamicEmbedding DynamicLookup FlaxLayer HashedCrossing Hashing "
      "InstanceMethod "
      "InstanceProperty JaxLayer MaxNumBoundingBoxes RandomFourierFeatures ResidualWrapper "
      "TensorFlowOpLayer TernaryDense TextVectorization TFSMLayer "

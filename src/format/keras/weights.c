@@ -91,12 +91,13 @@ static cj_status collect_row(cj__keras *k, const cj__keras_layer *l, const cj__k
                                             *w->path ? "/" : "", w->path);
         if (!name || !path) return CJ_ERR_MEMORY;
         if (!cj_find_variable(k->g, name) || (one && i)) continue;
-        const bool window = w->form == CJ__KERAS_CONV;
+        const bool back = w->form == CJ__KERAS_BACK, window = back || w->form == CJ__KERAS_CONV;
+        const cj__keras_form turned = back ? CJ__KERAS_BACK_FIRST : CJ__KERAS_FIRST;
         found[n++] = (target){.layer = l,
                               .name = name,
                               .path = path,
                               .number = number++,
-                              .how = {.form = window && first ? CJ__KERAS_FIRST : w->form,
+                              .how = {.form = window && first ? turned : w->form,
                                       .gates = gates_of(row),
                                       .block = row->halves && i,
                                       .blocks = row->halves && !one ? 2 : 0,
