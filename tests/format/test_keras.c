@@ -89,9 +89,9 @@ static const char *const names[] = {"images",      "lines",    "recurrent",  "at
                                     "activations", "branches", "sequential", "cells",
                                     "others",      "nested",   "rare",       "texts",
                                     "operators",   "scores",   "many_heads", "variants",
-                                    "zeroed",      "indices",  "local",      "wrapped"};
+                                    "zeroed",      "indices",  "local",      "wrapped", "documents"};
 static const char *const old_names[] = {"cudnn", "old", "older", "oldest"}; /* only as .h5 */
-static const char *const new_names[] = {"adapted", "gates"}; /* only as .keras */
+static const char *const new_names[] = {"adapted", "gates", "learned"}; /* only as .keras */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
 
 static void check_file(const char *name, const char *kind, double tolerance)
@@ -321,6 +321,10 @@ static void wrong_files_are_told(void **state)
 #define WRAPPED(kind, config) \
     CHAIN(LAYER("RNN", ",\"cell\":{\"class_name\":\"" kind "\",\"config\":{" config "}}"))
 #define CELL "\"cell\":" LAYER("GRUCell", ",\"units\":2")
+#define TEXTS(config) \
+    "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[{\"class_name\":" \
+    "\"InputLayer\",\"config\":{\"name\":\"x\",\"dtype\":\"string\",\"batch_shape\":[null,1]}}," LAYER( \
+        "TextVectorization", config) "]}}"
 #define PICTURE(layers) \
     "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[{\"class_name\":" \
     "\"InputLayer\",\"config\":{\"name\":\"x\",\"batch_shape\":[null,3,4,2]}}," layers "]}}"
@@ -395,9 +399,28 @@ static const struct {
     {CHAIN(LAYER("RNN", "")), CJ_ERR_DATA, "layer 'l' (RNN): there is no layer in it"},
     {CHAIN(LAYER("LSTMCell", ",\"units\":2")), CJ_ERR_DATA,
      "layer 'l' (LSTMCell): a cell that is not in an RNN"},
-    {CHAIN(LAYER("TextVectorization", "")), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (TextVectorization): it takes texts apart, which a graph does not; write the model "
-     "that begins behind it, and give that the numbers of words"},
+    {TEXTS(""), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TextVectorization): no output_sequence_length: its result is as wide as the longest "
+     "text of a batch has words"},
+    {TEXTS(",\"standardize\":{\"class_name\":\"function\",\"config\":\"f\"}"), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TextVectorization): a function of its own in standardize or split, which is Python "
+     "code"},
+    {TEXTS(",\"ngrams\":2"), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TextVectorization): ngrams, ragged or sparse results, an encoding that is not "
+     "utf-8, or the output_mode int"},
+    {TEXTS(",\"output_sequence_length\":1e9"), CJ_ERR_DATA,
+     "layer 'l' (TextVectorization): output_sequence_length of 1e+09"},
+    {TEXTS(",\"output_sequence_length\":2,\"vocabulary\":[]"), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TextVectorization): a vocabulary that is not in the file: Keras keeps the one that "
+     "adapt() made in a .keras file alone"},
+    {TEXTS(",\"output_sequence_length\":2,\"vocabulary\":[\"a\",\"b\",\"a\"]"), CJ_ERR_DATA,
+     "layer 'l' (TextVectorization): 'a' is in the vocabulary twice"},
+    {TEXTS(",\"output_mode\":\"tf_idf\",\"vocabulary\":[\"a\"],\"idf_weights\":[1,2]"), CJ_ERR_DATA,
+     "layer 'l' (TextVectorization): no idf_weights for a vocabulary of 1, neither said nor among "
+     "its weights"},
+    {CHAIN(LAYER("TextVectorization", ",\"output_mode\":\"count\"")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TextVectorization): an input that is not of one text a sample, or no input of the "
+     "model"},
     {CHAIN(LAYER("TernaryDense", "")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (TernaryDense): this class of Keras's is not read"},
     {CHAIN(LAYER("Softmax", ",\"axis\":[0,2]")), CJ_ERR_DATA,

@@ -61,7 +61,7 @@ def Input(name, value, shape=None, dtype=None):
     layer.batch_shape = [None] + list(value.shape[1:] if shape is None else shape)
     layer.config["dtype"] = dtype or str(value.dtype)
     layer.calls = [((), {})]
-    if value.dtype.kind == "U":
+    if value.dtype.kind in "US":
         layer.config["dtype"] = "string"
         return Ref(layer, 0, 0, value)
     return Ref(layer, 0, 0, torch.tensor(value))
@@ -1731,6 +1731,81 @@ def wrapped(folder):
     m.model().save(folder)
 
 
+def Vectorize(name, words, standardize="lower_and_strip_punctuation", split="whitespace", mode="int", length=None,
+              idf=None, most=None, vocabulary=True):
+    """Keras's documentation, text by text, with Python's own means; tf.strings.lower knows ASCII alone."""
+    def tokens(text):
+        if standardize and "lower" in standardize:
+            text = "".join(c.lower() if c < "\x80" else c for c in text)
+        if standardize and "strip" in standardize:
+            text = re.sub(r'[!"#$%&()\*\+,-\./:;<=>?@\[\\\]^_`{|}~\']', "", text)
+        return re.findall(r"[^ \t\n\v\f\r]+", text) if split == "whitespace" else list(text) if split else [text]
+    first = 2 if mode == "int" else 1
+    place = {w: i + first for i, w in enumerate(words)}
+
+    def call(x):
+        found = [[0 if w == "" else place.get(w, first - 1) for w in tokens(text.decode())] for text in np.ravel(x)]
+        if mode == "int":
+            return torch.tensor([(f + [0] * (length or 1))[:length or 1] for f in found])
+        found = [[p for w, p in zip(tokens(text.decode()), f) if w] for text, f in zip(np.ravel(x), found)]
+        y = np.array([np.bincount(f, minlength=len(words) + 1) if f else np.zeros(len(words) + 1) for f in found], "f8")
+        y = np.minimum(y, 1) if mode == "multi_hot" else y * (np.r_[np.mean(idf), idf] if mode == "tf_idf" else 1)
+        return t(np.pad(y, ((0, 0), (0, (most or len(words) + 1) - len(words) - 1))))
+    layer = Layer("TextVectorization", name, call, max_tokens=most, standardize=standardize, split=split, ngrams=None,
+                  output_mode=mode, output_sequence_length=length, pad_to_max_tokens=most is not None, sparse=False,
+                  ragged=False, vocabulary=list(words) if vocabulary else None, encoding="utf-8",
+                  idf_weights=list(idf) if idf is not None and vocabulary else None)
+    layer.config["dtype"] = "string"
+    return layer
+
+
+TEXTS = ["The cat, the CAT; and the dog!", "  don't\tstop-now \n", "", "?!", "grün Grün GRÜN\u00a0x", "a - b", "dont stop",
+         "the the the the the the the", "supercalifragilistic cats", "caT"]
+
+
+def documents(folder):
+    """Texts that a TextVectorization takes apart."""
+    m = Net("documents")
+    encoded = np.char.encode(np.array(TEXTS), "utf-8")
+    x, z = m.input("documents", encoded[:, None]), m.input("titles", encoded)
+    words = ["the", "cat", "dont", "dog", "grün", "stopnow", "x", "cats", "ca"]
+    m.out(Vectorize("places", words, length=6), x)
+    m.out(Vectorize("few", words, "lower", length=2), z)
+    m.out(Vectorize("plain", words + ["CAT;", "-", "?!"], None, length=7), x)
+    m.out(Vectorize("stripped", words + ["CAT", "Grün"], "strip_punctuation", length=4), x)
+    m.out(Vectorize("letters", ["t", "h", " ", "ü", "e", "T", "\u00a0"], None, "character", length=12), x)
+    m.out(Vectorize("soft_letters", ["t", "h", " ", "ü", "e", "n"], split="character", length=9), z)
+    m.out(Vectorize("whole", ["cat", "dont stop", "the cat the cat and the dog"], split=None), x)
+    m.out(Vectorize("whole_plain", ["caT"], None, None, length=2), x)
+    m.out(Vectorize("hot", words, mode="multi_hot"), x)
+    m.out(Vectorize("counted", words, "lower", mode="count", most=12), z)
+    m.out(Vectorize("weighed", words, mode="tf_idf", idf=[0.5 + 0.25 * i for i in range(9)]), x)
+    m.out(Vectorize("hot_whole", ["cat", "dont stop"], split=None, mode="count"), x)
+    m.out(Vectorize("one", ["the"], mode="count"), x)
+    lookup = Lookup("StringLookup", "titles_known", ["caT", "?!", "dont stop"], ("", "[UNK]"))
+    places = lookup.call
+    lookup.call = lambda x: places(np.char.decode(x, "utf-8"))
+    m.out(lookup, z)
+    table = rand(11, 3)
+    e = m.add(Vectorize("tokens", words, length=5), x)
+    m.out(Layer("Embedding", "vectors", lambda i: t(table)[i.long()], [("", "embeddings", table)], input_dim=11, output_dim=3,
+                mask_zero=False), e)
+    m.model().save(folder)
+
+
+def learned(folder):
+    """The same that adapt() made: in .keras files alone."""
+    m = Net("learned")
+    x = m.input("documents", np.char.encode(np.array(TEXTS), "utf-8")[:, None])
+    words = ["the", "cat", "grün"]
+    m.out(Vectorize("places", words, length=4, vocabulary=False), x)
+    m.out(Vectorize("weighed", words, mode="tf_idf", idf=[0.5, 1.0, 0.75], most=6, vocabulary=False), x)
+    m.layers[-1].weights = [("_lookup_layer", "idf_weights", np.array([0.75, 0.5, 1.0, 0.75, 0, 0], "float32"))]
+    model = m.model()
+    model.assets = [("text_vectorization", ["", "[UNK]"] + words), ("text_vectorization_1/_lookup_layer", ["[UNK]"] + words)]
+    model.save(folder, False)
+
+
 def gates(folder):
     """Keras 3's hard_sigmoid, relu6(x + 3) / 6, in recurrent layers: in .keras files alone."""
     m = Net("gates")
@@ -1866,7 +1941,7 @@ def corpus(golden, folder):
 def main():
     folder, fuzz = os.path.join(sys.argv[1], "tests/golden/keras"), os.path.join(sys.argv[1], "fuzz/corpus")
     os.makedirs(folder, exist_ok=True)
-    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older, many_heads, variants, zeroed, gates, indices, locals_, wrapped, oldest):
+    for make in (images, lines, recurrent, attention, activations, branches, sequential, cells, others, cudnn, old, table, nested, rare, texts, adapted, operators, scores, older, many_heads, variants, zeroed, gates, indices, locals_, wrapped, oldest, documents, learned):
         make(folder)
     wrong(folder)
     corpus(folder, fuzz)

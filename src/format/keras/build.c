@@ -68,12 +68,14 @@ static cj_status make_input(cj__keras *k, const cj__keras_layer *l, const cj__js
                               "the file does not say the sizes of the model's input");
     if (cj__keras_bool(l->config, "sparse", false) || cj__keras_bool(l->config, "ragged", false))
         return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "a sparse or ragged input");
-    const cj_dtype dtype = cj__keras_dtype_of(type ? type : "float32");
+    const cj_dtype said = cj__keras_dtype_of(type ? type : "float32");
+    const bool bytes = said == CJ_STRING && k->bytes;
+    const cj_dtype dtype = bytes ? CJ_U8 : said;
     if (!dtype)
         return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "inputs of the type %.40s", type);
-    if (!shape->count || shape->count > CJ_RANK_MAX)
+    if (!shape->count || shape->count + bytes > CJ_RANK_MAX)
         return cj__keras_fail(k, l, CJ_ERR_DATA, "an input of %zu dimensions; 1 to %d are possible",
-                              shape->count, CJ_RANK_MAX);
+                              shape->count, CJ_RANK_MAX - bytes);
     for (const cj__json *size = shape->first; size; size = size->next, rank++) {
         char symbol[160];
         if (!rank) dims[0] = cj_symbol(k->g, "batch");
@@ -82,6 +84,11 @@ static cj_status make_input(cj__keras *k, const cj__keras_layer *l, const cj__js
             cj__format(symbol, sizeof symbol, "%s_%d", name, rank);
             dims[rank] = cj_symbol(k->g, symbol);
         } else return cj__keras_fail(k, l, CJ_ERR_DATA, "a dimension that is no number above 0");
+    }
+    if (bytes) {
+        char symbol[160];
+        cj__format(symbol, sizeof symbol, "%s_bytes", name);
+        dims[rank++] = cj_symbol(k->g, symbol);
     }
     *x = cj__model_input_of(k->m, name, dtype, rank, dims);
     return *x ? CJ_OK : k->g->failed;

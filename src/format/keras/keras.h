@@ -32,6 +32,7 @@ typedef struct cj__keras {
     size_t archive_size;
     int64_t room;                   /* how many elements its weights can have */
     int version;                    /* of Keras: 1, 2, 3 */
+    bool bytes;                     /* texts are their bytes, as a layer takes them apart */
     bool theano;                    /* which convolves with kernels that are turned around */
     const char *scope;              /* of the nested model that is being built, or NULL */
     const cj__keras_layer *top;     /* the layer of the whole model that is built or loaded */
@@ -278,6 +279,7 @@ CJ__KERAS_BUILDER(softplus);
 CJ__KERAS_BUILDER(bent);
 CJ__KERAS_BUILDER(deconvolution);
 CJ__KERAS_BUILDER(lookup);
+CJ__KERAS_BUILDER(vectorize);
 CJ__KERAS_BUILDER(bins);
 CJ__KERAS_BUILDER(operator);
 

@@ -12,6 +12,16 @@ bool cj__keras_is_archive(const void *bytes, size_t size)
     return size > 4 && !memcmp(bytes, "PK\3\4", 4);
 }
 
+/* Is there a layer in it that takes texts apart? Models in models are at most 64 deep. */
+static bool splits_texts(const cj__keras_model *m)
+{
+    bool splits = false;
+    for (int i = 0; i < m->n_layers; i++)
+        splits |= m->layers[i].model ? splits_texts(m->layers[i].model)
+                                     : !strcmp(m->layers[i].kind, "TextVectorization");
+    return splits;
+}
+
 /* From a configuration to a model with its weights. */
 static cj_status read_model(cj__keras *k, const char *json, size_t size, const cj__json *training,
                             cj_model **out)
@@ -27,6 +37,7 @@ static cj_status read_model(cj__keras *k, const char *json, size_t size, const c
     if (!kind || !config)
         return cj_fail(k->cj, CJ_ERR_DATA, "the model's configuration: no class_name or config");
     CJ__TRY(cj__keras_read_model(k, kind, config, "", &model));
+    k->bytes = splits_texts(model);
     if (!(k->m = cj_model_new(k->cj))) return cj_last_status(k->cj);
     k->m->imported = true;
     k->g = cj_model_graph(k->m);

@@ -95,6 +95,11 @@ cj_status cj__keras_read_words(cj__keras *k, const cj__keras_layer *l, const cha
     *w = (cj__keras_words){.n = 0};
     if (list && list->type == CJ__JSON_ARRAY) CJ__TRY(from_list(k, l, list, w));
     else CJ__TRY(cj__keras_vocabulary(k, l->path ? l->path : "", &lines));
+    if (!lines && !w->n && !strcmp(l->kind, "TextVectorization") && l->path) {
+        const char *inner = cj__arena_printf(k->arena, "%s/_lookup_layer", l->path);
+        if (!inner) return CJ_ERR_MEMORY;
+        CJ__TRY(cj__keras_vocabulary(k, inner, &lines));
+    }
     if (lines) CJ__TRY(from_lines(k, lines, w));
     w->given = w->n;
     skip_special(w, mask, unknown, places);
@@ -214,6 +219,21 @@ cj_status cj__keras_lookup_options(const cj__keras_layer *l, const cj__keras_wor
     return out->failed;
 }
 
+/* Texts as bytes of an open width: of as many as the longest word has, and one more, by which a
+ * longer text is told apart. */
+static cj_node *of_known_width(cj_node *x, const cj__keras_words *w, const char *mask)
+{
+    const int last = cj_node_rank(x) - 1;
+    int64_t before[CJ_RANK_MAX] = {0}, after[CJ_RANK_MAX] = {0}, width = 1;
+    for (size_t i = 0; i < w->n + (mask != NULL); i++) {
+        const int64_t length = (int64_t)strlen(i < w->n ? w->at[i] : mask);
+        if (length >= width) width = length + 1;
+    }
+    after[last] = width;
+    x = cj_pad(x, before, after, 0);
+    return x ? cj_slice_axis(x, last, 0, width) : NULL;
+}
+
 CJ__KERAS_BUILDER(lookup)
 {
     const cj__json *of = layer->config;
@@ -232,12 +252,15 @@ CJ__KERAS_BUILDER(lookup)
     if (texts && cj__keras_bool(of, "invert", false))
         return text_at(k, &w, given, unknown ? unknown : "[UNK]", (size_t)places, x[0],
                        &call->out[0]);
+    cj_node *in = x[0];
+    if (texts && cj_node_dtype(in) == CJ_U8 && !(in = of_known_width(in, &w, given)))
+        return k->g->failed;
     cj__text text;
     cj__text_init(&text, k->cj);
     cj_status failed = cj__keras_options(k, layer, &text);
     if (!failed) failed = cj__keras_lookup_options(layer, &w, texts, given, &text);
     if (!failed)
-        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), x, n,
+        failed = cj__keras_apply(k, layer, layer->row->layer, cj__text_string(&text), &in, n,
                                  &call->out[0]);
     cj__text_release(&text);
     return failed ? failed

@@ -193,6 +193,7 @@ static const cj__keras_row rows[] = {
     {"Pipeline", NULL, "", .build = cj__keras_build_chain},
     {"IntegerLookup", "integer_lookup", "invert", .build = cj__keras_build_lookup},
     {"StringLookup", "string_lookup", "", .build = cj__keras_build_lookup},
+    {"TextVectorization", NULL, "", .build = cj__keras_build_vectorize},
     ROW("CategoryEncoding", "category_encoding", "num_tokens output_mode"),
     {"Discretization", "discretization", "bin_boundaries", .build = cj__keras_build_bins},
 
@@ -279,7 +280,7 @@ static const cj__keras_row rows[] = {
      "DeviceWrapper DropoutWrapper DynamicEmbedding DynamicLookup FlaxLayer HashedCrossing Hashing "
      "InstanceMethod "
      "InstanceProperty JaxLayer MaxNumBoundingBoxes RandomFourierFeatures ResidualWrapper "
-     "TensorFlowOpLayer TernaryDense TextVectorization TFSMLayer "
+     "TensorFlowOpLayer TernaryDense TFSMLayer "
      "TorchModuleWrapper",
      NULL, "", .build = cj__keras_build_unread},
     {"Identity StochasticDepth", NULL, "", .build = cj__keras_build_nothing},

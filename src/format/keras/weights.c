@@ -246,9 +246,12 @@ cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *l, int i, con
 cj_status cj__keras_weight_called(cj__keras *k, const cj__keras_layer *l, const char *name,
                                   cj_tensor **out)
 {
-    const cj__hdf5_object *group = k->by_path && l->path ? vars(k, l->path) : NULL,
-                          *o = group ? cj__hdf5_find(group, name) : NULL;
+    const char *inner = cj__arena_printf(k->arena, "%s/_lookup_layer", l->path ? l->path : "");
     *out = NULL;
+    if (!inner) return CJ_ERR_MEMORY;
+    const cj__hdf5_object *group = k->by_path && l->path ? vars(k, l->path) : NULL;
+    const cj__hdf5_object *o = group ? cj__hdf5_find(group, name) : NULL;
+    if (!o && k->by_path && (group = vars(k, inner)) != NULL) o = cj__hdf5_find(group, name);
     return o && o->is_data ? cj__hdf5_tensor(&k->file, &o->value, out) : CJ_OK;
 }
 

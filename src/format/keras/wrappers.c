@@ -56,9 +56,6 @@ CJ__KERAS_BUILDER(unread)
     static const struct {
         const char *kinds, *what;
     } why[] = {
-        {"TextVectorization",
-         "it takes texts apart, which a graph does not; write the model that begins behind it, and "
-         "give that the numbers of words"},
         {"Hashing HashedCrossing",
          "bins are those of a hash that a graph does not compute; write the model that begins "
          "behind it"},

@@ -1,0 +1,340 @@
+/* vectorize.c: TextVectorization: texts as the places of their words in a vocabulary.
+ *
+ * A text is its bytes x [batch, width], with zeros behind them, as numpy's S has it: what a graph
+ * does to it is arithmetic. All below are whole numbers, T bytes of a text and S segments, of which
+ * each has one word or none:
+ *
+ *     c    [batch, T]  the byte as standardize has it: in lower case; 0: there is none
+ *     s    [batch, T]  the segment it is in: how many blanks, or beginnings of characters, are
+ *                      before it; 0 of a text that is not split
+ *     n    [batch, S]  bytes of a segment; at [batch, T]: the place of a byte in its segment
+ *     key  [batch, S]  two polynomials of the segment's bytes, sum of c r^at modulo a prime
+ *
+ * The words' keys are sorted; the largest that is not above a segment's is found by halving, and
+ * the word of it is the segment's if all bytes are equal. */
+#include "format/keras/keras.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PRIME_1 = 2147483647, PRIME_2 = 2147483629, TRIES = 16 };
+
+/* A word and its key, and which of the vocabulary it is. */
+typedef struct word {
+    const char *text;
+    int64_t key, number;
+} word;
+
+typedef struct texts {
+    cj__keras *k;
+    const cj__keras_layer *layer;
+    cj__keras_words words;
+    word *sorted;
+    int64_t longest, r[2];
+    char split;  /* 'w'hitespace, 'c'haracter, 'n'one */
+    bool lower, strip, places; /* places: output_mode=int */
+    int64_t length;            /* output_sequence_length; 0: none */
+} texts;
+
+/* ---- Configuration --------------------------------------------------------------------------- */
+
+static bool is_default(const cj__json *value) { return !value || value->type == CJ__JSON_NULL; }
+
+static cj_status take(texts *t)
+{
+    const cj__json *of = t->layer->config, *standardize = cj__json_find(of, "standardize"),
+                   *split = cj__json_find(of, "split");
+    const char *how = standardize ? cj__keras_string(of, "standardize")
+                                  : "lower_and_strip_punctuation",
+               *by = split ? cj__keras_string(of, "split") : "whitespace",
+               *mode = cj__keras_string(of, "output_mode"),
+               *encoding = cj__keras_string(of, "encoding");
+    const double length = cj__keras_number(of, "output_sequence_length", 0);
+    if ((!how && !is_default(standardize)) || (!by && !is_default(split)) ||
+        (how && !cj__keras_is_word("lower_and_strip_punctuation lower strip_punctuation", how)) ||
+        (by && !cj__keras_is_word("whitespace character", by)))
+        return cj__keras_fail(t->k, t->layer, CJ_ERR_UNSUPPORTED,
+                              "a function of its own in standardize or split, which is Python code");
+    if (!is_default(cj__json_find(of, "ngrams")) || cj__keras_bool(of, "ragged", false) ||
+        cj__keras_bool(of, "sparse", false) || (encoding && strcmp(encoding, "utf-8") != 0) ||
+        (mode && !cj__keras_is_word("int multi_hot binary count tf_idf tf-idf", mode)))
+        return cj__keras_fail(t->k, t->layer, CJ_ERR_UNSUPPORTED,
+                              "ngrams, ragged or sparse results, an encoding that is not utf-8, or "
+                              "the output_mode %.40s",
+                              mode ? mode : "int");
+    t->lower = how && strstr(how, "lower");
+    t->strip = how && strstr(how, "strip");
+    t->split = by ? *by : 'n';
+    t->places = !mode || !strcmp(mode, "int");
+    if (!(length >= 0) || length > 1 << 24)
+        return cj__keras_fail(t->k, t->layer, CJ_ERR_DATA, "output_sequence_length of %g", length);
+    t->length = (int64_t)length;
+    if (t->places && !t->length && t->split != 'n')
+        return cj__keras_fail(t->k, t->layer, CJ_ERR_UNSUPPORTED,
+                              "no output_sequence_length: its result is as wide as the longest "
+                              "text of a batch has words");
+    return CJ_OK;
+}
+
+/* ---- The vocabulary -------------------------------------------------------------------------- */
+
+static int64_t polynomial(const char *text, int64_t r, int64_t prime)
+{
+    int64_t sum = 0, power = 1;
+    for (; *text; text++, power = power * r % prime)
+        sum = (sum + (unsigned char)*text * power) % prime;
+    return sum;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const word *x = a, *y = b;
+    return x->key != y->key ? (x->key > y->key) - (x->key < y->key) : strcmp(x->text, y->text);
+}
+
+/* Keys of the words, with numbers r for which no two are equal. */
+static cj_status sort_words(texts *t)
+{
+    const int64_t n = (int64_t)t->words.n;
+    t->sorted = cj__arena_array(t->k->arena, t->words.n, sizeof *t->sorted);
+    if (!t->sorted) return CJ_ERR_MEMORY;
+    for (int i = 0; i < TRIES; i++) {
+        int64_t same = 0;
+        t->r[0] = 1000003 + 2 * i, t->r[1] = 998244353 + 2 * i;
+        for (int64_t j = 0; j < n; j++) {
+            const char *text = t->words.at[j];
+            const int64_t length = (int64_t)strlen(text);
+            if (length > t->longest) t->longest = length;
+            t->sorted[j] = (word){text,
+                                  polynomial(text, t->r[0], PRIME_1) * ((int64_t)1 << 31) +
+                                      polynomial(text, t->r[1], PRIME_2),
+                                  j};
+        }
+        qsort(t->sorted, t->words.n, sizeof *t->sorted, by_key);
+        for (int64_t j = 1; j < n; j++) {
+            if (!strcmp(t->sorted[j].text, t->sorted[j - 1].text))
+                return cj__keras_fail(t->k, t->layer, CJ_ERR_DATA,
+                                      "'%.60s' is in the vocabulary twice", t->sorted[j].text);
+            same += t->sorted[j].key == t->sorted[j - 1].key;
+        }
+        if (!same) return CJ_OK;
+    }
+    return cj__keras_fail(t->k, t->layer, CJ_ERR_LIMIT, "a vocabulary whose words have equal keys");
+}
+
+/* ---- Nodes ----------------------------------------------------------------------------------- */
+
+static cj_node *table(const texts *t, int64_t n, const int64_t *values)
+{
+    cj_tensor *of = cj_tensor_from(t->k->cj, CJ_I64, 1, &n, values);
+    cj_node *y = of ? cj_constant(t->k->g, of) : NULL;
+    cj_tensor_free(of);
+    return y;
+}
+
+static cj_node *whole(const texts *t, int64_t value)
+{
+    return cj_scalar(t->k->g, CJ_I64, (double)value);
+}
+
+/* values[at] of a list. */
+static cj_node *look_up(cj_node *values, cj_node *at)
+{
+    return values && at ? cj_gather(values, at, 0) : NULL;
+}
+
+/* The sums of x [batch, T] by segment: [batch, size]. */
+static cj_node *by_segment(const texts *t, cj_node *x, cj_node *segment, cj_dim size)
+{
+    if (!x || !segment) return NULL;
+    const cj_dim dims[] = {cj_node_dim(x, 0), size};
+    cj_node *zeros = cj_broadcast_to(cj_scalar(t->k->g, cj_node_dtype(x), 0), 2, dims);
+    return zeros ? cj_scatter_along(zeros, segment, x, 1, CJ_SCATTER_ADD) : NULL;
+}
+
+static bool is_blank(int c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/* c, of which blanks and what is left out are 0; *blank: 1 of blanks that split. */
+static cj_node *standardized(const texts *t, cj_node *x, cj_node **blank)
+{
+    static const char marks[] = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'";
+    int64_t byte[256], is[256];
+    for (int c = 0; c < 256; c++) {
+        is[c] = t->split == 'w' && is_blank(c);
+        byte[c] = is[c] || (t->strip && c && strchr(marks, c)) ? 0
+                  : t->lower && c >= 'A' && c <= 'Z'           ? c - 'A' + 'a'
+                                                               : c;
+    }
+    *blank = look_up(table(t, 256, is), x);
+    return look_up(table(t, 256, byte), x);
+}
+
+static cj_node *segments(const texts *t, cj_node *c, cj_node *blank)
+{
+    if (!c || !blank) return NULL;
+    if (t->split == 'w') return cj_cumsum(blank, 1, false, false);
+    if (t->split == 'n') return blank; /* zeros */
+    cj_node *inner = cj_logical_and(cj_greater_equal(c, whole(t, 0x80)),
+                                    cj_less(c, whole(t, 0xc0))); /* of a character in UTF-8 */
+    cj_node *begins = cj_logical_and(cj_greater(c, whole(t, 0)),
+                                     inner ? cj_logical_not(inner) : NULL);
+    cj_node *count = begins ? cj_cumsum(cj_cast(begins, CJ_I64), 1, false, false) : NULL;
+    return count ? cj_maximum(cj_shift(count, -1), whole(t, 0)) : NULL;
+}
+
+/* Texts taken apart. */
+typedef struct parts {
+    cj_node *c, *s, *at, *n;
+    cj_dim size; /* S */
+} parts;
+
+static cj_status take_apart(const texts *t, cj_node *x, parts *p)
+{
+    cj_node *blank;
+    p->c = standardized(t, x, &blank);
+    p->s = segments(t, p->c, blank);
+    p->size = cj_dim_add(t->k->g, cj_node_dim(x, 1), 1);
+    cj_node *is = p->c ? cj_cast(cj_greater(p->c, whole(t, 0)), CJ_I64) : NULL;
+    p->n = by_segment(t, is, p->s, p->size);
+    cj_node *before = p->n ? cj_cumsum(p->n, 1, true, false) : NULL;
+    cj_node *first = before ? cj_gather_along(before, p->s, 1) : NULL;
+    p->at = first ? cj_sub(cj_cumsum(is, 1, true, false), first) : NULL;
+    return t->k->g->failed;
+}
+
+/* One polynomial of each segment's bytes; a byte behind those of the longest word counts for
+ * nothing, as such a segment is no word. */
+static cj_node *hashed(const texts *t, const parts *p, int64_t r, int64_t prime)
+{
+    int64_t *power = cj__arena_array(t->k->arena, (size_t)t->longest + 1, sizeof *power);
+    if (!power) return NULL;
+    power[0] = 1;
+    for (int64_t i = 1; i < t->longest; i++) power[i] = power[i - 1] * r % prime;
+    power[t->longest] = t->longest ? 0 : 1;
+    cj_node *of = look_up(table(t, t->longest + 1, power),
+                          cj_minimum(p->at, whole(t, t->longest)));
+    cj_node *sum = of ? by_segment(t, cj_mul(p->c, of), p->s, p->size) : NULL;
+    return sum ? cj_mod(sum, whole(t, prime)) : NULL;
+}
+
+/* Of each word, in the order of keys. */
+typedef struct tables {
+    cj_node *key, *number, *length, *first, *bytes; /* first: where in bytes it begins */
+} tables;
+
+static cj_status make_tables(const texts *t, tables *out)
+{
+    const int64_t n = (int64_t)t->words.n;
+    int64_t total = 0, at = 0;
+    for (int64_t i = 0; i < n; i++) total += (int64_t)strlen(t->sorted[i].text);
+    int64_t *v = cj__arena_array(t->k->arena, (size_t)(4 * n + total + 1), sizeof *v);
+    if (!v) return CJ_ERR_MEMORY;
+    for (int64_t i = 0; i < n; i++) {
+        const char *text = t->sorted[i].text;
+        v[i] = t->sorted[i].key, v[n + i] = t->sorted[i].number;
+        v[2 * n + i] = (int64_t)strlen(text), v[3 * n + i] = at;
+        for (; *text; text++) v[4 * n + at++] = (unsigned char)*text;
+    }
+    v[4 * n + total] = 0;
+    *out = (tables){table(t, n, v), table(t, n, v + n), table(t, n, v + 2 * n),
+                    table(t, n, v + 3 * n), table(t, total + 1, v + 4 * n)};
+    return t->k->g->failed;
+}
+
+/* The last of the sorted words whose key is not above; the first where all are. */
+static cj_node *candidate(const texts *t, const tables *of, cj_node *key)
+{
+    const int64_t n = (int64_t)t->words.n;
+    int64_t step = 1;
+    while (step < n) step *= 2;
+    cj_node *at = key ? cj_mul(key, whole(t, 0)) : NULL;
+    for (; step && at; step /= 2) {
+        cj_node *next = cj_minimum(cj_shift(at, (double)step), whole(t, n - 1));
+        cj_node *there = look_up(of->key, next);
+        at = there ? cj_where(cj_less_equal(there, key), next, at) : NULL;
+    }
+    return at;
+}
+
+/* The number of the word that each segment is, -1 of one that is none. */
+static cj_status numbers(const texts *t, const parts *p, cj_node **y)
+{
+    tables of;
+    CJ__TRY(make_tables(t, &of));
+    cj_node *high = hashed(t, p, t->r[0], PRIME_1), *low = hashed(t, p, t->r[1], PRIME_2);
+    if (!high || !low) return t->k->g->failed ? t->k->g->failed : CJ_ERR_MEMORY;
+    cj_node *key = cj_add(cj_mul(high, whole(t, (int64_t)1 << 31)), low);
+    cj_node *found = candidate(t, &of, key), *length = look_up(of.length, found);
+    if (!length) return t->k->g->failed;
+    cj_node *mine = cj_gather_along(found, p->s, 1); /* of each byte's segment */
+    cj_node *last = cj_maximum(cj_shift(look_up(of.length, mine), -1), whole(t, 0));
+    cj_node *at = cj_add(look_up(of.first, mine), cj_minimum(p->at, last));
+    cj_node *expected = look_up(of.bytes, at);
+    cj_node *other = cj_logical_and(cj_not_equal(expected, p->c),
+                                    cj_greater(p->c, whole(t, 0)));
+    cj_node *others = other ? by_segment(t, cj_cast(other, CJ_I64), p->s, p->size) : NULL;
+    if (!others) return t->k->g->failed;
+    cj_node *same = cj_logical_and(cj_equal(others, whole(t, 0)), cj_equal(length, p->n));
+    *y = cj_where(same, look_up(of.number, found), whole(t, -1));
+    return t->k->g->failed;
+}
+
+/* ---- Results --------------------------------------------------------------------------------- */
+
+/* `what` of segments at the column of each in [batch, size]; at column `size` it is dropped. */
+static cj_node *columns(const texts *t, cj_node *column, cj_node *what, int64_t size)
+{
+    cj_node *y = by_segment(t, what, column, size + 1);
+    return y ? cj_slice_axis(y, 1, 0, size) : NULL;
+}
+
+/* Places of words: 0 behind the last, 1 of what is in no vocabulary. */
+static cj_status places(const texts *t, const parts *p, cj_node *number, cj_node **y)
+{
+    const int64_t size = t->split == 'n' && !t->length ? 1 : t->length;
+    cj_node *place = cj_where(cj_less(number, whole(t, 0)), whole(t, 1), cj_shift(number, 2));
+    cj_node *is = cj_greater(p->n, whole(t, 0));
+    if (!is || !place) return t->k->g->failed;
+    cj_node *before = cj_cumsum(cj_cast(is, CJ_I64), 1, true, false);
+    cj_node *column = cj_where(is, cj_minimum(before, whole(t, size)), whole(t, size));
+    *y = columns(t, column, place, size);
+    return t->k->g->failed;
+}
+
+/* How often each word is there, or (hot) whether; first what is in no vocabulary. */
+static cj_status counts(const texts *t, const parts *p, cj_node *number, bool hot, cj_node **y)
+{
+    const int64_t size = (int64_t)t->words.n + 1;
+    const cj_dtype dtype = cj__layers_of(t->k->g)->dtype;
+    cj_node *is = cj_greater(p->n, whole(t, 0));
+    cj_node *column = cj_where(is, cj_shift(number, 1), whole(t, size));
+    if (!column) return t->k->g->failed;
+    *y = columns(t, column, cj_cast(is, dtype), size);
+    if (*y && hot) *y = cj_minimum(*y, cj_scalar(t->k->g, dtype, 1));
+    return *y ? cj__keras_encoded(t->k, t->layer, &t->words, 1, y) : t->k->g->failed;
+}
+
+CJ__KERAS_BUILDER(vectorize)
+{
+    texts t = {.k = k, .layer = layer};
+    const char *mode = cj__keras_string(layer->config, "output_mode");
+    cj_node *in = x[0], *number = NULL;
+    parts p;
+    const int rank = cj_node_rank(in);
+    CJ__TRY(take(&t));
+    if (n != 1 || cj_node_dtype(in) != CJ_U8 || rank < 2 || rank > 3 ||
+        (rank == 3 && cj_node_dim(in, 1) != 1))
+        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
+                              "an input that is not of one text a sample, or no input of the model");
+    CJ__TRY(cj__keras_read_words(k, layer, t.places ? "" : NULL, "[UNK]", 1, &t.words));
+    CJ__TRY(sort_words(&t));
+    if (rank == 3) in = cj_squeeze(in, 1);
+    if (!in || !(in = cj_cast(in, CJ_I64))) return k->g->failed;
+    CJ__TRY(take_apart(&t, in, &p));
+    CJ__TRY(numbers(&t, &p, &number));
+    if (!number) return k->g->failed;
+    call->n_out = 1;
+    return t.places ? places(&t, &p, number, &call->out[0])
+                    : counts(&t, &p, number, mode && cj__keras_is_word("multi_hot binary", mode),
+                             &call->out[0]);
+}
