@@ -73,6 +73,30 @@ static cj_tensor *byte_texts(cli *c, const cj_tensor *array)
     return made;
 }
 
+cj_tensor *cli_text_bytes(cli *c, const cj_tensor *texts)
+{
+    const int rank = cj_tensor_rank(texts);
+    const int64_t n = cj_tensor_count(texts);
+    int64_t shape[CJ_RANK_MAX + 1] = {0};
+    size_t width = 1;
+    for (int i = 0; i < rank; i++) shape[i] = cj_tensor_shape(texts)[i];
+    for (int64_t i = 0; i < n; i++) {
+        const size_t length = strlen(cj_tensor_string(texts, i));
+        if (length > width) width = length;
+    }
+    shape[rank] = (int64_t)width;
+    cj_tensor *made = cj_tensor_new(c->cj, CJ_U8, rank + 1, shape);
+    char *to = made ? cj_tensor_map(made, CJ_MAP_WRITE) : NULL;
+    for (int64_t i = 0; to && i < n; i++) {
+        const char *text = cj_tensor_string(texts, i);
+        memset(to + (size_t)i * width, 0, width);
+        memcpy(to + (size_t)i * width, text, strlen(text));
+    }
+    if (to) cj_tensor_unmap(made);
+    else cli_failed(c, c->cj);
+    return made;
+}
+
 static int load(cli_arrays *a, int i, const char *path)
 {
     cj_tensor *value;
@@ -82,8 +106,8 @@ static int load(cli_arrays *a, int i, const char *path)
     a->feeds[i].value = value;
     /* What numpy lacks is there as raw bits: bf16 as u16, f8e5m2 as u8, i4 as i8. */
     const cj_dtype to = a->inputs[i].type.dtype, from = cj_tensor_dtype(value);
-    if (to == CJ_STRING && from == CJ_U8) {
-        a->feeds[i].value = byte_texts(a->c, value);
+    if ((to == CJ_STRING && from == CJ_U8) || (to == CJ_U8 && from == CJ_STRING)) {
+        a->feeds[i].value = to == CJ_U8 ? cli_text_bytes(a->c, value) : byte_texts(a->c, value);
         cj_tensor_free(value);
         return a->feeds[i].value ? CLI_DONE : a->c->status;
     }

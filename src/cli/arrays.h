@@ -32,6 +32,9 @@ typedef struct cli_arrays {
 /* One word, the recipe and the context, as both commands need them; CLI_DONE, or a failure that has
  * been told. */
 int cli_arrays_begin(cli *c);
+/* Texts as rows of bytes with zeros behind them, as numpy's 'S5' is loaded; NULL after a failure
+ * that has been told. */
+cj_tensor *cli_text_bytes(cli *c, const cj_tensor *texts);
 /* Reads the model and the arrays of the keys inputs and input, input after input. There is room for
  * `more` feeds. Tells a failure and gives the exit status, as all of these do. */
 int cli_arrays_open(cli_arrays *a, int more);

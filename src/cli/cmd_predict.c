@@ -11,6 +11,7 @@
 #include <cajal/io.h>
 #include <cajal/picture.h>
 
+#include "cli/arrays.h"
 #include "cli/data.h"
 #include "cli/detections.h"
 #include "cli/each.h"
@@ -47,6 +48,11 @@ static cj_tensor *read_array(cli *c, const char *path, const cj_model_info *info
     cj_tensor *array = NULL, *samples = NULL;
     char found[160], wanted[160];
     if (cj_npy_load(c->cj, path, &array)) return cli_failed(c, c->cj), NULL;
+    if (cj_tensor_dtype(array) == CJ_STRING && info->input_dtype == CJ_U8) {
+        cj_tensor *bytes = cli_text_bytes(c, array);
+        cj_tensor_free(array);
+        if (!(array = bytes)) return NULL;
+    }
     int rank = cj_tensor_rank(array), extra = rank - info->input_rank;
     bool fits = info->input_rank >= 0 && (extra == 0 || extra == 1) &&
                 converts(cj_tensor_dtype(array), info->input_dtype);

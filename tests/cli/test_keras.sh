@@ -34,3 +34,12 @@ says run/args.yaml "loss: mae"
 says err.txt "columns go to the model as they are, not standardised"
 "$cajal" evaluate still/last.onnx data=./three.csv >out.txt 2>err.txt
 says out.txt "loss: 1.9417"
+
+# Texts of numpy's U become the bytes that a model with a TextVectorization takes: the, cat and grün are 2, 3, 4.
+"$cajal" run "$golden/learned.keras" --inputs "$golden/texts.npy" --output-dir texts >out.txt
+says out.txt "places	i64[10, 4]"
+says out.txt "weighed	f32[10, 6]"
+"$cajal" predict "$golden/learned.keras" "$golden/texts.npy" >out.txt 2>err.txt
+printf '%s\n' "2	3	2	3" "1	1	0	0" "0	0	0	0" "0	0	0	0" "4	4	1	0" "1	1	0	0" "1	1	0	0" "2	2	2	2" \
+    "1	1	0	0" "3	0	0	0" >expected.txt
+diff out.txt expected.txt

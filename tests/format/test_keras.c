@@ -85,11 +85,10 @@ static void run_graph(cj_context *cj, cj_graph *g, const char *name, const char 
 }
 
 /* Doubles but for two, as most files are: there floats. */
-static const char *const names[] = {"images",      "lines",    "recurrent",  "attention",
-                                    "activations", "branches", "sequential", "cells",
-                                    "others",      "nested",   "rare",       "texts",
-                                    "operators",   "scores",   "many_heads", "variants",
-                                    "zeroed",      "indices",  "local",      "wrapped", "documents"};
+static const char *const names[] = {
+    "images",     "lines",    "recurrent", "attention", "activations", "branches",  "sequential",
+    "cells",      "others",   "nested",    "rare",      "texts",       "operators", "scores",
+    "many_heads", "variants", "zeroed",    "indices",   "local",       "wrapped",   "documents"};
 static const char *const old_names[] = {"cudnn", "old", "older", "oldest"}; /* only as .h5 */
 static const char *const new_names[] = {"adapted", "gates", "learned"}; /* only as .keras */
 static double tolerance_of(size_t i) { return i == 6 ? 1e-5 : 1e-10; }
@@ -323,8 +322,8 @@ static void wrong_files_are_told(void **state)
 #define CELL "\"cell\":" LAYER("GRUCell", ",\"units\":2")
 #define TEXTS(config) \
     "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[{\"class_name\":" \
-    "\"InputLayer\",\"config\":{\"name\":\"x\",\"dtype\":\"string\",\"batch_shape\":[null,1]}}," LAYER( \
-        "TextVectorization", config) "]}}"
+    "\"InputLayer\",\"config\":{\"name\":\"x\",\"dtype\":\"string\",\"batch_shape\":[null,1]}}" \
+    "," LAYER("TextVectorization", config) "]}}"
 #define PICTURE(layers) \
     "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[{\"class_name\":" \
     "\"InputLayer\",\"config\":{\"name\":\"x\",\"batch_shape\":[null,3,4,2]}}," layers "]}}"
@@ -400,10 +399,12 @@ static const struct {
     {CHAIN(LAYER("LSTMCell", ",\"units\":2")), CJ_ERR_DATA,
      "layer 'l' (LSTMCell): a cell that is not in an RNN"},
     {TEXTS(""), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (TextVectorization): no output_sequence_length: its result is as wide as the longest "
+     "layer 'l' (TextVectorization): no output_sequence_length: its result is as wide as the "
+     "longest "
      "text of a batch has words"},
     {TEXTS(",\"standardize\":{\"class_name\":\"function\",\"config\":\"f\"}"), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (TextVectorization): a function of its own in standardize or split, which is Python "
+     "layer 'l' (TextVectorization): a function of its own in standardize or split, which is "
+     "Python "
      "code"},
     {TEXTS(",\"ngrams\":2"), CJ_ERR_UNSUPPORTED,
      "layer 'l' (TextVectorization): ngrams, ragged or sparse results, an encoding that is not "
@@ -411,7 +412,8 @@ static const struct {
     {TEXTS(",\"output_sequence_length\":1e9"), CJ_ERR_DATA,
      "layer 'l' (TextVectorization): output_sequence_length of 1e+09"},
     {TEXTS(",\"output_sequence_length\":2,\"vocabulary\":[]"), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (TextVectorization): a vocabulary that is not in the file: Keras keeps the one that "
+     "layer 'l' (TextVectorization): a vocabulary that is not in the file: Keras keeps the one "
+     "that "
      "adapt() made in a .keras file alone"},
     {TEXTS(",\"output_sequence_length\":2,\"vocabulary\":[\"a\",\"b\",\"a\"]"), CJ_ERR_DATA,
      "layer 'l' (TextVectorization): 'a' is in the vocabulary twice"},
@@ -614,9 +616,10 @@ static void damage_never_crashes(void **state)
     assert_true(faults_sweep_memory(scenario, "keras/sequential.keras", NULL, 7) > 0);
     assert_true(faults_sweep_memory(scenario, "keras/branches.h5", NULL, 23) > 0);
     static char *const more[] = {
-        "keras/rare.keras", "keras/texts.h5",    "keras/adapted.keras",    "keras/operators.h5",
-        "keras/scores.h5",  "keras/nested.h5",   "keras/many_heads.keras", "keras/variants.h5",
-        "keras/indices.h5", "keras/local.keras", "keras/wrapped.keras",    "keras/oldest.h5"};
+        "keras/rare.keras",    "keras/texts.h5",    "keras/adapted.keras",    "keras/operators.h5",
+        "keras/scores.h5",     "keras/nested.h5",   "keras/many_heads.keras", "keras/variants.h5",
+        "keras/indices.h5",    "keras/local.keras", "keras/wrapped.keras",    "keras/documents.h5",
+        "keras/learned.keras", "keras/oldest.h5"};
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         assert_true(faults_sweep_memory(scenario, more[i], NULL, 61) > 0);
 }

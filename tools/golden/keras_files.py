@@ -1804,6 +1804,7 @@ def learned(folder):
     model = m.model()
     model.assets = [("text_vectorization", ["", "[UNK]"] + words), ("text_vectorization_1/_lookup_layer", ["[UNK]"] + words)]
     model.save(folder, False)
+    np.save(os.path.join(folder, "texts.npy"), np.array(TEXTS)[:, None])  # of numpy's U, as people have them
 
 
 def gates(folder):

@@ -53,8 +53,9 @@ static cj_status take(texts *t)
     if ((!how && !is_default(standardize)) || (!by && !is_default(split)) ||
         (how && !cj__keras_is_word("lower_and_strip_punctuation lower strip_punctuation", how)) ||
         (by && !cj__keras_is_word("whitespace character", by)))
-        return cj__keras_fail(t->k, t->layer, CJ_ERR_UNSUPPORTED,
-                              "a function of its own in standardize or split, which is Python code");
+        return cj__keras_fail(
+            t->k, t->layer, CJ_ERR_UNSUPPORTED,
+            "a function of its own in standardize or split, which is Python code");
     if (!is_default(cj__json_find(of, "ngrams")) || cj__keras_bool(of, "ragged", false) ||
         cj__keras_bool(of, "sparse", false) || (encoding && strcmp(encoding, "utf-8") != 0) ||
         (mode && !cj__keras_is_word("int multi_hot binary count tf_idf tf-idf", mode)))
@@ -324,8 +325,9 @@ CJ__KERAS_BUILDER(vectorize)
     CJ__TRY(take(&t));
     if (n != 1 || cj_node_dtype(in) != CJ_U8 || rank < 2 || rank > 3 ||
         (rank == 3 && cj_node_dim(in, 1) != 1))
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED,
-                              "an input that is not of one text a sample, or no input of the model");
+        return cj__keras_fail(
+            k, layer, CJ_ERR_UNSUPPORTED,
+            "an input that is not of one text a sample, or no input of the model");
     CJ__TRY(cj__keras_read_words(k, layer, t.places ? "" : NULL, "[UNK]", 1, &t.words));
     CJ__TRY(sort_words(&t));
     if (rank == 3) in = cj_squeeze(in, 1);
