@@ -44,6 +44,7 @@ static cj_node *from_end(cj_node *y, const ends *e)
 cj_node *cj__keras_softmax(cj_node *x, const int64_t *axes, int n)
 {
     ends e;
+    if (!x) return NULL;
     if (n == 1) return cj_softmax(x, (int)axes[0]);
     cj_node *y = to_end(x, axes, n, &e);
     return from_end(y ? cj_softmax(y, -1) : NULL, &e);
