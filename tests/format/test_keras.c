@@ -400,13 +400,14 @@ static const struct {
      "layer 'l' (LSTMCell): a cell that is not in an RNN"},
     {TEXTS(""), CJ_ERR_UNSUPPORTED,
      "layer 'l' (TextVectorization): no output_sequence_length: its result is as wide as the "
-     "longest "
-     "text of a batch has words"},
-    {TEXTS(",\"standardize\":{\"class_name\":\"function\",\"config\":\"f\"}"), CJ_ERR_UNSUPPORTED,
+     "longest text of a batch has words, which only an Embedding with mask_zero does not see"},
+    {TEXTS(",\"output_sequence_length\":2,\"standardize\":{\"class_name\":\"function\",\"config\":"
+           "\"f\"}"),
+     CJ_ERR_UNSUPPORTED,
      "layer 'l' (TextVectorization): a function of its own in standardize or split, which is "
      "Python "
      "code"},
-    {TEXTS(",\"ngrams\":2"), CJ_ERR_UNSUPPORTED,
+    {TEXTS(",\"output_sequence_length\":2,\"ngrams\":2"), CJ_ERR_UNSUPPORTED,
      "layer 'l' (TextVectorization): ngrams, ragged or sparse results, an encoding that is not "
      "utf-8, or the output_mode int"},
     {TEXTS(",\"output_sequence_length\":1e9"), CJ_ERR_DATA,

@@ -1746,7 +1746,8 @@ def Vectorize(name, words, standardize="lower_and_strip_punctuation", split="whi
     def call(x):
         found = [[0 if w == "" else place.get(w, first - 1) for w in tokens(text.decode())] for text in np.ravel(x)]
         if mode == "int":
-            return torch.tensor([(f + [0] * (length or 1))[:length or 1] for f in found])
+            wide = length or max(map(len, found))
+            return torch.tensor([(f + [0] * wide)[:wide] for f in found])
         found = [[p for w, p in zip(tokens(text.decode()), f) if w] for text, f in zip(np.ravel(x), found)]
         y = np.array([np.bincount(f, minlength=len(words) + 1) if f else np.zeros(len(words) + 1) for f in found], "f8")
         y = np.minimum(y, 1) if mode == "multi_hot" else y * (np.r_[np.mean(idf), idf] if mode == "tf_idf" else 1)
@@ -1790,6 +1791,20 @@ def documents(folder):
     e = m.add(Vectorize("tokens", words, length=5), x)
     m.out(Layer("Embedding", "vectors", lambda i: t(table)[i.long()], [("", "embeddings", table)], input_dim=11, output_dim=3,
                 mask_zero=False), e)
+    table2 = rand(11, 3)
+    masks = {}
+
+    def vectors(i):
+        masks["seen"] = i > 0
+        return t(table2)[i.long()]
+    for name, split in (("open", "whitespace"), ("open_letters", "character")):
+        e = m.add(Vectorize(name, words if split == "whitespace" else list("thecadog"), split=split), x)
+        e = m.add(Layer("Embedding", name + "_vectors", vectors, [("", "embeddings", table2)], input_dim=11, output_dim=3,
+                        mask_zero=True), e)
+        rnn = RNN("GRU", name + "_rnn", 3, 4)
+        rnn.call = lambda x, step=rnn.step: run(step, x, [torch.zeros(len(x), 4, dtype=torch.float64)],
+                                                mask=masks["seen"])[1][0]
+        m.out(rnn, e)
     m.model().save(folder)
 
 

@@ -227,6 +227,9 @@ cj_status cj__keras_weight_at(cj__keras *k, const cj__keras_layer *layer, int i,
 cj_status cj__keras_weight_called(cj__keras *k, const cj__keras_layer *l, const char *name,
                                   cj_tensor **out);
 
+/* vectorize.c: are texts that were taken apart read only by what does not see how wide that is? */
+cj_status cj__keras_check_widths(cj__keras *k, const cj__keras_model *m);
+
 /* lookup.c: the words of a vocabulary. */
 typedef struct cj__keras_words {
     const char **at;

@@ -38,6 +38,7 @@ static cj_status read_model(cj__keras *k, const char *json, size_t size, const c
         return cj_fail(k->cj, CJ_ERR_DATA, "the model's configuration: no class_name or config");
     CJ__TRY(cj__keras_read_model(k, kind, config, "", &model));
     k->bytes = splits_texts(model);
+    if (k->bytes) CJ__TRY(cj__keras_check_widths(k, model));
     if (!(k->m = cj_model_new(k->cj))) return cj_last_status(k->cj);
     k->m->imported = true;
     k->g = cj_model_graph(k->m);

@@ -70,10 +70,6 @@ static cj_status take(texts *t)
     if (!(length >= 0) || length > 1 << 24)
         return cj__keras_fail(t->k, t->layer, CJ_ERR_DATA, "output_sequence_length of %g", length);
     t->length = (int64_t)length;
-    if (t->places && !t->length && t->split != 'n')
-        return cj__keras_fail(t->k, t->layer, CJ_ERR_UNSUPPORTED,
-                              "no output_sequence_length: its result is as wide as the longest "
-                              "text of a batch has words");
     return CJ_OK;
 }
 
@@ -283,21 +279,24 @@ static cj_status numbers(const texts *t, const parts *p, cj_node **y)
 /* ---- Results --------------------------------------------------------------------------------- */
 
 /* `what` of segments at the column of each in [batch, size]; at column `size` it is dropped. */
-static cj_node *columns(const texts *t, cj_node *column, cj_node *what, int64_t size)
+static cj_node *columns(const texts *t, cj_node *column, cj_node *what, cj_dim size)
 {
-    cj_node *y = by_segment(t, what, column, size + 1);
+    cj_node *y = by_segment(t, what, column, cj_dim_add(t->k->g, size, 1));
     return y ? cj_slice_axis(y, 1, 0, size) : NULL;
 }
 
 /* Places of words: 0 behind the last, 1 of what is in no vocabulary. */
 static cj_status places(const texts *t, const parts *p, cj_node *number, cj_node **y)
 {
-    const int64_t size = t->split == 'n' && !t->length ? 1 : t->length;
+    cj_graph *g = t->k->g;
+    const cj_dim most = t->split == 'w' ? cj_dim_div(g, p->size, 2) : cj_dim_sub(g, p->size, 1),
+                 size = t->length ? t->length : t->split == 'n' ? 1 : most;
+    cj_node *end = size > 0 ? whole(t, size) : cj_dim_value(g, size);
     cj_node *place = cj_where(cj_less(number, whole(t, 0)), whole(t, 1), cj_shift(number, 2));
     cj_node *is = cj_greater(p->n, whole(t, 0));
     if (!is || !place) return t->k->g->failed;
     cj_node *before = cj_cumsum(cj_cast(is, CJ_I64), 1, true, false);
-    cj_node *column = cj_where(is, cj_minimum(before, whole(t, size)), whole(t, size));
+    cj_node *column = cj_where(is, cj_minimum(before, end), end);
     *y = columns(t, column, place, size);
     return t->k->g->failed;
 }
@@ -313,6 +312,43 @@ static cj_status counts(const texts *t, const parts *p, cj_node *number, bool ho
     *y = columns(t, column, cj_cast(is, dtype), size);
     if (*y && hot) *y = cj_minimum(*y, cj_scalar(t->k->g, dtype, 1));
     return *y ? cj__keras_encoded(t->k, t->layer, &t->words, 1, y) : t->k->g->failed;
+}
+
+/* Without an output_sequence_length Keras's result is as wide as the longest text of a batch has
+ * words; ours as one of so many bytes can have. What follows is not to see the difference. */
+static bool is_open(const cj__keras_layer *l)
+{
+    const char *mode = cj__keras_string(l->config, "output_mode");
+    const cj__json *split = cj__json_find(l->config, "split");
+    return !strcmp(l->kind, "TextVectorization") && (!mode || !strcmp(mode, "int")) &&
+           !(split && split->type == CJ__JSON_NULL) &&
+           cj__keras_number(l->config, "output_sequence_length", 0) == 0;
+}
+
+static bool masks_zeros(const cj__keras_layer *l)
+{
+    return !strcmp(l->kind, "Embedding") && cj__keras_bool(l->config, "mask_zero", false);
+}
+
+cj_status cj__keras_check_widths(cj__keras *k, const cj__keras_model *m)
+{
+    const cj__keras_layer *open = NULL;
+    for (int i = 0; i < m->n_layers && !open; i++) {
+        const cj__keras_layer *l = &m->layers[i];
+        if (l->model) CJ__TRY(cj__keras_check_widths(k, l->model));
+        if (m->sequential && is_open(l) && (i + 1 == m->n_layers || !masks_zeros(l + 1))) open = l;
+        for (int c = 0; c < l->n_calls && !m->sequential; c++)
+            for (int r = 0; r < l->calls[c].n_refs; r++)
+                if (is_open(l->calls[c].refs[r].layer) && !masks_zeros(l))
+                    open = l->calls[c].refs[r].layer;
+    }
+    for (int i = 0; i < m->n_outputs && !open; i++)
+        if (is_open(m->outputs[i].layer)) open = m->outputs[i].layer;
+    return !open ? CJ_OK
+                 : cj__keras_fail(k, open, CJ_ERR_UNSUPPORTED,
+                                  "no output_sequence_length: its result is as wide as the longest "
+                                  "text of a batch has words, which only an Embedding with "
+                                  "mask_zero does not see");
 }
 
 CJ__KERAS_BUILDER(vectorize)
