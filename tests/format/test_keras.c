@@ -459,8 +459,10 @@ static const struct {
      CJ_ERR_DATA,
      "layer 'l' (StringLookup): no idf_weights for a vocabulary of 1, neither said nor among its "
      "weights"},
-    {CHAIN(LAYER("BatchNormalization", ",\"mode\":2")), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (BatchNormalization): a mode that is not 0"},
+    {CHAIN(LAYER("BatchNormalization", ",\"mode\":1,\"axis\":0")), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (BatchNormalization): mode 1 along such an axis"},
+    {CHAIN(LAYER("RandomFourierFeatures", "")), CJ_ERR_DATA,
+     "layer 'l' (RandomFourierFeatures): an input of rank 2, or no output_dim"},
     {CHAIN(LAYER("Discretization", ",\"bin_boundaries\":[0],\"output_mode\":\"odd\"")),
      CJ_ERR_UNSUPPORTED, "layer 'l' (Discretization): the output_mode odd"},
     {CHAIN(LAYER("Merge", ",\"mode\":\"f\"")), CJ_ERR_UNSUPPORTED,

@@ -1557,6 +1557,13 @@ def variants(folder):
                      pad_to_aspect_ratio=pad, fill_mode="constant", fill_value=0.25, data_format="channels_last")
     picture = m.input("picture", rand(3, 7, 10, 3))
     m.out(Spectrogram("angle", "angle", 4, 1), m.input("series", torch.cat([t(rand(3, 9, 2)), torch.zeros(3, 6, 2)], 1)))
+    flat = m.input("flat", rand(3, 4))
+    kernel, offset = rand(4, 6), rand(6)
+    features = Layer("RandomFourierFeatures", "features", lambda x: torch.cos(x @ t(kernel) / 1.5 + t(offset)),
+                     [("", "kernel_scale", np.array([1.5])), ("", "unscaled_kernel", kernel), ("", "bias", offset)],
+                     output_dim=6, kernel_initializer="gaussian", scale=1.5)
+    features.config["trainable"] = False
+    m.out(features, flat)
     m.out(fit("cut_across", 4, 4), picture)
     m.out(fit("cut_down", 3, 8), picture)
     m.out(fit("edges_above", 5, 5, True), picture)
@@ -1890,6 +1897,21 @@ def oldest(folder):
         return Layer("Deconvolution2D", name, call, [("", "W", file_), ("", "b", b)], nb_filter=3, nb_row=kernel[0],
                      nb_col=kernel[1], output_shape=[None] + shape[1:], subsample=stride, border_mode=mode,
                      dim_ordering="th" if first_ else "tf", activation="linear", bias=True)
+    def norm(name, x, mode, axis):
+        own = x.value.shape[axis]
+        gamma, beta, shape = rand(own), rand(own), [own if i == axis % x.value.dim() else 1 for i in range(x.value.dim())]
+        axes = [-1] if mode == 1 else [i for i in range(x.value.dim()) if i != axis % x.value.dim()]
+
+        def call(x):
+            mean, var = x.mean(axes, True), x.var(axes, unbiased=False, keepdim=True)
+            y = (x - mean) / (torch.sqrt(var + 1e-3) + (1e-3 if mode == 1 else 0))
+            return y * t(gamma).reshape(shape) + t(beta).reshape(shape)
+        return Layer("BatchNormalization", name, call, [("", "gamma", gamma), ("", "beta", beta), ("", "moving_mean", rand(own)),
+                                                        ("", "moving_variance", rand(own))], mode=mode, axis=axis, epsilon=1e-3,
+                     momentum=0.99)
+    m.out(norm("samples", x, 1, -1), x)
+    m.out(norm("batch", x, 2, 1), x)
+    m.out(norm("batch_rows", a, 2, -1), a)
     m.out(back("back", x, [3, 2], [2, 2], "valid"), x)
     m.out(back("back_same", x, [3, 3], [2, 1], "same"), x)
     z = m.input("z", rand(3, 2, 4, 5))

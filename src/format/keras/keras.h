@@ -266,6 +266,8 @@ CJ__KERAS_BUILDER(chain);
 CJ__KERAS_BUILDER(normalization);
 CJ__KERAS_BUILDER(softmax);
 CJ__KERAS_BUILDER(layer_normalization);
+CJ__KERAS_BUILDER(batch_normalization);
+CJ__KERAS_BUILDER(fourier);
 CJ__KERAS_BUILDER(moved);
 CJ__KERAS_BUILDER(coloured);
 CJ__KERAS_BUILDER(cropped);

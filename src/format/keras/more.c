@@ -60,8 +60,6 @@ CJ__KERAS_MORE(axis)
                                       "axes that do not follow one another");
         a = a->first;
     }
-    if (cj__keras_number(layer->config, "mode", 0) != 0) /* Keras 1's */
-        return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "a mode that is not 0");
     if (a && a->is_integer) append_number(out, "axis", a->number);
     return out->failed;
 }

@@ -151,7 +151,8 @@ static const cj__keras_row rows[] = {
      "batch_normalization",
      NORM,
      {AFFINE, {"", "moving_mean", CJ__KERAS_SAME}, {"", "moving_variance", CJ__KERAS_SAME}},
-     .more = cj__keras_more_axis},
+     .more = cj__keras_more_axis,
+     .build = cj__keras_build_batch_normalization},
     {"LayerNormalization",
      "layer_normalization",
      "epsilon !center=no_center !scale=no_scale",
@@ -242,6 +243,7 @@ static const cj__keras_row rows[] = {
     {"Deconvolution2D Deconv2D", "conv2d_transpose", CONV, KERNEL(CJ__KERAS_BACK),
      .more = cj__keras_more_rows_and_columns, .build = cj__keras_build_deconvolution,
      .images = true},
+    {"RandomFourierFeatures", NULL, "", .build = cj__keras_build_fourier},
     {"ParametricSoftplus", NULL, "", .build = cj__keras_build_softplus},
     {"SReLU", NULL, "", .build = cj__keras_build_bent},
     {"Merge", NULL, "", .build = cj__keras_build_merge},
@@ -279,7 +281,7 @@ static const cj__keras_row rows[] = {
     {"AbstractRNNCell ClassMethod ContrastLimitedAdaptiveHistogramEqualization "
      "DeviceWrapper DropoutWrapper DynamicEmbedding DynamicLookup FlaxLayer HashedCrossing Hashing "
      "InstanceMethod "
-     "InstanceProperty JaxLayer MaxNumBoundingBoxes RandomFourierFeatures ResidualWrapper "
+     "InstanceProperty JaxLayer MaxNumBoundingBoxes ResidualWrapper "
      "TensorFlowOpLayer TernaryDense TFSMLayer "
      "TorchModuleWrapper",
      NULL, "", .build = cj__keras_build_unread},

@@ -120,7 +120,8 @@ static int unread_weights(const cj__keras_layer *l)
 {
     if (l->row->build == cj__keras_build_normalization) return 3;
     if (!strcmp(l->kind, "SpectralNormalization")) return 1;
-    return cj__keras_bool(l->config, "renorm", false) ? 3 : 0;
+    if (cj__keras_bool(l->config, "renorm", false)) return 3;
+    return l->row->build == cj__keras_build_batch_normalization && l->n_inner ? 2 : 0;
 }
 
 /* Models in models are as deep as JSON is: at most 64. */
