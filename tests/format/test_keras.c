@@ -407,9 +407,13 @@ static const struct {
      "layer 'l' (TextVectorization): a function of its own in standardize or split, which is "
      "Python "
      "code"},
-    {TEXTS(",\"output_sequence_length\":2,\"ngrams\":2"), CJ_ERR_UNSUPPORTED,
-     "layer 'l' (TextVectorization): ngrams, ragged or sparse results, an encoding that is not "
-     "utf-8, or the output_mode int"},
+    {TEXTS(",\"output_sequence_length\":2,\"ngrams\":9"), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TextVectorization): ngrams that are not of 1 to 8 words between blanks"},
+    {TEXTS(",\"output_sequence_length\":2,\"ngrams\":2,\"split\":null"), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TextVectorization): ngrams that are not of 1 to 8 words between blanks"},
+    {TEXTS(",\"output_sequence_length\":2,\"ragged\":true"), CJ_ERR_UNSUPPORTED,
+     "layer 'l' (TextVectorization): ragged or sparse results, an encoding that is not utf-8, or "
+     "the output_mode int"},
     {TEXTS(",\"output_sequence_length\":1e9"), CJ_ERR_DATA,
      "layer 'l' (TextVectorization): output_sequence_length of 1e+09"},
     {TEXTS(",\"output_sequence_length\":2,\"vocabulary\":[]"), CJ_ERR_UNSUPPORTED,

@@ -1739,14 +1739,16 @@ def wrapped(folder):
 
 
 def Vectorize(name, words, standardize="lower_and_strip_punctuation", split="whitespace", mode="int", length=None,
-              idf=None, most=None, vocabulary=True):
+              idf=None, most=None, vocabulary=True, ngrams=None):
     """Keras's documentation, text by text, with Python's own means; tf.strings.lower knows ASCII alone."""
     def tokens(text):
         if standardize and "lower" in standardize:
             text = "".join(c.lower() if c < "\x80" else c for c in text)
         if standardize and "strip" in standardize:
             text = re.sub(r'[!"#$%&()\*\+,-\./:;<=>?@\[\\\]^_`{|}~\']', "", text)
-        return re.findall(r"[^ \t\n\v\f\r]+", text) if split == "whitespace" else list(text) if split else [text]
+        found = re.findall(r"[^ \t\n\v\f\r]+", text) if split == "whitespace" else list(text) if split else [text]
+        widths = range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams
+        return [" ".join(found[i:i + w]) for w in widths for i in range(len(found) - w + 1)] if ngrams else found
     first = 2 if mode == "int" else 1
     place = {w: i + first for i, w in enumerate(words)}
 
@@ -1759,7 +1761,7 @@ def Vectorize(name, words, standardize="lower_and_strip_punctuation", split="whi
         y = np.array([np.bincount(f, minlength=len(words) + 1) if f else np.zeros(len(words) + 1) for f in found], "f8")
         y = np.minimum(y, 1) if mode == "multi_hot" else y * (np.r_[np.mean(idf), idf] if mode == "tf_idf" else 1)
         return t(np.pad(y, ((0, 0), (0, (most or len(words) + 1) - len(words) - 1))))
-    layer = Layer("TextVectorization", name, call, max_tokens=most, standardize=standardize, split=split, ngrams=None,
+    layer = Layer("TextVectorization", name, call, max_tokens=most, standardize=standardize, split=split, ngrams=ngrams,
                   output_mode=mode, output_sequence_length=length, pad_to_max_tokens=most is not None, sparse=False,
                   ragged=False, vocabulary=list(words) if vocabulary else None, encoding="utf-8",
                   idf_weights=list(idf) if idf is not None and vocabulary else None)
@@ -1788,6 +1790,13 @@ def documents(folder):
     m.out(Vectorize("hot", words, mode="multi_hot"), x)
     m.out(Vectorize("counted", words, "lower", mode="count", most=12), z)
     m.out(Vectorize("weighed", words, mode="tf_idf", idf=[0.5 + 0.25 * i for i in range(9)]), x)
+    pairs = ["the", "the cat", "cat", "a b", "the the the", "dont", "stop", "dont stop", "cats x", "and the dog"]
+    m.out(Vectorize("pairs", pairs, mode="multi_hot", ngrams=2), x)
+    m.out(Vectorize("threes", pairs, mode="count", ngrams=3), z)
+    m.out(Vectorize("only_pairs", pairs, mode="tf_idf", idf=list(np.arange(10) / 4 + 1), ngrams=[2]), x)
+    m.out(Vectorize("pair_places", pairs, length=9, ngrams=[2, 1]), x)
+    m.out(Vectorize("single", pairs, length=5, ngrams=1), x)
+    m.out(Vectorize("no_fours", pairs, mode="count", ngrams=[4]), x)
     m.out(Vectorize("hot_whole", ["cat", "dont stop"], split=None, mode="count"), x)
     m.out(Vectorize("one", ["the"], mode="count"), x)
     lookup = Lookup("StringLookup", "titles_known", ["caT", "?!", "dont stop"], ("", "[UNK]"))
