@@ -237,6 +237,10 @@ CJ_API cj_node *cj_stack(cj_node *const *parts, int n, int axis);
 CJ_API cj_node *cj_split(cj_node *x, int axis, int n, const int64_t *sizes);
 /* before and after: elements added at each end of each axis; negative ones crop. */
 CJ_API cj_node *cj_pad(cj_node *x, const int64_t *before, const int64_t *after, double value);
+/* What is added are elements of x: the nearest ("edge"), mirrored at the outermost ("reflect") or
+ * from the other end ("wrap"), as numpy's pad has them. before and after: none is negative. */
+CJ_API cj_node *cj_extend(cj_node *x, const int64_t *before, const int64_t *after,
+                          const char *mode);
 CJ_API cj_node *cj_reverse(cj_node *x, int axis);
 
 /* ---- Indices --------------------------------------------------------------------------------- */
@@ -464,6 +468,7 @@ CJ_API uint64_t cj_store_version(const cj_store *store); /* grows with each comm
 #define cj_update_slice(x, ...) CJ_AT_MORE_(cj_update_slice, x, __VA_ARGS__)
 #define cj_split(x, ...) CJ_AT_MORE_(cj_split, x, __VA_ARGS__)
 #define cj_pad(x, ...) CJ_AT_MORE_(cj_pad, x, __VA_ARGS__)
+#define cj_extend(x, ...) CJ_AT_MORE_(cj_extend, x, __VA_ARGS__)
 #define cj_reverse(x, ...) CJ_AT_MORE_(cj_reverse, x, __VA_ARGS__)
 #define cj_gather(x, ...) CJ_AT_MORE_(cj_gather, x, __VA_ARGS__)
 #define cj_scatter_add(x, ...) CJ_AT_MORE_(cj_scatter_add, x, __VA_ARGS__)

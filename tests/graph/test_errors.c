@@ -120,6 +120,8 @@ static void builders(void)
     WRONG(cj_split(x, 1, 2, (int64_t[]){1, 1}));
     WRONG(cj_pad(x, (int64_t[]){0, -2}, (int64_t[]){0, -2}, 0));
     WRONG(cj_reverse(x, 2));
+    WRONG(cj_extend(x, (int64_t[]){0, 1}, NULL, "mirror"));
+    WRONG(cj_extend(x, (int64_t[]){0, -1}, NULL, "edge"));
     WRONG(cj_node_output(cj_top_k(x, 2, 1, false), 2));
     put("# Indices\n");
     WRONG(cj_gather(x, v, 0));

@@ -259,6 +259,15 @@ def randoms():
                      stream=stream, dims=dims)
 
 
+def extends():
+    x = real(3, 4, 2)
+    for mode in ("edge", "reflect", "wrap"):
+        for before, after in (([1, 0, 0], [0, 3, 1]), ([2, 2, 1], [1, 3, 0]), ([5, 9, 3], [7, 4, 2])):
+            case("extend", [x], [np.pad(x, list(zip(before, after)), mode)], before=before, after=after, mode=mode)
+    y = integers(0, 255, 1, 5, dtype=np.uint8)
+    case("extend", [y], [np.pad(y, [(3, 1), (0, 6)], "reflect")], before=[3, 0], after=[1, 6], mode="reflect")
+
+
 shapes()
 slices()
 indices()
@@ -266,3 +275,4 @@ products()
 softmaxes()
 randoms()
 scatters()
+extends()

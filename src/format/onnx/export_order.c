@@ -2,7 +2,7 @@
  *
  * They are made when an operand is first asked for, and an operator that is written as several
  * nodes asks for all its operands at once. In a file that is read and written again each of these
- * nodes asks for its own; the order of use is the same in both. */
+ * nodes asks for its own; the order of use is the same in both. What no node uses is left out. */
 #include "format/onnx/map.h"
 
 typedef struct order {
@@ -44,7 +44,6 @@ void cj__onnx_order_initializers(cj__onnx_writer *w, cj__onnx_graph *graph)
         return;
     }
     place(&o, graph);
-    for (size_t i = 0; i < n; i++)
-        if (graph->initializer.items[i].name.size) o.items[o.count++] = graph->initializer.items[i];
     graph->initializer.items = o.items;
+    graph->initializer.count = o.count;
 }

@@ -187,7 +187,7 @@ const char *cj__onnx_dims(cj__onnx_writer *w, int n, const cj_dim *dims);
 void cj__onnx_writer_init(cj__onnx_writer *w, cj_context *cj, cj__arena *arena);
 void cj__onnx_writer_release(cj__onnx_writer *w);
 cj_status cj__onnx_export(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *out);
-/* export_order.c: initializers in the order in which nodes first use them. */
+/* export_order.c: initializers in the order in which nodes first use them, no others. */
 void cj__onnx_order_initializers(cj__onnx_writer *w, cj__onnx_graph *graph);
 /* Has the variable of this name been written? */
 bool cj__onnx_has_variable(const cj__onnx_writer *w, const char *name);

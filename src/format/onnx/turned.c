@@ -269,6 +269,31 @@ static bool takes_bias(straightening *s, const cj__onnx_node *sum)
     return true;
 }
 
+/* Pad: the same with its pads in the order of the other layout; false: it has no twin to pad. */
+static bool turn_pad(straightening *s, cj__onnx_node *node)
+{
+    const twin *t = cj__names_get(&s->twins, node->input.items[0].at);
+    const cj__onnx_tensor *pads = cj__names_get(&s->tensors, node->input.items[1].at);
+    int64_t turned[2 * CJ_RANK_MAX];
+    if (!t || !t->made || !pads || pads->dims.items[0] != 2 * t->rank) return false;
+    for (int i = 0; i < 2 * t->rank; i++) {
+        const int at = i % t->rank, to = (int)cj__onnx_turned_axis(t->rank, false, at);
+        turned[i - at + to] = cj_load_i64(CJ_I64, pads->raw.at, (size_t)i);
+    }
+    const char *name = cj__onnx_ints(s->w, 2 * t->rank, turned);
+    cj__slice *in = cj__arena_copy(s->w->arena, node->input.items,
+                                   node->input.count * sizeof *in);
+    if (!name || !in) return failed(s);
+    in[0] = t->first;
+    in[1] = cj__slice_of(name);
+    node->input.items = in;
+    if (!cj__names_get(&s->tensors, name)) /* it is new, then */
+        put(s, &s->tensors, in[1], &s->w->initializers[s->w->n_initializers - 1]);
+    s->items[s->count] = *node;
+    add_turn(s, &s->items[s->count++], t->rank);
+    return true;
+}
+
 static void straighten_node(straightening *s, cj__onnx_node node)
 {
     const cj__onnx_attribute *axes;
@@ -276,6 +301,7 @@ static void straighten_node(straightening *s, cj__onnx_node node)
     int rank;
     rename_inputs(s, &node);
     if (takes_bias(s, &node)) return;
+    if (cj__slice_is(node.op_type, "Pad") && turn_pad(s, &node)) return;
     if ((rank = is_turn(&node, false)) != 0) {
         const cj__slice x = node.input.items[0], y = node.output.items[0];
         const twin *t = cj__names_get(&s->twins, x.at);

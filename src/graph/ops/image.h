@@ -56,6 +56,19 @@ cj_dim cj__resize_scaled(cj_graph *g, cj_dim n, double scale);
 bool cj__image_word(cj_graph *g, const char *op, const char *what, const char *word,
                     const char *const *words, int *choice);
 
+/* ---- extend.c -------------------------------------------------------------------------------- */
+
+extern const char *const cj__extend_words[];
+typedef enum cj__extend_mode {
+    CJ__EXTEND_EDGE,
+    CJ__EXTEND_REFLECT,
+    CJ__EXTEND_WRAP
+} cj__extend_mode;
+typedef struct cj__extend_attrs {
+    cj_ints before, after; /* empty: zeros */
+    int mode;
+} cj__extend_attrs;
+
 /* ---- grid_sample.c, depth_to_space.c --------------------------------------------------------- */
 
 extern const char *const cj__grid_mode_words[], *const cj__grid_padding_words[];

@@ -16,6 +16,7 @@
 /* `n` elements before and behind each axis, mirrored at the outermost one: 2 1 0 1 2 ... */
 static cj_node *mirrored(cj_node *x, int64_t n)
 {
+    const int64_t edges[] = {0, n, n, 0};
     for (int axis = 1; x && n && axis < 3; axis++) {
         const int64_t size = cj_node_dim(x, axis);
         if (size <= n)
@@ -24,11 +25,8 @@ static cj_node *mirrored(cj_node *x, int64_t n)
                                  "%lld; more are expected",
                                  (long long)n, (long long)size),
                    NULL;
-        cj_node *ends[] = {cj_reverse(cj_slice_axis(x, axis, 1, n), axis), x,
-                           cj_reverse(cj_slice_axis(x, axis, size - 1 - n, n), axis)};
-        x = cj_concat(ends, 3, axis);
     }
-    return x;
+    return cj_extend(x, edges, edges, "reflect");
 }
 
 static cj_node *conv(const cj__zoo *outer, const char *name, cj_node *x, int64_t filters,

@@ -39,6 +39,13 @@ static bool all_scales(const cj_call *call, double scales[CJ_RANK_MAX], bool *gi
         *given = *given || a->scales.v[i] != 0;
         *s = a->scales.v[i] != 0 ? a->scales.v[i] : (double)a->sizes.v[i] / n;
     }
+    /* Whole ones say what sizes would say with the help of a batch that is a symbol. */
+    bool whole_scales = !*given && x->dim[0] < 0;
+    for (int i = 0; i < a->axes.n && whole_scales; i++) {
+        const double v = scales[a->axes.v[i]];
+        whole_scales = x->dim[a->axes.v[i]] > 0 && a->sizes.v[i] > 0 && v == (double)(int)v;
+    }
+    *given = *given || whole_scales;
     for (int i = 0; *given && i < a->axes.n; i++) {
         int64_t axis = a->axes.v[i], size = a->sizes.v[i];
         double m = (double)x->dim[axis] * scales[axis];

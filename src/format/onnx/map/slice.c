@@ -6,8 +6,8 @@
  * reader sees the sum and knows the size again. */
 #include <string.h>
 
-#include "format/onnx/map.h"
-#include "graph/ops/block.h"
+#include "format/onnx/turned.h"
+#include "graph/ops/image.h"
 
 static const int64_t END = INT64_MAX, START = -INT64_MAX; /* beyond the last, before the first */
 static const int64_t FAR = 1 << 30; /* from here on, too, where the size is a symbol */
@@ -506,6 +506,29 @@ static void write_pad(cj__onnx_writer *w, const cj__onnx_row *row)
                       fill, NULL);
 }
 
+/* Runtimes mirror once; "wrap" is of opset 19. */
+static void write_extend(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    const cj__extend_attrs *a = w->call->attributes;
+    const cj_type *x = &w->call->in[0]->type;
+    const cj_ints *lists[] = {&a->before, &a->after};
+    int64_t pads[2 * CJ_RANK_MAX];
+    bool takes = a->mode != CJ__EXTEND_WRAP || w->opset >= 19;
+    (void)row;
+    for (int i = 0; i < 2 * x->rank; i++) {
+        const cj_ints *list = lists[i >= x->rank];
+        const cj_dim n = x->dim[i % x->rank] - (a->mode == CJ__EXTEND_REFLECT);
+        pads[i] = list->n ? list->v[i % x->rank] : 0;
+        takes = takes && (a->mode == CJ__EXTEND_EDGE || n < 0 || pads[i] <= n);
+    }
+    if (!takes) {
+        cj__onnx_write_lowered(w);
+        return;
+    }
+    cj__onnx_last(w, "Pad", cj__onnx_in(w, 0), cj__onnx_ints(w, 2 * x->rank, pads), NULL);
+    cj__onnx_put_string(w, "mode", cj__extend_words[a->mode]);
+}
+
 /* `n` elements more along an axis, a number or a symbol, at either end. */
 static cj_node *lengthen(cj__onnx_reader *r, cj_node *x, int axis, cj_dim n, double value,
                          bool in_front)
@@ -517,45 +540,14 @@ static cj_node *lengthen(cj__onnx_reader *r, cj_node *x, int axis, cj_dim n, dou
     return cj_concat((cj_node *[]){in_front ? more : x, in_front ? x : more}, 2, axis);
 }
 
-static const char *const pad_modes[] = {"constant", "edge", "reflect", "wrap", NULL};
-enum { CONSTANT, EDGE, REFLECT, WRAP };
-
-/* More elements of the axis itself, by index: of n elements, place i outside is the nearest one, or
- * its mirror image at either end (again and again), or i mod n. Where elements are taken off, that
- * comes first. */
-static cj_node *extend(cj_node *x, int axis, int64_t before, int64_t after, int mode)
-{
-    int64_t front[CJ_RANK_MAX] = {0}, back[CJ_RANK_MAX] = {0};
-    if (!x || (before == 0 && after == 0)) return x;
-    front[axis] = before < 0 ? before : 0;
-    back[axis] = after < 0 ? after : 0;
-    x = cj_pad(x, front, back, 0);
-    if (!x || (before <= 0 && after <= 0)) return x;
-    cj_graph *g = cj_node_graph(x);
-    cj_dim size = x->type.dim[axis], longer;
-    if (size == 0)
-        return cj_graph_fail(g, CJ_ERR_SHAPE, "mode '%s' along axis %d, which has no elements",
-                             pad_modes[mode], axis);
-    before = before > 0 ? before : 0;
-    longer = cj_dim_add(g, size, before + (after > 0 ? after : 0));
-    cj_node *n = cj_dim_value(g, size), *last = cj_shift(n, -1), *zero = cj_scalar(g, CJ_I64, 0);
-    cj_node *i = cj_shift(cj_iota(g, CJ_I64, 0, 1, &longer), -(double)before);
-    if (mode == EDGE) i = cj_minimum(cj_maximum(i, zero), last);
-    if (mode == WRAP) i = cj_mod(i, n);
-    if (mode == REFLECT) {
-        i = cj_mod(i, cj_scale(last, 2)); /* 0 where n is 1 */
-        i = cj_minimum(i, cj_sub(cj_scale(last, 2), i));
-    }
-    return cj_gather(x, i, axis);
-}
-
 static void read_pad(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     char mode[32];
     double value = 0;
     int64_t pads[2 * CJ_RANK_MAX], given[CJ_RANK_MAX], axes[CJ_RANK_MAX];
     bool symbolic[2 * CJ_RANK_MAX] = {false};
-    cj_node *x = cj__onnx_node_in(r, 0);
+    bool last;
+    cj_node *x = cj__onnx_image_in(r, 0, &last);
     (void)row;
     if (!x || !cj__onnx_get_word(r, "mode", "constant", mode)) return;
     int rank = x->type.rank, n,
@@ -581,30 +573,33 @@ static void read_pad(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     for (int i = 0; i < covered; i++)
         if ((axes[i] = n_axes < 0 ? i : cj__axis(x, "Pad", given[i], rank)) < 0) return;
-    int how = 0;
-    while (pad_modes[how] && strcmp(pad_modes[how], mode)) how++;
-    if (!pad_modes[how]) {
+    const bool constant = !strcmp(mode, "constant");
+    if (!constant && strcmp(mode, "edge") && strcmp(mode, "reflect") && strcmp(mode, "wrap")) {
         cj__onnx_fail(r, CJ_ERR_DATA, "mode '%s', expected constant, edge, reflect or wrap", mode);
         return;
     }
-    int64_t before[CJ_RANK_MAX] = {0}, after[CJ_RANK_MAX] = {0};
+    int64_t before[CJ_RANK_MAX] = {0}, after[CJ_RANK_MAX] = {0}, front[CJ_RANK_MAX] = {0},
+            behind[CJ_RANK_MAX] = {0};
     for (int i = 0; i < covered; i++) {
-        int axis = (int)axes[i];
+        int axis = (int)(last ? cj__onnx_turned_axis(rank, true, axes[i]) : axes[i]);
         for (int k = i; k < n; k += covered)
             if (!symbolic[k] && !((double)pads[k] >= -CJ__FAR && (double)pads[k] <= CJ__FAR))
                 cj__onnx_fail(r, CJ_ERR_LIMIT, "pads[%d] is %lld, beyond 2^52", k,
                               (long long)pads[k]);
         if (!symbolic[i]) before[axis] = pads[i];
         if (!symbolic[covered + i]) after[axis] = pads[covered + i];
-        if (how != CONSTANT && (symbolic[i] || symbolic[covered + i]))
+        if (!constant && (symbolic[i] || symbolic[covered + i]))
             cj__onnx_fail(r, CJ_ERR_UNSUPPORTED, "mode '%s' by a size known only when running",
                           mode);
         if (r->failed) return;
         if (symbolic[i]) x = lengthen(r, x, axis, pads[i], value, true);
         if (symbolic[covered + i]) x = lengthen(r, x, axis, pads[covered + i], value, false);
-        if (how != CONSTANT) x = extend(x, axis, before[axis], after[axis], how);
+        if (constant) continue;
+        if (before[axis] > 0) front[axis] = before[axis], before[axis] = 0;
+        if (after[axis] > 0) behind[axis] = after[axis], after[axis] = 0;
     }
-    cj__onnx_set(r, 0, how == CONSTANT ? cj_pad(x, before, after, value) : x);
+    x = cj_pad(x, before, after, value); /* what is taken off comes first */
+    cj__onnx_set_image(r, 0, constant ? x : cj_extend(x, front, behind, mode), last);
 }
 
 const cj__onnx_row cj__onnx_rows_slice[] = {
@@ -615,5 +610,6 @@ const cj__onnx_row cj__onnx_rows_slice[] = {
     {.onnx = "Concat", .op = &cj_op_concat, .write = write_concat, .read = read_concat},
     {.onnx = "Split", .op = &cj_op_split, .write = write_split, .read = read_split},
     {.onnx = "Pad", .op = &cj_op_pad, .write = write_pad, .read = read_pad},
+    {.op = &cj_op_extend, .write = write_extend},
     {0},
 };
