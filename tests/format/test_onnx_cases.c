@@ -16,7 +16,8 @@
 
 static const char *only;
 static const char *const groups[] = {"opset1", "opset8", "training", "recurrent",
-                                     "types",  "signal", "dft17", "attention", "group18", "states"};
+                                     "types",  "signal", "dft17", "attention", "group18", "states",
+                                     "exported"};
 
 /* Everything but floats as it is. */
 static bool same(const cj_tensor *y, const cj_tensor *expected, int64_t *first)
@@ -111,6 +112,56 @@ static void groups_give_what_numpy_gives(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* What PyTorch spells out is one operator, in as many calls, and is written so again: in opset 17
+ * in PyTorch's nodes, each of which is counted here; and the same whichever way it came. */
+static void what_is_spelled_out_is_read(void **state)
+{
+    static const cj_op *const ops[] = {&cj_op_extend, &cj_op_group_norm, &cj_op_gelu};
+    static const struct {
+        int64_t opset;
+        size_t nodes;
+    } rows[] = {{21, 10}, {17, 16}}; /* in 21 scale and shift are flattened */
+    cj_context *cj = cj_context_new(NULL);
+    cj_graph *g = cj_onnx_load_graph(cj, FOLDER "exported.onnx");
+    cj__text bytes[CJ__COUNT(rows)], again;
+    (void)state;
+    assert_non_null(g);
+    for (size_t i = 0; i < CJ__COUNT(rows); i++) {
+        cj__arena arena;
+        cj__onnx_model *model;
+        cj__arena_init(&arena, cj);
+        cj__text_init(&bytes[i], cj);
+        if (i) assert_non_null(g = graph_from(cj, bytes[0].bytes, bytes[0].length));
+        cj__onnx_properties properties = {.arena = &arena};
+        assert_int_equal(cj__onnx_write_graph(g, g, rows[i].opset, &properties, &bytes[i]), CJ_OK);
+        assert_int_equal(cj__onnx_parse(&arena, bytes[i].bytes, bytes[i].length, &model), CJ_OK);
+        assert_int_equal(model->graph->node.count, rows[i].nodes);
+        cj_graph_free(g);
+        cj__arena_release(&arena);
+    }
+    cj__arena arena;
+    cj__arena_init(&arena, cj);
+    cj__text_init(&again, cj);
+    assert_non_null(g = graph_from(cj, bytes[1].bytes, bytes[1].length));
+    for (size_t i = 0; i < CJ__COUNT(ops); i++) {
+        int found = 0;
+        for (int k = 0; k < g->n_calls; k++)
+            for (int n = 0; n < g->calls[k]->n_in; n++)
+                found += g->calls[k]->in[n]->call->op == ops[i];
+        if (!found) fail_msg("%s is not found again", ops[i]->name);
+    }
+    cj__onnx_properties properties = {.arena = &arena};
+    assert_int_equal(cj__onnx_write_graph(g, g, 21, &properties, &again), CJ_OK);
+    assert_int_equal(again.length, bytes[0].length);
+    assert_memory_equal(again.bytes, bytes[0].bytes, again.length);
+    cj_graph_free(g);
+    cj__arena_release(&arena);
+    cj__text_release(&again);
+    for (size_t i = 0; i < CJ__COUNT(rows); i++) cj__text_release(&bytes[i]);
+    assert_int_equal(cj_memory_used(cj), 0);
+    cj_context_free(cj);
+}
+
 /* Every model of refused.npz fails with the message of its line, and leaves nothing behind. */
 static void wrong_nodes_are_named(void **state)
 {
@@ -138,6 +189,7 @@ int main(int argc, char **argv)
 {
     only = argc > 1 ? argv[1] : NULL;
     const struct CMUnitTest tests[] = {cmocka_unit_test(groups_give_what_numpy_gives),
+                                       cmocka_unit_test(what_is_spelled_out_is_read),
                                        cmocka_unit_test(wrong_nodes_are_named)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

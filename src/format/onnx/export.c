@@ -198,6 +198,17 @@ const char *cj__onnx_floats(cj__onnx_writer *w, int n, const double *values)
     return vector_value(w, n, NULL, values);
 }
 
+const char *cj__onnx_full(cj__onnx_writer *w, cj_dtype dtype, int64_t n, bool ones)
+{
+    char key[64];
+    double *v = w->failed ? NULL : cj__arena_array(w->arena, (size_t)n + 1, sizeof *v);
+    if (!v) return no_memory(w), NULL;
+    for (int64_t i = 0; i < n; i++) v[i] = ones;
+    cj__format(key, sizeof key, "%s/%s/%lld", cj_dtype_info(dtype)->name, ones ? "ones" : "zeros",
+               (long long)n);
+    return shared_value(w, key, dtype, 1, n, NULL, v);
+}
+
 const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value)
 {
     char key[64], number[32];

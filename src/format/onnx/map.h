@@ -141,6 +141,7 @@ void cj__onnx_put_graph(cj__onnx_writer *w, const char *name, cj__onnx_graph *gr
 /* Initializers: equal ones are shared. */
 const char *cj__onnx_ints(cj__onnx_writer *w, int n, const int64_t *values); /* an i64 vector */
 const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value);
+const char *cj__onnx_full(cj__onnx_writer *w, cj_dtype dtype, int64_t n, bool ones); /* or zeros */
 const char *cj__onnx_floats(cj__onnx_writer *w, int n, const double *values); /* an f32 vector */
 const char *cj__onnx_tensor_value(cj__onnx_writer *w, const char *name, const cj_tensor *value);
 /* The same, named after the layer: "lstm/W" for the name "W". */
@@ -169,9 +170,14 @@ void cj__onnx_write_inline(cj__onnx_writer *w, cj_graph *body, const char *const
                            const char **out);
 
 /* map/norm.c: does the file need this value? */
-bool cj__onnx_is_read(cj__onnx_writer *w, const cj_node *node);
+bool cj__onnx_is_read(const cj__onnx_writer *w, const cj_node *node);
 /* The call as its lowering, as far as it is read: for a composite that ONNX lacks. */
 void cj__onnx_write_lowered(cj__onnx_writer *w);
+
+/* Reading x as `type`, or x times or plus v, where that is a step of what is written for a group
+ * normalisation before opset 21: gives the node's output, true. */
+bool cj__onnx_read_groups(cj__onnx_reader *r, const cj_node *x, const cj_type *type);
+bool cj__onnx_read_affine(cj__onnx_reader *r, cj_node *x, cj_node *v, bool shift);
 
 /* map/conv.c: images. Operand i channels-first; a channels-last value as channels-first or (back)
  * the other way, as a step or as the call's last node. */

@@ -46,6 +46,40 @@ static void write_same(cj__onnx_writer *w, const cj__onnx_row *row)
     cj__onnx_put_int(w, "to", cj_dtype_info(dtype)->onnx);
 }
 
+/* The x of min(max(x, low), high), low and high being numbers, which is Clip; NULL: it is not. */
+static const cj_node *clipped(const cj_call *call, double *low)
+{
+    const cj_call *inner = call->in[0]->call;
+    double high;
+    *low = 0;
+    if (!(CJ__ONNX_FLOATS & CJ__ONNX_BIT(call->out[0].type.dtype)) ||
+        !cj__is_constant(call->in[1], &high))
+        return NULL;
+    if (inner->op == &cj_op_relu ||
+        (inner->op == &cj_op_maximum && cj__is_constant(inner->in[1], low)))
+        return inner->in[0];
+    return NULL;
+}
+
+static const cj_node *minimum_operand(const cj__onnx_writer *w, const cj_call *call, int i)
+{
+    double low;
+    const cj_node *x = i ? NULL : clipped(call, &low);
+    (void)w;
+    return x ? x : call->in[i];
+}
+
+static void write_minimum(cj__onnx_writer *w, const cj__onnx_row *row)
+{
+    double low, high;
+    const cj_node *x = clipped(w->call, &low);
+    const cj_dtype dtype = w->call->out[0].type.dtype;
+    if (!x || !cj__is_constant(w->call->in[1], &high)) write_same(w, row);
+    else
+        cj__onnx_last(w, "Clip", cj__onnx_value_of(w, x), cj__onnx_scalar(w, dtype, low),
+                      cj__onnx_scalar(w, dtype, high), NULL);
+}
+
 static void read_unary(cj__onnx_reader *r, const cj__onnx_row *row)
 {
     cj__onnx_set(r, 0, row->unary(cj__onnx_node_in(r, 0)));
@@ -74,18 +108,6 @@ static void read_binary(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set(r, 0, row->binary(a, b));
 }
 
-/* A sum remembers its terms: Slice(x, begin, begin + size) has the size of `size`. */
-static void read_add(cj__onnx_reader *r, const cj__onnx_row *row)
-{
-    char *name;
-    read_binary(r, row);
-    if (r->failed || r->g->failed || !cj__onnx_wants(r, 0) ||
-        cj__slice_string(r->arena, r->node->output.items[0], "a name", &name))
-        return;
-    cj__onnx_source *sum = cj__names_get(&r->level->values, name);
-    for (size_t i = 0; sum && i < 2; i++) sum->sum[i] = cj__onnx_source_in(r, i);
-}
-
 /* Is y = op(x, number), the number as y's dtype has it? Then x. */
 static const cj_node *before(const cj_node *y, const cj_op *op, double number)
 {
@@ -98,20 +120,50 @@ static const cj_node *before(const cj_node *y, const cj_op *op, double number)
     return found == cj_load_f64(dtype, &room, 0) ? y->call->in[0] : NULL;
 }
 
-/* Is it what activation.c writes before opset 20 for gelu(x) / x? */
-static bool is_gelu_of(const cj_node *y, const cj_node *x)
+/* Is it 1 + erf(x / sqrt 2)? */
+static bool is_erf_of(const cj_node *y, const cj_node *x)
 {
-    const cj_node *twice = before(y, &cj_op_mul, 0.5);
-    const cj_node *erf = twice ? before(twice, &cj_op_add, 1) : NULL;
-    return erf && erf->call->op == &cj_op_erf &&
-           before(erf->call->in[0], &cj_op_mul, 0.70710678118654752440) == x;
+    const cj_node *erf = y && x ? before(y, &cj_op_add, 1) : NULL, *scaled;
+    if (!erf || erf->call->op != &cj_op_erf) return false;
+    scaled = erf->call->in[0];
+    return before(scaled, &cj_op_mul, 0.70710678118654752440) == x ||
+           before(scaled, &cj_op_div, 1.41421356237309504880) == x;
+}
+
+/* The x of which a product is gelu, x (1 + erf) / 2 in any order, as activation.c writes it before
+ * opset 20 and PyTorch exports it; or NULL. */
+static cj_node *gelu_of(cj_node *a, cj_node *b)
+{
+    double half;
+    if (is_erf_of(before(b, &cj_op_mul, 0.5), a)) return a;
+    const cj_node *x = before(a, &cj_op_mul, 0.5);
+    if (is_erf_of(b, x)) return a->call->in[0];
+    if (a->call->op == &cj_op_mul && cj__is_constant(b, &half) && half == 0.5 &&
+        is_erf_of(a->call->in[1], a->call->in[0]))
+        return a->call->in[0];
+    return NULL;
 }
 
 static void read_mul(cj__onnx_reader *r, const cj__onnx_row *row)
 {
+    cj_node *x = cj__onnx_node_in(r, 0), *y = cj__onnx_second_in(r, x), *of;
+    if (!x || !y || cj__onnx_read_affine(r, x, y, false)) return;
+    of = gelu_of(x, y);
+    cj__onnx_set(r, 0, of ? cj_gelu(of) : row->binary(x, y));
+}
+
+/* A sum remembers its terms: Slice(x, begin, begin + size) has the size of `size`. */
+static void read_add(cj__onnx_reader *r, const cj__onnx_row *row)
+{
+    char *name;
     cj_node *x = cj__onnx_node_in(r, 0), *y = cj__onnx_second_in(r, x);
-    if (x && y && is_gelu_of(y, x)) cj__onnx_set(r, 0, cj_gelu(x));
-    else cj__onnx_set(r, 0, row->binary(x, y));
+    if (!x || !y || cj__onnx_read_affine(r, x, y, true)) return;
+    cj__onnx_set(r, 0, row->binary(x, y));
+    if (r->failed || r->g->failed || !cj__onnx_wants(r, 0) ||
+        cj__slice_string(r->arena, r->node->output.items[0], "a name", &name))
+        return;
+    cj__onnx_source *sum = cj__names_get(&r->level->values, name);
+    for (size_t i = 0; sum && i < 2; i++) sum->sum[i] = cj__onnx_source_in(r, i);
 }
 
 /* ---- Compositions of one operand ------------------------------------------------------------- */
@@ -321,7 +373,11 @@ static void read_clip(cj__onnx_reader *r, const cj__onnx_row *row)
         cj__onnx_set(r, 0, cj_identity(cj_clip(x, low, high)));
         return;
     }
-    if (cj__onnx_has(r, 1)) x = cj_maximum(x, cj__onnx_node_in(r, 1));
+    double low;
+    const bool bounded = cj__onnx_has(r, 1), real = cj__is_float(x->type.dtype);
+    if (bounded && real && cj__is_constant(cj__onnx_node_in(r, 1), &low) && low == 0)
+        x = cj_relu(x); /* whose slope at 0 is 0, as PyTorch's relu6 has it */
+    else if (bounded) x = cj_maximum(x, cj__onnx_node_in(r, 1));
     if (cj__onnx_has(r, 2)) x = cj_minimum(x, cj__onnx_node_in(r, 2));
     cj__onnx_set(r, 0, x);
 }
@@ -418,7 +474,8 @@ const cj__onnx_row cj__onnx_rows_elementwise[] = {
      .binary = cj_maximum},
     {.onnx = "Min",
      .op = &cj_op_minimum,
-     .write = write_same,
+     .write = write_minimum,
+     .operand = minimum_operand,
      .read = read_fold,
      .types = NUMBERS,
      .broadcasts = true,

@@ -1,13 +1,18 @@
 /* norm.c: normalisations and rotary embeddings.
  *
  * ONNX has them for channels-first images and, in the opset we write, not all of them: what it
- * lacks is written as the arithmetic it is (cj__onnx_write_lowered), and read as that. A batch
+ * lacks is written as the arithmetic it is (cj__onnx_write_lowered), and read as that. But a group
+ * normalisation is written as PyTorch exports it, and found again: the groups are the channels of
+ *
+ *     Reshape [n, groups, -1] - InstanceNormalization - Reshape back - Mul scale - Add shift
+ *
+ * A batch
  * normalisation keeps its momentum in the file: of a model of ours that is loaded its running
  * statistics move again when it is trained on. */
 #include <string.h>
 
-#include "format/onnx/map.h"
 #include "format/onnx/tensor.h"
+#include "format/onnx/turned.h"
 #include "graph/ops/map.h"
 #include "graph/ops/norm.h"
 #include "nn/model.h"
@@ -17,7 +22,7 @@
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 /* Does anything that is written read this value? (Updates of running statistics are not.) */
-bool cj__onnx_is_read(cj__onnx_writer *w, const cj_node *node)
+bool cj__onnx_is_read(const cj__onnx_writer *w, const cj_node *node)
 {
     const cj_graph *g = w->scope->g;
     unsigned char *marks = cj__arena_alloc(w->arena, (size_t)g->n_calls + 1);
@@ -33,12 +38,13 @@ bool cj__onnx_is_read(cj__onnx_writer *w, const cj_node *node)
 }
 
 /* Operand i, or this number for each of the sizes: vectors that ONNX does not leave out. */
-static const char *vector(cj__onnx_writer *w, int i, bool there, double other, int rank,
+static const char *vector(cj__onnx_writer *w, int i, bool there, bool ones, int rank,
                           const cj_dim *dims)
 {
     if (there) return cj__onnx_in(w, i);
     cj_dtype wide = cj__wide(w->call->in[0]->type.dtype);
-    return cj__onnx_step(w, "Expand", cj__onnx_scalar(w, wide, other),
+    if (rank == 1 && dims[0] > 0) return cj__onnx_full(w, wide, dims[0], ones);
+    return cj__onnx_step(w, "Expand", cj__onnx_scalar(w, wide, ones),
                          cj__onnx_dims(w, rank, dims), NULL);
 }
 
@@ -77,10 +83,10 @@ static void write_batch_norm(cj__onnx_writer *w, const cj__onnx_row *row)
 }
 
 /* y alone, in f32: ONNX's scale has x's type. */
-static bool plain(cj__onnx_writer *w)
+static bool plain(const cj__onnx_writer *w, const cj_call *call)
 {
-    return w->call->in[0]->type.dtype == CJ_F32 && !cj__onnx_is_read(w, &w->call->out[1]) &&
-           !cj__onnx_is_read(w, &w->call->out[2]);
+    return call->in[0]->type.dtype == CJ_F32 && !cj__onnx_is_read(w, &call->out[1]) &&
+           !cj__onnx_is_read(w, &call->out[2]);
 }
 
 static void write_instance_norm(cj__onnx_writer *w, const cj__onnx_row *row)
@@ -88,7 +94,7 @@ static void write_instance_norm(cj__onnx_writer *w, const cj__onnx_row *row)
     const cj_call *call = w->call;
     const cj__norm_attrs *a = call->attributes;
     const cj_type *x = &call->in[0]->type;
-    if (!plain(w)) {
+    if (!plain(w, call)) {
         cj__onnx_write_lowered(w);
         return;
     }
@@ -104,11 +110,73 @@ static void write_instance_norm(cj__onnx_writer *w, const cj__onnx_row *row)
     if (y) last_image(w, y, x->rank);
 }
 
-/* One node since opset 21: GroupNormalization of 18 has a scale for each group. */
+/* The vector that v, [channels, 1, ...], is made of or made from; v where there is none. */
+static const cj_node *other_form(const cj_node *v, int rank, cj_dim channels)
+{
+    const cj_node *x = v->call->op == &cj_op_reshape ? v->call->in[0] : NULL;
+    bool same = x && x->type.rank == rank && x->type.dim[0] == channels;
+    for (int i = 1; same && i < rank; i++) same = x->type.dim[i] == 1;
+    return same ? x : v;
+}
+
+/* Is it written as an instance normalisation of groups? GroupNormalization of opset 18 has a scale
+ * for each group, that of 21 is ours. */
+static bool is_split(const cj__onnx_writer *w, const cj_call *call)
+{
+    const cj_type *x = &call->in[0]->type;
+    int symbols = 0;
+    for (int i = 0; i < x->rank; i++) {
+        symbols += x->dim[i] < 0;
+        if (!x->dim[i]) return false;
+    }
+    return w->opset < 21 && x->rank > 2 && symbols <= 1 && plain(w, call);
+}
+
+/* Scale and shift stand along the channels then: those of other programs have done so before. */
+static const cj_node *group_operand(const cj__onnx_writer *w, const cj_call *call, int i)
+{
+    const cj_type *x = &call->in[0]->type;
+    const cj__norm_attrs *a = call->attributes;
+    return i && is_split(w, call) ? other_form(call->in[i], x->rank - 1, x->dim[a->channel_axis])
+                                  : call->in[i];
+}
+
 static void write_group_norm(cj__onnx_writer *w, const cj__onnx_row *row)
 {
-    if (w->opset < 21) cj__onnx_write_lowered(w);
-    else write_instance_norm(w, row);
+    const cj_call *call = w->call;
+    const cj__norm_attrs *a = call->attributes;
+    const cj_type *x = &call->in[0]->type;
+    const int rank = x->rank, last = a->channel_axis != 1, n = a->has_scale + a->has_shift;
+    int64_t back[CJ_RANK_MAX], axes[CJ_RANK_MAX];
+    if (w->opset >= 21) {
+        write_instance_norm(w, row);
+        return;
+    }
+    if (!is_split(w, call)) {
+        cj__onnx_write_lowered(w);
+        return;
+    }
+    for (int i = 0; i < rank; i++) {
+        const cj_dim size = x->dim[last ? cj__onnx_turned_axis(rank, true, i) : i];
+        back[i] = size < 0 ? -1 : size;
+        axes[i] = i + 1;
+    }
+    const char *y = cj__onnx_step(w, "Reshape", cj__onnx_image(w, 0, a->channel_axis),
+                                  cj__onnx_ints(w, 3, (int64_t[]){0, a->groups, -1}), NULL);
+    y = cj__onnx_step(w, "InstanceNormalization", y, cj__onnx_full(w, CJ_F32, a->groups, true),
+                      cj__onnx_full(w, CJ_F32, a->groups, false), NULL);
+    cj__onnx_put_float(w, "epsilon", a->epsilon);
+    for (int i = 0; i <= n; i++) {
+        const cj_node *v = group_operand(w, call, i);
+        const char *op = !i ? "Reshape" : i == 1 && a->has_scale ? "Mul" : "Add";
+        const char *operand = i ? cj__onnx_value_of(w, v) : cj__onnx_ints(w, rank, back);
+        if (i && v->type.rank == 1)
+            operand = cj__onnx_step(w, "Unsqueeze", operand, cj__onnx_ints(w, rank - 2, axes),
+                                    NULL);
+        if (i < n || last) y = cj__onnx_step(w, op, y, operand, NULL);
+        else cj__onnx_only_list(w, op, 2, (const char *[]){y, operand});
+    }
+    if (last) last_image(w, y, rank);
 }
 
 static void write_layer_norm(cj__onnx_writer *w, const cj__onnx_row *row)
@@ -116,7 +184,7 @@ static void write_layer_norm(cj__onnx_writer *w, const cj__onnx_row *row)
     const cj_call *call = w->call;
     const cj__norm_attrs *a = call->attributes;
     const cj_type *x = &call->in[0]->type;
-    if (!plain(w)) {
+    if (!plain(w, call)) {
         cj__onnx_write_lowered(w);
         return;
     }
@@ -271,6 +339,62 @@ static void read_group_norm(cj__onnx_reader *r, const cj__onnx_row *row)
     cj__onnx_set_image(r, 0, cj_group_norm(x, &o), last);
 }
 
+static bool is_full(const cj_node *v, double number)
+{
+    if (v->call->op != &cj_op_constant) return false;
+    const cj_tensor *t = ((const cj__constant_attrs *)v->call->attributes)->value;
+    const void *data = cj_tensor_map_read(t);
+    int64_t i = 0;
+    while (i < cj_tensor_count(t) && cj_load_f64(cj_tensor_dtype(t), data, (size_t)i) == number)
+        i++;
+    cj_tensor_unmap(t);
+    return i == cj_tensor_count(t);
+}
+
+static void set_groups(cj__onnx_reader *r, cj_node *x, bool last, cj_norm_opts *o)
+{
+    o->struct_size = sizeof *o;
+    o->channel_axis = last ? -1 : 1;
+    cj__onnx_set_image(r, 0, cj_group_norm(x, o), last);
+}
+
+bool cj__onnx_read_groups(cj__onnx_reader *r, const cj_node *x, const cj_type *type)
+{
+    const cj_call *norm = x->call, *from = norm->n_in ? norm->in[0]->call : NULL;
+    const cj__norm_attrs *a = norm->attributes;
+    if (norm->op != &cj_op_instance_norm || x->output || from->op != &cj_op_reshape ||
+        a->channel_axis != 1 || x->type.rank != 3 || !a->has_scale || !a->has_shift ||
+        !cj__type_equal(&from->in[0]->type, type) || type->rank < 3 ||
+        type->dim[0] != x->type.dim[0] || type->dim[1] < 1 || type->dim[1] % x->type.dim[1] ||
+        !is_full(norm->in[1], 1) || !is_full(norm->in[2], 0))
+        return false;
+    cj_node *inner = cj__onnx_untransposed(from->in[0]);
+    set_groups(r, inner ? inner : from->in[0], inner != NULL,
+               &(cj_norm_opts){.epsilon = a->epsilon, .groups = x->type.dim[1]});
+    return true;
+}
+
+bool cj__onnx_read_affine(cj__onnx_reader *r, cj_node *x, cj_node *v, bool shift)
+{
+    const cj_node *inner = cj__onnx_untransposed(x), *y = inner ? inner : x;
+    const cj_call *norm = y->call;
+    const cj__norm_attrs *a = norm->attributes;
+    const cj_type *t = &x->type;
+    if (norm->op != &cj_op_group_norm || y->output || a->has_shift || (!shift && a->has_scale) ||
+        v->type.rank != t->rank - 1 || v->type.dim[0] != t->dim[1] || v->type.dtype != CJ_F32 ||
+        t->dtype != CJ_F32 || (inner != NULL) == (a->channel_axis == 1))
+        return false;
+    for (int i = 1; i < v->type.rank; i++)
+        if (v->type.dim[i] != 1) return false;
+    cj_node *flat = (cj_node *)(uintptr_t)other_form(v, 1, t->dim[1]);
+    if (flat == v) flat = cj_reshape(v, 1, &t->dim[1]);
+    cj_norm_opts o = {.epsilon = a->epsilon, .groups = a->groups};
+    o.scale = !shift ? flat : a->has_scale ? norm->in[1] : NULL;
+    o.shift = shift ? flat : NULL;
+    set_groups(r, norm->in[0], inner != NULL, &o);
+    return true;
+}
+
 /* Scale and bias may be smaller than a row, and broadcast. */
 static void read_rows_norm(cj__onnx_reader *r, const cj__onnx_row *row)
 {
@@ -389,8 +513,11 @@ const cj__onnx_row cj__onnx_rows_norm[] = {
      .op = &cj_op_local_response_norm,
      .write = write_response_norm,
      .read = read_response_norm},
-    {.onnx = "GroupNormalization", .op = &cj_op_group_norm, .write = write_group_norm,
-     .read = read_group_norm},
+    {.onnx = "GroupNormalization",
+     .op = &cj_op_group_norm,
+     .write = write_group_norm,
+     .read = read_group_norm,
+     .operand = group_operand},
     {.onnx = "RMSNormalization", .read = read_rows_norm},
     {.onnx = "MeanVarianceNormalization", .read = read_mean_variance},
     {.onnx = "LpNormalization", .read = read_lp_norm},

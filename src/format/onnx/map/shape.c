@@ -173,6 +173,7 @@ static void read_reshape(cj__onnx_reader *r, const cj__onnx_row *row)
     }
     if (r->batch && !r->failed) open_batch(r, x, shape, dims);
     cj_node *y = r->failed ? NULL : cj_reshape(x, shape->n, dims);
+    if (y && cj__onnx_read_groups(r, x, &y->type)) return;
     /* A reshape back takes what was reshaped. */
     if (y && x->call->op == &cj_op_reshape && cj__type_equal(&x->call->in[0]->type, &y->type))
         y = x->call->in[0];
