@@ -76,6 +76,9 @@ CJ_API const char *cj_dim_text(cj_graph *g, cj_dim d);
 /* ---- Life cycle ------------------------------------------------------------------------------ */
 
 CJ_API cj_graph *cj_graph_new(cj_context *cj);
+/* What a file calls the graph; copied. Without one (or NULL) it is called as the zoo's network that
+ * it is made with, or "model"; a graph of an ONNX or Keras file has its name from there. */
+CJ_API void cj_graph_set_name(cj_graph *g, const char *name);
 CJ_API void cj_graph_free(cj_graph *g); /* NULL is a no-op; its store goes with it */
 /* CJ_OK, or the status of the first builder that failed (its sentence is in cj_message). */
 CJ_API cj_status cj_graph_failed(const cj_graph *g);

@@ -38,6 +38,11 @@ cj_graph *cj_graph_new(cj_context *cj)
     return g;
 }
 
+void cj_graph_set_name(cj_graph *g, const char *name)
+{
+    if (g) g->name = name && *name ? cj__arena_strdup(&g->arena, name) : NULL;
+}
+
 static void free_nodes(cj_graph *g, cj__nodes *nodes)
 {
     cj__free(g->cj, nodes->items, (size_t)nodes->capacity * sizeof *nodes->items);

@@ -105,6 +105,7 @@ struct cj_graph {
     cj__owned owned;
     cj_context *cj;
     cj__arena arena;
+    const char *name;      /* cj_graph_set_name; NULL: none */
     cj_status failed;
     const char *message;   /* of the first failure */
     const char *where;     /* the caller's place, "file.c:12" */

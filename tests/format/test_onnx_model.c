@@ -327,6 +327,46 @@ static void images_are_turned_once(void **state)
     }
 }
 
+/* The graph is called as it was told, as in its file, or as the network that it is. */
+static void graphs_are_called_something(void **state)
+{
+    static const struct {
+        const char *text, *given, *name;
+    } models[] = {{"input 3, dense 2", NULL, "model"},
+                  {"input 3, dense 2", "two numbers", "two numbers"},
+                  {"input 12 12 1, cnn classes=3", NULL, "cnn"},
+                  {"input 12 12 1, cnn classes=3", "digits", "digits"},
+                  {NULL, NULL, "branches"}};
+    (void)state;
+    for (size_t i = 0; i < CJ__COUNT(models); i++) {
+        cj_context *cj = cj_context_new(NULL);
+        cj_model *m = models[i].text
+                          ? cj_model_from_text(cj, models[i].text, NULL, 1)
+                          : cj_load(cj, CJ_SOURCE_DIR "/tests/golden/keras/branches.h5");
+        cj__arena arena;
+        cj__file_bytes f;
+        cj__onnx_model *file;
+        if (!m) fail_msg("%s", cj_message(cj));
+        if (models[i].given) cj_graph_set_name(cj_model_graph(m), models[i].given);
+        if (cj_save(m, path)) fail_msg("%s", cj_message(cj));
+        cj__arena_init(&arena, cj);
+        assert_int_equal(cj__file_load(cj, path, 0, &f), CJ_OK);
+        assert_int_equal(cj__onnx_parse(&arena, f.data, f.size, &file), CJ_OK);
+        assert_true(cj__slice_is(file->graph->name, models[i].name));
+        assert_true(cj__slice_is(file->producer_name, "cajal"));
+        assert_true(cj__slice_is(file->producer_version, cj_version()));
+        cj__arena_release(&arena);
+        cj__file_unload(&f);
+        cj_model *n = cj_load(cj, path);
+        if (!n || cj_save(n, again)) fail_msg("%s", cj_message(cj));
+        same_files(cj);
+        cj_model_free(m);
+        cj_model_free(n);
+        assert_int_equal(cj_memory_used(cj), 0);
+        cj_context_free(cj);
+    }
+}
+
 /* Transposes that somebody reads stay: of an input, of an output, of both layouts at once. */
 static void transposes_that_are_read_stay(void **state)
 {
@@ -457,6 +497,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(recurrent_layers_are_one_node),
         cmocka_unit_test(damaged_packing_is_refused),
         cmocka_unit_test(images_are_turned_once),
+        cmocka_unit_test(graphs_are_called_something),
         cmocka_unit_test(transposes_that_are_read_stay),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

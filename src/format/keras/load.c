@@ -42,6 +42,7 @@ static cj_status read_model(cj__keras *k, const char *json, size_t size, const c
     if (!(k->m = cj_model_new(k->cj))) return cj_last_status(k->cj);
     k->m->imported = true;
     k->g = cj_model_graph(k->m);
+    cj_graph_set_name(k->g, cj__keras_string(config, "name"));
     cj_model_set_dtype(k->m, cj__keras_dtype(model));
     cj__layers *layers = cj__layers_of(k->g);
     layers->bounded = true;

@@ -920,7 +920,7 @@ static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *o
     if (!g->outputs.count)
         return cj__onnx_refuse(w, CJ_ERR_ARGUMENT, "the graph has no outputs"), w->failed;
     size_t n_in = (size_t)g->inputs.count;
-    graph->name = cj__slice_of("cajal");
+    graph->name = cj__slice_of(w->name);
     graph->input.items = cj__arena_array(w->arena, n_in + 1, sizeof(*graph->input.items));
     graph->input.count = n_in;
     if (!graph->input.items) return no_memory(w), w->failed;
@@ -941,6 +941,7 @@ static cj_status export_graph(cj__onnx_writer *w, cj_graph *g, cj__onnx_model *o
     opset->version = w->opset;
     *out = (cj__onnx_model){.ir_version = ir_of(w->opset), .graph = graph};
     out->producer_name = cj__slice_of("cajal");
+    out->producer_version = cj__slice_of(cj_version());
     out->opset_import.items = opset;
     out->opset_import.count = 1;
     return CJ_OK;

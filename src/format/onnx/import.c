@@ -457,6 +457,9 @@ cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model
     if (!r.failed && level.g->failed)
         r.failed = cj_fail(cj, level.g->failed, "%s", level.g->message);
     if (!r.failed) r.failed = cj_graph_verify(level.g);
+    const cj__slice name = model->graph->name;
+    if (!r.failed && name.size)
+        level.g->name = cj__arena_printf(&level.g->arena, "%.*s", (int)name.size, name.at);
     for (size_t i = 0; i < r.n_tensors; i++) cj_tensor_free(r.tensors[i]);
     cj__onnx_files_release(&files);
     if (opts->waits) *opts->waits = r.failed && r.waits && r.waits == r.node;

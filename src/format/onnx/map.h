@@ -90,6 +90,7 @@ struct cj__onnx_writer {
     cj_context *cj;
     cj__arena *arena;
     cj_status failed;
+    const char *name; /* of the graph */
     cj__onnx_scope *scope;
     int64_t opset;
     const cj_call *call;    /* that is being written */

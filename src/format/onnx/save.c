@@ -48,6 +48,9 @@ cj_status cj__onnx_write_graph(cj_graph *g, cj_graph *model, int64_t opset,
     cj_status failed = CJ_OK;
     cj__onnx_writer_init(&w, g->cj, properties->arena);
     if (opset) w.opset = opset;
+    w.name = model->name                               ? model->name
+             : layers && layers->n_networks == 1 ? layers->networks[0].row->name
+                                                 : "model";
     if (w.opset < CJ_ONNX_OPSET || w.opset > CJ_ONNX_OPSET_MAX)
         failed = cj_fail(g->cj, CJ_ERR_ARGUMENT, "opset=%lld: expected %d to %d", (long long)opset,
                          CJ_ONNX_OPSET, CJ_ONNX_OPSET_MAX);
