@@ -34,12 +34,14 @@ static const char *const texts[][2] = {
     {"xor", "input 2, dense 4 tanh, dense 1 sigmoid"},
     {"iris", "input 4, dense 16 relu, dense 3 softmax"},
     {"mlp", "input 28 28 1, flatten, dense 128 relu, dropout 0.2, dense 10 softmax"},
-    {"cnn", "input 28 28 1, conv2d 32 kernel=3 activation=relu, max_pool2d 2, conv2d 64 kernel=3 "
-            "activation=relu, max_pool2d 2, flatten, dense 10 softmax"},
-    {"autoencoder", "input 28 28 1, conv2d 32 kernel=3 strides=2 padding=same activation=relu, "
-                    "conv2d 64 kernel=3 strides=2 padding=same activation=relu, conv2d_transpose "
-                    "32 kernel=4 strides=2 padding=same activation=relu, conv2d_transpose 1 "
-                    "kernel=4 strides=2 padding=same activation=sigmoid"},
+    {"example_cnn",
+     "input 28 28 1, conv2d 32 kernel=3 activation=relu, max_pool2d 2, conv2d 64 kernel=3 "
+     "activation=relu, max_pool2d 2, flatten, dense 10 softmax"},
+    {"example_autoencoder",
+     "input 28 28 1, conv2d 32 kernel=3 strides=2 padding=same activation=relu, "
+     "conv2d 64 kernel=3 strides=2 padding=same activation=relu, conv2d_transpose "
+     "32 kernel=4 strides=2 padding=same activation=relu, conv2d_transpose 1 "
+     "kernel=4 strides=2 padding=same activation=sigmoid"},
     {"custom_layer", "input 1, dense 16, squash power=3, dense 1"},
     {"wgan_generator", "input 16, dense 392 relu, reshape 7 7 8, conv2d_transpose 8 kernel=4 "
                        "strides=2 padding=same activation=relu, conv2d_transpose 1 kernel=4 "
@@ -256,6 +258,35 @@ static void same_bytes(cj_context *cj, const char *name)
     cj__file_unload(&b);
 }
 
+/* As a reader of a network's file wants it: nodes are named after what they are in, and none does
+ * nothing or undoes the one before. */
+static void is_readable(cj_context *cj, const char *name)
+{
+    static const char *const undone[] = {"Transpose", "Cast", "Expand"};
+    cj__file_bytes bytes;
+    cj__arena arena;
+    cj__onnx_model *file;
+    cj__arena_init(&arena, cj);
+    assert_ok(cj, cj__file_load(cj, path, 0, &bytes));
+    assert_ok(cj, cj__onnx_parse(&arena, bytes.data, bytes.size, &file));
+    if (!cj__slice_is(file->graph->name, name)) fail_msg("%s: the graph's name is another", name);
+    const cj__onnx_node *nodes = file->graph->node.items;
+    for (size_t i = 0; i < file->graph->node.count; i++) {
+        char own[200];
+        snprintf(own, sizeof own, "%.*s", (int)nodes[i].name.size, nodes[i].name.at);
+        if (!strchr(own, '/') || cj__slice_is(nodes[i].op_type, "Identity"))
+            fail_msg("%s: node '%s'", name, own);
+        for (size_t k = 0; k < i; k++)
+            for (size_t u = 0; u < CJ__COUNT(undone); u++)
+                if (cj__slice_is(nodes[i].op_type, undone[u]) &&
+                    cj__slice_is(nodes[k].op_type, undone[u]) &&
+                    cj__slice_equal(nodes[i].input.items[0], nodes[k].output.items[0]))
+                    fail_msg("%s: node '%s', and its operand is another %s", name, own, undone[u]);
+    }
+    cj__arena_release(&arena);
+    cj__file_unload(&bytes);
+}
+
 static void there_and_back(const char *name)
 {
     cj_context *cj = test_context();
@@ -267,6 +298,7 @@ static void there_and_back(const char *name)
     if (!n) fail_msg("%s: %s", name, cj_message(cj));
     if (cj_save_opts(n, again, &opts)) fail_msg("%s: %s", name, cj_message(cj));
     same_bytes(cj, name);
+    if (cj_network_find(cj, name)) is_readable(cj, name);
     assert_string_equal(cj_dim_text(cj_model_graph(n), cj_node_dim(cj_graph_input_at(
                                                            cj_model_graph(n), 0), 0)), "batch");
     for (size_t b = 0; b < CJ__COUNT(batches); b++) {

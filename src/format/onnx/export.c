@@ -146,9 +146,11 @@ cj_tensor *cj__onnx_new_tensor(cj__onnx_writer *w, cj_dtype dtype, int rank, con
     return made[w->n_made++] = t;
 }
 
-/* An initializer that may be there already, under a name that says what it holds. */
+/* An initializer that may be there already, under a name that says what it holds; same: the first
+ * of the reals everywhere. */
 static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dtype, int rank,
-                                int64_t n, const int64_t *integers, const double *reals)
+                                int64_t n, const int64_t *integers, const double *reals,
+                                bool same)
 {
     const char *there = cj__names_get(&w->shared, key);
     if (w->failed || there) return w->failed ? NULL : there;
@@ -156,7 +158,8 @@ static const char *shared_value(cj__onnx_writer *w, const char *key, cj_dtype dt
     void *to = t ? cj_tensor_map(t, CJ_MAP_WRITE) : NULL;
     if (!to) return no_memory(w), NULL;
     for (int64_t i = 0; integers && i < n; i++) cj_store_i64(dtype, to, (size_t)i, integers[i]);
-    for (int64_t i = 0; reals && i < n; i++) cj_store_f64(dtype, to, (size_t)i, reals[i]);
+    for (int64_t i = 0; reals && i < n; i++)
+        cj_store_f64(dtype, to, (size_t)i, reals[same ? 0 : i]);
     cj_tensor_unmap(t);
     const char *kept = cj__arena_strdup(w->arena, key), *name = cj__onnx_tensor_value(w, key, t);
     if (!kept || !name || !cj__names_put(&w->shared, kept, (void *)(uintptr_t)name))
@@ -182,7 +185,7 @@ static const char *vector_value(cj__onnx_writer *w, int n, const int64_t *intege
     if (key.failed) no_memory(w);
     else
         name = shared_value(w, cj__text_string(&key), integers ? CJ_I64 : CJ_F32, 1, n, integers,
-                            reals);
+                            reals, false);
     cj__text_release(&key);
     return name;
 }
@@ -201,12 +204,9 @@ const char *cj__onnx_floats(cj__onnx_writer *w, int n, const double *values)
 const char *cj__onnx_full(cj__onnx_writer *w, cj_dtype dtype, int64_t n, bool ones)
 {
     char key[64];
-    double *v = w->failed ? NULL : cj__arena_array(w->arena, (size_t)n + 1, sizeof *v);
-    if (!v) return no_memory(w), NULL;
-    for (int64_t i = 0; i < n; i++) v[i] = ones;
     cj__format(key, sizeof key, "%s/%s/%lld", cj_dtype_info(dtype)->name, ones ? "ones" : "zeros",
                (long long)n);
-    return shared_value(w, key, dtype, 1, n, NULL, v);
+    return shared_value(w, key, dtype, 1, n, NULL, &(double){ones}, true);
 }
 
 const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value)
@@ -217,7 +217,7 @@ const char *cj__onnx_scalar(cj__onnx_writer *w, cj_dtype dtype, double value)
     cj_store_f64(dtype, &room, 0, value); /* as it will be read */
     value = cj_load_f64(dtype, &room, 0);
     cj__format(key, sizeof(key), "%s/%s", cj_dtype_info(dtype)->name, cj__number(number, value));
-    return shared_value(w, key, dtype, 0, 1, NULL, &value);
+    return shared_value(w, key, dtype, 0, 1, NULL, &value, true);
 }
 
 /* Of the call that is being written. */

@@ -37,10 +37,11 @@ struct cj__onnx_row {
     bool broadcasts;  /* operands of smaller shape may be written as they are */
     /* What is to be written for operand i; NULL: nothing, `write` does it. Without: the operand. */
     const cj_node *(*operand)(const cj__onnx_writer *w, const cj_call *call, int i);
-    /* For readers that many rows share. */
-    cj_node *(*unary)(cj_node *x);
-    cj_node *(*binary)(cj_node *a, cj_node *b);
-    cj_node *(*reduce)(cj_node *x, int n_axes, const int64_t *axes, bool keep);
+    union { /* for readers that many rows share */
+        cj_node *(*unary)(cj_node *x);
+        cj_node *(*binary)(cj_node *a, cj_node *b);
+        cj_node *(*reduce)(cj_node *x, int n_axes, const int64_t *axes, bool keep);
+    };
 };
 
 #define CJ__ONNX_BIT(dtype) (1u << (dtype))
@@ -181,7 +182,7 @@ bool cj__onnx_read_groups(cj__onnx_reader *r, const cj_node *x, const cj_type *t
 bool cj__onnx_read_affine(cj__onnx_reader *r, cj_node *x, cj_node *v, bool shift);
 
 /* map/conv.c: images. Operand i channels-first; a channels-last value as channels-first or (back)
- * the other way, as a step or as the call's last node. */
+ * the other way, as a step or as the call's last node, for its first output alone. */
 const char *cj__onnx_image(cj__onnx_writer *w, int i, int64_t channel_axis);
 const char *cj__onnx_transposed(cj__onnx_writer *w, const char *x, int rank, bool back);
 void cj__onnx_last_transposed(cj__onnx_writer *w, const char *y, int rank);

@@ -159,15 +159,21 @@ static cj_node *window_table(cj_graph *g, cj_dtype dtype, int64_t m, int64_t n, 
     return node;
 }
 
-/* Means along an axis of n elements are a matrix; it is multiplied from the right, for which the
- * axis trades places with the last one. */
+/* Means along an axis of n elements are a matrix; it is multiplied from the left, or where the axis
+ * is the last one from the right. */
 static cj_node *mean_along(cj_node *x, int axis, int64_t n, int64_t m)
 {
-    int64_t p[CJ_RANK_MAX];
-    int last = x->type.rank - 1;
-    for (int i = 0; i <= last; i++) p[i] = i == axis ? last : i == last ? axis : i;
-    cj_node *weights = window_table(cj_node_graph(x), x->type.dtype, m, n, n);
-    return cj_transpose(cj_matmul_transposed(cj_transpose(x, p), weights, false, true), p);
+    cj_graph *g = cj_node_graph(x);
+    const int rank = x->type.rank;
+    cj_type y = x->type;
+    cj_dim dims[3] = {1, n, 1};
+    y.dim[axis] = m;
+    cj_node *weights = window_table(g, y.dtype, m, n, n);
+    if (axis == rank - 1) return cj_matmul_transposed(x, weights, false, true);
+    for (int i = 0; i < rank; i++)
+        if (i != axis) dims[2 * (i > axis)] = cj_dim_mul(g, dims[2 * (i > axis)], y.dim[i]);
+    if (x->call->op == &cj_op_reshape) x = x->call->in[0]; /* of the axis before */
+    return cj_reshape(cj_matmul(weights, cj_reshape(x, 3, dims)), rank, y.dim);
 }
 
 /* The elements of each window stand along a new axis. An element that is repeated changes nothing.
@@ -192,6 +198,7 @@ static cj_node *adaptive(const char *op, cj_node *x, const cj_pool_opts *opts, b
     if (!read_opts(op, x, opts, &l)) return NULL;
     int64_t channels = l.attrs.pool.channel_axis;
     if (!is_image(op, x, &channels)) return NULL;
+    cj_dim repeated[CJ_RANK_MAX] = {0};
     for (int i = 0; x && i < x->type.rank - 2; i++) {
         int64_t axis = cj__spatial_axis(channels, i), n = x->type.dim[axis], m = l.sizes[i];
         if (n == m) continue;
@@ -205,9 +212,12 @@ static cj_node *adaptive(const char *op, cj_node *x, const cj_pool_opts *opts, b
                                   "are expected",
                                   cj_dim_text(g, m), (int)axis, cj_dim_text(g, n), MOST),
                    NULL;
-        x = max ? max_along(x, (int)axis, n, m) : mean_along(x, (int)axis, n, m);
+        if (n == 1) repeated[axis] = m;
+        else x = max ? max_along(x, (int)axis, n, m) : mean_along(x, (int)axis, n, m);
     }
-    return x;
+    for (int i = 0; x && i < x->type.rank; i++)
+        if (!repeated[i]) repeated[i] = x->type.dim[i];
+    return x ? cj_broadcast_to(x, x->type.rank, repeated) : NULL;
 }
 
 /* Sizes that divide give ordinary windows. */

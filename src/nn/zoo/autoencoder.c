@@ -32,7 +32,8 @@ static cj_node *unfold(const cj__zoo *at, cj_node *code, const cj_node *from)
     const int64_t height = cj__zoo_size(from, 1), width = cj__zoo_size(from, 2),
                   channels = cj__zoo_channels(from);
     code = cj__zoo_dense(at, "fc", code, height * width * channels, "relu");
-    return code ? cj_reshape(code, 4, (cj_dim[]){CJ_INFER, height, width, channels}) : NULL;
+    return cj__zoo_here(at, "unflatten", code,
+                        cj_reshape(code, 4, (cj_dim[]){CJ_INFER, height, width, channels}));
 }
 
 /* A picture or numbers as `like`, an input of the network. */
@@ -46,8 +47,9 @@ static cj_node *decode(const cj__zoo *at, cj_node *x, const cj_node *like, const
                      .padding = "same", .kernel_initializer = "glorot_uniform");
     const int64_t more[] = {0, cj__zoo_size(like, 1) - cj__zoo_size(x, 1),
                             cj__zoo_size(like, 2) - cj__zoo_size(x, 2), 0};
+    const cj_node *from = x;
     if (x && (more[1] || more[2])) x = (cj_pad)(x, (int64_t[]){0, 0, 0, 0}, more, 0);
-    return cj_activation(x, o->activation);
+    return cj__zoo_here(at, NULL, from, cj_activation(x, o->activation));
 }
 
 /* Numbers, or pictures of known size. */

@@ -16,16 +16,17 @@ static cj_node *layer(const cj__zoo *block, int number, cj_node *x)
     y = cj_relu(cj__zoo_norm(&at, "norm2", y, EPSILON));
     y = CJ__ZOO_CONV(&at, "conv2", y, .filters = GROWTH, .kernel = {3}, .pads = {1},
                      .no_bias = true);
-    return cj_concat((cj_node *[]){x, y}, 2, -1);
+    return cj__zoo_here(&at, NULL, x, cj_concat((cj_node *[]){x, y}, 2, -1));
 }
 
 static cj_node *transition(const cj__zoo *features, int number, cj_node *x)
 {
     const cj__zoo at = cj__zoo_in(features, "transition%d", number);
     const int64_t filters = cj__zoo_channels(x) / 2;
+    const cj_node *from = x;
     x = cj_relu(cj__zoo_norm(&at, "norm", x, EPSILON));
     x = CJ__ZOO_CONV(&at, "conv", x, .filters = filters, .kernel = {1}, .no_bias = true);
-    return CJ__ZOO_MEAN_POOL(x, .size = 2);
+    return cj__zoo_here(&at, NULL, from, CJ__ZOO_MEAN_POOL(&at, "pool", x, .size = 2));
 }
 
 static cj_node *densenet(cj_node *x, const cj_zoo_opts *o, const int counts[4])
@@ -33,14 +34,16 @@ static cj_node *densenet(cj_node *x, const cj_zoo_opts *o, const int counts[4])
     const cj__zoo at = cj__zoo_at(o->name), features = cj__zoo_in(&at, "features");
     x = CJ__ZOO_CONV(&features, "conv0", x, .filters = 2 * GROWTH, .kernel = {7}, .strides = {2},
                      .pads = {3}, .no_bias = true);
-    x = cj_relu(cj__zoo_norm(&features, "norm0", x, EPSILON));
-    x = CJ__ZOO_MAX_POOL(x, .size = 3, .stride = 2, .pads = 1);
+    x = cj__zoo_norm(&features, "norm0", x, EPSILON);
+    x = cj__zoo_here(&features, "relu0", x, cj_relu(x));
+    x = CJ__ZOO_MAX_POOL(&features, "pool0", x, .size = 3, .stride = 2, .pads = 1);
     for (int i = 0; i < 4; i++) {
         const cj__zoo block = cj__zoo_in(&features, "denseblock%d", i + 1);
         for (int k = 0; k < counts[i]; k++) x = layer(&block, k + 1, x);
         if (i < 3) x = transition(&features, i + 1, x);
     }
-    x = cj__zoo_means(cj_relu(cj__zoo_norm(&features, "norm5", x, EPSILON)));
+    x = cj__zoo_norm(&features, "norm5", x, EPSILON);
+    x = cj__zoo_means(&at, cj__zoo_here(&at, "relu", x, cj_relu(x)));
     return cj__zoo_top(&at, "classifier", x, o);
 }
 

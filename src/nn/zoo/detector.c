@@ -30,9 +30,11 @@ static cj_node *conv_norm(const cj__zoo *at, const char *conv, const char *norm,
 static cj_node *layer(const cj__zoo *outer, int number, cj_node *x, int64_t filters)
 {
     const cj__zoo at = cj__zoo_in(outer, "layer%d", number);
+    const cj_node *from = x;
     x = cj_relu(conv_norm(&at, "conv1", "bn1", x, filters, 3, 2));
     cj_node *y = cj_relu(conv_norm(&at, "conv2", "bn2", x, filters, 3, 1));
-    return cj_relu(cj_add(conv_norm(&at, "conv3", "bn3", y, filters, 3, 1), x));
+    y = conv_norm(&at, "conv3", "bn3", y, filters, 3, 1);
+    return cj__zoo_here(&at, NULL, from, cj_relu(cj_add(y, x)));
 }
 
 /* What a deeper level saw joins this one. */
@@ -41,11 +43,11 @@ static cj_node *join(const cj__zoo *at, const char *name, cj_node *x, cj_node *d
 {
     x = CJ__ZOO_CONV(at, name, x, .filters = filters, .kernel = {1});
     if (!deeper || !x) return x;
-    return cj_add(x, (cj_resize)(deeper, &(cj_resize_opts){.struct_size = sizeof(cj_resize_opts),
-                                                           .sizes = {cj__zoo_size(x, 1),
-                                                                     cj__zoo_size(x, 2)},
-                                                           .nearest = "floor",
-                                                           .coordinates = "asymmetric"}));
+    const cj_resize_opts o = {.struct_size = sizeof o,
+                              .sizes = {cj__zoo_size(x, 1), cj__zoo_size(x, 2)},
+                              .nearest = "floor",
+                              .coordinates = "asymmetric"};
+    return cj__zoo_here(at, name, x, cj_add(x, (cj_resize)(deeper, &o)));
 }
 
 /* The middles of the cells along axis 1 or 2 as shares of the picture, with 1 for the other axes.
@@ -81,15 +83,18 @@ static cj_node *detector(cj_node *x, const cj_zoo_opts *o)
 {
     const cj__zoo at = cj__zoo_at(o->name);
     const int64_t w = o->width < 0.05 ? 1 : (int64_t)(16 * o->width + 0.5);
-    x = cj_relu(conv_norm(&at, "conv1", "bn1", x, w, 3, 2));
+    x = conv_norm(&at, "conv1", "bn1", x, w, 3, 2);
+    x = cj__zoo_here(&at, "relu1", x, cj_relu(x));
     x = layer(&at, 1, x, 2 * w);
     cj_node *near = layer(&at, 2, x, 4 * w), *middle = layer(&at, 3, near, 8 * w),
             *far = layer(&at, 4, middle, 8 * w);
     far = join(&at, "lateral4", far, NULL, 4 * w);
     middle = join(&at, "lateral3", middle, far, 4 * w);
     near = join(&at, "lateral2", near, middle, 4 * w);
-    cj_node *all = cj_relu(conv_norm(&at, "conv2", "bn2", near, 4 * w, 3, 1));
-    all = cj_relu(conv_norm(&at, "conv3", "bn3", all, 4 * w, 3, 1));
+    cj_node *all = conv_norm(&at, "conv2", "bn2", near, 4 * w, 3, 1);
+    all = cj__zoo_here(&at, "relu2", all, cj_relu(all));
+    all = conv_norm(&at, "conv3", "bn3", all, 4 * w, 3, 1);
+    all = cj__zoo_here(&at, "relu3", all, cj_relu(all));
     if (o->no_top) return all;
     cj_node *distance = CJ__ZOO_CONV(&at, "distances", all, .filters = 4, .kernel = {3},
                                      .pads = {1});
@@ -97,7 +102,7 @@ static cj_node *detector(cj_node *x, const cj_zoo_opts *o)
                                   .pads = {1}, .bias_initializer = "constant(-4.6)",
                                   .activation = "sigmoid");
     cj_node *parts[] = {boxes(cj_scale(cj_softplus(distance), 4)), score};
-    return parts[0] && score ? cj_concat(parts, 2, -1) : NULL;
+    return parts[0] && score ? cj__zoo_here(&at, "boxes", distance, cj_concat(parts, 2, -1)) : NULL;
 }
 
 static const cj_option options[] = {

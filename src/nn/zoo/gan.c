@@ -69,13 +69,16 @@ static cj_node *generator(cj_node *x, const cj_zoo_opts *o)
                              "its input is of rank %d; [batch, numbers] is expected",
                              cj_node_rank(x)),
                NULL;
-    x = cj_reshape(x, 4, (cj_dim[]){CJ_INFER, 1, 1, cj_node_dim(x, 1)});
+    x = cj__zoo_here(&main, NULL, x,
+                     cj_reshape(x, 4, (cj_dim[]){CJ_INFER, 1, 1, cj_node_dim(x, 1)}));
     for (int i = steps - 1; i >= 0; i--, n += 3) {
         x = rise(&main, n, x, cj__zoo_widened((int64_t)64 << i, o), n ? 0 : first);
         const place norm = place_of(n + 1);
-        x = cj_relu(cj__zoo_norm(&main, norm.text, x, 1e-5));
+        x = cj__zoo_norm(&main, norm.text, x, 1e-5);
+        x = cj__zoo_here(&main, NULL, x, cj_relu(x));
     }
-    return cj_activation(rise(&main, n, x, o->channels, 0), o->activation);
+    x = rise(&main, n, x, o->channels, 0);
+    return cj__zoo_here(&main, NULL, x, cj_activation(x, o->activation));
 }
 
 typedef cj_node *(*norm_fn)(const cj__zoo *at, const char *name, cj_node *x, double epsilon);
@@ -96,14 +99,17 @@ static cj_node *judge(cj_node *x, const cj_zoo_opts *o, norm_fn norm)
                          .kernel = {4}, .strides = {2}, .pads = {1}, .no_bias = true,
                          .kernel_initializer = INITIALIZER);
         if (i) x = norm(&main, behind.text, x, 1e-5);
-        x = cj_activation(x, "leaky_relu(0.2)");
+        x = cj__zoo_here(&main, NULL, x, cj_activation(x, "leaky_relu(0.2)"));
         n += i ? 3 : 2;
     }
     if (o->no_top) return cj_flatten(x);
+    const cj_node *from = x;
     const place last = place_of(n);
     x = CJ__ZOO_CONV(&main, last.text, x, .filters = 1, .kernel = {first[0], first[1]},
                      .no_bias = true, .kernel_initializer = INITIALIZER);
-    return x ? cj_activation(cj_reshape(x, 2, (cj_dim[]){CJ_INFER, 1}), o->activation) : NULL;
+    if (!x) return NULL;
+    x = cj_activation(cj_reshape(x, 2, (cj_dim[]){CJ_INFER, 1}), o->activation);
+    return cj__zoo_here(&main, NULL, from, x);
 }
 
 static const cj_option generator_options[] = {

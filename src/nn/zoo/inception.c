@@ -19,13 +19,16 @@ static cj_node *unit(const cj__zoo *outer, const char *name, cj_node *x, cj_conv
 {
     const cj__zoo at = cj__zoo_in(outer, "%s", name);
     o.no_bias = true;
-    return cj_relu(cj__zoo_norm(&at, "bn", cj__zoo_conv(&at, "conv", x, o), 1e-3));
+    x = cj__zoo_norm(&at, "bn", cj__zoo_conv(&at, "conv", x, o), 1e-3);
+    return cj__zoo_here(&at, NULL, x, cj_relu(x));
 }
 #define UNIT(at, name, x, ...) unit(at, name, x, (cj_conv2d_opts){__VA_ARGS__})
 
-static cj_node *beside(cj_node *a, cj_node *b, cj_node *c, cj_node *d)
+/* What the branches of a block of x give. */
+static cj_node *beside(const cj__zoo *at, cj_node *x, cj_node *a, cj_node *b, cj_node *c,
+                       cj_node *d)
 {
-    return cj_concat((cj_node *[]){a, b, c, d}, d ? 4 : 3, -1);
+    return cj__zoo_here(at, NULL, x, cj_concat((cj_node *[]){a, b, c, d}, d ? 4 : 3, -1));
 }
 
 /* Heads and no_top exclude each other: a head is a last layer. */
@@ -48,14 +51,15 @@ static cj_node *block(const cj__zoo *outer, const char *name, cj_node *x, const 
     b = UNIT(&second, "1", b, .filters = n[2], .kernel = {3}, .pads = {1});
     cj_node *c = UNIT(&third, "0", x, .filters = n[3], .kernel = {1});
     c = UNIT(&third, "1", c, .filters = n[4], .kernel = {3}, .pads = {1});
-    cj_node *d = CJ__ZOO_MAX_POOL(x, .size = 3, .stride = 1, .pads = 1);
-    return beside(a, b, c, UNIT(&fourth, "1", d, .filters = n[5], .kernel = {1}));
+    cj_node *d = CJ__ZOO_MAX_POOL(&fourth, "0", x, .size = 3, .stride = 1, .pads = 1);
+    d = UNIT(&fourth, "1", d, .filters = n[5], .kernel = {1});
+    return beside(&at, x, a, b, c, d);
 }
 
 static void googlenet_head(const cj__zoo *outer, const char *name, cj_node *x, const cj_zoo_opts *o)
 {
     const cj__zoo at = cj__zoo_in(outer, "%s", name);
-    x = UNIT(&at, "conv", cj__zoo_adaptive_pool(x, 4), .filters = 128, .kernel = {1});
+    x = UNIT(&at, "conv", cj__zoo_adaptive_pool(&at, x, 4), .filters = 128, .kernel = {1});
     x = cj__zoo_dropout(cj__zoo_dense(&at, "fc1", cj_flatten(x), 1024, "relu"), 0.7);
     cj__zoo_auxiliary(outer, name, cj__zoo_top(&at, "fc2", x, o), 0.3);
 }
@@ -75,17 +79,18 @@ static cj_node *googlenet(cj_node *x, const cj_zoo_opts *o)
     const cj__zoo_window pool = {.size = 3, .stride = 2, .ceil_mode = true};
     const bool heads = has_heads(x, o);
     x = UNIT(&at, "conv1", x, .filters = 64, .kernel = {7}, .strides = {2}, .pads = {3});
-    x = UNIT(&at, "conv2", cj__zoo_max_pool(x, pool), .filters = 64, .kernel = {1});
+    x = UNIT(&at, "conv2", cj__zoo_max_pool(&at, "maxpool1", x, pool), .filters = 64,
+             .kernel = {1});
     x = UNIT(&at, "conv3", x, .filters = 192, .kernel = {3}, .pads = {1});
-    x = cj__zoo_max_pool(x, pool);
+    x = cj__zoo_max_pool(&at, "maxpool2", x, pool);
     for (int i = 0; i < 9; i++) {
         if (heads && i == FIRST_HEAD) googlenet_head(&at, "aux1", x, o);
         if (heads && i == SECOND_HEAD) googlenet_head(&at, "aux2", x, o);
-        if (i == 2) x = cj__zoo_max_pool(x, pool);
-        if (i == 7) x = CJ__ZOO_MAX_POOL(x, .size = 2, .ceil_mode = true);
+        if (i == 2) x = cj__zoo_max_pool(&at, "maxpool3", x, pool);
+        if (i == 7) x = CJ__ZOO_MAX_POOL(&at, "maxpool4", x, .size = 2, .ceil_mode = true);
         x = block(&at, blocks[i].name, x, blocks[i].n);
     }
-    x = cj__zoo_means(x);
+    x = cj__zoo_means(&at, x);
     return cj__zoo_top(&at, "fc", o->no_top ? x : cj__zoo_dropout(x, o->dropout), o);
 }
 
@@ -111,7 +116,7 @@ CJ__ZOO_ROW(googlenet,
 
 static cj_node *mean_branch(const cj__zoo *at, cj_node *x, int64_t filters)
 {
-    x = CJ__ZOO_MEAN_POOL(x, .size = 3, .stride = 1, .pads = 1);
+    x = CJ__ZOO_MEAN_POOL(at, "branch_pool", x, .size = 3, .stride = 1, .pads = 1);
     return UNIT(at, "branch_pool", x, .filters = filters, .kernel = {1});
 }
 
@@ -123,7 +128,7 @@ static cj_node *block_a(const cj__zoo *at, cj_node *x, int64_t pooled)
     cj_node *c = UNIT(at, "branch3x3dbl_1", x, .filters = 64, .kernel = {1});
     c = UNIT(at, "branch3x3dbl_2", c, .filters = 96, .kernel = {3}, .pads = {1});
     c = UNIT(at, "branch3x3dbl_3", c, .filters = 96, .kernel = {3}, .pads = {1});
-    return beside(a, b, c, mean_branch(at, x, pooled));
+    return beside(at, x, a, b, c, mean_branch(at, x, pooled));
 }
 
 static cj_node *block_b(const cj__zoo *at, cj_node *x)
@@ -132,7 +137,8 @@ static cj_node *block_b(const cj__zoo *at, cj_node *x)
     cj_node *b = UNIT(at, "branch3x3dbl_1", x, .filters = 64, .kernel = {1});
     b = UNIT(at, "branch3x3dbl_2", b, .filters = 96, .kernel = {3}, .pads = {1});
     b = UNIT(at, "branch3x3dbl_3", b, .filters = 96, .kernel = {3}, .strides = {2});
-    return beside(a, b, CJ__ZOO_MAX_POOL(x, .size = 3, .stride = 2), NULL);
+    cj_node *c = CJ__ZOO_MAX_POOL(at, "branch_pool", x, .size = 3, .stride = 2);
+    return beside(at, x, a, b, c, NULL);
 }
 
 static cj_node *block_c(const cj__zoo *at, cj_node *x, int64_t n)
@@ -143,7 +149,7 @@ static cj_node *block_c(const cj__zoo *at, cj_node *x, int64_t n)
     cj_node *c = UNIT(at, "branch7x7dbl_1", x, .filters = n, .kernel = {1});
     c = WIDE(at, "branch7x7dbl_3", TALL(at, "branch7x7dbl_2", c, n, 7), n, 7);
     c = WIDE(at, "branch7x7dbl_5", TALL(at, "branch7x7dbl_4", c, n, 7), 192, 7);
-    return beside(a, b, c, mean_branch(at, x, 192));
+    return beside(at, x, a, b, c, mean_branch(at, x, 192));
 }
 
 static cj_node *block_d(const cj__zoo *at, cj_node *x)
@@ -153,7 +159,8 @@ static cj_node *block_d(const cj__zoo *at, cj_node *x)
     cj_node *b = UNIT(at, "branch7x7x3_1", x, .filters = 192, .kernel = {1});
     b = TALL(at, "branch7x7x3_3", WIDE(at, "branch7x7x3_2", b, 192, 7), 192, 7);
     b = UNIT(at, "branch7x7x3_4", b, .filters = 192, .kernel = {3}, .strides = {2});
-    return beside(a, b, CJ__ZOO_MAX_POOL(x, .size = 3, .stride = 2), NULL);
+    cj_node *c = CJ__ZOO_MAX_POOL(at, "branch_pool", x, .size = 3, .stride = 2);
+    return beside(at, x, a, b, c, NULL);
 }
 
 static cj_node *block_e(const cj__zoo *at, cj_node *x)
@@ -168,15 +175,15 @@ static cj_node *block_e(const cj__zoo *at, cj_node *x)
     c = cj_concat((cj_node *[]){WIDE(at, "branch3x3dbl_3a", c, 384, 3),
                                 TALL(at, "branch3x3dbl_3b", c, 384, 3)},
                   2, -1);
-    return beside(a, b, c, mean_branch(at, x, 192));
+    return beside(at, x, a, b, c, mean_branch(at, x, 192));
 }
 
 static void inception_head(const cj__zoo *outer, cj_node *x, const cj_zoo_opts *o)
 {
     const cj__zoo at = cj__zoo_in(outer, "AuxLogits");
-    x = CJ__ZOO_MEAN_POOL(x, .size = 5, .stride = 3);
+    x = CJ__ZOO_MEAN_POOL(&at, "avgpool1", x, .size = 5, .stride = 3);
     x = UNIT(&at, "conv0", x, .filters = 128, .kernel = {1});
-    x = cj__zoo_means(UNIT(&at, "conv1", x, .filters = 768, .kernel = {5}));
+    x = cj__zoo_means(&at, UNIT(&at, "conv1", x, .filters = 768, .kernel = {5}));
     cj__zoo_auxiliary(outer, "aux", cj__zoo_top(&at, "fc", x, o), 0.4);
 }
 
@@ -190,9 +197,10 @@ static cj_node *inception_v3(cj_node *x, const cj_zoo_opts *o)
     x = UNIT(&at, "Conv2d_1a_3x3", x, .filters = 32, .kernel = {3}, .strides = {2});
     x = UNIT(&at, "Conv2d_2a_3x3", x, .filters = 32, .kernel = {3});
     x = UNIT(&at, "Conv2d_2b_3x3", x, .filters = 64, .kernel = {3}, .pads = {1});
-    x = UNIT(&at, "Conv2d_3b_1x1", cj__zoo_max_pool(x, pool), .filters = 80, .kernel = {1});
+    x = UNIT(&at, "Conv2d_3b_1x1", cj__zoo_max_pool(&at, "maxpool1", x, pool), .filters = 80,
+             .kernel = {1});
     x = UNIT(&at, "Conv2d_4a_3x3", x, .filters = 192, .kernel = {3});
-    x = cj__zoo_max_pool(x, pool);
+    x = cj__zoo_max_pool(&at, "maxpool2", x, pool);
     for (int i = 0; i < 3; i++) {
         mixed = cj__zoo_in(&at, "Mixed_5%c", 'b' + i);
         x = block_a(&mixed, x, i ? 64 : 32);
@@ -210,7 +218,7 @@ static cj_node *inception_v3(cj_node *x, const cj_zoo_opts *o)
         mixed = cj__zoo_in(&at, "Mixed_7%c", 'b' + i);
         x = block_e(&mixed, x);
     }
-    x = cj__zoo_means(x);
+    x = cj__zoo_means(&at, x);
     return cj__zoo_top(&at, "fc", o->no_top ? x : cj__zoo_dropout(x, o->dropout), o);
 }
 

@@ -46,7 +46,7 @@ static cj_node *inverted(const cj__zoo *outer, cj_node *x, int64_t expand, int64
     y = cj_activation(y, "relu6");
     y = conv_norm(&at, n == 2 ? "2" : "1", n == 2 ? "3" : "2", y,
                   (cj_conv2d_opts){.filters = filters, .kernel = {1}});
-    return adds ? cj_add(x, y) : y;
+    return cj__zoo_here(outer, NULL, x, adds ? cj_add(x, y) : y);
 }
 
 static cj_node *mobilenet_v2(cj_node *x, const cj_zoo_opts *o)
@@ -63,7 +63,7 @@ static cj_node *mobilenet_v2(cj_node *x, const cj_zoo_opts *o)
                                    .kernel = {3},
                                    .strides = {2},
                                    .pads = {1}});
-    x = cj_activation(x, "relu6");
+    x = cj__zoo_here(&first, NULL, x, cj_activation(x, "relu6"));
     for (int i = 0, number = 1; i < 7; i++)
         for (int k = 0; k < blocks[i][2]; k++) {
             const cj__zoo block = cj__zoo_in(&features, "%d", number++);
@@ -72,7 +72,8 @@ static cj_node *mobilenet_v2(cj_node *x, const cj_zoo_opts *o)
         }
     const int64_t filters = eights(1280 * (o->width > 1 ? o->width : 1));
     x = conv_norm(&last, "0", "1", x, (cj_conv2d_opts){.filters = filters, .kernel = {1}});
-    x = cj__zoo_means(cj_activation(x, "relu6"));
+    x = cj__zoo_here(&last, NULL, x, cj_activation(x, "relu6"));
+    x = cj__zoo_means(&at, x);
     return cj__zoo_top(&classifier, "1", o->no_top ? x : cj__zoo_dropout(x, o->dropout), o);
 }
 

@@ -26,16 +26,18 @@ static cj_node *conv_norm(const cj__zoo *at, int number, cj_node *x, int64_t fil
 }
 
 /* Every stride-th pixel; the new channels are zeros, as many before as behind. */
-static cj_node *shortcut_a(cj_node *x, int64_t filters, int64_t stride)
+static cj_node *shortcut_a(const cj__zoo *block, cj_node *x, int64_t filters, int64_t stride)
 {
     if (!x) return NULL;
     cj_graph *g = cj_node_graph(x);
     const int64_t more = filters - cj__zoo_channels(x);
     if (stride > 1)
-        x = cj__zoo_max_pool(x, (cj__zoo_window){.size = 1, .stride = stride});
+        x = CJ__ZOO_MAX_POOL(block, "shortcut", x, .size = 1, .stride = stride);
     if (more < 0)
         return cj_graph_fail(g, CJ_ERR_SHAPE, "shortcut A cannot take channels away"), NULL;
-    return (cj_pad)(x, (int64_t[]){0, 0, 0, more / 2}, (int64_t[]){0, 0, 0, more - more / 2}, 0);
+    return cj__zoo_here(
+        block, "shortcut", x,
+        (cj_pad)(x, (int64_t[]){0, 0, 0, more / 2}, (int64_t[]){0, 0, 0, more - more / 2}, 0));
 }
 
 static cj_node *shortcut_b(const cj__zoo *block, const char *name, cj_node *x, int64_t filters,
@@ -58,12 +60,13 @@ static cj_node *residual(const cj__zoo *at, const plan *p, cj_node *x, int64_t f
 {
     const int64_t wide = p->widen * filters;
     const bool changes = stride != 1 || cj__zoo_channels(x) != wide, narrow = p->widen > 1;
+    const cj_node *from = x;
     cj_node *y = conv_norm(at, 1, x, filters, narrow ? 1 : 3, narrow ? 1 : stride);
     y = conv_norm(at, 2, cj_relu(y), filters, 3, narrow ? stride : 1);
     if (narrow) y = conv_norm(at, 3, cj_relu(y), wide, 1, 1);
     if (changes)
-        x = p->a ? shortcut_a(x, wide, stride) : shortcut_b(at, p->name, x, wide, stride);
-    return cj_relu(cj_add(y, x));
+        x = p->a ? shortcut_a(at, x, wide, stride) : shortcut_b(at, p->name, x, wide, stride);
+    return cj__zoo_here(at, NULL, from, cj_relu(cj_add(y, x)));
 }
 
 static cj_node *stage(const cj__zoo *at, const plan *p, cj_node *x, int number, int blocks,
@@ -82,9 +85,10 @@ static cj_node *cifar(cj_node *x, const cj_zoo_opts *o, int n)
 {
     const cj__zoo at = cj__zoo_at(o->name);
     const plan p = {.widen = 1, .name = "shortcut", .a = !strcmp(o->shortcut, "A")};
-    x = cj_relu(conv_norm(&at, 1, x, 16, 3, 1));
+    x = conv_norm(&at, 1, x, 16, 3, 1);
+    x = cj__zoo_here(&at, "relu", x, cj_relu(x));
     for (int i = 0; i < 3; i++) x = stage(&at, &p, x, i + 1, n, (int64_t)16 << i);
-    return cj__zoo_top(&at, "linear", cj__zoo_means(x), o);
+    return cj__zoo_top(&at, "linear", cj__zoo_means(&at, x), o);
 }
 
 static const char *const shortcuts[] = {"A", "B", NULL};
@@ -107,10 +111,11 @@ static cj_node *imagenet(cj_node *x, const cj_zoo_opts *o, int64_t widen, const 
 {
     const cj__zoo at = cj__zoo_at(o->name);
     const plan p = {.widen = widen, .name = "downsample"};
-    x = cj_relu(conv_norm(&at, 1, x, 64, 7, 2));
-    x = CJ__ZOO_MAX_POOL(x, .size = 3, .stride = 2, .pads = 1);
+    x = conv_norm(&at, 1, x, 64, 7, 2);
+    x = cj__zoo_here(&at, "relu", x, cj_relu(x));
+    x = CJ__ZOO_MAX_POOL(&at, "maxpool", x, .size = 3, .stride = 2, .pads = 1);
     for (int i = 0; i < 4; i++) x = stage(&at, &p, x, i + 1, blocks[i], (int64_t)64 << i);
-    return cj__zoo_top(&at, "fc", cj__zoo_means(x), o);
+    return cj__zoo_top(&at, "fc", cj__zoo_means(&at, x), o);
 }
 
 static const cj_option imagenet_options[] = {CJ__ZOO_CLASSES(1000), CJ__ZOO_ACTIVATION,

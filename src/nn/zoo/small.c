@@ -13,9 +13,9 @@ static cj_node *lenet5(cj_node *x, const cj_zoo_opts *o)
     const int64_t pads = cj__zoo_size(x, 1) < 32 ? 2 : 0;
     x = CJ__ZOO_CONV(&at, "conv1", x, .filters = 6, .kernel = {5}, .pads = {pads},
                      .activation = "tanh");
-    x = CJ__ZOO_MEAN_POOL(x, .size = 2);
+    x = CJ__ZOO_MEAN_POOL(&at, "pool1", x, .size = 2);
     x = CJ__ZOO_CONV(&at, "conv2", x, .filters = 16, .kernel = {5}, .activation = "tanh");
-    x = cj_flatten(CJ__ZOO_MEAN_POOL(x, .size = 2));
+    x = cj_flatten(CJ__ZOO_MEAN_POOL(&at, "pool2", x, .size = 2));
     x = cj__zoo_dense(&at, "fc1", x, 120, "tanh");
     x = cj__zoo_dense(&at, "fc2", x, 84, "tanh");
     return cj__zoo_top(&at, "fc3", x, o);
@@ -25,9 +25,9 @@ static cj_node *cnn(cj_node *x, const cj_zoo_opts *o)
 {
     const cj__zoo at = cj__zoo_at(o->name);
     x = CJ__ZOO_CONV(&at, "conv1", x, .filters = 32, .kernel = {3}, .activation = "relu");
-    x = CJ__ZOO_MAX_POOL(x, .size = 2);
+    x = CJ__ZOO_MAX_POOL(&at, "pool1", x, .size = 2);
     x = CJ__ZOO_CONV(&at, "conv2", x, .filters = 64, .kernel = {3}, .activation = "relu");
-    x = CJ__ZOO_MAX_POOL(x, .size = 2);
+    x = CJ__ZOO_MAX_POOL(&at, "pool2", x, .size = 2);
     return cj__zoo_top(&at, "fc", cj_flatten(x), o);
 }
 

@@ -10,12 +10,13 @@ static cj_node *fire(const cj__zoo *features, int number, cj_node *x, int64_t sq
                      int64_t expand)
 {
     const cj__zoo at = cj__zoo_in(features, "%d", number);
+    const cj_node *from = x;
     x = CJ__ZOO_CONV(&at, "squeeze", x, .filters = squeeze, .kernel = {1}, .activation = "relu");
     cj_node *sides[2] = {
         CJ__ZOO_CONV(&at, "expand1x1", x, .filters = expand, .kernel = {1}, .activation = "relu"),
         CJ__ZOO_CONV(&at, "expand3x3", x, .filters = expand, .kernel = {3}, .pads = {1},
                      .activation = "relu")};
-    return cj_concat(sides, 2, -1);
+    return cj__zoo_here(&at, NULL, from, cj_concat(sides, 2, -1));
 }
 
 static cj_node *squeezenet(cj_node *x, const cj_zoo_opts *o, bool early)
@@ -27,15 +28,17 @@ static cj_node *squeezenet(cj_node *x, const cj_zoo_opts *o, bool early)
     const cj__zoo_window pool = {.size = 3, .stride = 2, .ceil_mode = true};
     x = CJ__ZOO_CONV(&features, "0", x, .filters = early ? 64 : 96, .kernel = {early ? 3 : 7},
                      .strides = {2}, .activation = "relu");
-    x = cj__zoo_max_pool(x, pool);
+    x = cj__zoo_max_pool(&features, "2", x, pool);
     for (int i = 0, n = 3; i < 8; i++, n++) {
-        if (i == pools[0] || i == pools[1]) x = cj__zoo_max_pool(x, pool), n++;
+        const cj__zoo here = cj__zoo_in(&features, "%d", n);
+        if (i == pools[0] || i == pools[1]) x = cj__zoo_max_pool(&here, NULL, x, pool), n++;
         x = fire(&features, n, x, squeeze[i], 4 * squeeze[i]);
     }
-    if (o->no_top) return cj__zoo_means(x);
+    if (o->no_top) return cj__zoo_means(&at, x);
     x = CJ__ZOO_CONV(&classifier, "1", cj__zoo_dropout(x, o->dropout), .filters = o->classes,
                      .kernel = {1}, .activation = "relu");
-    return cj_activation(cj__zoo_means(x), o->activation);
+    x = cj__zoo_means(&classifier, x);
+    return cj__zoo_here(&classifier, NULL, x, cj_activation(x, o->activation));
 }
 
 static const cj_option options[] = {CJ__ZOO_CLASSES(1000), CJ__ZOO_DROPOUT(0.5), CJ__ZOO_ACTIVATION,

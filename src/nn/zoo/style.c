@@ -33,28 +33,31 @@ static cj_node *conv(const cj__zoo *outer, const char *name, cj_node *x, int64_t
                      int64_t kernel, int64_t stride)
 {
     const cj__zoo at = cj__zoo_in(outer, "%s", name);
-    return CJ__ZOO_CONV(&at, "conv2d", mirrored(x, kernel / 2), .filters = filters,
+    x = cj__zoo_here(&at, NULL, x, mirrored(x, kernel / 2));
+    return CJ__ZOO_CONV(&at, "conv2d", x, .filters = filters,
                         .kernel = {kernel}, .strides = {stride});
 }
 
-static cj_node *norm(const cj__zoo *at, const char *name, cj_node *x)
+static cj_node *norm(const cj__zoo *at, const char *name, cj_node *x, bool relu)
 {
-    return cj__zoo_instance_norm(at, name, x, 1e-5);
+    x = cj__zoo_instance_norm(at, name, x, 1e-5);
+    return relu ? cj__zoo_here(at, "relu", x, cj_relu(x)) : x;
 }
 
 static cj_node *residual(const cj__zoo *outer, int number, cj_node *x, int64_t filters)
 {
     const cj__zoo at = cj__zoo_in(outer, "res%d", number);
-    cj_node *y = cj_relu(norm(&at, "in1", conv(&at, "conv1", x, filters, 3, 1)));
-    return cj_add(norm(&at, "in2", conv(&at, "conv2", y, filters, 3, 1)), x);
+    cj_node *y = norm(&at, "in1", conv(&at, "conv1", x, filters, 3, 1), true);
+    y = norm(&at, "in2", conv(&at, "conv2", y, filters, 3, 1), false);
+    return cj__zoo_here(&at, NULL, x, cj_add(y, x));
 }
 
-static cj_node *doubled(cj_node *x)
+static cj_node *doubled(const cj__zoo *at, const char *name, cj_node *x)
 {
     if (!x) return NULL;
-    return (cj_resize)(x, &(cj_resize_opts){
+    return cj__zoo_here(at, name, x, (cj_resize)(x, &(cj_resize_opts){
                               .struct_size = sizeof(cj_resize_opts),
-                              .sizes = {2 * cj_node_dim(x, 1), 2 * cj_node_dim(x, 2)}});
+                              .sizes = {2 * cj_node_dim(x, 1), 2 * cj_node_dim(x, 2)}}));
 }
 
 static cj_node *fast_style(cj_node *x, const cj_zoo_opts *o)
@@ -67,13 +70,14 @@ static cj_node *fast_style(cj_node *x, const cj_zoo_opts *o)
             return cj_graph_fail(cj_node_graph(x), CJ_ERR_SHAPE,
                                  "[batch, height, width, channels] of known sizes is expected"),
                    NULL;
-    x = cj_relu(norm(&at, "in1", conv(&at, "conv1", x, n, 9, 1)));
-    x = cj_relu(norm(&at, "in2", conv(&at, "conv2", x, m, 3, 2)));
-    x = cj_relu(norm(&at, "in3", conv(&at, "conv3", x, w, 3, 2)));
+    x = norm(&at, "in1", conv(&at, "conv1", x, n, 9, 1), true);
+    x = norm(&at, "in2", conv(&at, "conv2", x, m, 3, 2), true);
+    x = norm(&at, "in3", conv(&at, "conv3", x, w, 3, 2), true);
     for (int i = 1; i <= 5; i++) x = residual(&at, i, x, w);
-    x = cj_relu(norm(&at, "in4", conv(&at, "deconv1", doubled(x), m, 3, 1)));
-    x = cj_relu(norm(&at, "in5", conv(&at, "deconv2", doubled(x), n, 3, 1)));
-    return cj_activation(conv(&at, "deconv3", x, channels, 9, 1), o->activation);
+    x = norm(&at, "in4", conv(&at, "deconv1", doubled(&at, "deconv1", x), m, 3, 1), true);
+    x = norm(&at, "in5", conv(&at, "deconv2", doubled(&at, "deconv2", x), n, 3, 1), true);
+    x = conv(&at, "deconv3", x, channels, 9, 1);
+    return cj__zoo_here(&at, "deconv3", x, cj_activation(x, o->activation));
 }
 
 static const cj_option options[] = {

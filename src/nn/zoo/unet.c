@@ -18,13 +18,14 @@ static cj_node *twice(const cj__zoo *outer, cj_node *x, int64_t filters, bool no
     static const char *const places[2][2] = {{"0", "2"}, {"0", "3"}};
     static const char *const norms[2] = {"1", "4"};
     const cj__zoo at = cj__zoo_in(outer, "double_conv");
+    const cj_node *from = x;
     for (int i = 0; i < 2; i++) {
         x = CJ__ZOO_CONV(&at, places[norm][i], x, .filters = filters, .kernel = {3}, .pads = {1},
                          .no_bias = norm);
         if (norm) x = cj__zoo_norm(&at, norms[i], x, 1e-5);
         x = cj_relu(x);
     }
-    return x;
+    return cj__zoo_here(&at, NULL, from, x);
 }
 
 /* x with zeros around it, as large as `like`; sizes that are not known are taken to agree. */
@@ -48,20 +49,24 @@ static cj_node *unet(cj_node *x, const cj_zoo_opts *o)
     const int64_t filters = cj__zoo_widened(64, o);
     cj_node *seen[DEEPEST + 1] = {twice(&first, x, filters, !o->no_norm)};
     for (int i = 1; i <= depth; i++) {
-        const cj__zoo down = cj__zoo_in(&at, "down%d.maxpool_conv.1", i);
-        seen[i] = twice(&down, CJ__ZOO_MAX_POOL(seen[i - 1], .size = 2), filters << i, !o->no_norm);
+        const cj__zoo down = cj__zoo_in(&at, "down%d.maxpool_conv", i),
+                      conv = cj__zoo_in(&down, "1");
+        x = CJ__ZOO_MAX_POOL(&down, "0", seen[i - 1], .size = 2);
+        seen[i] = twice(&conv, x, filters << i, !o->no_norm);
     }
     x = seen[depth];
     for (int i = depth - 1; i >= 0; i--) {
         const cj__zoo up = cj__zoo_in(&at, "up%d", depth - i), both = cj__zoo_in(&up, "conv");
         x = CJ__ZOO_RISE(&up, "up", x, .filters = filters << i, .kernel = {2}, .strides = {2});
-        x = cj_concat((cj_node *[]){seen[i], as_large(x, seen[i])}, 2, -1);
+        x = cj__zoo_here(&up, NULL, x,
+                         cj_concat((cj_node *[]){seen[i], as_large(x, seen[i])}, 2, -1));
         x = twice(&both, x, filters << i, !o->no_norm);
     }
     if (o->no_top) return x;
     const cj__zoo last = cj__zoo_in(&at, "outc");
     x = CJ__ZOO_CONV(&last, "conv", x, .filters = o->classes, .kernel = {1});
-    return cj_activation(x, o->activation ? o->activation : o->classes > 1 ? "softmax" : "sigmoid");
+    const char *word = o->activation ? o->activation : o->classes > 1 ? "softmax" : "sigmoid";
+    return cj__zoo_here(&last, NULL, x, cj_activation(x, word));
 }
 
 static const cj_option options[] = {

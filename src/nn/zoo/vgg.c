@@ -27,11 +27,11 @@ static cj_node *vgg(cj_node *x, const cj_zoo_opts *o, const int counts[5], bool 
             x = CJ__ZOO_CONV(&features, place(name, n++), x, .filters = filters, .kernel = {3},
                              .pads = {1});
             if (norm) x = cj__zoo_norm(&features, place(name, n++), x, 1e-5);
-            x = cj_relu(x), n++;
+            x = cj__zoo_here(&features, place(name, n++), x, cj_relu(x));
         }
-        x = CJ__ZOO_MAX_POOL(x, .size = 2), n++;
+        x = CJ__ZOO_MAX_POOL(&features, place(name, n++), x, .size = 2);
     }
-    x = cj_flatten(cj__zoo_adaptive_pool(x, 7));
+    x = cj_flatten(cj__zoo_adaptive_pool(&at, x, 7));
     x = cj__zoo_dropout(cj__zoo_dense(&classifier, "0", x, 4096, "relu"), o->dropout);
     x = cj__zoo_dropout(cj__zoo_dense(&classifier, "3", x, 4096, "relu"), o->dropout);
     return cj__zoo_top(&classifier, "6", x, o);
@@ -44,15 +44,16 @@ static cj_node *alexnet(cj_node *x, const cj_zoo_opts *o)
     const cj__zoo_window pool = {.size = 3, .stride = 2};
     x = CJ__ZOO_CONV(&features, "0", x, .filters = 64, .kernel = {11}, .strides = {4}, .pads = {2},
                      .activation = "relu");
-    x = CJ__ZOO_CONV(&features, "3", cj__zoo_max_pool(x, pool), .filters = 192, .kernel = {5},
-                     .pads = {2}, .activation = "relu");
-    x = CJ__ZOO_CONV(&features, "6", cj__zoo_max_pool(x, pool), .filters = 384, .kernel = {3},
-                     .pads = {1}, .activation = "relu");
+    x = CJ__ZOO_CONV(&features, "3", cj__zoo_max_pool(&features, "2", x, pool), .filters = 192,
+                     .kernel = {5}, .pads = {2}, .activation = "relu");
+    x = CJ__ZOO_CONV(&features, "6", cj__zoo_max_pool(&features, "5", x, pool), .filters = 384,
+                     .kernel = {3}, .pads = {1}, .activation = "relu");
     x = CJ__ZOO_CONV(&features, "8", x, .filters = 256, .kernel = {3}, .pads = {1},
                      .activation = "relu");
     x = CJ__ZOO_CONV(&features, "10", x, .filters = 256, .kernel = {3}, .pads = {1},
                      .activation = "relu");
-    x = cj_flatten(cj__zoo_adaptive_pool(cj__zoo_max_pool(x, pool), 6));
+    x = cj__zoo_max_pool(&features, "12", x, pool);
+    x = cj_flatten(cj__zoo_adaptive_pool(&at, x, 6));
     x = cj__zoo_dense(&classifier, "1", cj__zoo_dropout(x, o->dropout), 4096, "relu");
     x = cj__zoo_dense(&classifier, "4", cj__zoo_dropout(x, o->dropout), 4096, "relu");
     return cj__zoo_top(&classifier, "6", x, o);

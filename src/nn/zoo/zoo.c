@@ -108,6 +108,28 @@ static full_name name_of(const cj__zoo *at, const char *name)
     return full;
 }
 
+/* The same for calls from number `first` on. */
+static cj_node *here(const cj__zoo *at, const char *name, int first, cj_node *y)
+{
+    const cj__zoo place = name ? cj__zoo_in(at, "%s", name) : *at;
+    const int length = (int)strlen(place.prefix) - 1; /* without the last point */
+    if (!y || cj__is_zero(y) || length < 1) return y;
+    cj_graph *g = y->call->graph;
+    for (int id = first; id <= y->call->id; id++)
+        if (!g->calls[id]->layer)
+            g->calls[id]->layer = cj__arena_printf(&g->arena, "%.*s/%s", length, place.prefix,
+                                                   g->calls[id]->op->name);
+    return y;
+}
+
+cj_node *cj__zoo_here(const cj__zoo *at, const char *name, const cj_node *x, cj_node *y)
+{
+    return x ? here(at, name, x->call->id + 1, y) : y;
+}
+
+/* How many calls there are before the next one. */
+static int calls_of(const cj_node *x) { return x ? x->call->graph->n_calls : 0; }
+
 /* ---- Layers ---------------------------------------------------------------------------------- */
 
 cj_node *cj__zoo_conv(const cj__zoo *at, const char *name, cj_node *x, cj_conv2d_opts o)
@@ -203,22 +225,25 @@ static cj_pool_opts pool_of(cj__zoo_window w)
                           .count_include_pad = true};
 }
 
-cj_node *cj__zoo_max_pool(cj_node *x, cj__zoo_window w)
+cj_node *cj__zoo_max_pool(const cj__zoo *at, const char *name, cj_node *x, cj__zoo_window w)
 {
     const cj_pool_opts o = pool_of(w);
-    return (cj_max_pool)(x, &o);
+    const int first = calls_of(x);
+    return here(at, name, first, (cj_max_pool)(x, &o));
 }
 
-cj_node *cj__zoo_mean_pool(cj_node *x, cj__zoo_window w)
+cj_node *cj__zoo_mean_pool(const cj__zoo *at, const char *name, cj_node *x, cj__zoo_window w)
 {
     const cj_pool_opts o = pool_of(w);
-    return (cj_avg_pool)(x, &o);
+    const int first = calls_of(x);
+    return here(at, name, first, (cj_avg_pool)(x, &o));
 }
 
-cj_node *cj__zoo_adaptive_pool(cj_node *x, int64_t size)
+cj_node *cj__zoo_adaptive_pool(const cj__zoo *at, cj_node *x, int64_t size)
 {
-    return (cj_adaptive_avg_pool)(x, &(cj_pool_opts){.struct_size = sizeof(cj_pool_opts),
-                                                     .sizes = {size, size}});
+    const cj_pool_opts o = {.struct_size = sizeof o, .sizes = {size, size}};
+    const int first = calls_of(x);
+    return here(at, "avgpool", first, (cj_adaptive_avg_pool)(x, &o));
 }
 
 cj_node *cj__zoo_dropout(cj_node *x, double rate)
@@ -227,7 +252,10 @@ cj_node *cj__zoo_dropout(cj_node *x, double rate)
                                               .rate = rate});
 }
 
-cj_node *cj__zoo_means(cj_node *x) { return (cj_global_avg_pool)(x, -1, false); }
+cj_node *cj__zoo_means(const cj__zoo *at, cj_node *x)
+{
+    return cj__zoo_here(at, "avgpool", x, (cj_global_avg_pool)(x, -1, false));
+}
 
 cj_node *cj__zoo_top(const cj__zoo *at, const char *name, cj_node *x, const cj_zoo_opts *o)
 {

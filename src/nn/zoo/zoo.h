@@ -7,7 +7,8 @@
  *     x = CJ__ZOO_CONV(&block, "conv1", x, ...);               // "layer1.0.conv1"
  *
  * Layers have the names that PyTorch's modules have in torchvision, so that weights are found by
- * name (cj_load_weights). What has no parameters is an operator and no layer, but for dropout.
+ * name (cj_load_weights). What has no parameters is an operator and no layer, but for dropout; it
+ * has a place all the same (cj__zoo_here): a block's, or a name of its own such as "maxpool".
  * A failed builder gives NULL, and NULL goes through all of this. */
 #ifndef CAJAL_NN_ZOO_ZOO_H
 #define CAJAL_NN_ZOO_ZOO_H
@@ -40,12 +41,16 @@ typedef struct cj__zoo_window {
     int64_t size, stride, pads;
     bool ceil_mode;
 } cj__zoo_window;
-cj_node *cj__zoo_max_pool(cj_node *x, cj__zoo_window w);
-cj_node *cj__zoo_mean_pool(cj_node *x, cj__zoo_window w); /* pads count as zeros */
-cj_node *cj__zoo_adaptive_pool(cj_node *x, int64_t size);
+cj_node *cj__zoo_max_pool(const cj__zoo *at, const char *name, cj_node *x, cj__zoo_window w);
+/* Pads count as zeros. */
+cj_node *cj__zoo_mean_pool(const cj__zoo *at, const char *name, cj_node *x, cj__zoo_window w);
+cj_node *cj__zoo_adaptive_pool(const cj__zoo *at, cj_node *x, int64_t size);
 cj_node *cj__zoo_dropout(cj_node *x, double rate);
 /* The mean of each channel: [batch, channels]. */
-cj_node *cj__zoo_means(cj_node *x);
+cj_node *cj__zoo_means(const cj__zoo *at, cj_node *x);
+/* x, and then y, of what follows: operators since x that are in no layer, and in no place yet, are
+ * in `name` of this place, or (NULL) in itself. Files and profiles tell it. Gives y. */
+cj_node *cj__zoo_here(const cj__zoo *at, const char *name, const cj_node *x, cj_node *y);
 /* The last layer of a network that tells classes: dense, unless no_top. */
 cj_node *cj__zoo_top(const cj__zoo *at, const char *name, cj_node *x, const cj_zoo_opts *o);
 cj_node *cj__zoo_embedding(const cj__zoo *at, const char *name, cj_node *x, int64_t rows,
@@ -71,8 +76,10 @@ cj_node *cj__zoo_keywords(cj_node *x, const cj_network *row, const cj_zoo_opts *
 #define CJ__ZOO_CONV(at, name, x, ...) cj__zoo_conv(at, name, x, (cj_conv2d_opts){__VA_ARGS__})
 #define CJ__ZOO_RISE(at, name, x, ...) \
     cj__zoo_rise(at, name, x, (cj_conv2d_transpose_opts){__VA_ARGS__})
-#define CJ__ZOO_MAX_POOL(x, ...) cj__zoo_max_pool(x, (cj__zoo_window){__VA_ARGS__})
-#define CJ__ZOO_MEAN_POOL(x, ...) cj__zoo_mean_pool(x, (cj__zoo_window){__VA_ARGS__})
+#define CJ__ZOO_MAX_POOL(at, name, x, ...) \
+    cj__zoo_max_pool(at, name, x, (cj__zoo_window){__VA_ARGS__})
+#define CJ__ZOO_MEAN_POOL(at, name, x, ...) \
+    cj__zoo_mean_pool(at, name, x, (cj__zoo_window){__VA_ARGS__})
 
 /* Options that several have. */
 #define CJ__ZOO_CLASSES(n) \

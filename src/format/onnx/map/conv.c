@@ -44,7 +44,7 @@ void cj__onnx_last_transposed(cj__onnx_writer *w, const char *y, int rank)
 {
     int64_t p[CJ_RANK_MAX];
     permutation(rank, true, p);
-    cj__onnx_last(w, "Transpose", y, NULL);
+    cj__onnx_only(w, "Transpose", y);
     cj__onnx_put_ints(w, "perm", rank, p);
 }
 

@@ -17,16 +17,29 @@ static const char *swapped(cj__onnx_writer *w, const char *x, int rank)
     return y;
 }
 
+/* Operand i, or where MatMul repeats matrices itself and `repeats`, what it is made of. */
+static const cj_node *matrix(const cj_call *call, int i, bool repeats)
+{
+    const cj_node *x = call->in[i], *from = x->call->op == &cj_op_broadcast ? x->call->in[0] : x;
+    const int a = x->type.rank - 2, b = from->type.rank - 2;
+    return repeats && a >= 0 && b >= 0 && x->type.dim[a] == from->type.dim[b] &&
+                   x->type.dim[a + 1] == from->type.dim[b + 1]
+               ? from
+               : x;
+}
+
 /* MatMul as it stands with what is added to it, Gemm where a matrix is read transposed, and
  * Transpose before batched products. */
 static void write_matmul(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj__matmul_attrs *t = w->call->attributes;
-    const cj_type *a = &w->call->in[0]->type, *b = &w->call->in[1]->type;
+    const cj_node *first = matrix(w->call, 0, true),
+                  *second = matrix(w->call, 1, first == w->call->in[0]);
+    const cj_type *a = &first->type, *b = &second->type;
     bool narrow = !(row->types & CJ__ONNX_BIT(a->dtype)),
          transposed = t->transpose_a || t->transpose_b;
-    bool gemm = transposed && a->rank == 2 && cj__is_float(a->dtype);
-    const char *x = cj__onnx_in(w, 0), *y = cj__onnx_in(w, 1);
+    bool gemm = transposed && a->rank == 2 && b->rank == 2 && cj__is_float(a->dtype);
+    const char *x = cj__onnx_value_of(w, first), *y = cj__onnx_value_of(w, second);
     if (narrow) x = cj__onnx_cast(w, x, CJ_I32), y = cj__onnx_cast(w, y, CJ_I32);
     if (!gemm && t->transpose_a) x = swapped(w, x, a->rank);
     if (!gemm && t->transpose_b) y = swapped(w, y, b->rank);

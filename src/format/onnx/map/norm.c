@@ -48,40 +48,6 @@ static const char *vector(cj__onnx_writer *w, int i, bool there, bool ones, int 
                          cj__onnx_dims(w, rank, dims), NULL);
 }
 
-/* y channels-last, the call's only output that is written. */
-static void last_image(cj__onnx_writer *w, const char *y, int rank)
-{
-    int64_t p[CJ_RANK_MAX];
-    for (int i = 0; i < rank; i++) p[i] = i == 0 ? 0 : i == rank - 1 ? 1 : i + 1;
-    cj__onnx_only(w, "Transpose", y);
-    cj__onnx_put_ints(w, "perm", rank, p);
-}
-
-static void write_batch_norm(cj__onnx_writer *w, const cj__onnx_row *row)
-{
-    const cj_call *call = w->call;
-    const cj__norm_attrs *a = call->attributes;
-    const cj_type *x = &call->in[0]->type;
-    bool constant = a->has_training && call->in[call->n_in - 1]->call->op == &cj_op_training;
-    if (!a->has_statistics || (a->has_training && !constant) ||
-        cj__onnx_is_read(w, &call->out[1]) || cj__onnx_is_read(w, &call->out[2])) {
-        cj__onnx_write_lowered(w);
-        return;
-    }
-    const cj_dim *channels = &x->dim[a->channel_axis];
-    int at = 1 + a->has_scale + a->has_shift;
-    const char *in[] = {cj__onnx_image(w, 0, a->channel_axis),
-                        vector(w, 1, a->has_scale, 1, 1, channels),
-                        vector(w, 1 + a->has_scale, a->has_shift, 0, 1, channels),
-                        cj__onnx_in(w, at), cj__onnx_in(w, at + 1)};
-    const char *y = NULL;
-    if (a->channel_axis == 1) cj__onnx_only_list(w, row->onnx, 5, in);
-    else y = cj__onnx_step(w, row->onnx, in[0], in[1], in[2], in[3], in[4], NULL);
-    cj__onnx_put_float(w, "epsilon", a->epsilon);
-    cj__onnx_put_float(w, "momentum", a->momentum);
-    if (y) last_image(w, y, x->rank);
-}
-
 /* y alone, in f32: ONNX's scale has x's type. */
 static bool plain(const cj__onnx_writer *w, const cj_call *call)
 {
@@ -89,25 +55,39 @@ static bool plain(const cj__onnx_writer *w, const cj_call *call)
            !cj__onnx_is_read(w, &call->out[2]);
 }
 
-static void write_instance_norm(cj__onnx_writer *w, const cj__onnx_row *row)
+/* Is only what BatchNormalization gives in inference read? */
+static bool is_inference(const cj__onnx_writer *w, const cj_call *call)
+{
+    const cj__norm_attrs *a = call->attributes;
+    return a->has_statistics && !cj__onnx_is_read(w, &call->out[1]) &&
+           !cj__onnx_is_read(w, &call->out[2]) &&
+           (!a->has_training || call->in[call->n_in - 1]->call->op == &cj_op_training);
+}
+
+/* One node of images with the vectors that it is given. */
+static void write_image_norm(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj_call *call = w->call;
     const cj__norm_attrs *a = call->attributes;
     const cj_type *x = &call->in[0]->type;
-    if (!plain(w, call)) {
+    const bool batch = row->op == &cj_op_batch_norm;
+    if (!(batch ? is_inference(w, call) : plain(w, call))) {
         cj__onnx_write_lowered(w);
         return;
     }
     const cj_dim *channels = &x->dim[a->channel_axis];
-    const char *in[] = {cj__onnx_image(w, 0, a->channel_axis),
-                        vector(w, 1, a->has_scale, 1, 1, channels),
-                        vector(w, 1 + a->has_scale, a->has_shift, 0, 1, channels)};
+    const int at = 1 + a->has_scale + a->has_shift;
+    const char *in[5] = {cj__onnx_image(w, 0, a->channel_axis),
+                         vector(w, 1, a->has_scale, 1, 1, channels),
+                         vector(w, 1 + a->has_scale, a->has_shift, 0, 1, channels)};
+    for (int i = 0; batch && i < 2; i++) in[3 + i] = cj__onnx_in(w, at + i);
     const char *y = NULL;
-    if (a->channel_axis == 1) cj__onnx_only_list(w, row->onnx, 3, in);
-    else y = cj__onnx_step(w, row->onnx, in[0], in[1], in[2], NULL);
+    if (a->channel_axis == 1) cj__onnx_only_list(w, row->onnx, batch ? 5 : 3, in);
+    else y = cj__onnx_step(w, row->onnx, in[0], in[1], in[2], in[3], in[4], NULL);
     cj__onnx_put_float(w, "epsilon", a->epsilon);
+    if (batch) cj__onnx_put_float(w, "momentum", a->momentum);
     if (row->op == &cj_op_group_norm) cj__onnx_put_int(w, "num_groups", a->groups);
-    if (y) last_image(w, y, x->rank);
+    if (y) cj__onnx_last_transposed(w, y, x->rank);
 }
 
 /* The vector that v, [channels, 1, ...], is made of or made from; v where there is none. */
@@ -149,7 +129,7 @@ static void write_group_norm(cj__onnx_writer *w, const cj__onnx_row *row)
     const int rank = x->rank, last = a->channel_axis != 1, n = a->has_scale + a->has_shift;
     int64_t back[CJ_RANK_MAX], axes[CJ_RANK_MAX];
     if (w->opset >= 21) {
-        write_instance_norm(w, row);
+        write_image_norm(w, row);
         return;
     }
     if (!is_split(w, call)) {
@@ -176,7 +156,7 @@ static void write_group_norm(cj__onnx_writer *w, const cj__onnx_row *row)
         if (i < n || last) y = cj__onnx_step(w, op, y, operand, NULL);
         else cj__onnx_only_list(w, op, 2, (const char *[]){y, operand});
     }
-    if (last) last_image(w, y, rank);
+    if (last) cj__onnx_last_transposed(w, y, rank);
 }
 
 static void write_layer_norm(cj__onnx_writer *w, const cj__onnx_row *row)
@@ -499,11 +479,11 @@ static void read_rotary(cj__onnx_reader *r, const cj__onnx_row *row)
 const cj__onnx_row cj__onnx_rows_norm[] = {
     {.onnx = "BatchNormalization",
      .op = &cj_op_batch_norm,
-     .write = write_batch_norm,
+     .write = write_image_norm,
      .read = read_batch_norm},
     {.onnx = "InstanceNormalization",
      .op = &cj_op_instance_norm,
-     .write = write_instance_norm,
+     .write = write_image_norm,
      .read = read_instance_norm},
     {.onnx = "LayerNormalization",
      .op = &cj_op_layer_norm,

@@ -35,24 +35,13 @@ static bool is_dilated(const cj__pool_attrs *a)
     return false;
 }
 
-static bool is_read(const cj_node *node)
-{
-    const cj_graph *g = node->call->graph;
-    for (int i = 0; i < g->outputs.count; i++)
-        if (g->outputs.items[i].node == node) return true;
-    for (int id = node->call->id + 1; id < g->n_calls; id++)
-        for (int k = 0; k < g->calls[id]->n_in; k++)
-            if (g->calls[id]->in[k] == node) return true;
-    return false;
-}
-
 static void write_pool(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj__pool_attrs *a = w->call->attributes;
     const cj_op *op = w->call->op;
     bool max = op == &cj_op_max_pool, lp = op == &cj_op_lp_pool, last = a->channel_axis != 1;
     double p = lp ? ((const cj__lp_pool_attrs *)w->call->attributes)->p : 1;
-    bool takes = max  ? !is_read(&w->call->out[1])
+    bool takes = max  ? !cj__onnx_is_read(w, &w->call->out[1])
                  : lp ? !a->ceil_mode && !is_dilated(a) && p == (double)(int64_t)p
                       : !a->sum && !is_dilated(a);
     takes = takes && row->types & CJ__ONNX_BIT(w->call->in[0]->type.dtype);
@@ -68,12 +57,7 @@ static void write_pool(cj__onnx_writer *w, const cj__onnx_row *row)
         cj__onnx_put_ints(w, "dilations", a->dilations.n, a->dilations.v);
     if (!max && !lp) cj__onnx_put_int(w, "count_include_pad", a->count_include_pad);
     if (lp) cj__onnx_put_int(w, "p", (int64_t)p);
-    if (!last) return;
-    int64_t back[CJ_RANK_MAX];
-    int rank = a->kernel.n + 2;
-    for (int i = 0; i < rank; i++) back[i] = i == 0 ? 0 : i == rank - 1 ? 1 : i + 1;
-    cj__onnx_only(w, "Transpose", y);
-    cj__onnx_put_ints(w, "perm", rank, back);
+    if (last) cj__onnx_last_transposed(w, y, a->kernel.n + 2);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
