@@ -124,6 +124,16 @@ static bool fits_tables(const cj__conv_shape *c)
     return c->places <= ENTRIES && longest <= ENTRIES / c->places;
 }
 
+/* Where a window reaches over a whole axis, and so has places beyond both ends at once,
+ * oneDNN 2.6's forward code leaves results without what comes after the sum, or sums what is in its
+ * memory. */
+static bool fits_windows(const cj__conv_shape *c)
+{
+    for (int i = 0; i < CJ__SPATIAL_MAX; i++)
+        if ((c->axis[i].kernel - 1) * c->axis[i].dilation >= c->axis[i].n) return false;
+    return true;
+}
+
 /* False when oneDNN cannot be told of it. */
 static bool describe(const cj_kernel *k, cj__dnnl_work *work)
 {
@@ -134,6 +144,7 @@ static bool describe(const cj_kernel *k, cj__dnnl_work *work)
         return false;
     cj__conv_shape c = cj__conv_shape_of(a, on.x, on.w, on.y);
     if (!fits_int(&c, &on) || !fits_tables(&c)) return false;
+    if (kind_of(k) == CJ__DNNL_CONV && !fits_windows(&c)) return false;
     *work = (cj__dnnl_work){.kind = kind_of(k),
                             .spatial = on.x->rank - 2,
                             .relu = a->activation == CJ__EPILOGUE_RELU};
