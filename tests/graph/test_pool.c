@@ -1,6 +1,7 @@
-/* Pooling, resizing, grid sampling and blocks against PyTorch, with gradients, channels first and
- * last, on the reference and on the best backend (tests/golden/graph/pool.txt, made by
- * tools/golden/pool.py); the rules that move relu behind a pooling; and wrong use.
+/* Pooling, columns, resizing (all coordinates of ONNX), grid sampling and blocks against PyTorch,
+ * with gradients, channels first and last, on the reference and on the best backend
+ * (tests/golden/graph/pool.txt, made by tools/golden/pool.py); the rules that move relu behind a
+ * pooling; and wrong use.
  *
  * ctest: timeout 120 */
 #include <math.h>
@@ -11,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <cajal/conv.h>
 #include <cajal/image.h>
 #include <cajal/pool.h>
 #include <cajal/run.h>
@@ -47,6 +49,17 @@ static void list(const test_case *c, const char *key, int64_t v[3])
     for (int i = 0; at && i < 3; i++) {
         char *end;
         v[i] = strtoll(at, &end, 10);
+        if (*end != ',') break;
+        at = end + 1;
+    }
+}
+
+static void reals(const test_case *c, const char *key, double v[3])
+{
+    const char *at = find(c, key);
+    for (int i = 0; at && i < 3; i++) {
+        char *end;
+        v[i] = strtod(at, &end);
         if (*end != ',') break;
         at = end + 1;
     }
@@ -133,8 +146,19 @@ static cj_node *apply(const test_case *c, cj_node *x, cj_node *other, bool last,
     list(c, "sizes", p.sizes);
     p.ceil_mode = number(c, "ceil", 0) != 0;
     p.count_include_pad = number(c, "include", 0) != 0;
+    p.p = number(c, "p", 0);
+    cj_conv_opts windows = {.struct_size = sizeof windows, .channel_axis = axis};
+    memcpy(windows.strides, p.strides, sizeof windows.strides);
+    memcpy(windows.dilations, p.dilations, sizeof windows.dilations);
+    memcpy(windows.pads_before, p.pads_before, sizeof windows.pads_before);
+    memcpy(windows.pads_after, p.pads_after, sizeof windows.pads_after);
+    memcpy(windows.output_size, p.sizes, sizeof windows.output_size);
     cj_resize_opts r = {.struct_size = sizeof r, .channel_axis = axis};
     list(c, "sizes", r.sizes);
+    reals(c, "scales", r.scales);
+    reals(c, "begin", r.begin);
+    reals(c, "end", r.end);
+    r.extrapolation = number(c, "extrapolation", 0);
     r.mode = word(c, "mode", a);
     r.coordinates = word(c, "coordinates", b);
     r.nearest = word(c, "nearest", d);
@@ -151,6 +175,9 @@ static cj_node *apply(const test_case *c, cj_node *x, cj_node *other, bool last,
         *index = (cj_pool_flat_index)(y);
         if (last) *index = permuted(*index, true);
     } else if (!strcmp(name, "avg_pool")) y = (cj_avg_pool)(x, &p);
+    else if (!strcmp(name, "lp_pool")) y = (cj_lp_pool)(x, &p);
+    else if (!strcmp(name, "im2col")) y = (cj_im2col)(x, p.kernel, &windows);
+    else if (!strcmp(name, "col2im")) y = (cj_col2im)(x, p.kernel, &windows);
     else if (!strcmp(name, "adaptive_avg_pool")) y = (cj_adaptive_avg_pool)(x, &p);
     else if (!strcmp(name, "adaptive_max_pool")) y = (cj_adaptive_max_pool)(x, &p);
     else if (!strcmp(name, "max_unpool"))
@@ -255,7 +282,8 @@ static int run_case(cj_context *cj, const test_case *c, bool last, bool open, cj
 static int end_case(cj_context *cj, test_case *c)
 {
     int failures = 0;
-    const bool opens = !strncmp(c->text, "resize ", 7) && !number(c, "antialias", 0);
+    const bool opens = !strncmp(c->text, "resize ", 7) && !number(c, "antialias", 0) &&
+                       !find(c, "begin");
     for (int i = 0; c->n && i < (opens ? 8 : 4); i++)
         failures += run_case(cj, c, i % 2, i / 4, i / 2 % 2 ? CJ_F32 : CJ_F64);
     for (int i = 0; i < c->n; i++) cj_tensor_free(c->tensors[i].t);
@@ -291,7 +319,7 @@ static void as_pytorch(void **state)
     assert_int_equal(cj_memory_used(cj), 0);
     cj_context_free(cj);
     assert_int_equal(failures, 0);
-    assert_true(cases > 70);
+    assert_true(cases > 150);
 }
 
 /* ---- NaN, ties, infinities ------------------------------------------------------------------- */
