@@ -1,6 +1,6 @@
 /* Normalisations and rotary embeddings against torch, forward and backward, on the reference in f64
  * and on the best backend in f32 (tests/golden/graph/norm.txt; tools/golden/norm.py made it); rows
- * of padding; and what wrong operands are told. */
+ * of padding; positions as sines and as rotations; and what wrong operands are told. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -207,6 +207,87 @@ static void test_padding(void **state)
     cj_context_free(cj);
 }
 
+/* ---- Positions ------------------------------------------------------------------------------- */
+
+enum { LENGTH = 7, WIDTH = 6 };
+
+/* x [2, LENGTH, 3, WIDTH], or [2, 3, LENGTH, WIDTH]; a pair is a complex number times e^(i angle).
+ */
+static void check_rotation(cj_context *cj, bool heads_first, bool interleaved, int64_t dim,
+                           const int64_t *at, double base)
+{
+    cj_graph *g = cj_graph_new(cj);
+    value image = {.rank = 4, .n = 2 * LENGTH * 3 * WIDTH};
+    const int64_t a[] = {2, LENGTH, 3, WIDTH}, b[] = {2, 3, LENGTH, WIDTH};
+    memcpy(image.dims, heads_first ? b : a, sizeof a);
+    for (int i = 0; i < image.n; i++) image.v[i] = sin(i);
+    cj_rotary_embedding_opts o = {.struct_size = sizeof o, .axis = heads_first ? 2 : 0,
+                                  .dim = dim == WIDTH ? 0 : dim, .base = base,
+                                  .interleaved = interleaved};
+    if (at) {
+        value positions = {.rank = 2, .dims = {2, LENGTH}, .n = 2 * LENGTH};
+        for (int i = 0; i < positions.n; i++) positions.v[i] = (double)at[i];
+        o.positions = variable(g, "positions", CJ_I64, &positions);
+    }
+    cj_node *y = (cj_rotary_embedding)(variable(g, "x", CJ_F64, &image), &o);
+    cj_program *program = (cj_compile)(
+        g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), .outputs = {y}});
+    cj_session *s = cj_session_new(program, cj_graph_store(g));
+    cj_tensor *out = NULL;
+    assert_non_null(s);
+    assert_int_equal(cj_run(s, NULL, 0, &out, 1), CJ_OK);
+    const double *found = cj_tensor_map_read(out);
+    for (int row = 0; row < image.n / WIDTH; row++) {
+        int n = row / (3 * LENGTH), t = heads_first ? row % LENGTH : row / 3 % LENGTH;
+        double place = at ? (double)at[n * LENGTH + t] : t;
+        const double *x = image.v + row * WIDTH, *z = found + row * WIDTH;
+        for (int i = 0; i < dim / 2; i++) {
+            double angle = place / pow(base != 0 ? base : 10000, 2.0 * i / (double)dim);
+            int p = interleaved ? 2 * i : i, q = interleaved ? p + 1 : i + (int)dim / 2;
+            assert_true(fabs(z[p] - (x[p] * cos(angle) - x[q] * sin(angle))) < 1e-12);
+            assert_true(fabs(z[q] - (x[p] * sin(angle) + x[q] * cos(angle))) < 1e-12);
+        }
+        for (int64_t i = dim; i < WIDTH; i++) assert_true(z[i] == x[i]);
+    }
+    cj_tensor_unmap(out);
+    cj_tensor_free(out);
+    cj_session_free(s);
+    cj_program_free(program);
+    cj_graph_free(g);
+}
+
+static void test_positions(void **state)
+{
+    (void)state;
+    static const int64_t at[2 * LENGTH] = {3, 4, 5, 6, 7, 8, 9, 0, 0, 100, 2, 5, 1, 70};
+    cj_context *cj = cj_context_new(NULL);
+    for (int how = 0; how < 16; how++)
+        check_rotation(cj, how & 1, how & 2, how & 4 ? 4 : WIDTH, how & 8 ? at : NULL,
+                       how % 3 ? 0 : 500);
+    for (int how = 0; how < 2; how++) {
+        const double base = how ? 300 : 10000;
+        cj_graph *g = cj_graph_new(cj);
+        cj_node *y = cj_sinusoidal_positions(g, CJ_F64, LENGTH, WIDTH, how ? base : 0);
+        cj_program *program = (cj_compile)(
+        g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), .outputs = {y}});
+        cj_session *s = cj_session_new(program, cj_graph_store(g));
+        cj_tensor *out = NULL;
+        assert_non_null(s);
+        assert_int_equal(cj_run(s, NULL, 0, &out, 1), CJ_OK);
+        const double *p = cj_tensor_map_read(out);
+        for (int i = 0; i < LENGTH * WIDTH; i++) {
+            double angle = i / WIDTH / pow(base, (double)(i % WIDTH / 2 * 2) / WIDTH);
+            assert_true(fabs(p[i] - (i % 2 ? cos(angle) : sin(angle))) < 1e-12);
+        }
+        cj_tensor_unmap(out);
+        cj_tensor_free(out);
+        cj_session_free(s);
+        cj_program_free(program);
+        cj_graph_free(g);
+    }
+    cj_context_free(cj);
+}
+
 /* ---- Wrong operands -------------------------------------------------------------------------- */
 
 static void test_wrong(void **state)
@@ -244,6 +325,7 @@ static void test_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_torch), cmocka_unit_test(test_padding),
+                                       cmocka_unit_test(test_positions),
                                        cmocka_unit_test(test_wrong)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
