@@ -457,6 +457,7 @@ typedef struct cj_conv2d_opts {
     const char *kernel_constraint, *bias_constraint;
     int64_t pads[CJ_SIZES];         /* zeros at each end of each axis, for padding valid (PyTorch's
                                        padding); a number left out repeats the one before it */
+    const char *kernel_normalization; /* "spectral", "weight": as in cj_dense, by filter */
 } cj_conv2d_opts;
 typedef cj_conv2d_opts cj_conv1d_opts, cj_conv3d_opts;
 /* y = activation(conv(x, kernel) + bias). "name/kernel" is [filters, channels / groups, kernel...],
@@ -479,6 +480,7 @@ typedef struct cj_conv2d_transpose_opts {
     const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer;
     const char *name;
     const char *kernel_constraint, *bias_constraint;
+    const char *kernel_normalization; /* "spectral", "weight": as in cj_dense, by filter */
 } cj_conv2d_transpose_opts;
 typedef cj_conv2d_transpose_opts cj_conv1d_transpose_opts, cj_conv3d_transpose_opts;
 /* The transpose of a convolution, which makes images larger. "name/kernel" is [channels, filters,
@@ -501,6 +503,7 @@ typedef struct cj_depthwise_conv2d_opts {
     const char *kernel_constraint, *bias_constraint;
     int64_t pads[CJ_SIZES];         /* zeros at each end of each axis, for padding valid (PyTorch's
                                        padding); a number left out repeats the one before it */
+    const char *kernel_normalization; /* "spectral", "weight": as in cj_dense, by filter */
 } cj_depthwise_conv2d_opts;
 typedef cj_depthwise_conv2d_opts cj_depthwise_conv1d_opts;
 /* Each channel with filters of its own. "name/kernel" is [channels depth_multiplier, 1, kernel...];

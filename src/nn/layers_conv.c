@@ -22,6 +22,8 @@
     CJ_OPTION_STRING(type, kernel_initializer, "glorot_uniform", "first values of the kernel"), \
         CJ_OPTION_STRING(type, kernel_regularizer, NULL, \
                          "added to the loss for the kernel: l2(0.01)"), \
+        CJ_OPTION_STRING(type, kernel_normalization, NULL, \
+                         "of the kernel: spectral or weight"), \
         CJ__CONSTRAINT_OPTION(type, kernel_constraint)
 #define WINDOW_OPTIONS(type, words) \
     SIZES(type, strides, 1, 1, "steps of the kernel"), \
@@ -155,6 +157,7 @@ static cj_node *conv_build(cj_layer_build *b, int spatial)
     cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, o->filters, channels / o->groups,
                                   CJ__RULES(o, kernel), channels / o->groups,
                                   o->filters);
+    w = cj__layer_normalized(b, w, 0, o->kernel_normalization);
     cj_conv_opts c = {.groups = o->groups};
     if (!set_padding(b, &c, o->padding, o->pads)) return NULL;
     c.bias = bias_of(b, o->no_bias, o->filters, CJ__RULES(o, bias));
@@ -196,6 +199,7 @@ static cj_node *transpose_build(cj_layer_build *b, int spatial)
                NULL;
     cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, channels, o->filters,
                                   CJ__RULES(o, kernel), o->filters, channels);
+    w = cj__layer_normalized(b, w, 1, o->kernel_normalization);
     cj_conv_opts c = {.padding = same ? o->padding : NULL};
     c.bias = bias_of(b, o->no_bias, o->filters, CJ__RULES(o, bias));
     copy_sizes(c.strides, o->strides);
@@ -247,6 +251,7 @@ static cj_node *depthwise_build(cj_layer_build *b, int spatial)
     if (!x || !widen(b, channels, o->depth_multiplier, &out)) return NULL;
     cj_node *w = cj__conv_weights(b, "kernel", spatial, o->kernel, out, 1, CJ__RULES(o, kernel),
                                   channels, o->depth_multiplier);
+    w = cj__layer_normalized(b, w, 0, o->kernel_normalization);
     cj_conv_opts c = {.groups = channels};
     if (!set_padding(b, &c, o->padding, o->pads)) return NULL;
     c.bias = bias_of(b, o->no_bias, out, CJ__RULES(o, bias));

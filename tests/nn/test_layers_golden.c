@@ -1,6 +1,7 @@
-/* test_layers_golden.c: merges, gates, preprocessing and changes of shape against Keras's formulas
- * (tools/golden/layers.py), results and gradients, in double and float, on the best backend and the
- * reference; what noise does in training, and only there; what these layers refuse. */
+/* test_layers_golden.c: merges, gates, preprocessing, changes of shape and normalised kernels
+ * against Keras's formulas and torch's own (tools/golden/layers.py), results and gradients, in
+ * double and float, on the best backend and the reference; what noise does in training, and only
+ * there; what these layers refuse. */
 #include "nn_golden.h"
 
 #include "nn/model.h"
@@ -92,6 +93,17 @@ static const struct {
     {"time_distributed", "time_distributed", "layer=[dense 3 tanh, repeat_vector 2]"},
     {"residual", "residual", "layers=[dense 4 tanh], shortcut=[dense(4)], activation=relu"},
     {"residual_plain", "residual", "layers=dense(3)"},
+    {"dense_spectral", "dense", "units=3, kernel_normalization=spectral"},
+    {"conv_spectral", "conv2d",
+     "filters=6, kernel=[3, 2], groups=2, kernel_normalization=spectral"},
+    {"transpose_spectral", "conv2d_transpose",
+     "filters=3, kernel=2, strides=2, kernel_normalization=spectral"},
+    {"depthwise_spectral", "depthwise_conv1d",
+     "kernel=2, depth_multiplier=2, kernel_normalization=spectral"},
+    {"dense_weight", "dense", "units=3, kernel_normalization=weight"},
+    {"conv_weight", "conv1d", "filters=3, kernel=3, kernel_normalization=weight"},
+    {"transpose_weight", "conv1d_transpose",
+     "filters=3, kernel=2, strides=2, kernel_normalization=weight"},
 };
 
 enum { INPUTS = 3, WRT = INPUTS + 4 };
@@ -139,10 +151,10 @@ static void check(const char *name, const char *layer, const char *options, cj_d
     static const char *const parameters[] = {"alpha",       "kernel",           "bias",
                                              "gate_bias",   "gate_kernel",      "recurrent_kernel",
                                              "dense/kernel", "dense/bias",      "dense_1/kernel",
-                                             "dense_1/bias"};
-    static char p_keys[10][32];
+                                             "dense_1/bias", "kernel_length"};
+    static char p_keys[11][32];
     int n_parameters = 0;
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 11; i++) {
         snprintf(p_keys[i], sizeof p_keys[i], "p_%s", parameters[i]);
         const cj_tensor *value = golden_find(golden, name, p_keys[i]);
         if (!value) continue;

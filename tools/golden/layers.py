@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Everyday layers by Keras 3's formulas in torch, in double: results, and gradients by its autograd.
+"""Everyday layers by Keras 3's formulas in torch, normalised kernels by torch's own: results and gradients, in double.
 
     tools/golden/layers.py      writes tests/golden/nn/layers.npz
 
@@ -209,6 +209,32 @@ def bicubic(n, times):
     return torch.tensor(w / w.sum(1, keepdims=True))
 
 
+def spectral(module):
+    """torch's own spectral norm: one step of the power method, from where the layer begins it."""
+    module = torch.nn.utils.spectral_norm(module.double())
+    module.weight_u.copy_(torch.sin(1 + 2.399963 * torch.arange(len(module.weight_u), dtype=torch.float64)))
+    start = module.weight_u.clone()
+
+    def layer(x, kernel, bias):
+        linear = isinstance(module, torch.nn.Linear)
+        module.weight_u.copy_(start)
+        how = {"weight_orig": kernel.T if linear else kernel, "bias": bias}
+        y = torch.nn.utils.stateless.functional_call(module, how, x if linear else x.movedim(-1, 1))
+        return y if linear else y.movedim(1, -1)
+    return layer
+
+
+def weight(function, dim, **how):
+    """torch's weight norm, of every unit or filter."""
+    def layer(x, kernel, kernel_length, bias):
+        lengths = kernel_length.reshape([-1 if i == dim else 1 for i in range(kernel.ndim)])
+        w = torch._weight_norm(kernel, lengths, dim)
+        if function is None:
+            return x @ w + bias
+        return function(x.movedim(-1, 1), w, bias, **how).movedim(1, -1)
+    return layer
+
+
 def hard_sigmoid(x):
     return torch.clamp(x / 6 + 0.5, 0, 1)
 
@@ -284,6 +310,14 @@ def main():
     case_of("residual", lambda x, w, v, w1, v1: torch.relu(torch.tanh(x @ w + v) + x @ w1 + v1), numbers(2, 3), **two)
     one = {"dense/kernel": weights(3, 3), "dense/bias": weights(3)}
     case_of("residual_plain", lambda x, w, v: x @ w + v + x, numbers(2, 3), **one)
+    F, nn = torch.nn.functional, torch.nn
+    case("dense_spectral", spectral(nn.Linear(4, 3)), mild(4), kernel=weights(4, 3), bias=weights(3))
+    case("conv_spectral", spectral(nn.Conv2d(4, 6, (3, 2), groups=2)), mild(5, 4, 4), kernel=weights(6, 2, 3, 2), bias=weights(6))
+    case("transpose_spectral", spectral(nn.ConvTranspose2d(2, 3, 2, stride=2)), mild(3, 2, 2), kernel=weights(2, 3, 2, 2), bias=weights(3))
+    case("depthwise_spectral", spectral(nn.Conv1d(3, 6, 2, groups=3)), mild(5, 3), kernel=weights(6, 1, 2), bias=weights(6))
+    case("dense_weight", weight(None, 1), mild(4), kernel=weights(4, 3), kernel_length=weights(3), bias=weights(3))
+    case("conv_weight", weight(F.conv1d, 0), mild(6, 2), kernel=weights(3, 2, 3), kernel_length=weights(3), bias=weights(3))
+    case("transpose_weight", weight(F.conv_transpose1d, 1, stride=2), mild(4, 2), kernel=weights(2, 3, 2), kernel_length=weights(3), bias=weights(3))
     np.savez_compressed(PATH, **arrays)
 
 
