@@ -14,7 +14,7 @@ define build
 @$(alone) cmake --build $(2) --parallel $(JOBS)
 endef
 
-.PHONY: all run test check debug asan asan-clang tsan core aarch64 bench install format clean help \
+.PHONY: all run test check plain debug asan asan-clang tsan core aarch64 bench install format clean help \
         setup-build setup-run setup-test
 .NOTPARALLEL:
 
@@ -37,7 +37,7 @@ check: setup-test
 	$(call build,test,build/test)
 	@$(alone) tools/run_tests.sh build/test -L quick
 
-debug asan asan-clang tsan aarch64:
+plain debug asan asan-clang tsan aarch64:
 	$(call build,$@,build/$@)
 	@$(alone) tools/run_tests.sh build/$@ $(TESTS)
 
@@ -65,6 +65,7 @@ help:
 	@echo 'make run         install what is missing, build, train the first network on Fashion-MNIST'
 	@echo 'make test        build with assertions and run every test; ends with "N passed, M failed"'
 	@echo 'make check       the quick tests only, under a minute'
+	@echo 'make plain       the tests of a build without oneDNN'
 	@echo 'make asan        the tests under address and undefined-behaviour sanitizers (asan-clang: clang)'
 	@echo 'make tsan        the tests under the thread sanitizer, with our pthread pool'
 	@echo 'make core        build/core: portable kernels, libc, libm and threads only, static'
@@ -73,4 +74,4 @@ help:
 	@echo 'make install     into PREFIX ($(PREFIX)); DESTDIR is honoured'
 	@echo 'make format      clang-format over the sources'
 	@echo 'make clean       remove build/'
-	@echo 'Variables: JOBS=n, CMAKE_FLAGS="-DCJ_YAML=OFF ...", TESTS="-R regex" (asan, tsan ...), FAILFAST=1'
+	@echo 'Variables: JOBS=n, CMAKE_FLAGS="-DCJ_YAML=OFF ...", TESTS="-R regex" (plain, asan, tsan ...), FAILFAST=1'
