@@ -119,7 +119,8 @@ static void print_line(const bench *b, const cj_roof *roof)
             b->of.name, b->mode, threads, threads == 1 ? " " : "s", (long long)b->of.batch,
             b->seconds * 1e3, (double)b->of.batch / b->seconds, gflops(b));
     if (roof->gflops > 0) fprintf(to, " %3.0f %% of the roof", 100 * gflops(b) / roof->gflops);
-    fprintf(to, " %10.3f MB arena", (double)b->arena_bytes * 1e-6);
+    fprintf(to, " %10.3f MB arena %7.2f MB reordered", (double)b->arena_bytes * 1e-6,
+            b->totals.bytes_reordered * 1e-6);
     if (b->deterministic_cost > 0)
         fprintf(to, "  deterministic=true costs %.2f times", b->deterministic_cost);
     fputc('\n', to);

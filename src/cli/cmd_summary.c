@@ -23,8 +23,10 @@ static cj_model *open_model(cli *c)
         return cli_misused(c, "summary: expected one model: cajal summary MODEL.onnx, or "
                               "model=LAYERS with data=NAME"),
                NULL;
-    if (!described) return cli_context(c, c->recipe) ? load(c, c->args.words[0]) : NULL;
     if (!cli_context(c, c->recipe)) return NULL;
+    const char *word = described ? NULL : c->args.words[0];
+    if (word && !cli_is_network(c, word)) return load(c, word);
+    if (word && cj_recipe_set_string(c->recipe, "model", word)) return cli_failed(c, c->base), NULL;
     cj_dataset *ds = data ? cli_data_open(c, data, .split = NULL) : NULL;
     if (data && !ds) return NULL;
     return cli_model_make(c, ds, 0);
@@ -275,8 +277,9 @@ static const char *const keys[] = {"model",  "data",  "format",  "widths", "targ
 const cj_command cj_command_summary = {
     .name = "summary",
     .summary = "tell the layers of a model, or its graph",
-    .usage = "MODEL.onnx | model=LAYERS [data=NAME|PATH] [graph=true|dot=true]",
+    .usage = "MODEL.onnx | NETWORK | model=LAYERS [data=NAME|PATH] [graph=true|dot=true]",
     .text = "  cajal summary runs/train1/best.onnx\n"
+            "  cajal summary resnet20\n"
             "  cajal summary model=\"flatten, dense 128 relu, dense 10\" data=fashion-mnist\n"
             "  cajal summary model=\"input 784, dense 128 relu, dense 10\"\n"
             "  cajal summary model=resnet18 classes=1000 --json\n"

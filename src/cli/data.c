@@ -196,8 +196,7 @@ cj_dataset *(cli_data_open)(cli *c, const char *source, const cli_data_opts *opt
     return ds;
 }
 
-/* Is it the name of a network, alone or with options in brackets? */
-static bool is_network(cli *c, const char *text)
+bool cli_is_network(cli *c, const char *text)
 {
     char name[128];
     const size_t n = strcspn(text, "( ,");
@@ -214,7 +213,7 @@ static bool set_classes(cli *c)
                   *model = cj_recipe_find(c->recipe, "model"), *name;
     if (!classes || classes->kind == CJ_ITEM_NULL) return true;
     name = model && model->kind == CJ_ITEM_MAP ? cj_recipe_find(c->recipe, "model.name") : model;
-    if (!name || name->kind != CJ_ITEM_STRING || !is_network(c, name->text))
+    if (!name || name->kind != CJ_ITEM_STRING || !cli_is_network(c, name->text))
         return cli_misused(c,
                            "classes=%s is for a model that is one network, such as "
                            "model=resnet18 ('cajal list networks' names them)",

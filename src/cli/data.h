@@ -40,6 +40,8 @@ bool cli_ends_with(const char *path, const char *suffix);
 /* The items of a list as "a, b", NULL when the key is not there. free() it. */
 char *cli_joined(cli *c, const char *key);
 
+/* Is it the name of a network, alone or with options in brackets? */
+bool cli_is_network(cli *c, const char *text);
 /* The model of the keys model, classes and weights, for this data (or NULL); NULL after a failure
  * that has been told. */
 cj_model *cli_model_make(cli *c, const cj_dataset *data, uint64_t seed);

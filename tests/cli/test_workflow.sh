@@ -112,6 +112,8 @@ cajal summary $model --json >summary.json
 check summary.json 'd["parameters"] == d["trainable"] == 4 * 16 + 16 + 16 * 3 + 3 and d["multiply_adds"] >= 4 * 16 + 16 * 3'
 cajal summary $model >summary.txt
 cajal summary $model graph=true | grep -q matmul
+cajal summary resnet20 >network.txt
+grep -q 'layer3.2.conv2 ' network.txt
 cajal summary $model dot=true | head -n 1 | grep -q '^digraph'
 
 say "the same again from args.yaml: the same bytes, in a folder of its own"
