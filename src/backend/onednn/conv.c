@@ -124,13 +124,15 @@ static bool fits_tables(const cj__conv_shape *c)
     return c->places <= ENTRIES && longest <= ENTRIES / c->places;
 }
 
-/* Where a window reaches over a whole axis, and so has places beyond both ends at once,
- * oneDNN 2.6's forward code leaves results without what comes after the sum, or sums what is in its
- * memory. */
+/* Where a window may have no element of the image in it, or places beyond both ends of an axis,
+ * oneDNN 2.6's forward code leaves results without the addend, or sums what is in its memory. */
 static bool fits_windows(const cj__conv_shape *c)
 {
-    for (int i = 0; i < CJ__SPATIAL_MAX; i++)
-        if ((c->axis[i].kernel - 1) * c->axis[i].dilation >= c->axis[i].n) return false;
+    for (int i = 0; i < CJ__SPATIAL_MAX; i++) {
+        const cj__window *w = &c->axis[i];
+        const int64_t reach = (w->kernel - 1) * w->dilation + 1;
+        if (reach > w->n || w->before >= reach || w->after >= reach) return false;
+    }
     return true;
 }
 
