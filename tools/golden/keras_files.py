@@ -1495,6 +1495,7 @@ def many_heads(folder):
     m.out(heads("both_axes", multi, [(2, 3, 4, 6)], [1, 2], 2, 3), plane, other, return_attention_scores=True)
     m.out(heads("second_axis", multi, [(2, 3, 4, 6)], [2], 2, 3, told=[2]), plane, same)
     m.out(heads("told_axes", multi, [(2, 3, 4, 6)], [1, 2], 1, 2, told=[-3, -2]), plane, other)
+    m.out(heads("turned_axes", multi, [(2, 3, 4, 6)], [2, 1], 1, 2, told=[2, 1]), plane, other, return_attention_scores=True)
     look = m.input("look", (rng.uniform(size=(2, 4, 5)) < 0.7) | (np.arange(5) == 0))
     m.out(heads("second_masked", multi, [(2, 3, 4, 6)], [2], 2, 3, told=[2]), plane, same, attention_mask=look)
     m.model().save(folder)
@@ -1732,6 +1733,18 @@ def wrapped(folder):
             zero = torch.zeros(3, 4, dtype=torch.float64)
             x = run(p.step, x, [zero] * (2 if p.kind == "LSTM" else 1))[0] + n * x
         return x[:, -1]
+    two = [RNN("LSTM", "a", 4, 4), RNN("GRU", "b", 4, 4)]
+
+    def around(x):
+        y = x.flip(1)
+        for p in two:
+            y = run(p.step, y, [torch.zeros(3, 4, dtype=torch.float64)] * (2 if p.kind == "LSTM" else 1))[0]
+        return y + x.flip(1)
+    m.out(Layer("RNN", "around", around, [("cell/cell/cells/" + p, n, a) for p, q in zip(("lstm_cell", "gru_cell"), two)
+                                          for _, n, a in q.weights],
+                cell=wrap({"class_name": "StackedRNNCells", "config": {"name": "stacked", "cells": [
+                    cell_of("LSTM", "a"), cell_of("GRU", "b")]}}, "ResidualWrapper"),
+                return_sequences=True, return_state=False, go_backwards=True), x)
     m.out(Layer("RNN", "stack", stack, [("cell/cell/cells/" + p, n, a) for p, q in zip(paths, parts) for _, n, a in q.weights],
                 cell=wrap({"class_name": "StackedRNNCells", "config": {"name": "stacked", "cells": cells_}}, "DeviceWrapper"),
                 return_sequences=False, return_state=False, go_backwards=False), x)

@@ -62,10 +62,11 @@ static cj_status take_axes(heads *h)
     for (int i = 1; !given && i < h->rank - 1; i++) h->axes[h->n_axes++] = i;
     for (const cj__json *a = given ? axes->first : NULL; a; a = a->next) {
         const int64_t at = !a->is_integer ? 0 : a->integer < 0 ? a->integer + h->rank : a->integer;
-        if (at < 1 || at > h->rank - 2 || (h->n_axes && at <= h->axes[h->n_axes - 1]))
-            return cj__keras_fail(h->k, h->layer, CJ_ERR_UNSUPPORTED,
-                                  "attention_axes that are not 1 to %d, in their order",
-                                  h->rank - 2);
+        bool again = false;
+        for (int i = 0; i < h->n_axes; i++) again |= h->axes[i] == at;
+        if (at < 1 || at > h->rank - 2 || again)
+            return cj__keras_fail(h->k, h->layer, CJ_ERR_DATA,
+                                  "attention_axes that are not 1 to %d, each once", h->rank - 2);
         h->axes[h->n_axes++] = (int)at;
     }
     return CJ_OK;

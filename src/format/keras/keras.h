@@ -250,8 +250,8 @@ cj_status cj__keras_encoded(cj__keras *k, const cj__keras_layer *l, const cj__ke
     cj_status cj__keras_build_##name(cj__keras *k, cj__keras_layer *layer, cj__keras_call *call, \
                                      cj_node *const *x, int n)
 CJ__KERAS_BUILDER(row); /* build.c */
-/* recurrent.c, wrappers.c, attention.c, pictures.c, sound.c, composed.c, lookup.c, operators.c:
- * classes that are no single layer of ours. */
+/* recurrent.c, wrappers.c, attention.c, axes.c, parameters.c, local.c, pictures.c, sound.c,
+ * composed.c, lookup.c, vectorize.c, operators.c: classes that are no single layer of ours. */
 CJ__KERAS_BUILDER(recurrent);
 CJ__KERAS_BUILDER(bidirectional);
 CJ__KERAS_BUILDER(cells);

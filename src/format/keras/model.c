@@ -121,9 +121,8 @@ static cj_status read_inner(cj__keras *k, cj__keras_layer *l)
     const cj__json *many = cells ? cj__json_find(cj__json_find(inner, "config"), "cells")
                                  : cj__json_find(l->config, "layers");
     const bool several = many && many->type == CJ__JSON_ARRAY;
-    if (several && around.residuals)
-        return cj__keras_fail(k, l, CJ_ERR_UNSUPPORTED, "a ResidualWrapper around several cells");
     l->wrappers = several ? around.wrappers : 0;
+    l->residuals = several ? around.residuals : 0;
     const cj__json *from = several ? many->first : inner;
     if (l->row->layer || (!cells && !several && (!inner || inner->type != CJ__JSON_OBJECT)))
         return CJ_OK;
@@ -135,7 +134,8 @@ static cj_status read_inner(cj__keras *k, cj__keras_layer *l)
     if (!back || back->type != CJ__JSON_OBJECT) back = inner;
     for (int i = 0; i < l->n_inner; i++, from = several ? from->next : back) {
         const cj__json *inside = from;
-        cj__keras_layer wrapped = around;
+        cj__keras_layer wrapped = {.name = NULL};
+        if (!several) wrapped = around;
         if (several && cells) CJ__TRY(unwrap(k, l, &inside, &wrapped));
         CJ__TRY(read_layer(k, inside, &l->inner[i]));
         l->inner[i].outermost = wrapped.outermost;

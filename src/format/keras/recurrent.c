@@ -251,17 +251,16 @@ static cj_status build_cell(cj__keras *k, const cj__keras_layer *rnn, int i, cj_
     return failed;
 }
 
-/* y, which cell i made of x: what it takes beside that, as its wrappers say, in the order y has. */
-static cj_status add_residual(cj__keras *k, const cj__keras_layer *rnn, int i, cj_node *x,
-                              cj_node **y)
+/* y, which cells made of x, and so often x, as their wrappers say; back: y's steps are turned. */
+static cj_status add_residual(cj__keras *k, const cj__keras_layer *rnn, int times, bool back,
+                              cj_node *x, cj_node **y)
 {
-    const bool back = !i && cj__keras_bool(rnn->config, "go_backwards", false);
-    if (!rnn->inner[i].residuals) return CJ_OK;
+    if (!times) return CJ_OK;
     if (cj_mask_of(x))
         return cj__keras_fail(k, rnn, CJ_ERR_UNSUPPORTED, "a ResidualWrapper and a mask");
     if (cj_node_rank(*y) == cj_node_rank(x)) x = back ? cj_reverse(x, 1) : x;
     else x = cj_squeeze(cj_slice_axis(x, 1, back ? 0 : -1, 1), 1);
-    if (rnn->inner[i].residuals > 1) x = cj_scale(x, rnn->inner[i].residuals);
+    if (times > 1) x = cj_scale(x, times);
     *y = cj_add(*y, x);
     return k->g->failed;
 }
@@ -269,7 +268,8 @@ static cj_status add_residual(cj__keras *k, const cj__keras_layer *rnn, int i, c
 CJ__KERAS_BUILDER(cells)
 {
     int states = 0, used = 1;
-    const bool steps_first = cj__keras_bool(layer->config, "time_major", false);
+    const bool steps_first = cj__keras_bool(layer->config, "time_major", false),
+               back = cj__keras_bool(layer->config, "go_backwards", false);
     cj_node *from = steps_first ? exchanged(x[0]) : x[0];
     if (!from) return k->g->failed;
     for (int i = 0; i < layer->n_inner; i++) states += states_of(&layer->inner[i]);
@@ -289,10 +289,11 @@ CJ__KERAS_BUILDER(cells)
         if (!cell->name) return CJ_ERR_MEMORY;
         CJ__TRY(build_cell(k, layer, i, in, n_in, &call->out[0]));
         CJ__TRY(add_states(k, layer, call, call->out[0], 1, own));
-        CJ__TRY(add_residual(k, layer, i, in[0], &call->out[0]));
+        CJ__TRY(add_residual(k, layer, cell->residuals, back && !i, in[0], &call->out[0]));
         used += own;
     }
     layer->full = layer->name;
+    CJ__TRY(add_residual(k, layer, layer->residuals, back, from, &call->out[0]));
     call->out[0] = zeroed(layer, from, call->out[0]);
     if (steps_first && cj__keras_bool(layer->config, "return_sequences", false))
         call->out[0] = call->out[0] ? exchanged(call->out[0]) : NULL;
