@@ -438,8 +438,6 @@ static const struct {
      "layer 'l' (LayerNormalization): axes that the input of rank 2 has not"},
     {CHAIN(LAYER("LSTM", ",\"units\":2,\"activation\":\"hard_sigmoid\"")), CJ_ERR_UNSUPPORTED,
      "layer 'l' (LSTM): hard_sigmoid of Keras 3 as the activation of an LSTM's state"},
-    {CHAIN(LAYER("Bidirectional", ",\"layer\":" LAYER("LSTM", ",\"units\":2,\"time_major\":true"))),
-     CJ_ERR_UNSUPPORTED, "layer 'l' (Bidirectional): time_major of what it wraps"},
     {CHAIN(LAYER("Resizing", ",\"height\":2,\"width\":2,\"crop_to_aspect_ratio\":true")),
      CJ_ERR_UNSUPPORTED,
      "layer 'l' (Resizing): pictures that keep their ratio, but whose sizes are not known"},

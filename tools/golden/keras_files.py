@@ -1542,6 +1542,18 @@ def variants(folder):
                                                       for i, y in enumerate(run_(x.transpose(0, 1)))]
         layer.config["time_major"] = True
         m.out(layer, steps)
+    both = Bidirectional("major_both", "LSTM", 4, 3, "sum", True, True)
+    both.config["layer"].config["time_major"] = both.config["backward_layer"].config["time_major"] = True
+    two_ways = both.call
+    both.call = lambda x: [y.transpose(0, 1) if not i else y for i, y in enumerate(two_ways(x.transpose(0, 1)))]
+    m.out(both, steps)
+    unlike = [RNN("LSTM", "forward_major", 4, 3, return_sequences=True, time_major=True),
+              RNN("GRU", "backward_major", 4, 3, return_sequences=True, go_backwards=True, time_major=True)]
+    zero = torch.zeros(2, 3, dtype=torch.float64)
+    m.out(Layer("Bidirectional", "major_unlike", lambda x: torch.cat(
+        [run(unlike[0].step, x.transpose(0, 1), [zero] * 2)[0], run(unlike[1].step, x.transpose(0, 1), [zero], True)[0].flip(1)],
+        -1).transpose(0, 1), [(d + "_layer/cell", n, a) for d, p in zip(("forward", "backward"), unlike) for _, n, a in p.weights],
+        layer=unlike[0], backward_layer=unlike[1], merge_mode="concat"), steps)
 
     def fit(name, height, width, pad=False, mode="bilinear"):
         def call(x):

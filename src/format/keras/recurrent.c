@@ -130,10 +130,11 @@ CJ__KERAS_BUILDER(recurrent)
 
 /* ---- Bidirectional --------------------------------------------------------------------------- */
 
-static cj_node *turned(cj_node *x)
+/* Its steps, along the axis, from the last to the first. */
+static cj_node *turned(cj_node *x, int axis)
 {
-    cj_node *mask = cj_mask_of(x), *y = cj_reverse(x, 1);
-    return mask ? cj_with_mask(y, cj_reverse(mask, 1)) : y;
+    cj_node *mask = cj_mask_of(x), *y = cj_reverse(x, axis);
+    return mask && y ? cj_with_mask(y, cj_reverse(mask, axis)) : y;
 }
 
 /* The results of two directions as merge_mode says. */
@@ -165,13 +166,14 @@ static cj_status build_twice(cj__keras *k, cj__keras_layer *l, cj__keras_call *c
     cj__keras_call way[2];
     const bool turns = cj__keras_bool(l->inner[0].config, "go_backwards", false) ==
                        cj__keras_bool(l->inner[1].config, "go_backwards", false);
-    const int states = (n - 1) / 2;
+    const int states = (n - 1) / 2,
+              axis = cj__keras_bool(l->inner->config, "time_major", false) ? 0 : 1;
     if (n != 1 + 2 * states || states > CJ__KERAS_OUTPUTS)
         return cj__keras_fail(k, l, CJ_ERR_DATA, "%d initial states; they are of two directions",
                               n - 1);
     for (int i = 0; i < 2; i++) {
         cj__keras_layer *inner = &l->inner[i];
-        cj_node *in[CJ__KERAS_OUTPUTS + 1] = {i && turns ? turned(x[0]) : x[0]};
+        cj_node *in[CJ__KERAS_OUTPUTS + 1] = {i && turns ? turned(x[0], axis) : x[0]};
         memcpy(in + 1, x + 1 + i * states, (size_t)states * sizeof *in);
         way[i] = (cj__keras_call){.layer = inner};
         inner->n_calls = l->n_calls;
@@ -182,7 +184,7 @@ static cj_status build_twice(cj__keras *k, cj__keras_layer *l, cj__keras_call *c
     }
     l->full = l->name;
     cj_node *back = way[1].out[0];
-    if (cj__keras_bool(l->inner->config, "return_sequences", false)) back = turned(back);
+    if (cj__keras_bool(l->inner->config, "return_sequences", false)) back = turned(back, axis);
     CJ__TRY(merge(k, l, way[0].out[0], back, call));
     for (int i = 0; i < 2; i++)
         for (int s = 1; s < way[i].n_out; s++) {
@@ -196,9 +198,6 @@ static cj_status build_twice(cj__keras *k, cj__keras_layer *l, cj__keras_call *c
 
 CJ__KERAS_BUILDER(bidirectional)
 {
-    for (int i = 0; i < layer->n_inner; i++)
-        if (cj__keras_bool(layer->inner[i].config, "time_major", false))
-            return cj__keras_fail(k, layer, CJ_ERR_UNSUPPORTED, "time_major of what it wraps");
     if (layer->n_inner == 2) return build_twice(k, layer, call, x, n);
     cj_node *in[3], *y = NULL;
     const cj__keras_layer *inner = layer->inner;
@@ -211,14 +210,21 @@ CJ__KERAS_BUILDER(bidirectional)
     const char *mode = cj__keras_string(layer->config, "merge_mode");
     cj__text text;
     CJ__TRY(check_states(k, layer, call, n, 2 * states));
-    const int n_in = inputs(x[0], n > 1 ? x + 1 : NULL, 2, states, in);
+    const bool steps_first = cj__keras_bool(inner->config, "time_major", false);
+    cj_node *from = steps_first ? exchanged(x[0]) : x[0], *made = NULL;
+    if (!from) return k->g->failed;
+    const int n_in = inputs(from, n > 1 ? x + 1 : NULL, 2, states, in);
     cj__text_init(&text, k->cj);
     cj_status failed = recurrent_options(k, inner, &text);
     cj__text_format(&text, ", bidirectional=true, merge_mode=%.20s", mode ? mode : "concat");
     if (!failed)
-        failed = cj__keras_apply(k, layer, inner->row->layer, cj__text_string(&text), in, n_in, &y);
+        failed = cj__keras_apply(k, layer, inner->row->layer, cj__text_string(&text), in, n_in,
+                                 &made);
     cj__text_release(&text);
     if (failed) return failed;
+    y = steps_first && cj__keras_bool(inner->config, "return_sequences", false) ? exchanged(made)
+                                                                              : made;
+    if (!y) return k->g->failed;
     call->n_out = mode ? 1 : 2;
     call->out[0] = y;
     if (!mode) { /* the directions are not merged, but two results */
@@ -226,7 +232,7 @@ CJ__KERAS_BUILDER(bidirectional)
         call->out[0] = cj_slice_axis(y, -1, 0, units);
         call->out[1] = cj_slice_axis(y, -1, units, units);
     }
-    return add_states(k, inner, call, y, 2, states);
+    return add_states(k, inner, call, made, 2, states);
 }
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
