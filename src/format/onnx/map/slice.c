@@ -513,7 +513,7 @@ static void write_extend(cj__onnx_writer *w, const cj__onnx_row *row)
     const cj_type *x = &w->call->in[0]->type;
     const cj_ints *lists[] = {&a->before, &a->after};
     int64_t pads[2 * CJ_RANK_MAX];
-    bool takes = a->mode != CJ__EXTEND_WRAP || w->opset >= 19;
+    bool takes = x->rank && (a->mode != CJ__EXTEND_WRAP || w->opset >= 19);
     (void)row;
     for (int i = 0; i < 2 * x->rank; i++) {
         const cj_ints *list = lists[i >= x->rank];
