@@ -506,7 +506,7 @@ static void write_pad(cj__onnx_writer *w, const cj__onnx_row *row)
                       fill, NULL);
 }
 
-/* Runtimes mirror once; "wrap" is of opset 19. */
+/* Runtimes mirror once, and wrap nothing empty; "wrap" is of opset 19. */
 static void write_extend(cj__onnx_writer *w, const cj__onnx_row *row)
 {
     const cj__extend_attrs *a = w->call->attributes;
@@ -519,7 +519,8 @@ static void write_extend(cj__onnx_writer *w, const cj__onnx_row *row)
         const cj_ints *list = lists[i >= x->rank];
         const cj_dim n = x->dim[i % x->rank] - (a->mode == CJ__EXTEND_REFLECT);
         pads[i] = list->n ? list->v[i % x->rank] : 0;
-        takes = takes && (a->mode == CJ__EXTEND_EDGE || n < 0 || pads[i] <= n);
+        takes = takes && x->dim[i % x->rank] &&
+                (a->mode == CJ__EXTEND_EDGE || n < 0 || pads[i] <= n);
     }
     if (!takes) {
         cj__onnx_write_lowered(w);
