@@ -23,7 +23,8 @@ extern "C" {
  *     half_pixel_symmetric  n/2 (1 - m / (s n)) + (i + 1/2) / s - 1/2
  *     align_corners         i (n - 1) / (s n - 1), 0 for s n = 1
  *     asymmetric            i / s
- *     tf_half_pixel_for_nn  (i + 1/2) / s
+ *     tf_half_pixel_for_nn  (i + 1/2) / s, i for s = 1: no axis changes that keeps its size (ONNX
+ *                           Runtime)
  *     tf_crop_and_resize    (begin (m - 1) + i (end - begin)) (n - 1) / (m - 1), the middle for m =
  * 1
  */

@@ -189,3 +189,9 @@ for coordinates in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", 
             (h, above), (w, beside) = [weights(mode, coordinates, rounding, n, k, s, *c) for n, k, s, c in zip((4, 5), m, scales, crop)]
             y = torch.einsum("bchw,yh,xw->bcyx", x, h, w).masked_fill(above[:, None] | beside[None], 0.5)
             case(text("resize", sizes=m, scales=scales, mode=mode, coordinates=coordinates, nearest=rounding, **more), y, [("x", x)])
+# An axis that keeps its size stays as it is, as ONNX Runtime has it; the formula alone would move it by a half.
+for mode, rounding in (("nearest", "ceil"), ("nearest", "round_prefer_ceil"), ("linear", "floor"), ("cubic", "floor")):
+    x = image(1, 1, 4, 5)
+    w, _ = weights(mode, "tf_half_pixel_for_nn", rounding, 5, 10, 2)
+    case(text("resize", sizes=(4, 10), mode=mode, coordinates="tf_half_pixel_for_nn", nearest=rounding),
+         torch.einsum("bchw,xw->bchx", x, w), [("x", x)])

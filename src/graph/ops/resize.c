@@ -38,7 +38,7 @@ static double place_of(const cj__resize_attrs *how, const cj__resize_axis *a, in
     case CJ__RESIZE_HALF_PIXEL_SYMMETRIC: return n / 2 * (1 - m / (s * n)) + half;
     case CJ__RESIZE_ALIGN_CORNERS: return s * n != 1 ? x * (n - 1) / (s * n - 1) : 0;
     case CJ__RESIZE_ASYMMETRIC: return x / s;
-    case CJ__RESIZE_TF_NEAREST: return (x + 0.5) / s;
+    case CJ__RESIZE_TF_NEAREST: return s == 1 ? x : (x + 0.5) / s;
     case CJ__RESIZE_CROP:
         if (a->m == 1) return 0.5 * (a->begin + a->end) * (n - 1);
         return a->begin * (n - 1) + x * (a->end - a->begin) * (n - 1) / (m - 1);
@@ -184,7 +184,8 @@ static cj_node *place_nodes(cj_graph *g, const cj__resize_attrs *how, const cj__
         return cj_where(cj_equal(sn, one), zero,
                         cj_div(cj_mul(x, cj_shift(n, -1)), cj_shift(sn, -1)));
     case CJ__RESIZE_ASYMMETRIC: return cj_div(x, s);
-    case CJ__RESIZE_TF_NEAREST: return cj_div(cj_shift(x, 0.5), s);
+    case CJ__RESIZE_TF_NEAREST:
+        return cj_where(cj_equal(s, one), x, cj_div(cj_shift(x, 0.5), s));
     default: return half;
     }
 }
