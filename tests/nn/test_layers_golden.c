@@ -1,7 +1,7 @@
-/* test_layers_golden.c: merges, gates, preprocessing, changes of shape and normalised kernels
- * against Keras's formulas and torch's own (tools/golden/layers.py), results and gradients, in
- * double and float, on the best backend and the reference; what noise does in training, and only
- * there; what these layers refuse. */
+/* test_layers_golden.c: merges, gates, attention between sequences, preprocessing, changes of shape
+ * and normalised kernels against Keras's formulas and torch's own (tools/golden/layers.py), results
+ * and gradients, in double and float, on the best backend and the reference; what noise does in
+ * training, and only there; what these layers refuse. */
 #include "nn_golden.h"
 
 #include "nn/model.h"
@@ -93,6 +93,9 @@ static const struct {
     {"time_distributed", "time_distributed", "layer=[dense 3 tanh, repeat_vector 2]"},
     {"residual", "residual", "layers=[dense 4 tanh], shortcut=[dense(4)], activation=relu"},
     {"residual_plain", "residual", "layers=dense(3)"},
+    {"attention_cross", "multi_head_attention", "num_heads=2, key_dim=3"},
+    {"attention_value_key", "multi_head_attention", "num_heads=2, key_dim=3"},
+    {"attention_no_bias", "multi_head_attention", "num_heads=2, key_dim=3, no_bias=true"},
     {"dense_spectral", "dense", "units=3, kernel_normalization=spectral"},
     {"conv_spectral", "conv2d",
      "filters=6, kernel=[3, 2], groups=2, kernel_normalization=spectral"},
@@ -106,7 +109,7 @@ static const struct {
      "filters=3, kernel=2, strides=2, kernel_normalization=weight"},
 };
 
-enum { INPUTS = 3, WRT = INPUTS + 4 };
+enum { INPUTS = 3, WRT = INPUTS + 8 };
 
 /* The model's dtype has its numbers; whole numbers stay. */
 static cj_dtype dtype_of(const cj_tensor *t, cj_dtype dtype)
@@ -151,10 +154,13 @@ static void check(const char *name, const char *layer, const char *options, cj_d
     static const char *const parameters[] = {"alpha",       "kernel",           "bias",
                                              "gate_bias",   "gate_kernel",      "recurrent_kernel",
                                              "dense/kernel", "dense/bias",      "dense_1/kernel",
-                                             "dense_1/bias", "kernel_length"};
-    static char p_keys[11][32];
+                                             "dense_1/bias", "kernel_length",    "query_kernel",
+                                             "key_kernel",  "value_kernel",     "output_kernel",
+                                             "query_bias",  "key_bias",         "value_bias",
+                                             "output_bias"};
+    static char p_keys[CJ__COUNT(parameters)][32];
     int n_parameters = 0;
-    for (int i = 0; i < 11; i++) {
+    for (size_t i = 0; i < CJ__COUNT(parameters); i++) {
         snprintf(p_keys[i], sizeof p_keys[i], "p_%s", parameters[i]);
         const cj_tensor *value = golden_find(golden, name, p_keys[i]);
         if (!value) continue;

@@ -180,6 +180,23 @@ def convolve(x, w, stride, dilation, same):
     return f(x, w, stride=stride, dilation=dilation).movedim(1, -1)
 
 
+def attention_weights(width, key, value, bias=True):
+    sizes = {"query": width, "key": key, "value": value, "output": width}
+    p = {f"{k}_kernel": weights(n, width) for k, n in sizes.items()}
+    return p | {f"{k}_bias": weights(width) for k in sizes if bias}
+
+
+def cross(module):
+    """torch.nn.MultiheadAttention of a query and of values and keys of other lengths and widths."""
+    def layer(query, value, key=None, **p):
+        own = {f"{k[0]}_proj_weight": p[f"{k}_kernel"].T for k in ("query", "key", "value")} | {"out_proj.weight": p["output_kernel"].T}
+        if "query_bias" in p:
+            own |= {"in_proj_bias": torch.cat([p["query_bias"], p["key_bias"], p["value_bias"]]), "out_proj.bias": p["output_bias"]}
+        inputs = query, value if key is None else key, value
+        return torch.nn.utils.stateless.functional_call(module.double(), own, inputs)[0]
+    return layer
+
+
 def conv_lstm(d, stride=1, dilation=1, same=False, back=False, sequences=False, a=torch.tanh, s=torch.sigmoid):
     """keras/src/layers/rnn/conv_lstm.py, whose gates are i, f, c, o."""
     strides = stride if isinstance(stride, list) else [stride] * d
@@ -318,6 +335,11 @@ def main():
     case("dense_weight", weight(None, 1), mild(4), kernel=weights(4, 3), kernel_length=weights(3), bias=weights(3))
     case("conv_weight", weight(F.conv1d, 0), mild(6, 2), kernel=weights(3, 2, 3), kernel_length=weights(3), bias=weights(3))
     case("transpose_weight", weight(F.conv_transpose1d, 1, stride=2), mild(4, 2), kernel=weights(2, 3, 2), kernel_length=weights(3), bias=weights(3))
+    for name, key, more in (("attention_cross", 4, {}), ("attention_value_key", 3, {}), ("attention_no_bias", 4, {"bias": False})):
+        module = nn.MultiheadAttention(6, 2, kdim=key, vdim=4, batch_first=True, **more)
+        shapes = ((3, 6), (5, 4), (5, key))[:2 + (key != 4)]  # scores of hundreds lose digits of their log-sum, which gradients need
+        inputs = [np.clip(mild(*shape), -3, 3) for shape in shapes]
+        case(name, cross(module), *inputs, **attention_weights(6, key, 4, **more))
     np.savez_compressed(PATH, **arrays)
 
 
