@@ -742,13 +742,15 @@ typedef struct cj_recurrent_layer_opts {
     cj_node *lengths;                 /* integers [batch]: how many steps of each sample count */
     cj_node *initial_h, *initial_c;   /* [directions, batch, units]; with one layer */
     const char *kernel_constraint, *recurrent_constraint, *bias_constraint;
+    bool peepholes;                   /* lstm: gates see c, too (Gers and Schmidhuber 2000) */
 } cj_recurrent_layer_opts;
 typedef cj_recurrent_layer_opts cj_simple_rnn_opts, cj_lstm_opts, cj_gru_opts;
 
 /* x [batch, steps, numbers]. Parameters, with the gates of recurrent.h one after another (Keras's
  * order; Keras's matrices are transposed): "name/kernel" [gates * units, numbers],
  * "name/recurrent_kernel" [gates * units, units], "name/bias" [gates * units] (gru with the reset
- * after: twice that, of W x and of R h), "name/projection"; of the other direction
+ * after: twice that, of W x and of R h), "name/projection", "name/peepholes" [3 * units] of the
+ * gates i, f and o (their first values are those of kernel_initializer); of the other direction
  * "name/backward_kernel" ..., of layer i "name/kernel_i" ... As inputs of cj_layer_apply: x, then
  * integers are lengths, then reals the initial h and c.
  *

@@ -42,7 +42,8 @@ static const char *const merge_modes[] = {"concat", "sum", "mul", "ave", NULL};
 #define GATES O(STRING, recurrent_activation, "sigmoid", "of the gates"),
 #define LSTM_OPTIONS \
     GATES O(BOOL, no_unit_forget_bias, false, "the forget gate's first bias is not raised to 1"), \
-        O(INT, projection, -1, -1, 16777216, "size the state is projected to; -1: it is not"),
+        O(INT, projection, -1, -1, 16777216, "size the state is projected to; -1: it is not"), \
+        O(BOOL, peepholes, false, "the gates see c, too (Gers and Schmidhuber 2000)"),
 #define GRU_OPTIONS GATES O(BOOL, reset_before, false, "r multiplies h, not R h + b"),
 
 static const cj_option simple_rnn_options[] = {COMMON()};
@@ -102,12 +103,22 @@ static cj_node *bias(const cells *c, int d)
     return cj_concat(parts, 2, 0);
 }
 
+/* Three vectors [units], each with first values of its own fans, as in TensorFlow. */
+static cj_node *peepholes(const cells *c, int d)
+{
+    const int64_t units = c->o->units, all = 3 * units;
+    const char *name = name_of(c, "peepholes", d);
+    return name ? cj_layer_parameter(c->b, name, 1, &all, c->o->kernel_initializer, units, units,
+                                     NULL)
+                : NULL;
+}
+
 /* Stacked parameters of the directions. */
 static bool weights(const cells *c, int64_t inputs, cj_node **w, cj_node **r, cj_recurrent_opts *o)
 {
     const int directions = c->o->bidirectional ? 2 : 1;
     const int64_t rows = c->gates * c->o->units;
-    cj_node *of[4][2] = {{NULL}};
+    cj_node *of[5][2] = {{NULL}};
     for (int d = 0; d < directions; d++) {
         of[0][d] = parameter(c, "kernel", d, 2, (int64_t[]){rows, inputs},
                              c->o->kernel_initializer, c->o->kernel_regularizer,
@@ -120,12 +131,14 @@ static bool weights(const cells *c, int64_t inputs, cj_node **w, cj_node **r, cj
             of[3][d] = parameter(c, "projection", d, 2, (int64_t[]){c->state, c->o->units},
                                  c->o->kernel_initializer, c->o->kernel_regularizer,
                                  c->o->kernel_constraint);
+        if (c->lstm && c->o->peepholes) of[4][d] = peepholes(c, d);
     }
     if (c->b->graph->failed) return false;
     *w = cj_stack(of[0], directions, 0);
     *r = cj_stack(of[1], directions, 0);
     if (of[2][0]) o->bias = cj_stack(of[2], directions, 0);
     if (of[3][0]) o->projection = cj_stack(of[3], directions, 0);
+    if (of[4][0]) o->peepholes = cj_stack(of[4], directions, 0);
     return *w && *r;
 }
 

@@ -142,16 +142,19 @@ static int count_nodes(const cj__onnx_model *m, const char *op)
 }
 
 /* A recurrent layer is its node between two Transposes; W, R and B are its initializers, with gates
- * as ONNX orders them. Read back they are the layer's parameters, number for number. */
+ * as ONNX orders them, as are peepholes in P. Read back they are the layer's parameters, number for
+ * number. */
 static void recurrent_layers_are_one_node(void **state)
 {
     enum { UNITS = 2, INPUTS = 3 };
     static const char *const ops[] = {"Gather", "Concat", "Expand", "LSTM"};
-    static const int counts[] = {0, 0, 0, 1}, iofc[] = {0, 3, 1, 2}; /* of ours: i f g o */
+    static const int counts[] = {0, 0, 0, 1}, iofc[] = {0, 3, 1, 2}, /* of ours: i f g o */
+        iof[] = {0, 2, 1};                                           /* i f o */
     (void)state;
     cj_context *cj = cj_context_new(NULL);
     cj_model *m = cj_model_new(cj);
-    cj_node *y = cj_lstm(cj_input(m, "x", 4, INPUTS), .units = UNITS, .bidirectional = true);
+    cj_node *y = cj_lstm(cj_input(m, "x", 4, INPUTS), .units = UNITS, .bidirectional = true,
+                         .peepholes = true);
     cj_output(m, "y", cj_dense(y, .units = 1));
     cj_graph *g = cj_model_graph(m);
     if (cj_save(m, path)) fail_msg("%s", cj_message(cj));
@@ -164,8 +167,10 @@ static void recurrent_layers_are_one_node(void **state)
     for (size_t i = 0; i < CJ__COUNT(ops); i++)
         assert_int_equal(count_nodes(file, ops[i]), counts[i]);
     const char *w = (const char *)initializer(file, "lstm/W")->raw.at,
-               *b = (const char *)initializer(file, "lstm/B")->raw.at;
-    const char *const kernels[] = {"lstm/kernel", "lstm/backward_kernel"};
+               *b = (const char *)initializer(file, "lstm/B")->raw.at,
+               *p = (const char *)initializer(file, "lstm/P")->raw.at;
+    const char *const kernels[] = {"lstm/kernel", "lstm/backward_kernel"},
+                     *const peepholes[] = {"lstm/peepholes", "lstm/backward_peepholes"};
     for (int d = 0; d < 2; d++) {
         const float *k = cj__tensor_data(cj_store_get(cj_graph_store(g), kernels[d]));
         for (int i = 0; i < 4 * UNITS * INPUTS; i++) {
@@ -173,6 +178,10 @@ static void recurrent_layers_are_one_node(void **state)
             assert_memory_equal(w + 4 * (size_t)(d * 4 * UNITS * INPUTS + i),
                                 &k[from * UNITS * INPUTS + i % (UNITS * INPUTS)], 4);
         }
+        const float *see = cj__tensor_data(cj_store_get(cj_graph_store(g), peepholes[d]));
+        for (int i = 0; i < 3 * UNITS; i++)
+            assert_memory_equal(p + 4 * (size_t)(d * 3 * UNITS + i),
+                                &see[iof[i / UNITS] * UNITS + i % UNITS], 4);
     }
     for (int i = 0; i < 2 * 8 * UNITS; i++) { /* the forget gates' 1, and that of R h: 0 */
         float value;
@@ -182,7 +191,7 @@ static void recurrent_layers_are_one_node(void **state)
     cj_model *n = cj_load(cj, path);
     if (!n) fail_msg("%s", cj_message(cj));
     cj_graph *h = cj_model_graph(n);
-    assert_int_equal(cj_graph_parameter_count(h), 8);
+    assert_int_equal(cj_graph_parameter_count(h), 10);
     for (int i = 0; i < cj_graph_parameter_count(g); i++) {
         const char *name = cj_node_name(cj_graph_parameter_at(g, i));
         const cj_tensor *was = cj_store_get(cj_graph_store(g), name),

@@ -49,6 +49,8 @@ static const char *const texts[][2] = {
     {"wgan_critic", "input 28 28 1, conv2d 8 kernel=4 strides=2 padding=same "
                     "activation=leaky_relu, flatten, dense 1"},
     {"lstm", "input 12 5, lstm 8 return_sequences=true, dropout 0.1, lstm 6, dense 2"},
+    {"lstm_peepholes", "input 12 5, lstm 4 peepholes bidirectional return_sequences=true, "
+                       "lstm 6 peepholes no_bias, dense 2"},
     {"gru", "input 12 5, gru 8 bidirectional=true return_sequences=true, gru 6, dense 2 softmax"},
     {"rnn_in_time", "input 6 8 1, time_distributed(\"dense 3 relu\"), flatten, dense 2"},
     {"conv1d", "input 40 3, conv1d 8 kernel=5 activation=relu, batch_normalization, "

@@ -96,6 +96,8 @@ static const struct {
     {"attention_cross", "multi_head_attention", "num_heads=2, key_dim=3"},
     {"attention_value_key", "multi_head_attention", "num_heads=2, key_dim=3"},
     {"attention_no_bias", "multi_head_attention", "num_heads=2, key_dim=3, no_bias=true"},
+    {"lstm_peepholes", "lstm", "units=3, return_sequences=true, peepholes=true"},
+    {"lstm_peepholes_both", "lstm", "units=2, bidirectional=true, peepholes=true"},
     {"dense_spectral", "dense", "units=3, kernel_normalization=spectral"},
     {"conv_spectral", "conv2d",
      "filters=6, kernel=[3, 2], groups=2, kernel_normalization=spectral"},
@@ -157,7 +159,9 @@ static void check(const char *name, const char *layer, const char *options, cj_d
                                              "dense_1/bias", "kernel_length",    "query_kernel",
                                              "key_kernel",  "value_kernel",     "output_kernel",
                                              "query_bias",  "key_bias",         "value_bias",
-                                             "output_bias"};
+                                             "output_bias", "peepholes",        "backward_kernel",
+                                             "backward_recurrent_kernel",       "backward_bias",
+                                             "backward_peepholes"};
     static char p_keys[CJ__COUNT(parameters)][32];
     int n_parameters = 0;
     for (size_t i = 0; i < CJ__COUNT(parameters); i++) {

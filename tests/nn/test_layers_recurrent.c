@@ -52,6 +52,9 @@ static void test_parameters(void **state)
         {"input 7 4, lstm 3 bidirectional", 2 * 4 * 3 * (4 + 3 + 1)},
         {"input 7 4, lstm 3 layers=2", 4 * 3 * (4 + 3 + 1) + 4 * 3 * (3 + 3 + 1)},
         {"input 7 4, lstm 3 projection=2", 4 * 3 * (4 + 2 + 1) + 2 * 3},
+        {"input 7 4, lstm 3 peepholes", 4 * 3 * (4 + 3 + 1) + 3 * 3},
+        {"input 7 4, lstm 3 layers=2 peepholes bidirectional",
+         2 * (4 * 3 * (4 + 3 + 1) + 3 * 3 + 4 * 3 * (6 + 3 + 1) + 3 * 3)},
     };
     (void)state;
     cj_context *cj = test_context();
@@ -72,7 +75,7 @@ static void test_first_values(void **state)
     (void)state;
     cj_context *cj = test_context();
     cj_model *m = cj_model_new(cj);
-    cj_lstm(cj_input(m, "x", 7, 4), .units = 5);
+    cj_lstm(cj_input(m, "x", 7, 4), .units = 5, .peepholes = true);
     assert_ok(cj, cj_model_failed(m));
     cj_tensor *b = cj_store_get(cj_model_store(m), "lstm/bias"),
               *r = cj_store_get(cj_model_store(m), "lstm/recurrent_kernel");
@@ -84,6 +87,10 @@ static void test_first_values(void **state)
                 sum += value_of(cj, r, row * 5 + i) * value_of(cj, r, row * 5 + k);
             assert_true(fabs(sum - (i == k)) < 1e-6);
         }
+    double most = 0; /* glorot_uniform of vectors of 5: up to sqrt(6 / 10); of 15 numbers: 1 / 5 */
+    cj_tensor *p = cj_store_get(cj_model_store(m), "lstm/peepholes");
+    for (int i = 0; i < 15; i++) most = fmax(most, fabs(value_of(cj, p, i)));
+    assert_true(most > sqrt(0.2) && most <= sqrt(0.6));
     cj_model_free(m);
     cj_context_free(cj);
 }

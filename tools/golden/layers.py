@@ -197,6 +197,25 @@ def cross(module):
     return layer
 
 
+def peephole_lstm(x, kernel, recurrent_kernel, bias, peepholes):
+    """Gers and Schmidhuber 2000, TensorFlow's PeepholeLSTMCell: i and f see the state before, o the one after; gates i f g o."""
+    h = c = torch.zeros(len(x), recurrent_kernel.shape[1], dtype=x.dtype)
+    of_i, of_f, of_o = peepholes.chunk(3)
+    steps = []
+    for t in range(x.shape[1]):
+        i, f, g, o = (x[:, t] @ kernel.T + h @ recurrent_kernel.T + bias).chunk(4, 1)
+        c = torch.sigmoid(f + of_f * c) * c + torch.sigmoid(i + of_i * c) * torch.tanh(g)
+        h = torch.sigmoid(o + of_o * c) * torch.tanh(c)
+        steps.append(h)
+    return torch.stack(steps, 1)
+
+
+def two_lstms(x, **p):
+    back = {k[9:]: v for k, v in p.items() if k.startswith("backward_")}
+    ahead = {k: v for k, v in p.items() if not k.startswith("backward_")}
+    return torch.cat([peephole_lstm(x, **ahead)[:, -1], peephole_lstm(x.flip(1), **back)[:, -1]], 1)
+
+
 def conv_lstm(d, stride=1, dilation=1, same=False, back=False, sequences=False, a=torch.tanh, s=torch.sigmoid):
     """keras/src/layers/rnn/conv_lstm.py, whose gates are i, f, c, o."""
     strides = stride if isinstance(stride, list) else [stride] * d
@@ -340,6 +359,11 @@ def main():
         shapes = ((3, 6), (5, 4), (5, key))[:2 + (key != 4)]  # scores of hundreds lose digits of their log-sum, which gradients need
         inputs = [np.clip(mild(*shape), -3, 3) for shape in shapes]
         case(name, cross(module), *inputs, **attention_weights(6, key, 4, **more))
+    lstm = {"kernel": weights(12, 5), "recurrent_kernel": weights(12, 3), "bias": weights(12), "peepholes": weights(9)}
+    case("lstm_peepholes", peephole_lstm, far(4, 5), **lstm)
+    both = {f"{k}{n}": weights(*s) for k in ("", "backward_")
+            for n, s in (("kernel", (8, 3)), ("recurrent_kernel", (8, 2)), ("bias", (8,)), ("peepholes", (6,)))}
+    case("lstm_peepholes_both", two_lstms, far(5, 3), **both)
     np.savez_compressed(PATH, **arrays)
 
 
