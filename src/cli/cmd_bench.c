@@ -196,6 +196,13 @@ static int report(bench *b, settings *t)
     else print_line(b, &t->roof);
     if (s && all && !c->json)
         done = cli_profile_print(c->out, s, between, &t->roof, c->verbose ? 0 : ROWS);
+    if (t->roof.gflops > 0 && !c->json && !c->quiet) {
+        cj_roof after;
+        if (cj_measure_roof(b->of.cj, 0, &after)) done = false;
+        else
+            cli_profile_doubts(c->out, b->of.precision == CJ_PRECISION_FLOAT32 ? s : NULL, &t->roof,
+                               &after);
+    }
     snprintf(title, sizeof title, "%.100s %s", b->of.name, b->mode);
     if (s && t->trace_file) cli_trace_add(&t->trace, title, s);
     cj_session_free(s);
@@ -329,14 +336,17 @@ const cj_command cj_command_bench = {
     .name = "bench",
     .summary = "measure how fast training and inference are, and tell why",
     .usage = "[WORKLOAD|MODEL.onnx...] [mode=train|infer|infer1] [threads=N] [batch=N]",
-    .text = "  cajal bench                                   all workloads in all modes\n"
-            "  cajal bench resnet20 mode=train threads=1     with a table of its kernels\n"
-            "  cajal bench model.onnx batch=8 dims.length=128 --verbose\n"
-            "  cajal bench gpt mode=train --trace gpt.json   for chrome://tracing or Perfetto\n\n"
-            "A time is the best of several. The roof is what multiply-adds and sweeps over memory "
-            "reach here and\nnow when they wait for nothing; a kernel's share of it is the larger "
-            "of the two. One workload in one\nmode, a model, and --verbose print the kernels, the "
-            "slowest first, and a sentence on where the time\ngoes. --json prints a line for each "
-            "measurement, with --verbose its kernels too.\n",
+    .text =
+        "  cajal bench                                   all workloads in all modes\n"
+        "  cajal bench resnet20 mode=train threads=1     with a table of its kernels\n"
+        "  cajal bench model.onnx batch=8 dims.length=128 --verbose\n"
+        "  cajal bench gpt mode=train --trace gpt.json   for chrome://tracing or Perfetto\n\n"
+        "A time is the best of several. The roof is what multiply-adds and sweeps over memory "
+        "reach here and\nnow when they wait for nothing; a kernel's share of it is the larger "
+        "of the two. One workload in one\nmode, a model, and --verbose print the kernels, the "
+        "slowest first, and a sentence on where the time\ngoes; layers with the same kernel and "
+        "result are one row without --verbose. When the machine was too\nbusy to tell shares, "
+        "a line says so. --json prints a line for each measurement, with --verbose its\nkernels "
+        "too.\n",
     .keys = keys,
     .run = run};

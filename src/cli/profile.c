@@ -1,6 +1,7 @@
 /* profile.c: kernels grouped, sorted and held against the roof.
  *
- * Kernels of one name, operator and layer are one row. A row's time in a step is its shortest run
+ * Kernels of one name, operator and layer are one row; in a short table so are layers of one
+ * result, forward or backward: "layer1.* backward". A row's time in a step is its shortest run
  * times how often it runs in a step: on a shared machine only the shortest time is the program's
  * own. Its share of the roof is the larger of two: of the multiply-adds, and of the speed of
  * memory. A value that stays in a cache moves faster than memory, so the second may pass 100 %. */
@@ -12,6 +13,8 @@
 typedef struct row {
     cj_step_info first;
     int kernels; /* of one step */
+    int layers;
+    size_t prefix; /* how many bytes the names of several layers begin with */
     double seconds, multiply_adds, bytes, reordered;
 } row;
 
@@ -53,7 +56,7 @@ static row *row_of(rows *all, const cj_step_info *info)
             equal(other->layer, info->layer) && (info->layer || equal(other->where, info->where)))
             return &all->items[i];
     }
-    all->items[all->count] = (row){.first = *info};
+    all->items[all->count] = (row){.first = *info, .layers = 1};
     return &all->items[all->count++];
 }
 
@@ -61,6 +64,50 @@ static int slower(const void *a, const void *b)
 {
     double x = ((const row *)a)->seconds, y = ((const row *)b)->seconds;
     return (x < y) - (x > y);
+}
+
+static const char backward[] = " backward";
+
+static bool is_backward(const char *layer)
+{
+    const size_t n = strlen(layer), ending = sizeof backward - 1;
+    return n > ending && !strcmp(layer + n - ending, backward);
+}
+
+static bool is_alike(const cj_step_info *a, const cj_step_info *b)
+{
+    return a->layer && b->layer && is_backward(a->layer) == is_backward(b->layer) &&
+           equal(a->kernel, b->kernel) && equal(a->op, b->op) && a->dtype == b->dtype &&
+           a->rank == b->rank &&
+           (!a->rank || !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims));
+}
+
+/* Rows of several layers as one. */
+static void unite(rows *all)
+{
+    int n = 0;
+    for (int i = 0; i < all->count; i++) {
+        const row r = all->items[i];
+        row *to = all->items;
+        while (to < all->items + n && !is_alike(&to->first, &r.first)) to++;
+        if (to == all->items + n) {
+            *to = r;
+            to->prefix = r.first.layer ? strlen(r.first.layer) : 0;
+            n++;
+            continue;
+        }
+        size_t common = 0;
+        while (common < to->prefix && to->first.layer[common] == r.first.layer[common]) common++;
+        to->prefix = common;
+        to->layers++;
+        to->kernels += r.kernels;
+        to->seconds += r.seconds;
+        to->multiply_adds += r.multiply_adds;
+        to->bytes += r.bytes;
+        to->reordered += r.reordered;
+    }
+    all->count = n;
+    qsort(all->items, (size_t)n, sizeof(row), slower);
 }
 
 /* Kernels that did not run in every run (they depend on weights alone) count by their part. */
@@ -180,14 +227,25 @@ static const char *short_where(const cj_step_info *info)
     return slash ? slash + 1 : info->where;
 }
 
+/* "conv1", of several "layer1.* backward" or "6 layers backward". */
+static const char *name_layers(const row *r, char *name, size_t room)
+{
+    enum { TELLING = 3 }; /* bytes of a common beginning */
+    const char *layer = r->first.layer ? r->first.layer : short_where(&r->first);
+    if (r->layers == 1) return layer ? layer : "-";
+    const char *end = is_backward(layer) ? backward : "";
+    if (r->prefix < TELLING) snprintf(name, room, "%d layers%s", r->layers, end);
+    else snprintf(name, room, "%.*s*%s", (int)r->prefix, layer, end);
+    return name;
+}
+
 static void print_row(FILE *to, const row *r, double step, const cj_roof *roof)
 {
+    char several[200];
     fprintf(to, "%9.4f %5.1f %5d %8.1f %7.1f %5.0f  %-24s %-18s %-32s ", r->seconds * 1e3,
             100 * ratio(r->seconds, step), r->kernels, gflops(r), gb_per_s(r),
             100 * of_roof(r, roof), r->first.kernel, r->first.op,
-            r->first.layer   ? r->first.layer
-            : r->first.where ? short_where(&r->first)
-                             : "-");
+            name_layers(r, several, sizeof several));
     print_shape(to, &r->first);
     fputc('\n', to);
 }
@@ -196,6 +254,7 @@ bool cli_profile_print(FILE *to, const cj_session *s, double between, const cj_r
 {
     rows all;
     if (!group(s, &all)) return false;
+    if (most) unite(&all);
     double step = all.seconds + between, rest = 0;
     cli_totals totals = cli_profile_totals(s);
     fprintf(to, "       ms     %% calls  GFLOP/s    GB/s roof%%  %-24s %-18s %-32s result\n",
@@ -213,6 +272,44 @@ bool cli_profile_print(FILE *to, const cj_session *s, double between, const cj_r
     print_sentence(to, &all, step, roof);
     free(all.items);
     return true;
+}
+
+/* ---- Doubts ---------------------------------------------------------------------------------- */
+
+/* Ten roofs, one after another with little else going on: multiply-adds within 3 % of each other,
+ * sweeps over memory within 45 %. Nothing but tiles multiplies matrices faster than the roof;
+ * convolutions and attention may leave out what is counted: products with padding, with what is
+ * masked, Winograd's.
+ */
+static const double MOVED = 1.25, MEMORY_MOVED = 1.6;
+enum { SHORTEST_NS = 10000 }; /* that a clock measures well */
+
+static bool moved(double a, double b, double most)
+{
+    return ratio(a, b) > most || ratio(b, a) > most;
+}
+
+void cli_profile_doubts(FILE *to, const cj_session *s, const cj_roof *before,
+                        const cj_roof *after)
+{
+    cj_step_info info;
+    if (moved(before->gflops, after->gflops, MOVED) ||
+        moved(before->gb_per_s, after->gb_per_s, MEMORY_MOVED)) {
+        fprintf(to, "the machine was busy: its roof was %.1f GFLOP/s, %.1f GB/s before and %.1f, "
+                "%.1f after; the shares of it are doubtful\n",
+                before->gflops, before->gb_per_s, after->gflops, after->gb_per_s);
+        return;
+    }
+    for (int i = 0; s && cj_session_step_at(s, i, &info); i++) {
+        const double share =
+            ratio(ratio(2 * info.multiply_adds, (double)info.best_ns), before->gflops);
+        if (strcmp(info.op, "matmul") || !strncmp(info.kernel, "amx/", 4) ||
+            info.dtype != CJ_F32 || info.best_ns < SHORTEST_NS || share <= MOVED)
+            continue;
+        fprintf(to, "the machine was busy when its roof was measured: %s is at %.0f %% of it; the "
+                "shares are doubtful\n", info.kernel, 100 * share);
+        return;
+    }
 }
 
 bool cli_profile_json(cli_json *j, const char *key, const cj_session *s, const cj_roof *roof)

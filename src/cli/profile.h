@@ -14,12 +14,16 @@ cli_totals cli_profile_totals(const cj_session *s);
 /* Seconds in kernels since the profile began. */
 double cli_profile_seconds(const cj_session *s);
 
-/* A table of the kernels, the slowest first and at most `rows` (0: all), and a sentence that says
- * where the time goes. `between` is the time of a step that is no kernel's. False when out of
- * memory. */
+/* A table of the kernels, the slowest first, and a sentence that says where the time goes. `rows`
+ * above 0: layers whose kernels have one name, operator and result are one row, and at most so many
+ * are shown. `between` is the time of a step that is no kernel's. False when out of memory. */
 bool cli_profile_print(FILE *to, const cj_session *s, double between, const cj_roof *roof,
                        int rows);
-/* The same rows as a list of objects. */
+/* A line when the shares of the roof are doubtful, as the machine was plainly busy: the roof was
+ * another `after` than before, or a product of matrices passes what is possible. s may be NULL. */
+void cli_profile_doubts(FILE *to, const cj_session *s, const cj_roof *before,
+                        const cj_roof *after);
+/* A row for each layer's kernels of one name and operator, as a list of objects. */
 bool cli_profile_json(cli_json *j, const char *key, const cj_session *s, const cj_roof *roof);
 
 /* Trace files of chrome://tracing and Perfetto: one process a measurement, one event a kernel of

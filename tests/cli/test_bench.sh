@@ -66,6 +66,31 @@ assert any(r["op"] == "matmul" and r["layer"] == "dense backward" for r in profi
 assert all(a["ms"] >= b["ms"] for a, b in zip(profile, profile[1:])), "the slowest first"
 PYTHON
 
+# The short table is the long one with layers of one kernel, operator and result in one row, forward or backward; the
+# fastest rows are counted.
+"$cajal" bench resnet20 mode=train threads=1 batch=1 seconds=0 >short.txt
+"$cajal" bench resnet20 mode=train threads=1 batch=1 seconds=0 --verbose >long.txt
+python3 - <<'PYTHON'
+import re
+def rows(path):
+    lines = open(path).read().split(" result\n")[1].split("\n")
+    return [re.fullmatch(r" *[0-9.]+ +[0-9.]+ +(\d+) .{22}  (\S+) +(\S+) +(.*?) +(\w+\[.*\])", l).groups() for l in lines if l.endswith("]")], "\n".join(lines)
+each, _ = rows("long.txt")
+short, text = rows("short.txt")
+groups = {}
+for calls, kernel, op, layer, result in each:
+    groups.setdefault((kernel, op, result, layer.endswith(" backward")), []).append((int(calls), layer))
+left = int(re.search(r"(\d+) rows more: --verbose shows them", text).group(1))
+assert len(short) == 20 and len(short) + left == len(groups), (len(short), left, len(groups))
+for calls, kernel, op, layer, result in short:
+    group = groups[kernel, op, result, layer.endswith(" backward")]
+    assert int(calls) == sum(n for n, _ in group), (layer, group)
+    names, stem = [name for _, name in group], layer.removesuffix(" backward")
+    assert (names == [layer] if len(names) == 1 else stem == "%d layers" % len(names) or stem.endswith("*") and all(
+        name.startswith(stem[:-1]) for name in names)), (layer, names)
+assert any(len(group) == 6 for group in groups.values()), "six convolutions of a stage"
+PYTHON
+
 # The same bits for any number of threads have a price, which is told.
 "$cajal" bench mlp mode=infer deterministic=true threads=2 batch=2 seconds=0 | grep -q 'deterministic=true costs [0-9.]* times'
 
