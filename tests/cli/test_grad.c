@@ -1,6 +1,6 @@
-/* test_grad.c: cajal grad on tests/golden/cli/grad.onnx, file by file, against PyTorch's autograd
- * in double (tools/golden/onnx_grad.py); the same with the library alone; dropout; and what is
- * refused. Needs CAJAL_COMMAND. */
+/* test_grad.c: cajal grad on tests/golden/cli/grad.onnx and calls.onnx, file by file, against
+ * PyTorch's autograd in double (tools/golden/onnx_grad.py); the same with the library alone;
+ * dropout; and what is refused. Needs CAJAL_COMMAND. */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
 #include <math.h>
@@ -87,7 +87,7 @@ static void same(const cj_tensor *got, const cj_tensor *want, const char *name)
 }
 
 /* Every golden array of the case is a file, and every grad* file is one of them. */
-static void check_files(const char *name, const char *out)
+static void check_files(const char *name, const char *out, int expected)
 {
     char path[512], text[1024];
     size_t length = strlen(name);
@@ -108,7 +108,7 @@ static void check_files(const char *name, const char *out)
         cj_tensor_free(got);
         arrays++;
     }
-    assert_int_equal(arrays, 15);
+    assert_int_equal(arrays, expected);
     assert_int_equal(files, arrays);
 }
 
@@ -133,8 +133,24 @@ static void test_files(void **state)
                  cases[i].words);
         if (command(words, text, sizeof text)) fail_msg("%s: %s", words, text);
         assert_string_equal(text, "");
-        check_files(cases[i].name, out);
+        check_files(cases[i].name, out, 15);
     }
+}
+
+/* A weight that a function takes, or an Identity gives another name, is the file's, by its name. */
+static void test_calls(void **state)
+{
+    char text[4096];
+    (void)state;
+    if (command("'" GOLDEN "calls.onnx' --inputs x.npy --output-dir calls", text, sizeof text))
+        fail_msg("%s", text);
+    check_files("calls", "calls", 11);
+    cj_graph *g = cj_onnx_load_graph(cj, GOLDEN "calls.onnx");
+    if (!g) fail_msg("%s", cj_message(cj));
+    assert_int_equal(cj_graph_parameter_count(g), 6); /* the statistics are none */
+    assert_non_null(cj_find_variable(g, "first.mean"));
+    assert_non_null(cj_find_variable(g, "second.w"));
+    cj_graph_free(g);
 }
 
 /* What a program would write: the graph, cj_vjp, and one run. */
@@ -253,7 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files),   cmocka_unit_test(test_library),
         cmocka_unit_test(test_state),   cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_calls),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""tests/golden/cli/grad.onnx, dropout.onnx and grad.npz: what cajal grad is to give.
+"""tests/golden/cli/grad.onnx, calls.onnx, dropout.onnx and grad.npz: what cajal grad is to give.
 
 The graph is made with the onnx package and its gradients with PyTorch's autograd in double, of the
 same formulas written again. It has what a file may have: an input of integers, one that nothing
 uses, an output of integers, an initializer that is a scalar, one that nothing uses, names with "/",
 two of which would be one file, a ratio that is read as a number, batch normalisation, dropout.
+calls.onnx calls a function of its own twice, each time with other weights, one of them by the name
+that an Identity gives it.
 """
 import os
 
@@ -67,8 +69,49 @@ def model():
     return finish(graph, "grad.onnx")
 
 
-def finish(graph, file):
-    m = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+own = np.random.default_rng(7)
+CALLS = {"%s.%s" % (at, name): own.uniform(low, 1, shape).astype(np.float32)
+         for at in ("first", "second")
+         for name, shape, low in (("w", (4, 4), -1), ("scale", (4,), 0.5), ("shift", (4,), -1),
+                                  ("mean", (4,), -1), ("variance", (4,), 0.5))}
+
+
+def calls():
+    node, info = helper.make_node, helper.make_tensor_value_info
+    names = ["w", "scale", "shift", "mean", "variance"]
+    opset = [helper.make_opsetid("", 17)]
+    block = helper.make_function(
+        "own", "Block", ["a"] + names, ["y"],
+        [node("MatMul", ["a", "w"], ["b"]),
+         node("BatchNormalization", ["b"] + names[1:], ["c"], epsilon=1e-3),
+         node("Tanh", ["c"], ["y"])], opset)
+    first, second = (["%s.%s" % (at, name) for name in names] for at in ("first", "second"))
+    nodes = [node("Block", ["x"] + first, ["h"], domain="own"),
+             node("Identity", [second[0]], ["alias"]),
+             node("Block", ["h", "alias"] + second[1:], ["y"], domain="own")]
+    graph = helper.make_graph(
+        nodes, "calls", [info("x", TensorProto.FLOAT, ["batch", 4])],
+        [info("y", TensorProto.FLOAT, ["batch", 4])],
+        [numpy_helper.from_array(v, n) for n, v in CALLS.items()])
+    finish(graph, "calls.onnx", [block])
+
+
+def calls_gradients(x):
+    w = {n: torch.tensor(v, dtype=torch.double, requires_grad=True) for n, v in CALLS.items()}
+    x = y = torch.tensor(x, dtype=torch.double, requires_grad=True)
+    for at in ("first.", "second."):
+        h = (y @ w[at + "w"] - w[at + "mean"]) / torch.sqrt(w[at + "variance"] + 1e-3)
+        y = torch.tanh(h * w[at + "scale"] + w[at + "shift"])
+    y.sum().backward()
+    out = {"grad_" + name: v.grad for name, v in w.items()}
+    out["grad0"] = x.grad
+    return {k: v.numpy().astype(np.float32) for k, v in out.items()}
+
+
+def finish(graph, file, functions=()):
+    domains = [helper.make_opsetid(f.domain, 1) for f in functions]
+    m = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)] + domains,
+                          ir_version=8, functions=list(functions))
     m.producer_name = ""
     onnx.checker.check_model(m, full_check=True)
     onnx.save(m, os.path.join(FOLDER, file))
@@ -107,6 +150,7 @@ def gradients(x, ids, z, dy, du, training):
 def main():
     model()
     dropout()
+    calls()
     x, ids, z = values(6, 4), rng.integers(0, 5, 6), values(6, 2)
     dy, du = values(6, 3), values(6, 3)
     arrays = {"x": x, "ids": ids, "z": z, "dy": dy, "du": du}
@@ -115,6 +159,8 @@ def main():
                                  ("training", dy, du, True)):
         for key, value in gradients(x, ids, z, a, b, training).items():
             arrays["%s.%s" % (name, key)] = value
+    for key, value in calls_gradients(x).items():
+        arrays["calls." + key] = value
     np.savez(os.path.join(FOLDER, "grad.npz"), **arrays)
 
 

@@ -57,7 +57,7 @@ bool cj__onnx_keep(cj__onnx_reader *r, cj_tensor *tensor);
 bool cj__onnx_read_in_place(cj__onnx_reader *r, const cj__onnx_graph *graph,
                             cj__onnx_source *const *inputs, size_t n, cj__onnx_source **outputs);
 /* Output k of the node is what `from` is. */
-void cj__onnx_set_source(cj__onnx_reader *r, size_t k, const cj__onnx_source *from);
+void cj__onnx_set_source(cj__onnx_reader *r, size_t k, cj__onnx_source *from);
 /* A source without a name. */
 cj__onnx_source *cj__onnx_new_source(cj__onnx_reader *r, cj_node *node);
 /* A call of a function of the model's own; false when there is none that the node calls. */

@@ -137,6 +137,7 @@ cj_tensor *cj__onnx_decode(cj__onnx_reader *r, const cj__onnx_tensor *from)
 
 static cj_tensor *tensor_of(cj__onnx_reader *r, cj__onnx_source *source)
 {
+    if (source->origin) return tensor_of(r, source->origin);
     if (!source->tensor && source->initializer)
         source->tensor = cj__onnx_decode(r, source->initializer);
     return source->tensor;
@@ -197,6 +198,7 @@ cj_node *cj__onnx_sizes_node(cj__onnx_reader *r, const cj__onnx_sizes *sizes)
 cj_node *cj__onnx_node_of(cj__onnx_reader *r, cj__onnx_source *source)
 {
     if (!source || r->failed || source->node) return source && !r->failed ? source->node : NULL;
+    if (source->origin) return source->node = cj__onnx_node_of(r, source->origin);
     cj_tensor *t = tensor_of(r, source);
     if (t) source->node = node_of_tensor(r, source, t);
     else if (source->packed) source->node = cj__onnx_stacked(r, source->packed);
@@ -218,6 +220,7 @@ cj_node *cj__onnx_node_in(cj__onnx_reader *r, size_t i)
 cj_node *cj__onnx_state_in(cj__onnx_reader *r, size_t i)
 {
     cj__onnx_source *source = cj__onnx_source_in(r, i);
+    if (source && source->origin) source = source->origin;
     if (source && !r->parameters && source->is_weight && !source->node) source->is_state = true;
     return cj__onnx_node_of(r, source);
 }

@@ -16,24 +16,27 @@ cj__onnx_source *cj__onnx_new_source(cj__onnx_reader *r, cj_node *node)
     return source;
 }
 
-void cj__onnx_set_source(cj__onnx_reader *r, size_t k, const cj__onnx_source *from)
+/* `source` becomes another name for `from`: an initializer stays one weight, by its own name. */
+static void stand_for(cj__onnx_source *source, cj__onnx_source *from)
 {
-    cj__onnx_source *source = from && !r->g->failed ? cj__onnx_result(r, k) : NULL;
-    if (!source) return;
-    const char *name = source->name;
-    *source = *from;
-    source->name = name;
-}
-
-/* The name stands for `from`, in the level. */
-static bool bind(cj__onnx_reader *r, cj__slice name, const cj__onnx_source *from, const char *what)
-{
-    cj__onnx_source *source = r->failed ? NULL : cj__onnx_declare(r, name, what);
-    if (!source) return false;
     const char *own = source->name;
     *source = *from;
     source->name = own;
-    return true;
+    if (!source->origin && from->initializer) source->origin = from;
+}
+
+void cj__onnx_set_source(cj__onnx_reader *r, size_t k, cj__onnx_source *from)
+{
+    cj__onnx_source *source = from && !r->g->failed ? cj__onnx_result(r, k) : NULL;
+    if (source) stand_for(source, from);
+}
+
+/* The name stands for `from`, in the level. */
+static bool bind(cj__onnx_reader *r, cj__slice name, cj__onnx_source *from, const char *what)
+{
+    cj__onnx_source *source = r->failed ? NULL : cj__onnx_declare(r, name, what);
+    if (source) stand_for(source, from);
+    return source != NULL;
 }
 
 /* What an output of a body or a function is; NULL after a failure. */

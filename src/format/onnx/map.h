@@ -232,6 +232,7 @@ typedef struct cj__onnx_source { /* a value: where it comes from, as far as is k
     const struct cj__onnx_packed *packed; /* of ours: rows are as we have them (packed.h) */
     const cj__onnx_list *list; /* it is a sequence, */
     bool absent;               /* or an optional value that is none */
+    struct cj__onnx_source *origin; /* the initializer that this is another name for */
     bool is_weight; /* the tensor becomes a variable; else a constant */
     bool is_state;  /* and one that is not trained */
 } cj__onnx_source;

@@ -247,7 +247,7 @@ static void read_batch_norm(cj__onnx_reader *r, const cj__onnx_row *row)
     double momentum = cj__onnx_get_float(r, "momentum", 0.9);
     for (size_t k = 0; k < 4; k++)
         in[k] = k < 2 || training ? cj__onnx_node_in(r, k + 1) : cj__onnx_state_in(r, k + 1);
-    if (!x || r->failed) return;
+    if (!x || !in[2] || r->failed) return;
     if (flat) {
         if (last) x = cj__onnx_node_in(r, 0), last = false;
         o.channel_axis = 1;
