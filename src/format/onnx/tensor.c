@@ -331,7 +331,8 @@ static cj_status find_external(cj__arena *arena, const cj__onnx_tensor *t, const
         return CJ_OK;
     cj__format(what, sizeof what,
                "needs %zu bytes; external are %lld from byte %lld on in a file of %lld", bytes,
-               (long long)at.length, (long long)at.offset, (long long)info.size_bytes);
+               (long long)(at.length < 0 ? info.size_bytes - at.offset : at.length),
+               (long long)at.offset, (long long)info.size_bytes);
     return bad(cj, t, CJ_ERR_DATA, what);
 }
 
