@@ -607,7 +607,8 @@ typedef struct cj_onnx_opts {
      * inputs[i], or stays NULL. They must live until the load has returned. The inputs have the
      * sizes of these values, then, and what decides a shape may depend on them: the reader runs the
      * part of the graph before it. So the graph is for these values, or others that would decide
-     * the same. A failure ends the load. */
+     * the same. A batch is a symbol where it is another than the number that the file has in front
+     * of all inputs. A failure ends the load. */
     cj_status (*values)(void *user, cj_graph *g, int n, const cj_onnx_input *inputs,
                         const cj_tensor **values);
     void *user;

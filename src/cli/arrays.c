@@ -169,6 +169,7 @@ cj_status cli_arrays_values(void *user, cj_graph *g, int n, const cj_onnx_input 
     a->n_in = a->n_feeds = n;
     if (load_inputs(a, g)) return CJ_ERR_ARGUMENT;
     for (int i = 0; i < n; i++) values[i] = a->feeds[i].value;
+    a->batch = n && inputs[0].type.rank > 0 ? inputs[0].type.dim[0] : 0;
     return CJ_OK;
 }
 
@@ -200,6 +201,8 @@ int cli_arrays_open(cli_arrays *a, int more)
     a->graph = cj_load_graph(c->cj, a->path, &opts);
     if (!a->graph) return c->status ? c->status : cli_failed(c, c->cj);
     for (int i = 0; i < a->n_in; i++) a->feeds[i].node = cj_graph_input_at(a->graph, i);
+    if (a->batch > 0 && cj_node_type(a->feeds[0].node)->dim[0] < 0 && !c->quiet)
+        fprintf(c->err, "the file's batch of %lld is made a symbol\n", (long long)a->batch);
     return CLI_DONE;
 }
 

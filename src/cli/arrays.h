@@ -26,6 +26,7 @@ typedef struct cli_arrays {
     int n_in, n_feeds;   /* inputs of the graph; feeds: these, and what the caller adds */
     cj_feed *feeds;      /* their values are freed by close */
     const char *backend; /* NULL: the best there is */
+    int64_t batch;       /* in front of the first input, as the file has it; negative: a symbol */
     double ms;           /* that running took */
 } cli_arrays;
 

@@ -36,11 +36,10 @@ const cj_command cj_command_run = {
             "  cajal run model.keras --inputs x.npy\n\n"
             "MODEL is a file of ONNX, or of Keras, .h5 or .keras: what is in it decides. Arrays "
             "are\n"
-            "fed as they are: types and shapes must fit; what numpy lacks is raw bits (bf16: u16,\n"
-            "8 bits and fewer: u8, i8). Writes out0.npy, out1.npy and so on, and\n"
-            "tells name, type, shape and file of each. Exit status 3: the model needs an "
-            "operator or\n"
-            "a type that Cajal does not have.\n",
+            "fed as they are: types and shapes must fit (but for a batch that the file fixes);\n"
+            "what numpy lacks is raw bits (bf16: u16, 8 bits and fewer: u8, i8). Writes out0.npy,\n"
+            "out1.npy and so on, and tells name, type, shape and file of each. Exit status 3: the\n"
+            "model needs an operator or a type that Cajal does not have.\n",
     .keys = keys,
     .run = run,
 };

@@ -118,6 +118,35 @@ PYTHON
 "$cajal" predict "$golden/tune_lstm.onnx" ids.npy >lstm.txt 2>lstm.err || cat lstm.err
 says lstm.err "the batch stays 2, as the file has it; as a symbol: "
 
+# cajal run and cajal grad take another batch, too: the file's own batch of 1, three times.
+python3 - <<'PYTHON'
+import struct
+data = [struct.pack("<192f", *((7 * i * i + 31 * k) % 101 / 50 - 1 for i in range(192))) for k in range(3)]
+for name, rows in ("x0", data[:1]), ("x1", data[1:2]), ("x2", data[2:]), ("x3", data):
+    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 3, 8, 8), }" % len(rows)
+    head = (head.ljust(117) + "\n").encode()
+    open(name + ".npy", "wb").write(b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + b"".join(rows))
+PYTHON
+for k in 0 1 2 3; do
+    "$cajal" run tune.onnx --inputs x$k.npy --output-dir run$k >/dev/null 2>run$k.err
+    "$cajal" grad tune.onnx --inputs x$k.npy --output-dir run$k >/dev/null 2>>run$k.err
+done
+[[ ! -s run0.err ]] || { cat run0.err; exit 1; }
+[[ $(grep -cxF "the file's batch of 1 is made a symbol" run3.err) == 2 ]] || { cat run3.err; exit 1; }
+python3 - <<'PYTHON'
+import struct
+def floats(name):
+    data = open(name, "rb").read()[128:]
+    return struct.unpack("<%df" % (len(data) // 4), data)
+for file in "out0.npy", "grad0.npy":
+    alone = [v for k in range(3) for v in floats("run%d/%s" % (k, file))]
+    together = floats("run3/" + file)
+    assert len(alone) == len(together) > 0, (file, len(alone), len(together))
+    # Sums of at most 128 products in f32, in another order.
+    assert max(map(lambda a, b: abs(a - b), alone, together)) < 1e-5 * max(map(abs, alone)), file
+PYTHON
+refuses 1 "the sizes 2 and 4 must be equal" run "$golden/tune_lstm.onnx" --inputs ids.npy
+
 # Keras's file, which leaves the size open: what it gives is the mean of each channel, so the preparation shows.
 cp "$golden/tune_keras.h5" .
 "$cajal" convert tune_keras.h5 keras.onnx --quiet

@@ -261,7 +261,7 @@ static bool take_sizes(cj__onnx_reader *r, const cj_onnx_input *input, const cj_
                                  input->name, i, (long long)value->shape[i],
                                  cj_dim_text(r->g, type->dim[i])),
                    false;
-        type->dim[i] = value->shape[i];
+        if (i || !r->opened) type->dim[i] = value->shape[i];
     }
     return true;
 }
@@ -281,6 +281,23 @@ static bool read_input(cj__onnx_reader *r, const cj_onnx_input *input, const cj_
     return source->node != NULL;
 }
 
+/* Where the file has one number in front of all inputs, and the values have another: a batch, and a
+ * symbol from here on. */
+static void open_batch(cj__onnx_reader *r, size_t n, cj_onnx_input *inputs,
+                       const cj_tensor *const *values)
+{
+    for (size_t i = 0; i < n; i++) {
+        const cj_type *type = &inputs[i].type;
+        if (!values[i] || type->rank < 1 || values[i]->rank != type->rank || type->dim[0] < 1 ||
+            type->dim[0] != inputs[0].type.dim[0] || values[i]->shape[0] != values[0]->shape[0])
+            return;
+    }
+    if (!n || inputs[0].type.dim[0] == values[0]->shape[0]) return;
+    r->batch = inputs[0].type.dim[0];
+    r->opened = cj_symbol(r->g, "batch");
+    for (size_t i = 0; i < n; i++) inputs[i].type.dim[0] = r->opened;
+}
+
 static bool read_inputs(cj__onnx_reader *r, const cj__onnx_graph *graph)
 {
     size_t n = 0, room = graph->input.count + 1;
@@ -298,6 +315,7 @@ static bool read_inputs(cj__onnx_reader *r, const cj__onnx_graph *graph)
     }
     if (r->opts && r->opts->values)
         r->failed = r->opts->values(r->opts->user, r->g, (int)n, inputs, values);
+    if (r->opts && r->opts->values && !r->failed) open_batch(r, n, inputs, values);
     for (size_t i = 0; i < n && !r->failed; i++) {
         if (values[i]) cj__onnx_grant(r, cj_tensor_size_bytes(values[i]));
         if (!read_input(r, &inputs[i], values[i])) return false;
@@ -314,6 +332,10 @@ static bool read_outputs(cj__onnx_reader *r, const cj__onnx_graph *graph, bool n
         cj__onnx_source *source = cj__names_get(&r->level->values, name);
         if (!source) cj__onnx_fail(r, CJ_ERR_DATA, "nothing gives the output '%s'", name);
         cj_node *node = cj__onnx_node_of(r, source);
+        bool open = !named || !r->opened;
+        for (int k = 0; node && k < node->type.rank; k++) open |= node->type.dim[k] < 0;
+        if (node && !open)
+            cj__onnx_fail(r, CJ_ERR_SHAPE, "output '%s' does not depend on the batch", name);
         if (node) cj_graph_output(r->g, named ? name : NULL, node);
     }
     if (r->g->failed && !r->failed)
@@ -460,6 +482,8 @@ cj_status cj__onnx_import(cj_context *cj, cj__arena *arena, const cj__onnx_model
     const cj__slice name = model->graph->name;
     if (!r.failed && name.size)
         level.g->name = cj__arena_printf(&level.g->arena, "%.*s", (int)name.size, name.at);
+    if (r.failed && r.opened)
+        cj__prefix(cj, r.failed, "with another batch than the file's %lld", (long long)r.batch);
     for (size_t i = 0; i < r.n_tensors; i++) cj_tensor_free(r.tensors[i]);
     cj__onnx_files_release(&files);
     if (opts->waits) *opts->waits = r.failed && r.waits && r.waits == r.node;

@@ -288,6 +288,7 @@ struct cj__onnx_reader {
     const cj__names *frozen;    /* as cj__onnx_import_opts */
     const cj__names *packed;    /* as cj__onnx_import_opts */
     int64_t batch;              /* that the file fixes, and has become a symbol; 0: none */
+    cj_dim opened;              /* which, where the values of the inputs have another; 0: none */
     const cj__onnx_model *model;
     const cj_onnx_opts *opts;
     cj_feed *feeds;             /* inputs whose values are known: values.c */
