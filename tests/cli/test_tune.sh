@@ -59,6 +59,10 @@ says frozen.err "freeze=bn1: 2 weights, 12 numbers, are not trained" # gamma, be
 says frozen.err "1 batch normalisations are frozen: they keep their running statistics"
 says frozen.err "6 weights are trained"
 
+# A node's name as summary tells it.
+"$cajal" train from=tune.onnx "${same[@]}" epochs=1 freeze=/conv1/Conv out=node >/dev/null 2>node.err
+says node.err "freeze=/conv1/Conv: 2 weights, 168 numbers, are not trained"
+
 # Saved, what was frozen is a parameter again: it can be trained on without.
 "$cajal" train from=frozen/best.onnx "${same[@]}" epochs=1 out=again --json >again.txt 2>again.err
 python3 -c 'import json; d = json.load(open("again.txt")); assert d["loss"] < 0.7, d'

@@ -329,9 +329,10 @@ static cj_status find_external(cj__arena *arena, const cj__onnx_tensor *t, const
     if (info.kind != CJ_FILE_REGULAR ||
         (whole && at.offset <= info.size_bytes && (uint64_t)(info.size_bytes - at.offset) >= bytes))
         return CJ_OK;
+    int64_t there = at.offset < info.size_bytes ? info.size_bytes - at.offset : 0;
     cj__format(what, sizeof what,
                "needs %zu bytes; external are %lld from byte %lld on in a file of %lld", bytes,
-               (long long)(at.length < 0 ? info.size_bytes - at.offset : at.length),
+               (long long)(at.length < 0 ? there : at.length),
                (long long)at.offset, (long long)info.size_bytes);
     return bad(cj, t, CJ_ERR_DATA, what);
 }

@@ -19,10 +19,12 @@ static bool glob(const char *p, const char *p_end, const char *s, const char *s_
     return p == p_end;
 }
 
-/* A name, or the part of it before a '.' or '/': "layer1" is all of layer1. */
+/* A name, or the part of it before a '.' or '/': "layer1" is all of layer1. A '/' that a name
+ * begins with may be left out. */
 static bool matches(const char *p, const char *p_end, const char *name)
 {
     name += *name == '/';
+    p += p < p_end && *p == '/';
     for (const char *end = name;; end++) {
         if ((!*end || *end == '.' || *end == '/') && glob(p, p_end, name, end)) return true;
         if (!*end) return false;
