@@ -65,11 +65,13 @@ static onnx_operator *operator_of(onnx_operators *all, const char *name)
     return o;
 }
 
-/* Constant has no row: the importer itself takes its value. */
+/* These have no row: the importer itself takes their values. */
 static void mark_read(onnx_operators *all)
 {
     const cj__onnx_row *row;
-    operator_of(all, "Constant")->read = true;
+    static const char *const without_rows[] = {"Constant", "Shape", "Size"};
+    for (size_t i = 0; i < CJ__COUNT(without_rows); i++)
+        operator_of(all, without_rows[i])->read = true;
     for (size_t i = 0; (row = cj__onnx_row_at(i)); i++)
         if (row->read && row->onnx) operator_of(all, row->onnx)->read = true;
 }
