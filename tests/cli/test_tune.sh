@@ -59,6 +59,11 @@ says frozen.err "freeze=bn1: 2 weights, 12 numbers, are not trained" # gamma, be
 says frozen.err "1 batch normalisations are frozen: they keep their running statistics"
 says frozen.err "6 weights are trained"
 
+# Statistics that two batch normalisations share take part in both.
+"$cajal" train from="$golden/tune_shared.onnx" "${same[@]}" epochs=4 out=shared --json=lines >shared.txt 2>shared.err
+"$cajal" evaluate shared/last.onnx data=./tune.npz --json | tr -d '\n' >>shared.txt
+losses shared.txt shared
+
 # A node's name as summary tells it.
 "$cajal" train from=tune.onnx "${same[@]}" epochs=1 freeze=/conv1/Conv out=node >/dev/null 2>node.err
 says node.err "freeze=/conv1/Conv: 2 weights, 168 numbers, are not trained"
@@ -78,6 +83,10 @@ PYTHON
 "$cajal" summary tune.onnx >summary.txt
 says summary.txt " conv1.weight [6, 3, 3, 3]"
 says summary.txt " bn1.running_mean [6] (state)"
+# PyTorch gives equal weights of several nodes one initializer and Identities of it: these are no layers.
+"$cajal" summary "$golden/calls.onnx" >calls.txt
+says calls.txt " second.w [4, 4]"
+! grep -E "alias|Identity" calls.txt || exit 1
 [[ $(grep -c "│ /fc/Gemm (Matmul) .* 516 │" summary.txt) == 1 ]] || { cat summary.txt; exit 1; } # a node is a row
 
 "$cajal" train from=tune.onnx data=./tune.npz epochs=1 head=6 loss="sparse_categorical_crossentropy(from_logits=true)" \

@@ -2,7 +2,8 @@
 """Fine-tuning as PyTorch does it: the same model, pictures and steps, and the loss of each epoch, or step.
 
     tools/golden/tune.py                       writes tests/golden/cli/tune.onnx, tune.npz, tune.json,
-                                               tune_lstm.onnx, tune_tokens.onnx, tune_keras.h5
+                                               tune_shared.onnx, tune_lstm.onnx,
+                                               tune_tokens.onnx, tune_keras.h5
     tools/golden/tune.py resnet BATCH          writes tests/golden/cli/tune_resnet.json: ResNet-18 on
                                                CIFAR-10 pictures, each of 100 steps; BATCH: of its
                                                files
@@ -11,6 +12,7 @@
 An epoch's loss is the mean of its batches' losses, each before its step. SGD without momentum; no
 shuffling, no augmentation. Batch normalisation trains as Keras's and ours do: running statistics
 take the batch's variance as it is, PyTorch's take it times n / (n - 1); neither enters the loss.
+Where a model is judged in the end, PyTorch's are made to be ours.
 """
 import copy
 import json
@@ -64,8 +66,9 @@ def export(model, path, size):
                       input_names=["image"], output_names=["scores"])
 
 
-def losses(model, x, y, epochs, batch, rate, dtype, frozen=(), steps=False):
-    """frozen: modules that keep weights and statistics. steps: of each step."""
+def losses(model, x, y, epochs, batch, rate, dtype, frozen=(), steps=False, judged=False):
+    """frozen: modules that keep weights and statistics. steps: of each step. judged: and in the
+    end that of the model that does not train."""
     model = copy.deepcopy(model).to(dtype).train()
     for name, module in model.named_modules():
         if name in frozen:
@@ -88,7 +91,51 @@ def losses(model, x, y, epochs, batch, rate, dtype, frozen=(), steps=False):
                 out.append(loss.item())
         if not steps:
             out.append(sums / len(x))
+    if judged:
+        out.append(nn.functional.cross_entropy(model.eval()(x), y).item())
     return out
+
+
+class Norm(nn.BatchNorm2d):
+    """Running statistics take the batch's variance as it is."""
+
+    def forward(self, x):
+        if not self.training:
+            return super().forward(x)
+        with torch.no_grad():
+            self.running_mean.lerp_(x.mean((0, 2, 3)), self.momentum)
+            self.running_var.lerp_(x.var((0, 2, 3), unbiased=False), self.momentum)
+        return nn.functional.batch_norm(x, None, None, self.weight, self.bias, True, 0, self.eps)
+
+
+class Shared(nn.Module):
+    """One batch normalisation is used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 6, 3, bias=False), nn.Conv2d(6, 6, 3, bias=False)
+        self.bn, self.fc = Norm(6), nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.bn(self.conv1(x)))
+        return self.fc(torch.relu(self.bn(self.conv2(x))).mean((2, 3)))
+
+
+def shared(x, y):
+    """As the exporter writes equal tensors, the second use has the statistics by other names."""
+    import onnx
+    torch.manual_seed(5)
+    model, path = Shared(), os.path.join(FOLDER, "tune_shared.onnx")
+    stir(model)
+    export(model, path, 8)
+    file = onnx.load(path)
+    second = [n for n in file.graph.node if n.op_type == "BatchNormalization"][1]
+    for i in 3, 4:
+        alias = onnx.helper.make_node("Identity", [second.input[i]], ["alias%d" % i])
+        file.graph.node.insert(0, alias)
+        second.input[i] = alias.output[0]
+    onnx.save(file, path)
+    return losses(model, x, y, 4, 8, 0.05, torch.double, judged=True)
 
 
 def small():
@@ -102,9 +149,10 @@ def small():
     x = np.clip(x, 0, 255).astype(np.uint8)
     np.savez_compressed(os.path.join(FOLDER, "tune.npz"), x=x, y=y.astype(np.int64))
     kinds = {"all": (), "frozen": ("conv1", "bn1")}
+    curves = {k: losses(model, x, y, 4, 8, 0.05, torch.double, v) for k, v in kinds.items()}
+    curves["shared"] = shared(x, y)
     with open(os.path.join(FOLDER, "tune.json"), "w") as f:
-        json.dump({k: losses(model, x, y, 4, 8, 0.05, torch.double, v) for k, v in kinds.items()},
-                  f, indent=1)
+        json.dump(curves, f, indent=1)
         f.write("\n")
 
 

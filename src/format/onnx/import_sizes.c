@@ -266,7 +266,7 @@ bool cj__onnx_fold(cj__onnx_reader *r)
     /* Only what is small and known at once: an initializer that is a weight is not decoded for
      * this. */
     cj__onnx_source *first = cj__onnx_source_in(r, 0);
-    if (first && (first->list || first->absent) && is_op(r, "Identity"))
+    if (first && (first->list || first->absent || first->is_weight) && is_op(r, "Identity"))
         return cj__onnx_set_source(r, 0, first), true;
     if (first && first->sizes && first->sizes->rank == 2) return fold_of_rows(r, first->sizes);
     const cj__onnx_sizes *x = first ? cj__onnx_sizes_of(r, first) : NULL;

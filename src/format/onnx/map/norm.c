@@ -219,6 +219,20 @@ static cj_node *moved(cj_node *old, cj_node *batch, double momentum)
                   cj_scale(batch ? cj_cast(batch, old->type.dtype) : NULL, 1 - momentum));
 }
 
+/* In training the state moves on to the batch's; of what two share, by one after the other, as
+ * PyTorch's modules that are called twice. */
+static void move(cj_layer_build *b, cj_node *state, cj_node *batch, double momentum)
+{
+    cj__layers *layers = cj__layers_of(b->graph);
+    for (int i = 0; layers && i < layers->n_updates; i++) {
+        cj_update *u = &layers->updates[i];
+        if (u->variable != state) continue;
+        u->value = cj_where(cj_training(b->graph), moved(u->value, batch, momentum), state);
+        return;
+    }
+    cj_layer_update(b, state, moved(state, batch, momentum));
+}
+
 /* Statistics for every element of a sample (spatial=0): each is a channel of its own. */
 static cj_node *as_channels(cj_node *x, int from)
 {
@@ -264,15 +278,15 @@ static void read_batch_norm(cj__onnx_reader *r, const cj__onnx_row *row)
     cj_node *y = cj_batch_norm(x, &o);
     cj__onnx_set_image(r, 0, flat ? cj_reshape(y, image.rank, image.dim) : y, last);
     if (!y || (!training && !state)) return;
+    if (state) {
+        cj_layer_build b = {.graph = r->g, .name = "batch_normalization"};
+        move(&b, o.mean, cj_node_output(y, 1), momentum);
+        move(&b, o.variance, cj_node_output(y, 2), momentum);
+        return;
+    }
     cj_node *next[4] = {moved(mean, cj_node_output(y, 1), momentum),
                         moved(variance, cj_node_output(y, 2), momentum), cj_node_output(y, 1),
                         cj_node_output(y, 2)};
-    if (state) {
-        cj_layer_build b = {.graph = r->g, .name = "batch_normalization"};
-        cj_layer_update(&b, o.mean, next[0]);
-        cj_layer_update(&b, o.variance, next[1]);
-        return;
-    }
     for (size_t k = 0; k < (old ? 4 : 2); k++)
         if (cj__onnx_wants(r, k + 1))
             cj__onnx_set(r, k + 1,
