@@ -63,6 +63,7 @@ says frozen.err "6 weights are trained"
 "$cajal" train from="$golden/tune_shared.onnx" "${same[@]}" epochs=4 out=shared --json=lines >shared.txt 2>shared.err
 "$cajal" evaluate shared/last.onnx data=./tune.npz --json | tr -d '\n' >>shared.txt
 losses shared.txt shared
+says shared.err "2 weights are other weights by the file (Identity)"
 
 # A node's name as summary tells it.
 "$cajal" train from=tune.onnx "${same[@]}" epochs=1 freeze=/conv1/Conv out=node >/dev/null 2>node.err

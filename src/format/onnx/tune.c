@@ -209,6 +209,23 @@ static void tell_folded(cj__tune_index *x)
                       biased);
 }
 
+/* PyTorch's exporter gives tensors that are equal one initializer: fresh weights, for the most. */
+static void tell_shared(cj__tune_index *x)
+{
+    int shared = 0;
+    for (size_t i = 0; i < x->g->node.count; i++) {
+        const cj__onnx_node *node = &x->g->node.items[i];
+        const cj__tune_name *from = cj__tune_is(node, "Identity") ? cj__tune_input(x, node, 0)
+                                                                  : NULL;
+        shared += from && from->initializer;
+    }
+    if (shared)
+        cj__tune_tell(x->t,
+                      "%d weights are other weights by the file (Identity), which an exporter "
+                      "does where they are equal: they stay so in training",
+                      shared);
+}
+
 /* ---- All ------------------------------------------------------------------------------------- */
 
 cj_status cj__onnx_tune(cj__onnx_tuning *t, cj__arena *arena, cj__onnx_model *model)
@@ -224,7 +241,7 @@ cj_status cj__onnx_tune(cj__onnx_tuning *t, cj__arena *arena, cj__onnx_model *mo
     switch_modes(&x);
     open_batch(&x);
     close_size(&x);
-    if (t->opts.tell && !t->opts.inference && !t->listed) tell_folded(&x);
+    if (t->opts.tell && !t->opts.inference && !t->listed) tell_folded(&x), tell_shared(&x);
     if (t->opts.head > 0) CJ__TRY(cj__tune_head(&x));
     return cj__tune_freeze(&x);
 }
