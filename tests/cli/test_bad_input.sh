@@ -158,6 +158,8 @@ for command in "evaluate %s data=./good.csv" "predict %s good.csv" "summary %s" 
     # shellcheck disable=SC2086,SC2059
     for bad in zero random half folder none; do refuse 1 $bad.onnx -- $(printf "$command" $bad.onnx); done
 done
+refuse 1 fits.npy "an array of numpy, not a model" -- summary fits.npy
+refuse 1 good.csv "a text, not a model" -- summary good.csv
 refuse 1 "folder.onnx" -- train data=./folder.onnx "model=$net"
 
 # ---- Files that cannot be written ----------------------------------------------------------------

@@ -5,6 +5,8 @@
  * a byte of input is the most any table asks for. */
 #include "format/onnx/model.h"
 
+#include <string.h>
+
 #include "format/onnx/tensor.h"
 
 #define AT(type, member) offsetof(cj__onnx_##type, member)
@@ -355,12 +357,33 @@ static cj_status serialize_top(const cj__proto_table *table, const void *message
     return out->failed;
 }
 
+/* What begins like these is given for a model by mistake. NULL: it may be one that is damaged. */
+static const char *other_kind(const char *bytes, size_t size)
+{
+    static const struct {
+        size_t at;
+        const char *begin, *what;
+    } kinds[] = {{0, "\x93NUMPY", "an array of numpy"}, {0, "PK\3\4", "a zip archive"},
+                 {0, "\x89PNG", "a picture"},           {0, "\xff\xd8\xff", "a picture"},
+                 {0, "\x89HDF", "a file of HDF5"},      {8, "{", "a file of safetensors"}};
+    for (size_t i = 0; i < CJ__COUNT(kinds); i++) {
+        const size_t n = strlen(kinds[i].begin);
+        if (size >= kinds[i].at + n && !memcmp(bytes + kinds[i].at, kinds[i].begin, n))
+            return kinds[i].what;
+    }
+    size_t i = 0;
+    while (i < size && i < 64 && ((bytes[i] >= ' ' && bytes[i] <= '~') || bytes[i] == '\n')) i++;
+    return size && (i == size || i == 64) ? "a text" : NULL;
+}
+
 cj_status cj__onnx_parse(cj__arena *arena, const void *bytes, size_t size, cj__onnx_model **out)
 {
     void *model = NULL;
     cj_status failed = parse_top(arena, &model_table, bytes, size, &model);
     *out = model;
-    return failed;
+    const char *other = failed == CJ_ERR_FORMAT ? other_kind(bytes, size) : NULL;
+    return other ? cj_fail(arena->cj, CJ_ERR_FORMAT, "this is %s, not a model of ONNX", other)
+                 : failed;
 }
 
 cj_status cj__onnx_parse_tensor(cj__arena *arena, const void *bytes, size_t size,
