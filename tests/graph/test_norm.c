@@ -211,6 +211,21 @@ static void test_padding(void **state)
 
 enum { LENGTH = 7, WIDTH = 6 };
 
+/* What y is; graph and variables alone decide it. */
+static cj_tensor *computed(cj_node *y)
+{
+    cj_graph *g = cj_node_graph(y);
+    const cj_compile_opts opts = {.struct_size = sizeof opts, .outputs = {y}};
+    cj_program *program = (cj_compile)(g, &opts);
+    cj_session *s = cj_session_new(program, cj_graph_store(g));
+    cj_tensor *out = NULL;
+    assert_non_null(s);
+    assert_int_equal(cj_run(s, NULL, 0, &out, 1), CJ_OK);
+    cj_session_free(s);
+    cj_program_free(program);
+    return out;
+}
+
 /* x [2, LENGTH, 3, WIDTH], or [2, 3, LENGTH, WIDTH]; a pair is a complex number times e^(i angle).
  */
 static void check_rotation(cj_context *cj, bool heads_first, bool interleaved, int64_t dim,
@@ -229,13 +244,7 @@ static void check_rotation(cj_context *cj, bool heads_first, bool interleaved, i
         for (int i = 0; i < positions.n; i++) positions.v[i] = (double)at[i];
         o.positions = variable(g, "positions", CJ_I64, &positions);
     }
-    cj_node *y = (cj_rotary_embedding)(variable(g, "x", CJ_F64, &image), &o);
-    cj_program *program = (cj_compile)(
-        g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), .outputs = {y}});
-    cj_session *s = cj_session_new(program, cj_graph_store(g));
-    cj_tensor *out = NULL;
-    assert_non_null(s);
-    assert_int_equal(cj_run(s, NULL, 0, &out, 1), CJ_OK);
+    cj_tensor *out = computed((cj_rotary_embedding)(variable(g, "x", CJ_F64, &image), &o));
     const double *found = cj_tensor_map_read(out);
     for (int row = 0; row < image.n / WIDTH; row++) {
         int n = row / (3 * LENGTH), t = heads_first ? row % LENGTH : row / 3 % LENGTH;
@@ -251,8 +260,6 @@ static void check_rotation(cj_context *cj, bool heads_first, bool interleaved, i
     }
     cj_tensor_unmap(out);
     cj_tensor_free(out);
-    cj_session_free(s);
-    cj_program_free(program);
     cj_graph_free(g);
 }
 
@@ -268,12 +275,7 @@ static void test_positions(void **state)
         const double base = how ? 300 : 10000;
         cj_graph *g = cj_graph_new(cj);
         cj_node *y = cj_sinusoidal_positions(g, CJ_F64, LENGTH, WIDTH, how ? base : 0);
-        cj_program *program = (cj_compile)(
-        g, &(cj_compile_opts){.struct_size = sizeof(cj_compile_opts), .outputs = {y}});
-        cj_session *s = cj_session_new(program, cj_graph_store(g));
-        cj_tensor *out = NULL;
-        assert_non_null(s);
-        assert_int_equal(cj_run(s, NULL, 0, &out, 1), CJ_OK);
+        cj_tensor *out = computed(y);
         const double *p = cj_tensor_map_read(out);
         for (int i = 0; i < LENGTH * WIDTH; i++) {
             double angle = i / WIDTH / pow(base, (double)(i % WIDTH / 2 * 2) / WIDTH);
@@ -281,8 +283,6 @@ static void test_positions(void **state)
         }
         cj_tensor_unmap(out);
         cj_tensor_free(out);
-        cj_session_free(s);
-        cj_program_free(program);
         cj_graph_free(g);
     }
     cj_context_free(cj);

@@ -211,14 +211,12 @@ static void FN(multiply_block)(void *arg, int64_t begin, int64_t end)
     }
 }
 
-/* After block i of A comes the next of the same rows of B, or the first of the rows after them. */
-static void FN(find_next)(FN(blocked) *w, int64_t mc)
+/* What is packed after the block at hand: rows i .. of A, at most `rows`, from p on. */
+static void FN(set_next)(FN(blocked) *w, int64_t i, int64_t rows, int64_t p)
 {
     const cj__gemm *g = w->g;
-    const bool same = w->i + mc < g->m;
-    const int64_t i = same ? w->i + mc : 0, p = same ? w->p : w->p + w->k;
     w->next = p < g->k ? (const T *)g->a + p * g->lda + i : NULL;
-    w->next_rows = g->m - i < mc ? g->m - i : mc;
+    w->next_rows = g->m - i < rows ? g->m - i : rows;
     w->next_k = g->k - p < BLOCK_K ? g->k - p : BLOCK_K;
 }
 
@@ -234,8 +232,7 @@ static void FN(own_rows)(void *arg, int64_t begin, int64_t end)
     for (; w.p < g->k; w.p += w.k) {
         w.k = g->k - w.p < BLOCK_K ? g->k - w.p : BLOCK_K;
         if (g->transpose_a) {
-            FN(find_next)(&w, g->m);
-            w.next = w.next ? w.next + w.i : NULL, w.next_rows = w.rows;
+            FN(set_next)(&w, w.i, w.rows, w.p + w.k);
             FN(pack_a)(&w, 0, w.rows);
         }
         FN(multiply_block)(&w, 0, strips * w.groups);
@@ -262,7 +259,9 @@ static void FN(gemm_blocked)(cj__team *team, const cj__gemm *g)
                 w.rows = g->m - w.i < mc ? g->m - w.i : mc;
                 w.groups = (w.rows + FN(group) - 1) / FN(group);
                 if (g->transpose_a) {
-                    FN(find_next)(&w, mc);
+                    /* The next rows beside the same B, or the first beside the next. */
+                    if (w.i + mc < g->m) FN(set_next)(&w, w.i + mc, mc, w.p);
+                    else FN(set_next)(&w, 0, mc, w.p + w.k);
                     cj__parallel_for(team, w.rows, FN(group), FN(pack_a), &w);
                 }
                 const int64_t strips = (w.columns + FN(strip_n) - 1) / FN(strip_n);
