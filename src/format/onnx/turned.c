@@ -116,6 +116,11 @@ static void put(straightening *s, cj__names *names, cj__slice name, void *value)
     if (!cj__names_put(names, name.at, value)) failed(s);
 }
 
+static cj__onnx_graph *body_of(const cj__onnx_attribute *a)
+{
+    return a->type == CJ__ONNX_ATTR_GRAPH ? a->as.g : NULL;
+}
+
 static void rename_inputs(straightening *s, cj__onnx_node *node)
 {
     for (size_t i = 0; i < node->input.count; i++) {
@@ -125,25 +130,30 @@ static void rename_inputs(straightening *s, cj__onnx_node *node)
         if (other) node->input.items[i] = cj__slice_of(other);
     }
     for (size_t k = 0; k < node->attribute.count; k++) {
-        cj__onnx_graph *g = node->attribute.items[k].type == CJ__ONNX_ATTR_GRAPH
-                                ? node->attribute.items[k].as.g
-                                : NULL;
+        cj__onnx_graph *g = body_of(&node->attribute.items[k]);
         for (size_t i = 0; g && i < g->node.count; i++) rename_inputs(s, &g->node.items[i]);
     }
 }
 
-static void note_read(straightening *s, const cj__onnx_node *node)
+/* What a node and its bodies read. */
+static void each_read(straightening *s, const cj__onnx_node *node,
+                      void (*tell)(straightening *, cj__slice))
 {
     for (size_t i = 0; i < node->input.count; i++)
-        if (node->input.items[i].size) put(s, &s->read, node->input.items[i], s);
+        if (node->input.items[i].size) tell(s, node->input.items[i]);
     for (size_t k = 0; k < node->attribute.count; k++) {
-        const cj__onnx_graph *g = node->attribute.items[k].type == CJ__ONNX_ATTR_GRAPH
-                                      ? node->attribute.items[k].as.g
-                                      : NULL;
-        for (size_t i = 0; g && i < g->node.count; i++) note_read(s, &g->node.items[i]);
-        for (size_t i = 0; g && i < g->output.count; i++)
-            put(s, &s->read, g->output.items[i].name, s);
+        const cj__onnx_graph *g = body_of(&node->attribute.items[k]);
+        for (size_t i = 0; g && i < g->node.count; i++) each_read(s, &g->node.items[i], tell);
+        for (size_t i = 0; g && i < g->output.count; i++) tell(s, g->output.items[i].name);
     }
+}
+
+static void note_read(straightening *s, cj__slice name) { put(s, &s->read, name, s); }
+
+static void count_use(straightening *s, cj__slice name)
+{
+    const uintptr_t n = (uintptr_t)cj__names_get(&s->uses, name.at);
+    put(s, &s->uses, name, (void *)(n + 1));
 }
 
 static void note_given(straightening *s, const cj__onnx_node *node)
@@ -216,24 +226,6 @@ static void add_turn(straightening *s, cj__onnx_node *node, int rank)
     w->node = turn;
     cj__onnx_put_ints(w, "perm", rank, perm);
     add_twin(s, y, ends[0], rank, true);
-}
-
-static void count_use(straightening *s, cj__slice name)
-{
-    const uintptr_t n = (uintptr_t)cj__names_get(&s->uses, name.at);
-    put(s, &s->uses, name, (void *)(n + 1));
-}
-
-static void count_uses(straightening *s, const cj__onnx_node *node)
-{
-    for (size_t i = 0; i < node->input.count; i++)
-        if (node->input.items[i].size) count_use(s, node->input.items[i]);
-    for (size_t k = 0; k < node->attribute.count; k++) {
-        const cj__onnx_graph *g = node->attribute.items[k].type == CJ__ONNX_ATTR_GRAPH
-                                      ? node->attribute.items[k].as.g
-                                      : NULL;
-        for (size_t i = 0; g && i < g->node.count; i++) count_uses(s, &g->node.items[i]);
-    }
 }
 
 /* T'(ConvTranspose(x, w)) + b, b being one number for each channel: b is its third operand. */
@@ -356,7 +348,7 @@ static void drop_turns(straightening *s)
         const char *own = named ? cj__names_unique(&s->w->values, node->name.at) : NULL;
         if (named && !own) failed(s);
         if (own) put(s, &s->renamed, y, (void *)(uintptr_t)own);
-        note_read(s, node);
+        each_read(s, node, note_read);
         s->items[--kept] = *node;
     }
     memmove(s->items, s->items + kept, (s->count - kept) * sizeof *s->items);
@@ -390,9 +382,7 @@ static void take_names(straightening *s, cj__names *taken, const cj__onnx_node *
         if (node->output.items[k].size) put(s, taken, node->output.items[k], s);
     if (inside) put(s, taken, node->name, s);
     for (size_t k = 0; k < node->attribute.count; k++) {
-        const cj__onnx_graph *g = node->attribute.items[k].type == CJ__ONNX_ATTR_GRAPH
-                                      ? node->attribute.items[k].as.g
-                                      : NULL;
+        const cj__onnx_graph *g = body_of(&node->attribute.items[k]);
         for (size_t i = 0; g && i < g->input.count; i++) put(s, taken, g->input.items[i].name, s);
         for (size_t i = 0; g && i < g->node.count; i++)
             take_names(s, taken, &g->node.items[i], true);
@@ -444,13 +434,13 @@ void cj__onnx_straighten(cj__onnx_writer *w, cj__onnx_graph *graph)
     for (size_t i = 0; i < n_outputs; i++) put(&s, &s.outputs, outputs[i].name, &s);
     for (size_t i = 0; i < w->n_initializers; i++)
         put(&s, &s.tensors, w->initializers[i].name, &w->initializers[i]);
-    for (size_t i = 0; i < n_nodes; i++) count_uses(&s, &graph->node.items[i]);
+    for (size_t i = 0; i < n_nodes; i++) each_read(&s, &graph->node.items[i], count_use);
     for (size_t i = 0; i < n_outputs; i++) count_use(&s, outputs[i].name);
     for (size_t i = 0; i < n_nodes && !w->failed; i++) {
         straighten_node(&s, graph->node.items[i]);
         for (; done < s.count; done++) note_given(&s, &s.items[done]);
     }
-    for (size_t i = 0; i < n_outputs; i++) put(&s, &s.read, outputs[i].name, &s);
+    for (size_t i = 0; i < n_outputs; i++) note_read(&s, outputs[i].name);
     if (w->failed) return;
     drop_turns(&s);
     if (w->failed) return;
